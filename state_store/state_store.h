@@ -1,0 +1,137 @@
+// What qlarank remembers of its users: the event log, which is the truth, and
+// snapshots of user states, which can always be rebuilt from it.
+//
+// The store does not look into a state: it is opaque bytes under a header. It
+// knows nothing of models but their fingerprints.
+//
+// Consistency: per user, calls of AppendEvents must not overlap (the ingest
+// pipeline gives every user one writer); everything else may be called from any
+// thread at any time. A reader sees a whole append or nothing of it.
+//
+// Errors: DATA_LOSS when a record fails its checksum or cannot be parsed, naming
+// the user and the record; UNAVAILABLE when the disk fails. Missing data is
+// not an error: see each method.
+#ifndef QLARANK_STATE_STORE_STATE_STORE_H_
+#define QLARANK_STATE_STORE_STATE_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace qlarank {
+
+// One event as the log keeps it.
+struct LoggedEvent {
+  uint64_t item_id = 0;
+  std::string action;
+  int64_t time_us = 0;  // since the Unix epoch
+  std::string source;
+  uint64_t source_sequence = 0;
+  std::vector<float> features;
+
+  friend bool operator==(const LoggedEvent&, const LoggedEvent&) = default;
+};
+
+// What must be known of a user before another event can be appended.
+struct UserHead {
+  // Tells a user from a later user of the same name, after erasure. 0: no such
+  // user, and the other members are empty.
+  uint64_t incarnation = 0;
+  uint64_t last_sequence = 0;  // events in the log, numbered from 1
+  int64_t last_event_time_us = 0;
+  std::map<std::string, uint64_t, std::less<>> watermarks;  // by source
+
+  friend bool operator==(const UserHead&, const UserHead&) = default;
+};
+
+// Events of one user, with the head that holds after them.
+struct UserAppend {
+  std::string user_id;
+  UserHead head_after;
+  // Take the sequences head_after.last_sequence - events.size() + 1, ....
+  std::vector<LoggedEvent> events;
+};
+
+// A user state at one point of the log.
+struct Snapshot {
+  uint64_t incarnation = 0;
+  uint64_t folded_sequence = 0;
+  int64_t time_us = 0;  // when it was taken
+  std::string state;    // opaque here
+
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+
+  // -- The event log --------------------------------------------------------
+
+  // Appends all of `appends`, at most one per user, in one atomic batch.
+  // Blocks until they are durable: after OK they survive a crash of the machine.
+  virtual absl::Status AppendEvents(absl::Span<const UserAppend> appends) = 0;
+
+  // The user's head; an empty one (incarnation 0) for an unknown user.
+  virtual absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const = 0;
+
+  // At most `limit` events of the user, in sequence order, from
+  // `from_sequence` (>= 1) on. Empty when there are none.
+  // DATA_LOSS also when a sequence is missing in between.
+  virtual absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
+      absl::string_view user_id, uint64_t from_sequence,
+      size_t limit) const = 0;
+
+  // Calls `visit` for every user, in no particular order, until it returns
+  // false.
+  virtual absl::Status ForEachUser(
+      absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
+          visit) const = 0;
+
+  // -- Snapshots ------------------------------------------------------------
+
+  // Makes room for snapshots of one fingerprint; does nothing if it is there.
+  // Must have returned before the fingerprint is used below.
+  virtual absl::Status OpenFingerprint(absl::string_view fingerprint) = 0;
+
+  // Drops every snapshot of a fingerprint at once.
+  virtual absl::Status DropFingerprint(absl::string_view fingerprint) = 0;
+
+  virtual absl::StatusOr<std::vector<std::string>> ListFingerprints() const = 0;
+
+  // Replaces the user's snapshot. Not synced: a crash may lose it, and it is
+  // then rebuilt from the log.
+  virtual absl::Status PutSnapshot(absl::string_view fingerprint,
+                                   absl::string_view user_id,
+                                   const Snapshot& snapshot) = 0;
+
+  // The user's newest snapshot; nullopt when there is none. DATA_LOSS for one
+  // that is damaged: the caller rebuilds from the log.
+  virtual absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
+      absl::string_view fingerprint, absl::string_view user_id) const = 0;
+
+  // -- Erasure and upkeep ---------------------------------------------------
+
+  // Removes the user's events, head and snapshots under every fingerprint, in one
+  // durable batch. Returns how many events were removed; 0 for an unknown user.
+  virtual absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) = 0;
+
+  // Makes everything written so far durable, snapshots too.
+  virtual absl::Status Flush() = 0;
+
+  // Figures for operators, by metric name without prefix (for instance
+  // "block_cache_usage_bytes"). Cheap enough for every scrape.
+  virtual std::map<std::string, double> Statistics() const = 0;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_STATE_STORE_H_
