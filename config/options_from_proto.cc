@@ -1,0 +1,313 @@
+#include "config/options_from_proto.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "config/host_port.h"
+
+namespace qlarank {
+namespace {
+
+namespace proto = config::v1;
+
+// Collects what is wrong, so that one run reports everything.
+class Problems {
+ public:
+  explicit Problems(absl::string_view origin) : origin_(origin) {}
+
+  // `value` as it would be written in the file.
+  void Add(absl::string_view field, absl::string_view value,
+           absl::string_view rule) {
+    if (!lines_.empty()) lines_ += "\n";
+    absl::StrAppend(&lines_, origin_, ": ", field, ": ", value, "; ", rule);
+  }
+
+  void AddQuoted(absl::string_view field, absl::string_view value,
+                 absl::string_view rule) {
+    Add(field, absl::StrCat("\"", value, "\""), rule);
+  }
+
+  absl::Status status() const {
+    return lines_.empty() ? absl::OkStatus()
+                          : absl::InvalidArgumentError(lines_);
+  }
+
+ private:
+  const absl::string_view origin_;
+  std::string lines_;
+};
+
+// The schema's rule: 0 and "" ask for the default, which `option` holds.
+template <typename T>
+void SetUnlessZero(const T& value, T& option) {
+  if (value != T()) option = value;
+}
+
+// The same for a number above which the server could not work.
+template <typename T>
+void SetUnlessZero(const T& value, T& option, T max, absl::string_view field,
+                   Problems& problems) {
+  SetUnlessZero(value, option);
+  if (value > max) {
+    problems.Add(field, absl::StrCat(value),
+                 absl::StrCat("must be at most ", max));
+  }
+}
+
+// A duration that is written is taken as written, so it has to be valid.
+void SetDuration(const google::protobuf::Duration& value,
+                 absl::Duration& option, absl::string_view field,
+                 Problems& problems) {
+  constexpr int64_t kMaxSeconds = 100LL * 365 * 24 * 3600;
+  const std::string written = absl::StrCat("{ seconds: ", value.seconds(),
+                                           " nanos: ", value.nanos(), " }");
+  if (value.seconds() < 0 || value.nanos() < 0) {
+    problems.Add(field, written, "must not be negative");
+  } else if (value.nanos() > 999'999'999) {
+    problems.Add(field, written, "nanos must be at most 999999999");
+  } else if (value.seconds() > kMaxSeconds) {
+    problems.Add(field, written, "must be at most 100 years");
+  } else {
+    option = absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos());
+  }
+}
+
+void SetAddress(const std::string& value, std::string& option,
+                absl::string_view field, Problems& problems) {
+  SetUnlessZero(value, option);
+  if (!ParseHostPort(option).has_value()) {
+    problems.AddQuoted(field, value,
+                       "expected host:port, with a port in [0, 65535]");
+  }
+}
+
+ListenOptions ListenFromProto(const proto::ListenConfig& config,
+                              Problems& problems) {
+  ListenOptions options;
+  SetAddress(config.grpc_address(), options.grpc_address, "listen.grpc_address",
+             problems);
+  SetAddress(config.http_address(), options.http_address, "listen.http_address",
+             problems);
+  options.port_file = config.port_file();
+  const std::optional<HostPort> grpc = ParseHostPort(options.grpc_address);
+  if (grpc.has_value() && grpc->port != 0 &&
+      options.grpc_address == options.http_address) {
+    problems.AddQuoted("listen.http_address", options.http_address,
+                       "must differ from listen.grpc_address");
+  }
+  return options;
+}
+
+// A name is also a folder's and a metric label's.
+bool IsModelName(absl::string_view name) {
+  return !name.empty() && absl::ascii_isalnum(name.front()) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+// SHA-256 in lower-case hex, docs/model.md section 6.
+bool IsFingerprint(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+         });
+}
+
+ModelOptions ModelFromProto(const proto::ModelConfig& config,
+                            const std::string& field, Problems& problems) {
+  ModelOptions options;
+  options.name = config.name();
+  options.version = config.version();
+  options.path = absl::StrCat("models/", config.name(), "/", config.version());
+  SetUnlessZero(config.path(), options.path);
+  options.expected_fingerprint = config.expected_fingerprint();
+  options.default_model = config.default_model();
+  if (config.name().empty()) {
+    problems.AddQuoted(field + ".name", "", "is required");
+  } else if (!IsModelName(config.name())) {
+    problems.AddQuoted(field + ".name", config.name(),
+                       "may hold letters, digits, \".\", \"_\" and \"-\", and "
+                       "begins with a letter or a digit");
+  }
+  if (config.version() == 0) {
+    problems.Add(field + ".version", "0", "must be at least 1");
+  }
+  if (!config.expected_fingerprint().empty() &&
+      !IsFingerprint(config.expected_fingerprint())) {
+    problems.AddQuoted(field + ".expected_fingerprint",
+                       config.expected_fingerprint(),
+                       "expected 64 lower-case hex digits");
+  }
+  return options;
+}
+
+// What must hold between the models: one is the default, no two are the same.
+void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
+  if (models.empty()) {
+    problems.Add("models", "none", "at least one model is required");
+    return;
+  }
+  std::map<std::pair<std::string, uint64_t>, size_t> seen;
+  const size_t none = models.size();
+  size_t default_index = none;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ModelOptions& model = models[i];
+    const auto [first, added] = seen.insert({{model.name, model.version}, i});
+    if (!added && model.version != 0 && !model.name.empty()) {
+      problems.Add(absl::StrCat("models[", i, "]"),
+                   absl::StrCat("\"", model.name, "\" version ", model.version),
+                   absl::StrCat("is models[", first->second, "] already"));
+    }
+    if (!model.default_model) continue;
+    if (default_index == none) {
+      default_index = i;
+    } else {
+      problems.Add(
+          absl::StrCat("models[", i, "].default_model"), "true",
+          absl::StrCat("models[", default_index, "] is the default already"));
+    }
+  }
+  models[default_index == none ? 0 : default_index].default_model = true;
+}
+
+StoreOptions StoreFromProto(const proto::StoreConfig& config,
+                            Problems& problems) {
+  StoreOptions options;
+  if (!proto::StoreConfig::Engine_IsValid(config.engine())) {
+    problems.Add("store.engine", absl::StrCat(config.engine()), "is no engine");
+  }
+  if (config.engine() == proto::StoreConfig::ENGINE_MEMORY) {
+    options.engine = StoreEngine::kMemory;
+  }
+  options.path = config.path();
+  if (options.engine == StoreEngine::kRocksDb && options.path.empty()) {
+    problems.AddQuoted("store.path", "", "is required for ENGINE_ROCKSDB");
+  }
+  SetUnlessZero(config.block_cache_bytes(), options.block_cache_bytes);
+  SetUnlessZero(config.user_cache_bytes(), options.user_cache_bytes);
+  SetUnlessZero(config.snapshot_interval_events(),
+                options.snapshot_interval_events);
+  return options;
+}
+
+LimitsOptions LimitsFromProto(const proto::LimitsConfig& config,
+                              Problems& problems) {
+  // gRPC holds message sizes in an int.
+  constexpr uint32_t kMaxInt = std::numeric_limits<int32_t>::max();
+  LimitsOptions options;
+  SetUnlessZero(config.max_user_id_bytes(), options.max_user_id_bytes);
+  SetUnlessZero(config.max_candidates(), options.max_candidates);
+  SetUnlessZero(config.max_recent_events(), options.max_recent_events);
+  SetUnlessZero(config.max_events_per_append(), options.max_events_per_append);
+  SetUnlessZero(config.max_sources_per_user(), options.max_sources_per_user);
+  SetUnlessZero(config.max_source_bytes(), options.max_source_bytes);
+  SetUnlessZero(config.max_message_bytes(), options.max_message_bytes, kMaxInt,
+                "limits.max_message_bytes", problems);
+  if (config.has_max_event_future()) {
+    SetDuration(config.max_event_future(), options.max_event_future,
+                "limits.max_event_future", problems);
+  }
+  return options;
+}
+
+RankOptions RankFromProto(const proto::RankConfig& config, Problems& problems) {
+  constexpr uint32_t kMaxThreads = 1024;
+  RankOptions options;
+  options.workers = std::max(1u, std::thread::hardware_concurrency());
+  SetUnlessZero(config.workers(), options.workers, kMaxThreads, "rank.workers",
+                problems);
+  SetUnlessZero(config.max_inflight_requests(), options.max_inflight_requests);
+  return options;
+}
+
+IngestOptions IngestFromProto(const proto::IngestConfig& config,
+                              const LimitsOptions& limits, Problems& problems) {
+  constexpr uint32_t kMaxThreads = 1024;
+  IngestOptions options;
+  SetUnlessZero(config.shards(), options.shards, kMaxThreads, "ingest.shards",
+                problems);
+  SetUnlessZero(config.max_group_events(), options.max_group_events);
+  SetUnlessZero(config.max_queued_events(), options.max_queued_events);
+  if (options.max_queued_events < limits.max_events_per_append) {
+    problems.Add("ingest.max_queued_events",
+                 absl::StrCat(options.max_queued_events),
+                 absl::StrCat("must be at least limits.max_events_per_append, ",
+                              limits.max_events_per_append));
+  }
+  return options;
+}
+
+LifecycleOptions LifecycleFromProto(const proto::LifecycleConfig& config,
+                                    Problems& problems) {
+  LifecycleOptions options;
+  if (config.has_drain_delay()) {
+    SetDuration(config.drain_delay(), options.drain_delay,
+                "lifecycle.drain_delay", problems);
+  }
+  if (config.has_shutdown_timeout()) {
+    SetDuration(config.shutdown_timeout(), options.shutdown_timeout,
+                "lifecycle.shutdown_timeout", problems);
+  }
+  return options;
+}
+
+LogLevel LevelFromProto(proto::LogConfig::Level level, Problems& problems) {
+  switch (level) {
+    case proto::LogConfig::LEVEL_UNSPECIFIED:
+    case proto::LogConfig::LEVEL_INFO:
+      return LogLevel::kInfo;
+    case proto::LogConfig::LEVEL_DEBUG:
+      return LogLevel::kDebug;
+    case proto::LogConfig::LEVEL_WARNING:
+      return LogLevel::kWarning;
+    case proto::LogConfig::LEVEL_ERROR:
+      return LogLevel::kError;
+    default:
+      // A proto3 enum takes any number.
+      problems.Add("log.level", absl::StrCat(level), "is no level");
+      return LogLevel::kInfo;
+  }
+}
+
+LogOptions LogFromProto(const proto::LogConfig& config, Problems& problems) {
+  LogOptions options;
+  options.level = LevelFromProto(config.level(), problems);
+  if (config.format() == proto::LogConfig::FORMAT_JSON) {
+    options.format = LogFormat::kJson;
+  }
+  if (!proto::LogConfig::Format_IsValid(config.format())) {
+    problems.Add("log.format", absl::StrCat(config.format()), "is no format");
+  }
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<ServerOptions> OptionsFromProto(
+    const proto::ServerConfig& config, absl::string_view origin) {
+  Problems problems(origin);
+  ServerOptions options;
+  options.listen = ListenFromProto(config.listen(), problems);
+  for (int i = 0; i < config.models_size(); ++i) {
+    options.models.push_back(ModelFromProto(
+        config.models(i), absl::StrCat("models[", i, "]"), problems));
+  }
+  ValidateModels(options.models, problems);
+  options.store = StoreFromProto(config.store(), problems);
+  options.limits = LimitsFromProto(config.limits(), problems);
+  options.rank = RankFromProto(config.rank(), problems);
+  options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
+  options.lifecycle = LifecycleFromProto(config.lifecycle(), problems);
+  options.log = LogFromProto(config.log(), problems);
+  if (!problems.status().ok()) return problems.status();
+  return options;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,103 @@
+#include "config/options_to_proto.h"
+
+namespace qlarank {
+namespace {
+
+namespace proto = config::v1;
+
+void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
+  absl::Duration rest;
+  to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &rest));
+  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
+  to.set_grpc_address(from.grpc_address);
+  to.set_http_address(from.http_address);
+  to.set_port_file(from.port_file);
+}
+
+void SetModel(const ModelOptions& from, proto::ModelConfig& to) {
+  to.set_name(from.name);
+  to.set_version(from.version);
+  to.set_path(from.path);
+  to.set_expected_fingerprint(from.expected_fingerprint);
+  to.set_default_model(from.default_model);
+}
+
+void SetStore(const StoreOptions& from, proto::StoreConfig& to) {
+  to.set_engine(from.engine == StoreEngine::kMemory
+                    ? proto::StoreConfig::ENGINE_MEMORY
+                    : proto::StoreConfig::ENGINE_ROCKSDB);
+  to.set_path(from.path);
+  to.set_block_cache_bytes(from.block_cache_bytes);
+  to.set_user_cache_bytes(from.user_cache_bytes);
+  to.set_snapshot_interval_events(from.snapshot_interval_events);
+}
+
+void SetLimits(const LimitsOptions& from, proto::LimitsConfig& to) {
+  to.set_max_user_id_bytes(from.max_user_id_bytes);
+  to.set_max_candidates(from.max_candidates);
+  to.set_max_recent_events(from.max_recent_events);
+  to.set_max_events_per_append(from.max_events_per_append);
+  to.set_max_sources_per_user(from.max_sources_per_user);
+  to.set_max_source_bytes(from.max_source_bytes);
+  to.set_max_message_bytes(from.max_message_bytes);
+  SetDuration(from.max_event_future, *to.mutable_max_event_future());
+}
+
+void SetRank(const RankOptions& from, proto::RankConfig& to) {
+  to.set_workers(from.workers);
+  to.set_max_inflight_requests(from.max_inflight_requests);
+}
+
+void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
+  to.set_shards(from.shards);
+  to.set_max_group_events(from.max_group_events);
+  to.set_max_queued_events(from.max_queued_events);
+}
+
+void SetLifecycle(const LifecycleOptions& from, proto::LifecycleConfig& to) {
+  SetDuration(from.drain_delay, *to.mutable_drain_delay());
+  SetDuration(from.shutdown_timeout, *to.mutable_shutdown_timeout());
+}
+
+proto::LogConfig::Level LevelToProto(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return proto::LogConfig::LEVEL_DEBUG;
+    case LogLevel::kInfo:
+      return proto::LogConfig::LEVEL_INFO;
+    case LogLevel::kWarning:
+      return proto::LogConfig::LEVEL_WARNING;
+    case LogLevel::kError:
+      return proto::LogConfig::LEVEL_ERROR;
+  }
+  return proto::LogConfig::LEVEL_UNSPECIFIED;
+}
+
+void SetLog(const LogOptions& from, proto::LogConfig& to) {
+  to.set_level(LevelToProto(from.level));
+  to.set_format(from.format == LogFormat::kJson
+                    ? proto::LogConfig::FORMAT_JSON
+                    : proto::LogConfig::FORMAT_TEXT);
+}
+
+}  // namespace
+
+proto::ServerConfig OptionsToProto(const ServerOptions& options) {
+  proto::ServerConfig config;
+  SetListen(options.listen, *config.mutable_listen());
+  for (const ModelOptions& model : options.models) {
+    SetModel(model, *config.add_models());
+  }
+  SetStore(options.store, *config.mutable_store());
+  SetLimits(options.limits, *config.mutable_limits());
+  SetRank(options.rank, *config.mutable_rank());
+  SetIngest(options.ingest, *config.mutable_ingest());
+  SetLifecycle(options.lifecycle, *config.mutable_lifecycle());
+  SetLog(options.log, *config.mutable_log());
+  return config;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,105 @@
+// The server's configuration as the code uses it: plain values, defaults
+// applied, units in types or names. config/config.h makes one from a file;
+// proto/qlarank/config/v1/server_config.proto says what each field means.
+#ifndef QLARANK_CONFIG_SERVER_OPTIONS_H_
+#define QLARANK_CONFIG_SERVER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace qlarank {
+
+struct ListenOptions {
+  std::string grpc_address = "127.0.0.1:8500";
+  std::string http_address = "127.0.0.1:8501";
+  std::string port_file;  // empty: none is written
+
+  bool operator==(const ListenOptions&) const = default;
+};
+
+struct ModelOptions {
+  std::string name;
+  uint64_t version = 0;
+  std::string path;                  // of the bundle's folder
+  std::string expected_fingerprint;  // empty: any
+  bool default_model = false;        // true for exactly one
+
+  bool operator==(const ModelOptions&) const = default;
+};
+
+enum class StoreEngine { kRocksDb, kMemory };
+
+struct StoreOptions {
+  StoreEngine engine = StoreEngine::kRocksDb;
+  std::string path;  // not empty for kRocksDb
+  uint64_t block_cache_bytes = 256 << 20;
+  uint64_t user_cache_bytes = 1 << 30;
+  uint32_t snapshot_interval_events = 64;
+
+  bool operator==(const StoreOptions&) const = default;
+};
+
+struct LimitsOptions {
+  uint32_t max_user_id_bytes = 256;
+  uint32_t max_candidates = 20'000;
+  uint32_t max_recent_events = 256;
+  uint32_t max_events_per_append = 10'000;
+  uint32_t max_sources_per_user = 64;
+  uint32_t max_source_bytes = 128;
+  uint32_t max_message_bytes = 16 << 20;  // fits in an int
+  absl::Duration max_event_future = absl::Hours(24);
+
+  bool operator==(const LimitsOptions&) const = default;
+};
+
+struct RankOptions {
+  uint32_t workers = 1;  // when loaded: one per processor, unless configured
+  uint32_t max_inflight_requests = 1024;
+
+  bool operator==(const RankOptions&) const = default;
+};
+
+struct IngestOptions {
+  uint32_t shards = 2;
+  uint32_t max_group_events = 4096;
+  uint32_t max_queued_events = 65'536;
+
+  bool operator==(const IngestOptions&) const = default;
+};
+
+struct LifecycleOptions {
+  absl::Duration drain_delay = absl::ZeroDuration();
+  absl::Duration shutdown_timeout = absl::Seconds(30);
+
+  bool operator==(const LifecycleOptions&) const = default;
+};
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+enum class LogFormat { kText, kJson };
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kText;
+
+  bool operator==(const LogOptions&) const = default;
+};
+
+struct ServerOptions {
+  ListenOptions listen;
+  std::vector<ModelOptions> models;
+  StoreOptions store;
+  LimitsOptions limits;
+  RankOptions rank;
+  IngestOptions ingest;
+  LifecycleOptions lifecycle;
+  LogOptions log;
+
+  bool operator==(const ServerOptions&) const = default;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CONFIG_SERVER_OPTIONS_H_

@@ -1,0 +1,35 @@
+// Every metric of the server, in groups by concern. Made once at start and
+// passed by reference to whoever counts; no metric is looked up by its labels
+// afterwards. docs/operations.md explains each one to operators;
+// tests/server/ops/metric_names.txt lists them all.
+//
+//   Metrics metrics;
+//   metrics.state.lookups_hit.Increment();
+//
+// Thread-safe, except where a group's header says otherwise.
+#ifndef QLARANK_SERVER_OPS_METRICS_H_
+#define QLARANK_SERVER_OPS_METRICS_H_
+
+#include "prometheus/registry.h"
+#include "server/ops/info_metrics.h"
+#include "server/ops/ingest_metrics.h"
+#include "server/ops/rank_metrics.h"
+#include "server/ops/rpc_metrics.h"
+#include "server/ops/state_metrics.h"
+
+namespace qlarank {
+
+struct Metrics {
+  // First: the groups hold references into it.
+  prometheus::Registry registry;
+
+  RpcMetrics rpc{registry};
+  RankMetrics rank{registry};
+  StateMetrics state{registry};
+  IngestMetrics ingest{registry};
+  InfoMetrics info{registry};
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_OPS_METRICS_H_

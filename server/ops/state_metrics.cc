@@ -1,0 +1,31 @@
+#include "server/ops/state_metrics.h"
+
+#include "server/ops/histogram_buckets.h"
+#include "server/ops/metric_builders.h"
+
+namespace qlarank {
+
+StateMetrics::StateMetrics(prometheus::Registry& registry)
+    : lookups_(CounterFamily(registry, "qlarank_state_lookups_total",
+                             "Look-ups of a user state, by result.")),
+      lookups_hit(lookups_.Add({{"result", "hit"}})),
+      lookups_snapshot(lookups_.Add({{"result", "snapshot"}})),
+      lookups_replayed(lookups_.Add({{"result", "replayed"}})),
+      lookups_empty(lookups_.Add({{"result", "empty"}})),
+      lookups_version_mismatch(lookups_.Add({{"result", "version_mismatch"}})),
+      lookups_corrupt(lookups_.Add({{"result", "corrupt"}})),
+      age_seconds(PlainHistogram(
+          registry, "qlarank_state_age_seconds",
+          "Age of a state's newest event when a request reads it.",
+          AgeBuckets())),
+      cached_users(PlainGauge(registry, "qlarank_cached_users",
+                              "User states in the cache.")),
+      cached_state_bytes(PlainGauge(registry, "qlarank_cached_state_bytes",
+                                    "Memory of the user states cached.")),
+      snapshots_written(PlainCounter(registry,
+                                     "qlarank_snapshots_written_total",
+                                     "Snapshots of user states written.")),
+      users_deleted(PlainCounter(registry, "qlarank_users_deleted_total",
+                                 "Users erased.")) {}
+
+}  // namespace qlarank

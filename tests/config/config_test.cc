@@ -1,0 +1,365 @@
+#include "config/config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "qlarank/config/v1/server_config.pb.h"
+
+namespace qlarank {
+namespace {
+
+constexpr char kSmallest[] =
+    "models { name: 'm' version: 1 } store { path: 's' }";
+
+TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
+  const absl::StatusOr<ServerOptions> options =
+      ParseServerConfig(kSmallest, "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->listen.grpc_address, "127.0.0.1:8500");
+  EXPECT_EQ(options->listen.http_address, "127.0.0.1:8501");
+  EXPECT_EQ(options->listen.port_file, "");
+  ASSERT_EQ(options->models.size(), 1u);
+  EXPECT_EQ(options->models[0].path, "models/m/1");
+  EXPECT_EQ(options->models[0].expected_fingerprint, "");
+  EXPECT_TRUE(options->models[0].default_model);
+  EXPECT_EQ(options->store.engine, StoreEngine::kRocksDb);
+  EXPECT_EQ(options->store.block_cache_bytes, 256u * 1024 * 1024);
+  EXPECT_EQ(options->store.user_cache_bytes, 1024u * 1024 * 1024);
+  EXPECT_EQ(options->store.snapshot_interval_events, 64u);
+  EXPECT_EQ(options->limits.max_user_id_bytes, 256u);
+  EXPECT_EQ(options->limits.max_candidates, 20'000u);
+  EXPECT_EQ(options->limits.max_recent_events, 256u);
+  EXPECT_EQ(options->limits.max_events_per_append, 10'000u);
+  EXPECT_EQ(options->limits.max_sources_per_user, 64u);
+  EXPECT_EQ(options->limits.max_source_bytes, 128u);
+  EXPECT_EQ(options->limits.max_message_bytes, 16u * 1024 * 1024);
+  EXPECT_EQ(options->limits.max_event_future, absl::Hours(24));
+  EXPECT_GE(options->rank.workers, 1u);
+  EXPECT_EQ(options->rank.max_inflight_requests, 1024u);
+  EXPECT_EQ(options->ingest.shards, 2u);
+  EXPECT_EQ(options->ingest.max_group_events, 4096u);
+  EXPECT_EQ(options->ingest.max_queued_events, 65'536u);
+  EXPECT_EQ(options->lifecycle.drain_delay, absl::ZeroDuration());
+  EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::Seconds(30));
+  EXPECT_EQ(options->log.level, LogLevel::kInfo);
+  EXPECT_EQ(options->log.format, LogFormat::kText);
+}
+
+// A value other than the default, and other than its neighbours', in every
+// field: a field that is dropped or mistaken for another shows.
+constexpr char kEverything[] = R"pb(
+  listen {
+    grpc_address: "[::1]:1"
+    http_address: "0.0.0.0:0"
+    port_file: "ports"
+  }
+  models { name: "a" version: 1 }
+  models {
+    name: "a"
+    version: 2
+    path: "p"
+    expected_fingerprint: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    default_model: true
+  }
+  store {
+    engine: ENGINE_MEMORY
+    path: "db"
+    block_cache_bytes: 3
+    user_cache_bytes: 4
+    snapshot_interval_events: 5
+  }
+  limits {
+    max_user_id_bytes: 6
+    max_candidates: 7
+    max_recent_events: 8
+    max_events_per_append: 9
+    max_sources_per_user: 10
+    max_source_bytes: 11
+    max_message_bytes: 12
+    max_event_future { seconds: 13 nanos: 14 }
+  }
+  rank { workers: 15 max_inflight_requests: 16 }
+  ingest { shards: 17 max_group_events: 18 max_queued_events: 19 }
+  lifecycle {
+    drain_delay { seconds: 20 }
+    shutdown_timeout { nanos: 21 }
+  }
+  log { level: LEVEL_ERROR format: FORMAT_JSON }
+)pb";
+
+TEST(ParseServerConfigTest, TakesEveryField) {
+  const absl::StatusOr<ServerOptions> options =
+      ParseServerConfig(kEverything, "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  ServerOptions expected;
+  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports"};
+  expected.models = {
+      {"a", 1, "models/a/1", "", false},
+      {"a", 2, "p",
+       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+       true}};
+  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
+  expected.limits = {6,  7,  8,  9,
+                     10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
+  expected.rank = {15, 16};
+  expected.ingest = {17, 18, 19};
+  expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
+  expected.log = {LogLevel::kError, LogFormat::kJson};
+  EXPECT_EQ(*options, expected);
+}
+
+TEST(ParseServerConfigTest, TakesAWrittenDurationOfZeroAsWritten) {
+  const absl::StatusOr<ServerOptions> options = ParseServerConfig(
+      absl::StrCat(kSmallest,
+                   "limits { max_event_future {} }"
+                   "lifecycle { shutdown_timeout { seconds: 0 } }"),
+      "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->limits.max_event_future, absl::ZeroDuration());
+  EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::ZeroDuration());
+}
+
+TEST(ToTextprotoTest, IsParsedAsTheSameOptions) {
+  for (const char* text :
+       {kSmallest, kEverything,
+        "models { name: 'm' version: 1 } store { engine: ENGINE_MEMORY }"
+        "lifecycle { shutdown_timeout {} } limits { max_event_future {} }"}) {
+    const absl::StatusOr<ServerOptions> options = ParseServerConfig(text, "f");
+    ASSERT_TRUE(options.ok()) << options.status();
+    const std::string printed = ToTextproto(*options);
+    const absl::StatusOr<ServerOptions> again = ParseServerConfig(printed, "g");
+    ASSERT_TRUE(again.ok()) << again.status() << "\n" << printed;
+    EXPECT_EQ(*again, *options) << printed;
+  }
+}
+
+struct BadConfig {
+  const char* name;  // of the test
+  const char* text;
+  const char* message;
+};
+
+void PrintTo(const BadConfig& config, std::ostream* out) {
+  *out << config.name;
+}
+
+std::string TestName(const ::testing::TestParamInfo<BadConfig>& info) {
+  return info.param.name;
+}
+
+class BadConfigTest : public ::testing::TestWithParam<BadConfig> {};
+
+TEST_P(BadConfigTest, NamesTheFieldAndTheValue) {
+  const absl::StatusOr<ServerOptions> options =
+      ParseServerConfig(GetParam().text, "f");
+  ASSERT_FALSE(options.ok());
+  EXPECT_EQ(options.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(options.status().message(), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Syntax, BadConfigTest,
+    ::testing::Values(
+        BadConfig{"UnknownField", "models {}\n  lisen {}",
+                  "f:2:9: Message type \"qlarank.config.v1.ServerConfig\" has "
+                  "no field named \"lisen\"."},
+        BadConfig{"WrongType", "models { version: 'one' }",
+                  "f:1:19: Expected integer, got: 'one'"},
+        BadConfig{"NegativeNumber", "models { version: -1 }",
+                  "f:1:19: Expected integer, got: -"},
+        BadConfig{"NumberTooLarge", "rank { workers: 4294967296 }",
+                  "f:1:17: Integer out of range (4294967296)"},
+        BadConfig{"UnknownEnumValue", "log { level: LOUD }",
+                  "f:1:19: Unknown enumeration value of \"LOUD\" for field "
+                  "\"level\"."},
+        BadConfig{"CutShort", "listen {", "f:1:9: Expected identifier, got: "},
+        BadConfig{"FieldTwice", "store { path: 'a' path: 'b' }",
+                  "f:1:23: Non-repeated field \"path\" is specified multiple "
+                  "times."}),
+    TestName);
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, BadConfigTest,
+    ::testing::Values(
+        BadConfig{"NoModels", "store { path: 's' }",
+                  "f: models: none; at least one model is required"},
+        BadConfig{"NoName", "models { version: 1 } store { path: 's' }",
+                  "f: models[0].name: \"\"; is required"},
+        BadConfig{"NameThatLeavesTheFolder",
+                  "models { name: '../x' version: 1 } store { path: 's' }",
+                  "f: models[0].name: \"../x\"; may hold letters, digits, "
+                  "\".\", \"_\" and \"-\", and begins with a letter or a "
+                  "digit"},
+        BadConfig{"NameWithASlash",
+                  "models { name: 'a/b' version: 1 } store { path: 's' }",
+                  "f: models[0].name: \"a/b\"; may hold letters, digits, "
+                  "\".\", \"_\" and \"-\", and begins with a letter or a "
+                  "digit"},
+        BadConfig{"NoVersion",
+                  "models { name: 'm' version: 1 } models { name: 'm' }"
+                  "store { path: 's' }",
+                  "f: models[1].version: 0; must be at least 1"},
+        BadConfig{"SameModelTwice",
+                  "models { name: 'm' version: 1 }"
+                  "models { name: 'n' version: 1 }"
+                  "models { name: 'm' version: 1 path: 'elsewhere' }"
+                  "store { path: 's' }",
+                  "f: models[2]: \"m\" version 1; is models[0] already"},
+        BadConfig{"TwoDefaultModels",
+                  "models { name: 'm' version: 1 default_model: true }"
+                  "models { name: 'm' version: 2 default_model: true }"
+                  "store { path: 's' }",
+                  "f: models[1].default_model: true; models[0] is the default "
+                  "already"},
+        BadConfig{"FingerprintThatIsNone",
+                  "models { name: 'm' version: 1 expected_fingerprint: 'F00D' }"
+                  "store { path: 's' }",
+                  "f: models[0].expected_fingerprint: \"F00D\"; expected 64 "
+                  "lower-case hex digits"},
+        BadConfig{"NoStorePath", "models { name: 'm' version: 1 }",
+                  "f: store.path: \"\"; is required for ENGINE_ROCKSDB"},
+        BadConfig{"UnknownEngineNumber",
+                  "models { name: 'm' version: 1 }"
+                  "store { engine: 9 path: 's' }",
+                  "f: store.engine: 9; is no engine"},
+        BadConfig{"AddressWithoutPort",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { grpc_address: 'foo' }",
+                  "f: listen.grpc_address: \"foo\"; expected host:port, with "
+                  "a port in [0, 65535]"},
+        BadConfig{"PortTooLarge",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { http_address: 'localhost:65536' }",
+                  "f: listen.http_address: \"localhost:65536\"; expected "
+                  "host:port, with a port in [0, 65535]"},
+        BadConfig{"SameAddressTwice",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { http_address: '127.0.0.1:8500' }",
+                  "f: listen.http_address: \"127.0.0.1:8500\"; must differ "
+                  "from listen.grpc_address"},
+        BadConfig{"MessagesTooLargeForGrpc",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "limits { max_message_bytes: 2147483648 }",
+                  "f: limits.max_message_bytes: 2147483648; must be at most "
+                  "2147483647"},
+        BadConfig{"NegativeFuture",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "limits { max_event_future { seconds: -1 } }",
+                  "f: limits.max_event_future: { seconds: -1 nanos: 0 }; must "
+                  "not be negative"},
+        BadConfig{"TooManyWorkers",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "rank { workers: 1025 }",
+                  "f: rank.workers: 1025; must be at most 1024"},
+        BadConfig{"TooManyShards",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "ingest { shards: 1025 }",
+                  "f: ingest.shards: 1025; must be at most 1024"},
+        BadConfig{"QueueSmallerThanARequest",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "ingest { max_queued_events: 100 }",
+                  "f: ingest.max_queued_events: 100; must be at least "
+                  "limits.max_events_per_append, 10000"},
+        BadConfig{"NegativeDrainDelay",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "lifecycle { drain_delay { nanos: -1 } }",
+                  "f: lifecycle.drain_delay: { seconds: 0 nanos: -1 }; must "
+                  "not be negative"},
+        BadConfig{"NanosTooLarge",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "lifecycle { shutdown_timeout { nanos: 1000000000 } }",
+                  "f: lifecycle.shutdown_timeout: { seconds: 0 nanos: "
+                  "1000000000 }; nanos must be at most 999999999"},
+        BadConfig{"DurationTooLong",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "lifecycle { drain_delay { seconds: 9999999999 } }",
+                  "f: lifecycle.drain_delay: { seconds: 9999999999 nanos: 0 "
+                  "}; must be at most 100 years"},
+        BadConfig{"UnknownLogNumbers",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "log { level: 9 format: 8 }",
+                  "f: log.level: 9; is no level\n"
+                  "f: log.format: 8; is no format"},
+        BadConfig{"EveryProblemAtOnce",
+                  "models { name: 'm' } rank { workers: 5000 }",
+                  "f: models[0].version: 0; must be at least 1\n"
+                  "f: store.path: \"\"; is required for ENGINE_ROCKSDB\n"
+                  "f: rank.workers: 5000; must be at most 1024"}),
+    TestName);
+
+TEST(LoadServerConfigTest, TakesTheExamplesThatShip) {
+  const std::string folder = absl::StrCat(QLARANK_SOURCE_DIR, "/config/");
+  for (const char* name : {"example.textproto", "demo.textproto"}) {
+    const absl::StatusOr<ServerOptions> options =
+        LoadServerConfig(folder + name);
+    EXPECT_TRUE(options.ok()) << options.status();
+  }
+}
+
+// The example says that it shows the defaults.
+TEST(LoadServerConfigTest, TheExampleShowsTheDefaults) {
+  const std::string path =
+      absl::StrCat(QLARANK_SOURCE_DIR, "/config/example.textproto");
+  absl::StatusOr<ServerOptions> example = LoadServerConfig(path);
+  ASSERT_TRUE(example.ok()) << example.status();
+  absl::StatusOr<ServerOptions> defaults = ParseServerConfig(
+      "models { name: 'grocery' version: 1 }"
+      "store { path: '/var/lib/qlarank' } rank { workers: 2 }",
+      "f");
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(*example, *defaults);
+}
+
+// Names of all fields of `type`, those of its messages too.
+void ListFields(const google::protobuf::Descriptor& type,
+                std::vector<std::string>& names) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    names.push_back(type.field(i)->name());
+    const google::protobuf::Descriptor* message = type.field(i)->message_type();
+    if (message != nullptr && message->file() == type.file()) {
+      ListFields(*message, names);
+    }
+  }
+}
+
+TEST(LoadServerConfigTest, TheExampleShowsEveryField) {
+  std::ifstream file(
+      absl::StrCat(QLARANK_SOURCE_DIR, "/config/example.textproto"));
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  std::vector<std::string> names;
+  ListFields(*config::v1::ServerConfig::descriptor(), names);
+  EXPECT_GT(names.size(), 30u);
+  for (const std::string& name : names) {
+    EXPECT_THAT(text,
+                ::testing::ContainsRegex(absl::StrCat(" *", name, "(:| )")));
+  }
+}
+
+TEST(LoadServerConfigTest, NamesAFileThatCannotBeRead) {
+  const absl::Status missing = LoadServerConfig("no/such.textproto").status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(missing.message()),
+              ::testing::StartsWith("no/such.textproto: cannot be read"));
+  EXPECT_FALSE(LoadServerConfig(::testing::TempDir()).ok());
+}
+
+TEST(LoadServerConfigTest, NamesTheFileOfAProblem) {
+  const std::string path =
+      absl::StrCat(::testing::TempDir(), "/config_test_bad.textproto");
+  std::ofstream(path) << "nonsense";
+  const absl::Status status = LoadServerConfig(path).status();
+  std::filesystem::remove(path);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::StartsWith(path + ":1:"));
+}
+
+}  // namespace
+}  // namespace qlarank
