@@ -9,9 +9,9 @@
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/numbers.h"
 #include "model/bundle_schema.h"
 #include "model/fingerprint.h"
 #include "model/sha256.h"
@@ -162,8 +162,7 @@ void Bundle::IndexVocabularies() {
 }
 
 bool Bundle::HasTensor(absl::string_view name) const {
-  return weights_->tensors().contains(name) ||
-         items_->tensors().contains(name);
+  return weights_->tensors().contains(name) || items_->tensors().contains(name);
 }
 
 absl::Span<const float> Bundle::tensor(absl::string_view name) const {

@@ -34,7 +34,8 @@ class Bundle {
   //
   // NOT_FOUND         the folder or one of its files is missing
   // INVALID_ARGUMENT  the spec or a tensor is not what docs/model.md asks for
-  // DATA_LOSS         a file is truncated or not the one the spec was written for
+  // DATA_LOSS         a file is truncated or not the one the spec was written
+  // for
   static absl::StatusOr<std::shared_ptr<const Bundle>> Load(
       const std::string& folder);
 
@@ -57,8 +58,8 @@ class Bundle {
   // The item's title; empty when the bundle has none.
   absl::string_view Title(uint64_t item_id) const;
 
-  // The action's index in spec().actions(); "" is the first; kUnknownAction when
-  // there is no such action.
+  // The action's index in spec().actions(); "" is the first; kUnknownAction
+  // when there is no such action.
   uint32_t ActionIndex(absl::string_view action) const;
   // Index in spec().context_features(), or nullopt.
   std::optional<uint32_t> ContextFeatureIndex(absl::string_view name) const;

@@ -87,11 +87,7 @@ absl::Status CheckChoices(const ModelSpec& spec) {
                    "a TARGET_AWARE_ value");
   }
   if (IsTargetAware(spec)) {
-    if (spec.head_width() % 8 != 0) {
-      return Invalid("head_width", absl::StrCat(spec.head_width()),
-                     "a multiple of 8");
-    }
-    return CheckRange("head_width", spec.head_width(), 8, kMaxWidth);
+    return CheckRange("head_width", spec.head_width(), 1, kMaxWidth);
   }
   if (!spec.candidate_features().empty() || !spec.context_features().empty()) {
     return absl::InvalidArgumentError(
@@ -126,8 +122,8 @@ absl::Status CheckVocabularies(const ModelSpec& spec) {
   std::vector<std::string> contexts;
   for (const auto& feature : spec.context_features()) {
     contexts.push_back(feature.name());
-    status.Update(CheckNames(
-        absl::StrCat("context_features.", feature.name()), feature.values()));
+    status.Update(CheckNames(absl::StrCat("context_features.", feature.name()),
+                             feature.values()));
   }
   status.Update(CheckNames("context_features", contexts));
   return status;
@@ -287,16 +283,15 @@ absl::Status ValidateTensors(const TensorFile& file,
       for (float rate : found->second.floats()) {
         if (rate >= 0) continue;
         return absl::InvalidArgumentError(
-            absl::StrCat(file.path(), ": tensor ", wanted.name, ": rate ",
-                         rate, "; expected at least 0"));
+            absl::StrCat(file.path(), ": tensor ", wanted.name, ": rate ", rate,
+                         "; expected at least 0"));
       }
     }
   }
   for (const auto& [name, tensor] : file.tensors()) {
     if (expected.contains(name)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(file.path(), ": tensor ", name,
-                     " is not one that this model has"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        file.path(), ": tensor ", name, " is not one that this model has"));
   }
   return absl::OkStatus();
 }

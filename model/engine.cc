@@ -30,6 +30,20 @@ std::vector<float> InverseNorms(absl::Span<const float> rows, size_t width) {
   return inverse;
 }
 
+// Rows of `width` floats made `padded_width` long with zeros.
+AlignedVector<float> PadRows(absl::Span<const float> rows, size_t width,
+                             size_t padded_width) {
+  AlignedVector<float> padded(rows.size() / width * padded_width);
+  for (size_t row = 0; row * width < rows.size(); ++row) {
+    std::copy_n(rows.data() + row * width, width,
+                padded.data() + row * padded_width);
+  }
+  return padded;
+}
+
+// The next multiple of what kernels take.
+size_t PaddedWidth(size_t width) { return (width + 7) / 8 * 8; }
+
 }  // namespace
 
 Engine::Impl::Impl(const Bundle& bundle)
@@ -45,9 +59,9 @@ Engine::Impl::Impl(const Bundle& bundle)
   if (HasDotTerm(spec)) dot_scale = std::exp(bundle.tensor("log_scale")[0]);
   if (!IsTargetAware(spec)) return;
   norm_cand = bundle.tensor("norm_cand");
-  head_width = spec.head_width();
-  head_b1 = bundle.tensor("head.b1");
-  head_w2 = bundle.tensor("head.w2");
+  head_width = PaddedWidth(spec.head_width());
+  head_b1 = PadRows(bundle.tensor("head.b1"), spec.head_width(), head_width);
+  head_w2 = PadRows(bundle.tensor("head.w2"), spec.head_width(), head_width);
   head_b2 = bundle.tensor("head.b2");
 }
 
@@ -61,25 +75,33 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
       dedicated_block = *std::move(layer);
     }
   }
-  const auto pack = [&](const std::string& name, size_t out,
+  const auto pack = [&](const std::string& name,
+                        absl::Span<const float> weights,
                         std::unique_ptr<const PackedMatrix>& matrix) {
     auto packed =
-        PackedMatrix::Create(name, bundle.tensor(name), out, d_model,
+        PackedMatrix::Create(name, weights, weights.size() / d_model, d_model,
                              PackedMatrix::Output::kOverwrite);
     if (packed.ok()) matrix = *std::move(packed);
     return packed.status();
   };
-  absl::Status status = pack("w_user_out", d_model, w_user_out);
+  absl::Status status =
+      pack("w_user_out", bundle.tensor("w_user_out"), w_user_out);
   if (IsTargetAware(spec)) {
-    status.Update(pack("w_user_in", d_model, w_user_in));
-    status.Update(pack("head.w1", num_tasks * head_width, head_w1));
+    status.Update(pack("w_user_in", bundle.tensor("w_user_in"), w_user_in));
+    // A task's hidden rows follow one another, so padding them is padding rows
+    // of head_width * d_model floats.
+    const AlignedVector<float> w1 =
+        PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model,
+                head_width * d_model);
+    status.Update(pack("head.w1", w1, head_w1));
   }
   return status;
 }
 
 std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
   std::vector<const PackedMatrix*> all = {w_user_out.get()};
-  if (w_user_in != nullptr) all.insert(all.end(), {w_user_in.get(), head_w1.get()});
+  if (w_user_in != nullptr)
+    all.insert(all.end(), {w_user_in.get(), head_w1.get()});
   const auto add_layer = [&](const Layer& layer) {
     const auto of_layer = layer.matrices();
     all.insert(all.end(), of_layer.begin(), of_layer.end());
@@ -89,8 +111,8 @@ std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
   return all;
 }
 
-absl::Span<const std::unique_ptr<const Layer>>
-Engine::Impl::candidate_layers() const {
+absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::candidate_layers()
+    const {
   switch (spec.target_aware()) {
     case model::v1::TARGET_AWARE_ALL_LAYERS:
       return layers;
@@ -101,11 +123,24 @@ Engine::Impl::candidate_layers() const {
   }
 }
 
-EngineScratch::EngineScratch(absl::Span<const PackedMatrix* const> matrices,
-                             const model::v1::ModelSpec& spec)
+ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
+                               const model::v1::ModelSpec& spec)
     : gemm(matrices),
       tile(spec.d_model(), spec.ffn_width()),
-      head_hidden(Engine::kTileRows * spec.tasks_size() * spec.head_width()) {}
+      head_hidden(Engine::kTileRows * spec.tasks_size() *
+                  PaddedWidth(spec.head_width())) {}
+
+EngineScratch::EngineScratch(std::unique_ptr<ScratchBuffers> buffers)
+    : buffers_(std::move(buffers)) {}
+
+EngineScratch::~EngineScratch() = default;
+
+Reading::Reading(std::unique_ptr<const ReadingValues> values)
+    : values_(std::move(values)) {}
+
+Reading::~Reading() = default;
+
+absl::Span<const float> Reading::user_vector() const { return values_->user; }
 
 Engine::Engine(std::shared_ptr<const Bundle> bundle)
     : bundle_(std::move(bundle)), impl_(std::make_unique<Impl>(*bundle_)) {}
@@ -135,7 +170,8 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 size_t Engine::num_tasks() const { return impl_->num_tasks; }
 
 std::unique_ptr<EngineScratch> Engine::NewScratch() const {
-  return std::make_unique<EngineScratch>(impl_->matrices(), impl_->spec);
+  return std::make_unique<EngineScratch>(
+      std::make_unique<ScratchBuffers>(impl_->matrices(), impl_->spec));
 }
 
 }  // namespace qlarank

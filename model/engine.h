@@ -7,8 +7,8 @@
 // events were folded together (DESIGN invariants 1 and 3; Create proves it on
 // this processor or falls back to one tile size).
 //
-// Thread safety: an Engine is immutable; each thread brings its own Scratch. Methods
-// never block, and allocate nothing per candidate.
+// Thread safety: an Engine is immutable; each thread brings its own Scratch.
+// Methods never block, and allocate nothing per candidate.
 #ifndef QLARANK_MODEL_ENGINE_H_
 #define QLARANK_MODEL_ENGINE_H_
 
@@ -25,8 +25,37 @@
 
 namespace qlarank {
 
-class EngineScratch;  // buffers of one thread
-class Reading;        // a state made ready for one request's candidates
+struct ScratchBuffers;  // engine_impl.h
+struct ReadingValues;   // engine_impl.h
+
+// The buffers that one thread computes in. Made by Engine::NewScratch; used by
+// one thread at a time.
+class EngineScratch {
+ public:
+  explicit EngineScratch(std::unique_ptr<ScratchBuffers> buffers);
+  ~EngineScratch();
+
+  ScratchBuffers& buffers() { return *buffers_; }
+
+ private:
+  std::unique_ptr<ScratchBuffers> buffers_;
+};
+
+// A state made ready for the candidates of one request: what all of them
+// share. Made by Engine::Read; immutable, so tiles of it may run on any
+// threads.
+class Reading {
+ public:
+  explicit Reading(std::unique_ptr<const ReadingValues> values);
+  ~Reading();
+
+  const ReadingValues& values() const { return *values_; }
+  // The user vector u of docs/model.md section 4, [d_model]; 0 without events.
+  absl::Span<const float> user_vector() const;
+
+ private:
+  std::unique_ptr<const ReadingValues> values_;
+};
 
 // What a request says beside its candidates.
 struct RequestView {
@@ -41,7 +70,7 @@ struct RequestView {
 // One user's share of a batched fold.
 struct FoldJob {
   std::shared_ptr<const UserState> before;
-  absl::Span<const ModelEvent> events;      // in log order
+  absl::Span<const ModelEvent> events;     // in log order
   std::shared_ptr<const UserState> after;  // out; `before` if no events
 };
 

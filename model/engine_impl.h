@@ -25,10 +25,10 @@ struct Engine::Impl {
   // Passes one event of each of `rows` users through all layers and folds it.
   // buffers.x holds the tokens before and x^L afterwards.
   void ForwardEvents(size_t rows, float* const* states,
-                     EngineScratch& scratch) const;
+                     ScratchBuffers& scratch) const;
 
   // x^L of the newest event -> the user vector u, [d_model].
-  void UserVector(const float* x, EngineScratch& scratch, float* user) const;
+  void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
 
   const model::v1::ModelSpec& spec;
   size_t d_model;
@@ -43,29 +43,28 @@ struct Engine::Impl {
   std::vector<float> item_inverse_norm;  // 1 / max(||E_item||, 1e-12), by row
   absl::Span<const float> norm_user;
   std::unique_ptr<const PackedMatrix> w_user_out, w_user_in;  // in: or null
-  float dot_scale = 0;  // exp(s)
+  float dot_scale = 0;                                        // exp(s)
 
   absl::Span<const float> norm_cand;
+  // Of MLP_task, padded with zeros to whole vectors.
   size_t head_width = 0;
   std::unique_ptr<const PackedMatrix> head_w1;  // [tasks head_width, d] or null
-  absl::Span<const float> head_b1, head_w2, head_b2;
+  AlignedVector<float> head_b1, head_w2;        // [tasks, head_width]
+  absl::Span<const float> head_b2;              // [tasks]
 };
 
-class EngineScratch {
- public:
-  EngineScratch(absl::Span<const PackedMatrix* const> matrices,
-                const model::v1::ModelSpec& spec);
+struct ScratchBuffers {
+  ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
+                 const model::v1::ModelSpec& spec);
 
   GemmScratch gemm;
   TileBuffers tile;
   AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
 };
 
-// See Engine::Read.
-class Reading {
- public:
-  AlignedVector<float> user;    // u, [d_model]; 0 without events
-  AlignedVector<float> shared;  // of every candidate's token, [d_model]
+struct ReadingValues {
+  AlignedVector<float> user;           // u, [d_model]; 0 without events
+  AlignedVector<float> shared;         // of every candidate's token, [d_model]
   std::vector<LayerReadout> readouts;  // one per candidate layer
 };
 

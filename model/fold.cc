@@ -44,7 +44,7 @@ EventInContext PendingInContext(const UserState& state, const ModelEvent& event,
 }  // namespace
 
 void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
-                                 EngineScratch& scratch) const {
+                                 ScratchBuffers& scratch) const {
   // Rows that only fill the tile stay finite.
   AlignedVector<float>& x = scratch.tile.x;
   std::fill(x.begin() + rows * d_model,
@@ -57,7 +57,9 @@ void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
   }
 }
 
-void Engine::Fold(absl::Span<FoldJob> jobs, EngineScratch& scratch) const {
+void Engine::Fold(absl::Span<FoldJob> jobs,
+                  EngineScratch& engine_scratch) const {
+  ScratchBuffers& scratch = engine_scratch.buffers();
   std::vector<Lane> lanes;
   for (FoldJob& job : jobs) {
     if (job.events.empty()) {
@@ -73,9 +75,10 @@ void Engine::Fold(absl::Span<FoldJob> jobs, EngineScratch& scratch) const {
     }
   }
   // Longest first, so that the lanes still busy are a prefix of every tile.
-  std::stable_sort(lanes.begin(), lanes.end(), [](const Lane& a, const Lane& b) {
-    return a.job->events.size() - a.next > b.job->events.size() - b.next;
-  });
+  std::stable_sort(
+      lanes.begin(), lanes.end(), [](const Lane& a, const Lane& b) {
+        return a.job->events.size() - a.next > b.job->events.size() - b.next;
+      });
 
   for (size_t first = 0; first < lanes.size(); first += kTileRows) {
     const absl::Span<Lane> tile =

@@ -36,9 +36,9 @@ void UseOneOpenMpThread() {
 }
 
 memory::desc RowMajor(size_t rows, size_t columns) {
-  return memory::desc({static_cast<memory::dim>(rows),
-                       static_cast<memory::dim>(columns)},
-                      memory::data_type::f32, memory::format_tag::ab);
+  return memory::desc(
+      {static_cast<memory::dim>(rows), static_cast<memory::dim>(columns)},
+      memory::data_type::f32, memory::format_tag::ab);
 }
 
 }  // namespace
@@ -102,9 +102,9 @@ absl::StatusOr<std::unique_ptr<const PackedMatrix>> PackedMatrix::Create(
           new Primitive{description, dnnl::matmul(description), packed}));
     }
   } catch (const dnnl::error& error) {
-    return absl::InternalError(
-        absl::StrCat("oneDNN cannot multiply by ", matrix->name_, " [", out,
-                     ", ", in, "]: ", error.what()));
+    return absl::InternalError(absl::StrCat("oneDNN cannot multiply by ",
+                                            matrix->name_, " [", out, ", ", in,
+                                            "]: ", error.what()));
   }
   return matrix;
 }
@@ -127,8 +127,9 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices)
   size_t scratchpad_bytes = 64;
   for (const PackedMatrix* matrix : matrices) {
     for (const auto& primitive : matrix->primitives_) {
-      scratchpad_bytes = std::max(
-          scratchpad_bytes, primitive->description.scratchpad_desc().get_size());
+      scratchpad_bytes =
+          std::max(scratchpad_bytes,
+                   primitive->description.scratchpad_desc().get_size());
     }
   }
   impl_->scratchpad.resize(scratchpad_bytes);

@@ -17,8 +17,8 @@
 
 namespace qlarank {
 
-// The row counts that a tile may have. Few, because a primitive is made for each;
-// a lone event must not pay for 64 rows.
+// The row counts that a tile may have. Few, because a primitive is made for
+// each; a lone event must not pay for 64 rows.
 inline constexpr std::array<size_t, 4> kTileSizes = {1, 4, 16, 64};
 
 // Index into kTileSizes of the smallest tile that holds `rows` (1 to 64).
@@ -66,8 +66,8 @@ class GemmScratch {
   std::unique_ptr<Impl> impl_;
 };
 
-// Whether each matrix gives a row the same bits in every tile size and position,
-// on this processor.
+// Whether each matrix gives a row the same bits in every tile size and
+// position, on this processor.
 bool TileSizesAgree(absl::Span<const PackedMatrix* const> matrices);
 
 // Names the instruction set and library version that the products' last bits

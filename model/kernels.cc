@@ -48,8 +48,8 @@ HWY_INLINE float SumOfSquares(D d, const float* x, size_t width) {
 }
 
 HWY_INLINE float InverseRms(float sum_of_squares, size_t width) {
-  return 1.0f / std::sqrt(sum_of_squares / static_cast<float>(width) +
-                          kNormEpsilon);
+  return 1.0f /
+         std::sqrt(sum_of_squares / static_cast<float>(width) + kNormEpsilon);
 }
 
 void RmsNorm(const float* x, const float* weight, size_t rows, size_t width,

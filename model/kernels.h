@@ -22,8 +22,8 @@ struct HeadShape {
 void RmsNorm(const float* x, const float* weight, size_t rows, size_t width,
              float* out);
 
-// out = RMSNorm(x; weight) * scale + shift: norm and convolution of a candidate,
-// whose window is the same for all. scale and shift [width].
+// out = RMSNorm(x; weight) * scale + shift: norm and convolution of a
+// candidate, whose window is the same for all. scale and shift [width].
 void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
                        const float* shift, size_t rows, size_t width,
                        float* out);

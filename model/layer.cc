@@ -34,8 +34,8 @@ Layer::Layer(const Bundle& bundle, size_t index)
              bundle.spec().d_model() / bundle.spec().num_heads()},
       layout_(bundle.spec()) {}
 
-absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(
-    const Bundle& bundle, size_t index) {
+absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(const Bundle& bundle,
+                                                           size_t index) {
   auto layer = absl::WrapUnique(new Layer(bundle, index));
   const auto tensor = [&](absl::string_view name) {
     return bundle.tensor(absl::StrCat("layers.", index, ".", name));
@@ -56,9 +56,8 @@ absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(
   absl::Status status;
   const auto pack = [&](absl::string_view name, absl::Span<const float> weights,
                         size_t out, size_t in, PackedMatrix::Output output) {
-    auto matrix =
-        PackedMatrix::Create(absl::StrCat("layers.", index, ".", name), weights,
-                             out, in, output);
+    auto matrix = PackedMatrix::Create(
+        absl::StrCat("layers.", index, ".", name), weights, out, in, output);
     status.Update(matrix.status());
     return matrix.ok() ? *std::move(matrix) : nullptr;
   };

@@ -101,9 +101,8 @@ absl::StatusOr<TensorView> ReadTensor(const nlohmann::json& entry,
   TensorView tensor{*dtype, *std::move(shape), {}};
   tensor.bytes = data.substr(extent->begin, extent->end - extent->begin);
   if (ShapeBytes(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
-    return absl::DataLossError(absl::StrCat(tensor.bytes.size(),
-                                            " bytes do not fit shape ",
-                                            tensor.ShapeString()));
+    return absl::DataLossError(absl::StrCat(
+        tensor.bytes.size(), " bytes do not fit shape ", tensor.ShapeString()));
   }
   if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) %
           DTypeBytes(tensor.dtype) !=

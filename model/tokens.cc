@@ -53,12 +53,13 @@ void TokenBuilder::EventToken(const EventInContext& in, float* x) const {
   };
   const ModelEvent& event = *in.event;
   std::fill_n(x, d_model_, 0.0f);
-  kernels::ScaleAdd(item_scale_, items_.data() + static_cast<size_t>(event.item_row) * d_model_,
-                    d_model_, x);
+  kernels::ScaleAdd(
+      item_scale_,
+      items_.data() + static_cast<size_t>(event.item_row) * d_model_, d_model_,
+      x);
   if (event.action != Bundle::kUnknownAction) add_row(actions_, event.action);
-  add_row(gaps_, in.has_previous
-                     ? GapBucket(in.previous_time_us, event.time_us)
-                     : kNoGapBucket);
+  add_row(gaps_, in.has_previous ? GapBucket(in.previous_time_us, event.time_us)
+                                 : kNoGapBucket);
   add_row(nexts_, GapBucket(event.time_us, in.next_time_us));
   add_row(counts_, CountBucket(in.position));
   for (size_t i = 0; i * d_model_ < event_projection_.size(); ++i) {

@@ -30,9 +30,9 @@ class TokenBuilder {
   void EventToken(const EventInContext& event, float* x) const;
 
   // Writes what every candidate of a request has in common, shared [d_model]:
-  // action, gap, user vector, context. gap_bucket is GapBucket of the newest event
-  // and the request, user_projection W_user u, context_rows one per context
-  // feature or empty.
+  // action, gap, user vector, context. gap_bucket is GapBucket of the newest
+  // event and the request, user_projection W_user u, context_rows one per
+  // context feature or empty.
   void CandidateShared(uint32_t gap_bucket,
                        absl::Span<const float> user_projection,
                        absl::Span<const uint32_t> context_rows,
