@@ -317,8 +317,7 @@ absl::Status RocksDbStateStore::ForEachUser(
   }
   if (!it->status().ok()) return ToAbslStatus(it->status(), "reading heads");
   if (damaged > 0) {
-    return Prefixed(absl::StrCat(damaged, " damaged, the first is the "),
-                    first_damage);
+    return Prefixed(absl::StrCat(damaged, " damaged, the first"), first_damage);
   }
   return absl::OkStatus();
 }
