@@ -1,11 +1,11 @@
 // Every service of the API over one pipeline.
 //
-//   Services services(pipeline);
+//   RpcServices services(pipeline);
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
-#ifndef QLARANK_SERVER_RPC_SERVICES_H_
-#define QLARANK_SERVER_RPC_SERVICES_H_
+#ifndef QLARANK_SERVER_RPC_RPC_SERVICES_H_
+#define QLARANK_SERVER_RPC_RPC_SERVICES_H_
 
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
@@ -16,10 +16,10 @@
 
 namespace qlarank {
 
-class Services {
+class RpcServices {
  public:
   // `pipeline` must outlive the services, and they the server.
-  explicit Services(Pipeline& pipeline)
+  explicit RpcServices(Pipeline& pipeline)
       : rank_(pipeline.rank(), drain_),
         ingest_(pipeline.ingest(), drain_),
         state_(pipeline.state(), pipeline.ingest(), drain_) {}
@@ -44,4 +44,4 @@ class Services {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RPC_SERVICES_H_
+#endif  // QLARANK_SERVER_RPC_RPC_SERVICES_H_
