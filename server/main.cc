@@ -1,0 +1,112 @@
+// qlarank_server: loads a configuration and serves it until told to stop.
+//
+// Exit codes: 0 stopped as asked; 1 could not start or flush; 2 the command
+// line or the configuration is wrong; 3 stopped at once by a second signal.
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "config/config.h"
+#include "server/ops/grpc_log.h"
+#include "server/ops/lifecycle.h"
+#include "server/ops/logging.h"
+#include "server/ops/termination_signals.h"
+#include "server/ops/version.h"
+#include "server/server.h"
+
+ABSL_FLAG(std::string, config_file, "",
+          "The configuration: a textproto of qlarank.config.v1.ServerConfig. "
+          "config/example.textproto shows every field.");
+ABSL_FLAG(bool, validate_config, false,
+          "Check the configuration, say what is wrong with it, and exit.");
+ABSL_FLAG(bool, print_config, false,
+          "Print the configuration with its defaults written out, and exit.");
+
+namespace qlarank {
+namespace {
+
+constexpr int kExitStopped = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitAtOnce = 3;
+
+int Serve(const ServerOptions& options) {
+  // Before any thread is started.
+  TerminationSignals::Block();
+  // A peer that went away is an error of that write, not the end of us.
+  std::signal(SIGPIPE, SIG_IGN);
+  StopRequest stop([] { _exit(kExitAtOnce); });
+  TerminationSignals signals([&stop](int signal) {
+    LogInfo("told to stop", {{"signal", signal}});
+    stop.Request();
+  });
+  InitLogging(options.log);
+  RouteGrpcLog();
+  LogInfo("starting", {{"version", BuildVersion()}});
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
+  if (!server.ok()) {
+    LogError("cannot start", {{"error", server.status()}});
+    return kExitFailed;
+  }
+  stop.Wait();
+  return (*server)->Shutdown().ok() ? kExitStopped : kExitFailed;
+}
+
+int Run() {
+  const std::string path = absl::GetFlag(FLAGS_config_file);
+  if (path.empty()) {
+    std::cerr << "--config_file is required; see --help\n";
+    return kExitUsage;
+  }
+  const absl::StatusOr<ServerOptions> options = LoadServerConfig(path);
+  if (!options.ok()) {
+    std::cerr << options.status().message() << "\n";
+    return kExitUsage;
+  }
+  if (absl::GetFlag(FLAGS_print_config)) {
+    std::cout << ToTextproto(*options);
+    return 0;
+  }
+  if (absl::GetFlag(FLAGS_validate_config)) {
+    std::cout << path << ": ok\n";
+    return 0;
+  }
+  return Serve(*options);
+}
+
+void ParseCommandLine(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "ranks candidates from users' states, over gRPC.\n"
+      "  qlarank_server --config_file=config/demo.textproto");
+  absl::FlagsUsageConfig config;
+  config.contains_helpshort_flags = [](absl::string_view file) {
+    return absl::EndsWith(file, "server/main.cc");
+  };
+  config.contains_help_flags = config.contains_helpshort_flags;
+  config.version_string = [] {
+    return absl::StrCat("qlarank_server ", BuildVersion(), "\n");
+  };
+  absl::SetFlagsUsageConfig(config);
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  if (rest.size() > 1) {
+    std::cerr << "unexpected argument \"" << rest[1] << "\"; see --help\n";
+    std::exit(kExitUsage);
+  }
+}
+
+}  // namespace
+}  // namespace qlarank
+
+int main(int argc, char** argv) {
+  qlarank::ParseCommandLine(argc, argv);
+  return qlarank::Run();
+}

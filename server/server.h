@@ -1,0 +1,75 @@
+// The whole server in one object: HTTP endpoints, health, metrics and the gRPC
+// server around Services. main() is a thin shell over it, and tests run it in
+// their own process on free ports.
+//
+//   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
+//   ...
+//   absl::Status status = (*server)->Shutdown();
+#ifndef QLARANK_SERVER_SERVER_H_
+#define QLARANK_SERVER_SERVER_H_
+
+#include <atomic>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "config/server_options.h"
+#include "grpcpp/server.h"
+#include "server/ops/endless_streams.h"
+#include "server/ops/health.h"
+#include "server/ops/http_endpoints.h"
+#include "server/ops/metrics.h"
+#include "server/ops/process_collector.h"
+#include "server/ops/statistics_collector.h"
+#include "server/services.h"
+
+namespace qlarank {
+
+class Server {
+ public:
+  // Returns a server that takes requests. While it loads, /livez answers
+  // already and /readyz says "loading". Blocks. Errors: those of
+  // Services::Create; UNAVAILABLE when an address cannot be listened at, naming
+  // it and its field; whatever writing listen.port_file says.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const ServerOptions& options);
+
+  // Stops at once, as Shutdown would without delays, unless Shutdown did so.
+  ~Server();
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  int grpc_port() const { return grpc_port_; }
+  int http_port() const { return http_->port(); }
+
+  // Ends the server in order (server/ops/lifecycle.h): blocks for drain_delay,
+  // and shutdown_timeout at most. Returns the error of flushing, if any. Once.
+  absl::Status Shutdown();
+
+ private:
+  explicit Server(const ServerOptions& options);
+
+  absl::Status StartHttp();
+  absl::Status StartGrpc();
+  void StopServing(absl::Duration timeout);
+
+  const ServerOptions options_;
+  Metrics metrics_;
+  Health health_;
+  ProcessCollector process_collector_;
+  std::unique_ptr<Services> services_;
+  // The same once loaded: scraping does not wait for loading.
+  std::atomic<const Services*> loaded_services_ = nullptr;
+  StatisticsCollector store_collector_;
+  // After what it scrapes, so that it stops first.
+  std::unique_ptr<HttpEndpoints> http_;
+  EndlessStreams endless_streams_;
+  std::unique_ptr<grpc::Server> grpc_;
+  int grpc_port_ = 0;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_SERVER_H_

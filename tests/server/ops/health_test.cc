@@ -1,0 +1,67 @@
+#include "server/ops/health.h"
+
+#include <map>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace qlarank {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+class FakeHealthService : public grpc::HealthCheckServiceInterface {
+ public:
+  void SetServingStatus(const std::string& service, bool serving) override {
+    serving_[service] = serving;
+  }
+  void SetServingStatus(bool) override { FAIL() << "names unknown to us"; }
+  void Shutdown() override {}
+
+  std::map<std::string, bool> serving_;
+};
+
+TEST(HealthTest, BeginsAsLoading) {
+  Health health;
+  EXPECT_FALSE(health.readiness().ready);
+  EXPECT_EQ(health.readiness().reason, "loading");
+}
+
+// gRPC's service begins as serving: it must not stay so while we load.
+TEST(HealthTest, TellsTheServiceTheTruthWhenAttached) {
+  FakeHealthService service;
+  service.serving_[""] = true;
+  Health health;
+  health.Attach(service, {"a.A", "b.B"});
+  EXPECT_THAT(service.serving_, ElementsAre(Pair("", false), Pair("a.A", false),
+                                            Pair("b.B", false)));
+}
+
+TEST(HealthTest, ServiceAndReadinessAgree) {
+  FakeHealthService service;
+  Health health;
+  health.Attach(service, {"a.A"});
+  health.SetServing();
+  EXPECT_TRUE(health.readiness().ready);
+  EXPECT_EQ(health.readiness().reason, "");
+  EXPECT_THAT(service.serving_, ElementsAre(Pair("", true), Pair("a.A", true)));
+  health.SetNotServing("draining");
+  EXPECT_FALSE(health.readiness().ready);
+  EXPECT_EQ(health.readiness().reason, "draining");
+  EXPECT_THAT(service.serving_,
+              ElementsAre(Pair("", false), Pair("a.A", false)));
+}
+
+TEST(HealthTest, LeavesTheServiceAloneOnceDetached) {
+  FakeHealthService service;
+  Health health;
+  health.Attach(service, {});
+  health.Detach();
+  health.SetServing();
+  EXPECT_THAT(service.serving_, ElementsAre(Pair("", false)));
+}
+
+}  // namespace
+}  // namespace qlarank
