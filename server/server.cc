@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "config/host_port.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -29,22 +31,30 @@ std::vector<std::string> ServiceNames() {
   return names;
 }
 
+constexpr char kHealth[] = "grpc.health.v1.Health";
+constexpr char kReflection[] = "grpc.reflection.v1alpha.ServerReflection";
+
 void AddMethods(RpcMetrics& metrics) {
   for (const auto* service : Services::Descriptors()) {
     metrics.AddService(*service);
   }
   // These come with gRPC, without descriptors.
-  metrics.AddMethod("unary", "grpc.health.v1.Health", "Check");
-  metrics.AddMethod("server_stream", "grpc.health.v1.Health", "Watch");
-  metrics.AddMethod("bidi_stream", "grpc.reflection.v1alpha.ServerReflection",
-                    "ServerReflectionInfo");
+  metrics.AddMethod("unary", kHealth, "Check");
+  metrics.AddMethod("server_stream", kHealth, "Watch");
+  metrics.AddMethod("bidi_stream", kReflection, "ServerReflectionInfo");
 }
 
-void SetInterceptors(RpcMetrics& metrics, grpc::ServerBuilder& builder) {
+void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
+                     grpc::ServerBuilder& builder) {
   std::vector<
       std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
       creators;
   creators.push_back(std::make_unique<RpcMetricsInterceptorFactory>(metrics));
+  const absl::flat_hash_set<std::string> endless = {
+      absl::StrCat("/", kHealth, "/Watch"),
+      absl::StrCat("/", kReflection, "/ServerReflectionInfo")};
+  creators.push_back(
+      std::make_unique<EndlessStreamsInterceptorFactory>(endless, streams));
   builder.experimental().SetInterceptorCreators(std::move(creators));
 }
 
@@ -108,7 +118,7 @@ absl::Status Server::StartGrpc() {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
                            &grpc_port_);
-  SetInterceptors(metrics_.rpc, builder);
+  SetInterceptors(metrics_.rpc, endless_streams_, builder);
   services_->Register(builder);
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) return ListenError("listen.grpc_address", address);
@@ -143,7 +153,16 @@ absl::Status Server::Shutdown() {
 void Server::StopServing(absl::Duration timeout) {
   health_.SetNotServing("stopping");
   services_->EndStreams();
+  absl::Notification stopped;
+  std::thread canceller([&] {
+    // Again and again: one may begin until Shutdown has shut the door.
+    do {
+      endless_streams_.CancelAll();
+    } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
+  });
   grpc_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+  stopped.Notify();
+  canceller.join();
   health_.Detach();
   grpc_ = nullptr;
 }

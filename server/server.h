@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "config/server_options.h"
 #include "grpcpp/server.h"
+#include "server/ops/endless_streams.h"
 #include "server/ops/health.h"
 #include "server/ops/http_endpoints.h"
 #include "server/ops/metrics.h"
@@ -64,6 +65,7 @@ class Server {
   StatisticsCollector store_collector_;
   // After what it scrapes, so that it stops first.
   std::unique_ptr<HttpEndpoints> http_;
+  EndlessStreams endless_streams_;
   std::unique_ptr<grpc::Server> grpc_;
   int grpc_port_ = 0;
 };

@@ -1,0 +1,151 @@
+#include "server/server.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "gtest/gtest.h"
+#include "tests/server/health_client.h"
+#include "tests/server/http_client.h"
+
+namespace qlarank {
+namespace {
+
+using ::testing::HasSubstr;
+
+ServerOptions OnFreePorts() {
+  ServerOptions options;
+  options.listen.grpc_address = "127.0.0.1:0";
+  options.listen.http_address = "127.0.0.1:0";
+  options.store.engine = StoreEngine::kMemory;
+  return options;
+}
+
+std::unique_ptr<Server> StartOrDie(const ServerOptions& options) {
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
+  EXPECT_TRUE(server.ok()) << server.status();
+  return *std::move(server);
+}
+
+std::shared_ptr<grpc::Channel> Connect(const Server& server) {
+  return grpc::CreateChannel(absl::StrCat("127.0.0.1:", server.grpc_port()),
+                             grpc::InsecureChannelCredentials());
+}
+
+TEST(ServerTest, IsHealthyOnceStarted) {
+  const std::unique_ptr<Server> server = StartOrDie(OnFreePorts());
+  HealthClient client(Connect(*server));
+  for (const char* service :
+       {"", "qlarank.v1.RankService", "qlarank.v1.IngestService",
+        "qlarank.v1.StateService"}) {
+    grpc::Status error;
+    EXPECT_EQ(client.Check(service, error), ServingStatus::kServing)
+        << service << ": " << error.error_message();
+  }
+  grpc::Status error;
+  client.Check("no.Such", error);
+  EXPECT_EQ(error.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(HttpGet(server->http_port(), "/readyz").code, 200);
+}
+
+TEST(ServerTest, WatchersLearnThatItDrains) {
+  ServerOptions options = OnFreePorts();
+  options.lifecycle.drain_delay = absl::Milliseconds(300);
+  const std::unique_ptr<Server> server = StartOrDie(options);
+  HealthClient::Watch watch(Connect(*server), "qlarank.v1.RankService");
+  EXPECT_EQ(watch.Next(), ServingStatus::kServing);
+  std::thread shutdown([&] { EXPECT_TRUE(server->Shutdown().ok()); });
+  EXPECT_EQ(watch.Next(), ServingStatus::kNotServing);
+  EXPECT_EQ(HttpGet(server->http_port(), "/readyz").body, "draining\n");
+  shutdown.join();
+}
+
+// A watch never ends by itself: it must not hold the server up.
+TEST(ServerTest, StopsThoughAWatcherStays) {
+  ServerOptions options = OnFreePorts();
+  options.lifecycle.shutdown_timeout = absl::Seconds(30);
+  const std::unique_ptr<Server> server = StartOrDie(options);
+  HealthClient::Watch watch(Connect(*server), "");
+  EXPECT_EQ(watch.Next(), ServingStatus::kServing);
+  const absl::Time start = absl::Now();
+  EXPECT_TRUE(server->Shutdown().ok());
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST(ServerTest, CountsItsRpcs) {
+  const std::unique_ptr<Server> server = StartOrDie(OnFreePorts());
+  HealthClient client(Connect(*server));
+  grpc::Status error;
+  client.Check("", error);
+  client.Check("", error);
+  client.Check("no.Such", error);
+  const std::string metrics = HttpGet(server->http_port(), "/metrics").body;
+  const std::string labels =
+      "grpc_method=\"Check\",grpc_service=\"grpc.health.v1.Health\","
+      "grpc_type=\"unary\"}";
+  EXPECT_THAT(metrics, HasSubstr(absl::StrCat("grpc_server_started_total{",
+                                              labels, " 3\n")));
+  EXPECT_THAT(metrics,
+              HasSubstr(absl::StrCat("grpc_server_handling_seconds_count{",
+                                     labels, " 3\n")));
+  EXPECT_THAT(metrics, HasSubstr(absl::StrCat("grpc_server_msg_received_total{",
+                                              labels, " 3\n")));
+  EXPECT_THAT(metrics, HasSubstr(absl::StrCat("grpc_server_msg_sent_total{",
+                                              labels, " 2\n")));
+  EXPECT_THAT(metrics,
+              HasSubstr(absl::StrCat("grpc_server_handled_total{",
+                                     "grpc_code=\"OK\",", labels, " 2\n")));
+  EXPECT_THAT(metrics, HasSubstr(absl::StrCat("grpc_server_handled_total{",
+                                              "grpc_code=\"NotFound\",", labels,
+                                              " 1\n")));
+  EXPECT_THAT(metrics, HasSubstr("\nprocess_open_fds "));
+}
+
+TEST(ServerTest, NamesAnAddressInUseAndItsField) {
+  const std::unique_ptr<Server> first = StartOrDie(OnFreePorts());
+  ServerOptions options = OnFreePorts();
+  options.listen.grpc_address = absl::StrCat("127.0.0.1:", first->grpc_port());
+  EXPECT_EQ(Server::Start(options).status(),
+            absl::UnavailableError(absl::StrCat(
+                "listen.grpc_address: cannot listen at \"127.0.0.1:",
+                first->grpc_port(), "\": Address already in use")));
+  options = OnFreePorts();
+  options.listen.http_address = absl::StrCat("127.0.0.1:", first->http_port());
+  EXPECT_EQ(Server::Start(options).status(),
+            absl::UnavailableError(absl::StrCat(
+                "listen.http_address: cannot listen at \"127.0.0.1:",
+                first->http_port(), "\": Address already in use")));
+}
+
+TEST(ServerTest, PortFileIsThereWhileItServes) {
+  ServerOptions options = OnFreePorts();
+  options.listen.port_file =
+      absl::StrCat(::testing::TempDir(), "/server_test_ports.", getpid());
+  const std::unique_ptr<Server> server = StartOrDie(options);
+  int grpc_port = 0;
+  int http_port = 0;
+  std::ifstream(options.listen.port_file) >> grpc_port >> http_port;
+  EXPECT_EQ(grpc_port, server->grpc_port());
+  EXPECT_EQ(http_port, server->http_port());
+  EXPECT_TRUE(server->Shutdown().ok());
+  EXPECT_FALSE(std::filesystem::exists(options.listen.port_file));
+}
+
+TEST(ServerTest, NamesAPortFileThatCannotBeWritten) {
+  ServerOptions options = OnFreePorts();
+  options.listen.port_file = "/no/such/folder/ports";
+  const absl::Status status = Server::Start(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("listen.port_file: cannot write "
+                        "\"/no/such/folder/ports\""));
+}
+
+}  // namespace
+}  // namespace qlarank
