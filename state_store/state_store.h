@@ -4,13 +4,15 @@
 // The store does not look into a state: it is opaque bytes under a header. It
 // knows nothing of models but their fingerprints.
 //
-// Consistency: per user, calls of AppendEvents must not overlap (the ingest
-// pipeline gives every user one writer); everything else may be called from any
-// thread at any time. A reader sees a whole append or nothing of it.
+// Consistency: per user, calls of AppendEvents and DeleteUser must not overlap
+// (the ingest pipeline gives every user one writer); everything else may be
+// called from any thread at any time. A reader sees a whole append or nothing
+// of it.
 //
-// Errors: DATA_LOSS when a record fails its checksum or cannot be parsed, naming
-// the user and the record; UNAVAILABLE when the disk fails. Missing data is
-// not an error: see each method.
+// Errors: INVALID_ARGUMENT for a user id that is empty or over 65,535 bytes
+// (any bytes will do, NUL too); DATA_LOSS when a record fails its checksum or
+// cannot be parsed, naming the user and the record; UNAVAILABLE when the disk
+// fails. Missing data is not an error: see each method.
 #ifndef QLARANK_STATE_STORE_STATE_STORE_H_
 #define QLARANK_STATE_STORE_STATE_STORE_H_
 
@@ -77,7 +79,13 @@ class StateStore {
   // -- The event log --------------------------------------------------------
 
   // Appends all of `appends`, at most one per user, in one atomic batch.
-  // Blocks until they are durable: after OK they survive a crash of the machine.
+  // Blocks until they are durable: after OK they survive a crash of the
+  // machine. After UNAVAILABLE it is unknown whether they will be found after a
+  // restart.
+  //
+  // FAILED_PRECONDITION, and nothing is appended, when the events of a user do
+  // not continue her log: another incarnation, or a sequence that is taken or
+  // skipped. An append without events replaces the head alone.
   virtual absl::Status AppendEvents(absl::Span<const UserAppend> appends) = 0;
 
   // The user's head; an empty one (incarnation 0) for an unknown user.
@@ -91,7 +99,9 @@ class StateStore {
       size_t limit) const = 0;
 
   // Calls `visit` for every user, in no particular order, until it returns
-  // false.
+  // false. Sees the users of one moment; `visit` may call the store. Damaged
+  // heads are skipped and reported at the end: DATA_LOSS with their number and
+  // the first one's name.
   virtual absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const = 0;
@@ -99,16 +109,24 @@ class StateStore {
   // -- Snapshots ------------------------------------------------------------
 
   // Makes room for snapshots of one fingerprint; does nothing if it is there.
-  // Must have returned before the fingerprint is used below.
+  // Must have returned before the fingerprint is used below:
+  // FAILED_PRECONDITION for one that is not open. A store opens those it finds
+  // on the disk. INVALID_ARGUMENT unless it is 1 to 255 letters, digits, '-',
+  // '_', '.', ':'.
   virtual absl::Status OpenFingerprint(absl::string_view fingerprint) = 0;
 
-  // Drops every snapshot of a fingerprint at once.
+  // Drops every snapshot of a fingerprint at once; does nothing if it is not
+  // there.
   virtual absl::Status DropFingerprint(absl::string_view fingerprint) = 0;
 
   virtual absl::StatusOr<std::vector<std::string>> ListFingerprints() const = 0;
 
   // Replaces the user's snapshot. Not synced: a crash may lose it, and it is
   // then rebuilt from the log.
+  //
+  // Does nothing, with OK, when the snapshot's incarnation is not the user's
+  // (any more): an eviction that an erasure overtook must not bring a state
+  // back.
   virtual absl::Status PutSnapshot(absl::string_view fingerprint,
                                    absl::string_view user_id,
                                    const Snapshot& snapshot) = 0;
@@ -120,8 +138,9 @@ class StateStore {
 
   // -- Erasure and upkeep ---------------------------------------------------
 
-  // Removes the user's events, head and snapshots under every fingerprint, in one
-  // durable batch. Returns how many events were removed; 0 for an unknown user.
+  // Removes the user's events, head and snapshots under every fingerprint, in
+  // one durable batch. Returns how many events were removed; 0 for an unknown
+  // user.
   virtual absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) = 0;
 
   // Makes everything written so far durable, snapshots too.

@@ -1,0 +1,160 @@
+// What the engine costs on one core, beside the time of its matrix products
+// alone: those are oneDNN's, so they are the floor that no engine on oneDNN can
+// get under.
+//
+//   RankCandidates/n      Read + Score of n candidates, d = 128, H = 4, L = 2
+//   MatrixProductsOnly/n  the same products and nothing else
+//   RankByHistory/n       500 candidates after n events: flat
+//   FoldEvents/n          folding one event for each of n users side by side
+
+#include <benchmark/benchmark.h>
+
+#include <random>
+
+#include "bench/random_bundle.h"
+#include "model/engine.h"
+#include "model/gemm.h"
+
+namespace qlarank::bench {
+namespace {
+
+constexpr uint32_t kWidth = 128;
+constexpr uint32_t kHeads = 4;
+constexpr uint32_t kLayers = 2;
+constexpr uint64_t kItems = 20'000;
+constexpr int64_t kSecondUs = 1'000'000;
+
+template <typename T>
+T ValueOrDie(absl::StatusOr<T> value) {
+  if (!value.ok()) {
+    fprintf(stderr, "%s\n", value.status().ToString().c_str());
+    std::abort();
+  }
+  return *std::move(value);
+}
+
+const Engine& BenchEngine() {
+  static const Engine* const engine =
+      ValueOrDie(Engine::Create(RandomBundle(
+                     PlainSpec(kWidth, kHeads, kLayers, /*conv_width=*/4,
+                               model::v1::TARGET_AWARE_ALL_LAYERS, kItems))))
+          .release();
+  return *engine;
+}
+
+std::vector<ModelEvent> RandomEvents(size_t n) {
+  std::mt19937 random(1);
+  std::vector<ModelEvent> events(n);
+  for (size_t i = 0; i < n; ++i) {
+    events[i].item_row = 1 + random() % kItems;
+    events[i].time_us = static_cast<int64_t>(i) * 3600 * kSecondUs;
+  }
+  return events;
+}
+
+std::shared_ptr<const UserState> StateAfter(size_t num_events) {
+  const auto events = RandomEvents(num_events);
+  FoldJob job{BenchEngine().empty_state(), events, nullptr};
+  BenchEngine().Fold(absl::MakeSpan(&job, 1), *BenchEngine().NewScratch());
+  return job.after;
+}
+
+std::vector<uint32_t> RandomRows(size_t n) {
+  std::mt19937 random(2);
+  std::vector<uint32_t> rows(n);
+  for (uint32_t& row : rows) row = 1 + random() % kItems;
+  return rows;
+}
+
+void Rank(benchmark::State& bench, size_t num_candidates, size_t num_events) {
+  const auto state = StateAfter(num_events);
+  const auto scratch = BenchEngine().NewScratch();
+  const auto rows = RandomRows(num_candidates);
+  std::vector<float> scores(num_candidates);
+  const int64_t now_us = static_cast<int64_t>(num_events) * 3600 * kSecondUs;
+  for (auto _ : bench) {
+    const auto reading = BenchEngine().Read(*state, {now_us, {}, {}}, *scratch);
+    BenchEngine().Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
+    benchmark::DoNotOptimize(scores.data());
+  }
+  bench.SetItemsProcessed(bench.iterations() * num_candidates);
+}
+
+void RankCandidates(benchmark::State& bench) {
+  Rank(bench, bench.range(0), 1000);
+}
+BENCHMARK(RankCandidates)
+    ->Arg(1000)
+    ->Arg(2000)
+    ->Arg(4000)
+    ->Unit(benchmark::kMillisecond)
+    ->MinTime(1.0);
+
+void RankByHistory(benchmark::State& bench) {
+  Rank(bench, 500, bench.range(0));
+}
+BENCHMARK(RankByHistory)
+    ->Arg(10)
+    ->Arg(1000)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond);
+
+// Per tile and layer: [64, d] by W_qkvg, W_o, W_12 and W_3.
+void MatrixProductsOnly(benchmark::State& bench) {
+  struct Product {
+    std::unique_ptr<const PackedMatrix> matrix;
+    std::vector<float> x, y;
+  };
+  std::vector<Product> products;
+  std::vector<const PackedMatrix*> matrices;
+  for (auto [out, in] : {std::pair<size_t, size_t>{4 * kWidth, kWidth},
+                         {kWidth, kWidth},
+                         {4 * kWidth, kWidth},
+                         {kWidth, 2 * kWidth}}) {
+    const std::vector<float> weights(out * in, 0.01f);
+    Product& product = products.emplace_back();
+    product.matrix = ValueOrDie(PackedMatrix::Create(
+        "bench", weights, out, in, PackedMatrix::Output::kOverwrite));
+    product.x.assign(Engine::kTileRows * in, 0.5f);
+    product.y.assign(Engine::kTileRows * out, 0.0f);
+    matrices.push_back(product.matrix.get());
+  }
+  GemmScratch scratch(matrices);
+  const size_t tile_index = TileIndexFor(Engine::kTileRows);
+  const size_t tiles =
+      (bench.range(0) + Engine::kTileRows - 1) / Engine::kTileRows;
+  for (auto _ : bench) {
+    for (size_t i = 0; i < tiles * kLayers; ++i) {
+      for (Product& product : products) {
+        scratch.Run(*product.matrix, tile_index, product.x.data(),
+                    product.y.data());
+      }
+    }
+    benchmark::DoNotOptimize(products[0].y.data());
+  }
+  bench.SetItemsProcessed(bench.iterations() * bench.range(0));
+}
+BENCHMARK(MatrixProductsOnly)
+    ->Arg(1000)
+    ->Arg(2000)
+    ->Arg(4000)
+    ->Unit(benchmark::kMillisecond)
+    ->MinTime(1.0);
+
+void FoldEvents(benchmark::State& bench) {
+  const auto state = StateAfter(100);
+  const auto scratch = BenchEngine().NewScratch();
+  const std::vector<ModelEvent> event = {
+      {7, 0, int64_t{200} * 3600 * kSecondUs, {}}};
+  std::vector<FoldJob> jobs(bench.range(0), FoldJob{state, event, nullptr});
+  for (auto _ : bench) {
+    BenchEngine().Fold(absl::MakeSpan(jobs), *scratch);
+  }
+  bench.SetItemsProcessed(bench.iterations() * jobs.size());
+}
+BENCHMARK(FoldEvents)->Arg(1)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace qlarank::bench
+
+BENCHMARK_MAIN();

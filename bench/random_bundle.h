@@ -1,0 +1,31 @@
+// Writes bundles of any shape with random weights, for benchmarks that need a
+// model's cost and not its quality.
+#ifndef QLARANK_BENCH_RANDOM_BUNDLE_H_
+#define QLARANK_BENCH_RANDOM_BUNDLE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "model/bundle.h"
+#include "qlarank/model/v1/model_spec.pb.h"
+
+namespace qlarank::bench {
+
+// A spec with one action "view", one task "click" and no features.
+model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
+                               uint32_t num_layers, uint32_t conv_width,
+                               model::v1::TargetAware target_aware,
+                               uint64_t num_items);
+
+// Writes the spec's bundle to `folder` (made if missing); digests and
+// fingerprint are filled in. Items have the ids 1 ... num_items.
+absl::Status WriteRandomBundle(model::v1::ModelSpec spec,
+                               const std::string& folder);
+
+// Writes it to a temporary folder and loads it. Dies on failure.
+std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec);
+
+}  // namespace qlarank::bench
+
+#endif  // QLARANK_BENCH_RANDOM_BUNDLE_H_

@@ -1,0 +1,214 @@
+#include "model/bundle.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/bundle_schema.h"
+#include "model/fingerprint.h"
+#include "model/sha256.h"
+
+namespace qlarank {
+namespace {
+
+// Keeps the first error of a textproto.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text_.empty()) {
+      text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
+    }
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) return absl::NotFoundError(absl::StrCat("cannot open ", path));
+  std::ostringstream contents;
+  contents << stream.rdbuf();
+  return contents.str();
+}
+
+absl::StatusOr<model::v1::ModelSpec> LoadSpec(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  model::v1::ModelSpec spec;
+  if (!parser.ParseFromString(*text, &spec)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  }
+  if (absl::Status status = ValidateSpec(spec); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", status.message()));
+  }
+  return spec;
+}
+
+// Opens a tensor file that must have the digest and the tensors given.
+absl::StatusOr<std::unique_ptr<TensorFile>> LoadTensors(
+    const std::string& path, const std::string& sha256,
+    const std::vector<TensorSchema>& schema) {
+  absl::StatusOr<std::unique_ptr<TensorFile>> file = TensorFile::Open(path);
+  if (!file.ok()) return file.status();
+  const std::string digest = Sha256Hex((*file)->contents());
+  if (digest != sha256) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": SHA-256 is ", digest, "; model.textproto says ",
+                     sha256.empty() ? "nothing" : sha256,
+                     ". The file is damaged or of another bundle"));
+  }
+  if (absl::Status status = ValidateTensors(**file, schema); !status.ok()) {
+    return status;
+  }
+  return file;
+}
+
+// Lines "item_id <tab> title"; a missing file means no titles.
+absl::StatusOr<absl::flat_hash_map<uint64_t, std::string>> LoadTitles(
+    const std::string& path) {
+  absl::flat_hash_map<uint64_t, std::string> titles;
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (absl::IsNotFound(text.status())) return titles;
+  if (!text.ok()) return text.status();
+  size_t line_number = 0;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    ++line_number;
+    if (line.empty()) continue;
+    const std::pair<absl::string_view, absl::string_view> fields =
+        absl::StrSplit(line, absl::MaxSplits('\t', 1));
+    uint64_t item_id;
+    if (!absl::SimpleAtoi(fields.first, &item_id)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", line_number, ": item id \"", fields.first,
+                       "\" is not a whole number"));
+    }
+    titles.emplace(item_id, fields.second);
+  }
+  return titles;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
+    const std::string& folder) {
+  auto bundle = absl::WrapUnique(new Bundle());
+  bundle->folder_ = folder;
+  absl::StatusOr<model::v1::ModelSpec> spec =
+      LoadSpec(absl::StrCat(folder, "/model.textproto"));
+  if (!spec.ok()) return spec.status();
+  bundle->spec_ = *std::move(spec);
+
+  const BundleSchema schema = SchemaOf(bundle->spec_);
+  auto weights = LoadTensors(absl::StrCat(folder, "/weights.safetensors"),
+                             bundle->spec_.weights_sha256(), schema.weights);
+  if (!weights.ok()) return weights.status();
+  bundle->weights_ = *std::move(weights);
+  auto items = LoadTensors(absl::StrCat(folder, "/items.safetensors"),
+                           bundle->spec_.items_sha256(), schema.items);
+  if (!items.ok()) return items.status();
+  bundle->items_ = *std::move(items);
+
+  const std::string fingerprint =
+      ComputeFingerprint(bundle->spec_, *bundle->weights_, *bundle->items_);
+  if (fingerprint != bundle->spec_.fingerprint()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, "/model.textproto: fingerprint: \"",
+        bundle->spec_.fingerprint(), "\"; the tensors give ", fingerprint));
+  }
+  auto titles = LoadTitles(absl::StrCat(folder, "/titles.tsv"));
+  if (!titles.ok()) return titles.status();
+  bundle->titles_ = *std::move(titles);
+
+  bundle->IndexVocabularies();
+  if (bundle->item_rows_.size() != bundle->spec_.num_items()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(bundle->items_->path(), ": tensor item_ids: ",
+                     bundle->spec_.num_items() - bundle->item_rows_.size(),
+                     " ids occur more than once"));
+  }
+  return std::shared_ptr<const Bundle>(std::move(bundle));
+}
+
+void Bundle::IndexVocabularies() {
+  uint32_t row = kOutOfVocabularyRow;
+  for (uint64_t item_id : item_ids()) item_rows_.emplace(item_id, ++row);
+  for (const std::string& action : spec_.actions()) {
+    actions_.emplace(action, actions_.size());
+  }
+  for (const auto& task : spec_.tasks()) {
+    tasks_.emplace(task.name(), tasks_.size());
+  }
+  for (const auto& feature : spec_.context_features()) {
+    context_features_.emplace(feature.name(), context_features_.size());
+    auto& rows = context_values_.emplace_back();
+    for (const std::string& value : feature.values()) {
+      rows.emplace(value, rows.size() + 1);
+    }
+  }
+}
+
+bool Bundle::HasTensor(absl::string_view name) const {
+  return weights_->tensors().contains(name) || items_->tensors().contains(name);
+}
+
+absl::Span<const float> Bundle::tensor(absl::string_view name) const {
+  const auto found = weights_->tensors().find(name);
+  if (found != weights_->tensors().end()) return found->second.floats();
+  return items_->tensors().find(name)->second.floats();
+}
+
+absl::Span<const uint64_t> Bundle::item_ids() const {
+  return items_->tensors().find("item_ids")->second.u64s();
+}
+
+uint32_t Bundle::ItemRow(uint64_t item_id) const {
+  const auto found = item_rows_.find(item_id);
+  return found == item_rows_.end() ? kOutOfVocabularyRow : found->second;
+}
+
+absl::string_view Bundle::Title(uint64_t item_id) const {
+  const auto found = titles_.find(item_id);
+  return found == titles_.end() ? absl::string_view() : found->second;
+}
+
+uint32_t Bundle::ActionIndex(absl::string_view action) const {
+  if (action.empty()) return 0;
+  const auto found = actions_.find(action);
+  return found == actions_.end() ? kUnknownAction : found->second;
+}
+
+std::optional<uint32_t> Bundle::ContextFeatureIndex(
+    absl::string_view name) const {
+  const auto found = context_features_.find(name);
+  if (found == context_features_.end()) return std::nullopt;
+  return found->second;
+}
+
+uint32_t Bundle::ContextValueRow(uint32_t feature,
+                                 absl::string_view value) const {
+  const auto& rows = context_values_[feature];
+  const auto found = rows.find(value);
+  return found == rows.end() ? 0 : found->second;
+}
+
+std::optional<uint32_t> Bundle::TaskIndex(absl::string_view task) const {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,89 @@
+// A model as it is shipped: the folder models/<name>/<version>/ of
+// docs/model.md section 6, loaded and checked.
+//
+// Immutable after Load, so safe to share between threads. Tensors are mapped
+// from the files, which must not change underneath.
+#ifndef QLARANK_MODEL_BUNDLE_H_
+#define QLARANK_MODEL_BUNDLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "model/tensor_file.h"
+#include "qlarank/model/v1/model_spec.pb.h"
+
+namespace qlarank {
+
+class Bundle {
+ public:
+  // The row of every item that the catalogue does not hold.
+  static constexpr uint32_t kOutOfVocabularyRow = 0;
+  // The row of an action that the model does not know; such an event is folded
+  // without an action embedding.
+  static constexpr uint32_t kUnknownAction = UINT32_MAX;
+
+  // Reads and checks the bundle in `folder`: the spec's fields, every tensor's
+  // presence, dtype, shape and finiteness, the files' digests and the
+  // fingerprint.
+  //
+  // NOT_FOUND         the folder or one of its files is missing
+  // INVALID_ARGUMENT  the spec or a tensor is not what docs/model.md asks for
+  // DATA_LOSS         a file is truncated or not the one the spec was written
+  // for
+  static absl::StatusOr<std::shared_ptr<const Bundle>> Load(
+      const std::string& folder);
+
+  const model::v1::ModelSpec& spec() const { return spec_; }
+  // Of all that shapes a state, without the engine's numerics tag.
+  const std::string& fingerprint() const { return spec_.fingerprint(); }
+  const std::string& folder() const { return folder_; }
+
+  const TensorFile& weights() const { return *weights_; }
+  const TensorFile& items() const { return *items_; }
+  bool HasTensor(absl::string_view name) const;
+  // The values of a tensor that the schema requires, row-major.
+  // REQUIRES: HasTensor(name), and that it is F32.
+  absl::Span<const float> tensor(absl::string_view name) const;
+
+  // Ids of the catalogue; item k has row k + 1.
+  absl::Span<const uint64_t> item_ids() const;
+  // The item's row, or kOutOfVocabularyRow.
+  uint32_t ItemRow(uint64_t item_id) const;
+  // The item's title; empty when the bundle has none.
+  absl::string_view Title(uint64_t item_id) const;
+
+  // The action's index in spec().actions(); "" is the first; kUnknownAction
+  // when there is no such action.
+  uint32_t ActionIndex(absl::string_view action) const;
+  // Index in spec().context_features(), or nullopt.
+  std::optional<uint32_t> ContextFeatureIndex(absl::string_view name) const;
+  // Row of `value` in the feature's table; 0 when the model does not know it.
+  uint32_t ContextValueRow(uint32_t feature, absl::string_view value) const;
+  std::optional<uint32_t> TaskIndex(absl::string_view task) const;
+
+ private:
+  Bundle() = default;
+
+  void IndexVocabularies();
+
+  std::string folder_;
+  model::v1::ModelSpec spec_;
+  std::unique_ptr<TensorFile> weights_;
+  std::unique_ptr<TensorFile> items_;
+  absl::flat_hash_map<uint64_t, uint32_t> item_rows_;
+  absl::flat_hash_map<uint64_t, std::string> titles_;
+  absl::flat_hash_map<std::string, uint32_t> actions_;
+  absl::flat_hash_map<std::string, uint32_t> tasks_;
+  absl::flat_hash_map<std::string, uint32_t> context_features_;
+  std::vector<absl::flat_hash_map<std::string, uint32_t>> context_values_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_BUNDLE_H_

@@ -1,0 +1,177 @@
+#include "model/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "model/engine_impl.h"
+#include "model/kernels.h"
+
+namespace qlarank {
+namespace {
+
+// Counts changes of this code that change a state's last bits.
+constexpr int kNumericsVersion = 1;
+
+std::string NumericsTag() {
+  return absl::StrCat("f32v", kNumericsVersion, "-", kernels::NumericsTag(),
+                      "-", GemmNumericsTag());
+}
+
+std::vector<float> InverseNorms(absl::Span<const float> rows, size_t width) {
+  std::vector<float> inverse;
+  for (size_t i = 0; i < rows.size(); i += width) {
+    double sum = 0;
+    for (float x : rows.subspan(i, width)) sum += static_cast<double>(x) * x;
+    inverse.push_back(1.0 / std::max(std::sqrt(sum), 1e-12));
+  }
+  return inverse;
+}
+
+// Rows of `width` floats made `padded_width` long with zeros.
+AlignedVector<float> PadRows(absl::Span<const float> rows, size_t width,
+                             size_t padded_width) {
+  AlignedVector<float> padded(rows.size() / width * padded_width);
+  for (size_t row = 0; row * width < rows.size(); ++row) {
+    std::copy_n(rows.data() + row * width, width,
+                padded.data() + row * padded_width);
+  }
+  return padded;
+}
+
+// The next multiple of what kernels take.
+size_t PaddedWidth(size_t width) { return (width + 7) / 8 * 8; }
+
+}  // namespace
+
+Engine::Impl::Impl(const Bundle& bundle)
+    : spec(bundle.spec()),
+      d_model(spec.d_model()),
+      num_tasks(spec.tasks_size()),
+      layout(spec),
+      tokens(bundle),
+      item_embedding(bundle.tensor("item_embedding")),
+      item_bias(bundle.tensor("item_bias")),
+      item_inverse_norm(InverseNorms(item_embedding, d_model)),
+      norm_user(bundle.tensor("norm_user")) {
+  if (HasDotTerm(spec)) dot_scale = std::exp(bundle.tensor("log_scale")[0]);
+  if (!IsTargetAware(spec)) return;
+  norm_cand = bundle.tensor("norm_cand");
+  head_width = PaddedWidth(spec.head_width());
+  head_b1 = PadRows(bundle.tensor("head.b1"), spec.head_width(), head_width);
+  head_w2 = PadRows(bundle.tensor("head.w2"), spec.head_width(), head_width);
+  head_b2 = bundle.tensor("head.b2");
+}
+
+absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
+  for (size_t index = 0; index < NumStateLayers(spec); ++index) {
+    auto layer = Layer::Create(bundle, index);
+    if (!layer.ok()) return layer.status();
+    if (index < spec.num_layers()) {
+      layers.push_back(*std::move(layer));
+    } else {
+      dedicated_block = *std::move(layer);
+    }
+  }
+  const auto pack = [&](const std::string& name,
+                        absl::Span<const float> weights,
+                        std::unique_ptr<const PackedMatrix>& matrix) {
+    auto packed =
+        PackedMatrix::Create(name, weights, weights.size() / d_model, d_model,
+                             PackedMatrix::Output::kOverwrite);
+    if (packed.ok()) matrix = *std::move(packed);
+    return packed.status();
+  };
+  absl::Status status =
+      pack("w_user_out", bundle.tensor("w_user_out"), w_user_out);
+  if (IsTargetAware(spec)) {
+    status.Update(pack("w_user_in", bundle.tensor("w_user_in"), w_user_in));
+    // A task's hidden rows follow one another, so padding them is padding rows
+    // of head_width * d_model floats.
+    const AlignedVector<float> w1 =
+        PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model,
+                head_width * d_model);
+    status.Update(pack("head.w1", w1, head_w1));
+  }
+  return status;
+}
+
+std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
+  std::vector<const PackedMatrix*> all = {w_user_out.get()};
+  if (w_user_in != nullptr)
+    all.insert(all.end(), {w_user_in.get(), head_w1.get()});
+  const auto add_layer = [&](const Layer& layer) {
+    const auto of_layer = layer.matrices();
+    all.insert(all.end(), of_layer.begin(), of_layer.end());
+  };
+  for (const auto& layer : layers) add_layer(*layer);
+  if (dedicated_block != nullptr) add_layer(*dedicated_block);
+  return all;
+}
+
+absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::candidate_layers()
+    const {
+  switch (spec.target_aware()) {
+    case model::v1::TARGET_AWARE_ALL_LAYERS:
+      return layers;
+    case model::v1::TARGET_AWARE_DEDICATED_BLOCK:
+      return {&dedicated_block, 1};
+    default:
+      return {};
+  }
+}
+
+ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
+                               const model::v1::ModelSpec& spec)
+    : gemm(matrices),
+      tile(spec.d_model(), spec.ffn_width()),
+      head_hidden(Engine::kTileRows * spec.tasks_size() *
+                  PaddedWidth(spec.head_width())) {}
+
+EngineScratch::EngineScratch(std::unique_ptr<ScratchBuffers> buffers)
+    : buffers_(std::move(buffers)) {}
+
+EngineScratch::~EngineScratch() = default;
+
+Reading::Reading(std::unique_ptr<const ReadingValues> values)
+    : values_(std::move(values)) {}
+
+Reading::~Reading() = default;
+
+absl::Span<const float> Reading::user_vector() const { return values_->user; }
+
+Engine::Engine(std::shared_ptr<const Bundle> bundle)
+    : bundle_(std::move(bundle)), impl_(std::make_unique<Impl>(*bundle_)) {}
+
+Engine::~Engine() = default;
+
+absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
+    std::shared_ptr<const Bundle> bundle) {
+  auto engine = absl::WrapUnique(new Engine(std::move(bundle)));
+  if (absl::Status status = engine->impl_->PackWeights(*engine->bundle_);
+      !status.ok()) {
+    return status;
+  }
+  if (!TileSizesAgree(engine->impl_->matrices())) {
+    return absl::InternalError(
+        "oneDNN gives a row other bits in another tile size on this "
+        "processor: scores would depend on their neighbours");
+  }
+  engine->state_fingerprint_ =
+      absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
+  auto empty = std::make_shared<UserState>();
+  empty->values.resize(engine->impl_->layout.floats());
+  engine->empty_state_ = std::move(empty);
+  return engine;
+}
+
+size_t Engine::num_tasks() const { return impl_->num_tasks; }
+
+std::unique_ptr<EngineScratch> Engine::NewScratch() const {
+  return std::make_unique<EngineScratch>(
+      std::make_unique<ScratchBuffers>(impl_->matrices(), impl_->spec));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,139 @@
+// Folds events into user states and scores candidates against them: the
+// mathematics of docs/model.md in float32, on oneDNN and our own kernels.
+//
+// One forward pass serves both: an event and a candidate are rows of a tile.
+// A row's result is bitwise the same whatever the tile's other rows are, so
+// scores do not depend on a candidate's neighbours, nor states on whose
+// events were folded together (DESIGN invariants 1 and 3; Create proves it on
+// this processor or falls back to one tile size).
+//
+// Thread safety: an Engine is immutable; each thread brings its own Scratch.
+// Methods never block, and allocate nothing per candidate.
+#ifndef QLARANK_MODEL_ENGINE_H_
+#define QLARANK_MODEL_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "model/bundle.h"
+#include "model/user_state.h"
+
+namespace qlarank {
+
+struct ScratchBuffers;  // engine_impl.h
+struct ReadingValues;   // engine_impl.h
+
+// The buffers that one thread computes in. Made by Engine::NewScratch; used by
+// one thread at a time.
+class EngineScratch {
+ public:
+  explicit EngineScratch(std::unique_ptr<ScratchBuffers> buffers);
+  ~EngineScratch();
+
+  ScratchBuffers& buffers() { return *buffers_; }
+
+ private:
+  std::unique_ptr<ScratchBuffers> buffers_;
+};
+
+// A state made ready for the candidates of one request: what all of them
+// share. Made by Engine::Read; immutable, so tiles of it may run on any
+// threads.
+class Reading {
+ public:
+  explicit Reading(std::unique_ptr<const ReadingValues> values);
+  ~Reading();
+
+  const ReadingValues& values() const { return *values_; }
+  // The user vector u of docs/model.md section 4, [d_model]; 0 without events.
+  absl::Span<const float> user_vector() const;
+
+ private:
+  std::unique_ptr<const ReadingValues> values_;
+};
+
+// What a request says beside its candidates.
+struct RequestView {
+  int64_t time_us = 0;  // since the Unix epoch
+  // Folded into a private copy, oldest first.
+  absl::Span<const ModelEvent> recent_events;
+  // One row per context feature of the model (Bundle::ContextValueRow); empty
+  // stands for "all missing".
+  absl::Span<const uint32_t> context_rows;
+};
+
+// One user's share of a batched fold.
+struct FoldJob {
+  std::shared_ptr<const UserState> before;
+  absl::Span<const ModelEvent> events;     // in log order
+  std::shared_ptr<const UserState> after;  // out; `before` if no events
+};
+
+class Engine {
+ public:
+  // Rows of a full tile; Score is fastest in multiples of it.
+  static constexpr size_t kTileRows = 64;
+
+  // Packs the weights and makes every primitive: takes tens of milliseconds.
+  // INTERNAL when oneDNN refuses, naming the primitive.
+  static absl::StatusOr<std::unique_ptr<const Engine>> Create(
+      std::shared_ptr<const Bundle> bundle);
+  ~Engine();
+
+  const Bundle& bundle() const { return *bundle_; }
+  // Under which states are stored: the bundle's fingerprint, ".", and a tag for
+  // the processor's kernels, whose last bits may differ from another's.
+  const std::string& state_fingerprint() const { return state_fingerprint_; }
+  size_t num_tasks() const;
+
+  // Use by one thread at a time, with this engine only.
+  std::unique_ptr<EngineScratch> NewScratch() const;
+
+  // The state of a user without events.
+  const std::shared_ptr<const UserState>& empty_state() const {
+    return empty_state_;
+  }
+  // The same bits as bytes (docs/storage.md), and back. ParseState checks
+  // lengths and finiteness: DATA_LOSS otherwise.
+  std::string SerializeState(const UserState& state) const;
+  absl::StatusOr<std::shared_ptr<const UserState>> ParseState(
+      absl::string_view bytes) const;
+
+  // Folds every job's events into its state, event by event per user, side by
+  // side across users. States are those of this engine. Jobs must be of
+  // different users only in the sense that each starts from its own `before`.
+  void Fold(absl::Span<FoldJob> jobs, EngineScratch& scratch) const;
+
+  // Folds the pending event (and recent events) into a private copy at the
+  // request's time and derives all that candidates share. The result may be
+  // read by several threads and does not refer to the arguments.
+  std::unique_ptr<const Reading> Read(const UserState& state,
+                                      const RequestView& request,
+                                      EngineScratch& scratch) const;
+
+  // Scores candidates: item_rows [n] by Bundle::ItemRow, features row-major
+  // [n, candidate features] (empty if the model has none), scores row-major
+  // [n, tasks], logits. n of any size; tiles inside.
+  void Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
+             absl::Span<const float> features, absl::Span<float> scores,
+             EngineScratch& scratch) const;
+
+ private:
+  struct Impl;
+
+  explicit Engine(std::shared_ptr<const Bundle> bundle);
+
+  std::shared_ptr<const Bundle> bundle_;
+  std::string state_fingerprint_;
+  std::shared_ptr<const UserState> empty_state_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_ENGINE_H_

@@ -1,0 +1,73 @@
+// What an Engine is made of; for model/*.cc only.
+#ifndef QLARANK_MODEL_ENGINE_IMPL_H_
+#define QLARANK_MODEL_ENGINE_IMPL_H_
+
+#include <memory>
+#include <vector>
+
+#include "model/engine.h"
+#include "model/gemm.h"
+#include "model/layer.h"
+#include "model/state_layout.h"
+#include "model/tokens.h"
+
+namespace qlarank {
+
+struct Engine::Impl {
+  explicit Impl(const Bundle& bundle);
+
+  absl::Status PackWeights(const Bundle& bundle);
+  std::vector<const PackedMatrix*> matrices() const;
+
+  // Layers that candidates pass through: all, the dedicated block, or none.
+  absl::Span<const std::unique_ptr<const Layer>> candidate_layers() const;
+
+  // Passes one event of each of `rows` users through all layers and folds it.
+  // buffers.x holds the tokens before and x^L afterwards.
+  void ForwardEvents(size_t rows, float* const* states,
+                     ScratchBuffers& scratch) const;
+
+  // x^L of the newest event -> the user vector u, [d_model].
+  void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
+
+  const model::v1::ModelSpec& spec;
+  size_t d_model;
+  size_t num_tasks;
+  StateLayout layout;
+  TokenBuilder tokens;
+
+  std::vector<std::unique_ptr<const Layer>> layers;  // num_layers
+  std::unique_ptr<const Layer> dedicated_block;      // or null
+
+  absl::Span<const float> item_embedding, item_bias;
+  std::vector<float> item_inverse_norm;  // 1 / max(||E_item||, 1e-12), by row
+  absl::Span<const float> norm_user;
+  std::unique_ptr<const PackedMatrix> w_user_out, w_user_in;  // in: or null
+  float dot_scale = 0;                                        // exp(s)
+
+  absl::Span<const float> norm_cand;
+  // Of MLP_task, padded with zeros to whole vectors.
+  size_t head_width = 0;
+  std::unique_ptr<const PackedMatrix> head_w1;  // [tasks head_width, d] or null
+  AlignedVector<float> head_b1, head_w2;        // [tasks, head_width]
+  absl::Span<const float> head_b2;              // [tasks]
+};
+
+struct ScratchBuffers {
+  ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
+                 const model::v1::ModelSpec& spec);
+
+  GemmScratch gemm;
+  TileBuffers tile;
+  AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
+};
+
+struct ReadingValues {
+  AlignedVector<float> user;           // u, [d_model]; 0 without events
+  AlignedVector<float> shared;         // of every candidate's token, [d_model]
+  std::vector<LayerReadout> readouts;  // one per candidate layer
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_ENGINE_IMPL_H_

@@ -1,0 +1,84 @@
+// The vector kernels between the matrix products, for whichever instruction set
+// the processor has (Highway picks at run time). Rows are row-major and one
+// after another; every row is computed by the same sequence of operations
+// whatever stands beside it, so its bits do not depend on the tile.
+//
+// Widths are multiples of 8. Formulas: docs/model.md section 3.
+#ifndef QLARANK_MODEL_KERNELS_H_
+#define QLARANK_MODEL_KERNELS_H_
+
+#include <cstddef>
+#include <string>
+
+namespace qlarank::kernels {
+
+// Heads of one layer, as the attention kernels see them.
+struct HeadShape {
+  size_t num_heads;
+  size_t head_width;
+};
+
+// out = RMSNorm(x; weight), [rows, width].
+void RmsNorm(const float* x, const float* weight, size_t rows, size_t width,
+             float* out);
+
+// out = RMSNorm(x; weight) * scale + shift: norm and convolution of a
+// candidate, whose window is the same for all. scale and shift [width].
+void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
+                       const float* shift, size_t rows, size_t width,
+                       float* out);
+
+// out += a * b, element-wise, [width].
+void MultiplyAdd(const float* a, const float* b, size_t width, float* out);
+
+// out += scale * a, [width].
+void ScaleAdd(float scale, const float* a, size_t width, float* out);
+
+// <a, b>, [width].
+float Dot(const float* a, const float* b, size_t width);
+
+// x = SiLU(x) in place, [width].
+void Silu(size_t width, float* x);
+
+// out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward.
+void GatedSilu(const float* pr, size_t rows, size_t width, float* out);
+
+// out = phi2-ready readout: scale * z, or SiLU(scale * z), [size].
+void Readout(const float* z, float scale, bool silu, size_t size, float* out);
+
+// Candidates: rows [q k v g] of 4 d read one shared readout per head
+// ([num_heads, head_width, head_width], rows: key) and themselves:
+//   out = RMSNorm(q . readout + beta <q, k> v; norm_head) * SiLU(g)
+// with q, k <- SiLU(q), SiLU(k). out [rows, d].
+void AttendShared(const float* qkvg, const float* readout, const float* beta,
+                  const float* norm_head, HeadShape heads, size_t rows,
+                  float* out);
+
+// An event: the same for one row with its own state z
+// [num_heads, head_width, head_width] and c [num_heads], then the fold
+//   z <- decay z + k^T v;  c <- decay c + 1.
+// `silu_phi2` applies SiLU to alpha z / max(c, 1).
+struct EventLayer {
+  const float* alpha;      // [num_heads]
+  const float* beta;       // [num_heads]
+  const float* decay;      // [num_heads], lambda
+  const float* norm_head;  // [d]
+  bool silu_phi2;
+};
+void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
+                   float* z, float* c, float* out);
+
+// Only the fold, from a row [k v] of 2 d.
+void FoldOnly(const float* kv, const float* decay, HeadShape heads, float* z,
+              float* c);
+
+// The head's hidden layer to its logit: sum_i w2_i SiLU(h_i + b1_i), [width].
+float HeadLogit(const float* hidden, const float* b1, const float* w2,
+                size_t width);
+
+// Names the instruction set in use, for instance "AVX3".
+std::string NumericsTag();
+
+}  // namespace qlarank::kernels
+
+#endif  // QLARANK_MODEL_KERNELS_H_

@@ -1,0 +1,58 @@
+// Builds the tokens that enter the first layer: docs/model.md section 2.
+// Immutable, shared by threads.
+#ifndef QLARANK_MODEL_TOKENS_H_
+#define QLARANK_MODEL_TOKENS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "model/aligned_vector.h"
+#include "model/bundle.h"
+#include "model/user_state.h"
+
+namespace qlarank {
+
+// An event with its neighbours in time.
+struct EventInContext {
+  const ModelEvent* event = nullptr;
+  uint64_t position = 0;  // 1 for the user's first event
+  bool has_previous = false;
+  int64_t previous_time_us = 0;
+  int64_t next_time_us = 0;  // of the next event, or of the request
+};
+
+class TokenBuilder {
+ public:
+  explicit TokenBuilder(const Bundle& bundle);
+
+  // Writes the event's token, x [d_model].
+  void EventToken(const EventInContext& event, float* x) const;
+
+  // Writes what every candidate of a request has in common, shared [d_model]:
+  // action, gap, user vector, context. gap_bucket is GapBucket of the newest
+  // event and the request, user_projection W_user u, context_rows one per
+  // context feature or empty.
+  void CandidateShared(uint32_t gap_bucket,
+                       absl::Span<const float> user_projection,
+                       absl::Span<const uint32_t> context_rows,
+                       absl::Span<float> shared) const;
+
+  // Writes a candidate's token, x [d_model]. features: as many as the model
+  // has candidate features.
+  void CandidateToken(uint32_t item_row, absl::Span<const float> shared,
+                      const float* features, float* x) const;
+
+ private:
+  size_t d_model_;
+  float item_scale_;  // sqrt(d)
+  size_t num_actions_;
+  absl::Span<const float> items_, actions_, gaps_, nexts_, counts_;
+  std::vector<absl::Span<const float>> contexts_;
+  // Transposed, [features, d_model], so that a feature is a row.
+  AlignedVector<float> event_projection_, candidate_projection_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_TOKENS_H_

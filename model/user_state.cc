@@ -1,0 +1,119 @@
+// A state as bytes: docs/storage.md, "The state's bytes".
+
+#include "model/user_state.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "model/engine.h"
+#include "model/engine_impl.h"
+
+namespace qlarank {
+namespace {
+
+constexpr uint32_t kStateFormat = 1;
+
+// Little-endian, as every processor that we run on is.
+struct StateHeader {
+  uint32_t format = kStateFormat;
+  uint32_t num_features = 0;
+  uint64_t event_count = 0;
+  uint32_t pending_item_row = 0;
+  uint32_t pending_action = 0;
+  int64_t pending_time_us = 0;
+  int64_t predecessor_time_us = 0;
+  uint64_t num_values = 0;
+};
+static_assert(sizeof(StateHeader) == 48, "no padding, or the format changes");
+
+void AppendFloats(absl::Span<const float> floats, std::string& bytes) {
+  bytes.append(reinterpret_cast<const char*>(floats.data()),
+               floats.size() * sizeof(float));
+}
+
+bool AllFinite(absl::Span<const float> floats) {
+  for (float x : floats) {
+    if (!std::isfinite(x)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+size_t UserState::size_bytes() const {
+  return sizeof(*this) + pending_features.capacity() * sizeof(float) +
+         values.capacity() * sizeof(float);
+}
+
+std::string Engine::SerializeState(const UserState& state) const {
+  StateHeader header;
+  header.num_features = state.pending_features.size();
+  header.event_count = state.event_count;
+  header.pending_item_row = state.pending_item_row;
+  header.pending_action = state.pending_action;
+  header.pending_time_us = state.pending_time_us;
+  header.predecessor_time_us = state.predecessor_time_us;
+  header.num_values = state.values.size();
+  std::string bytes;
+  bytes.reserve(sizeof(header) +
+                (header.num_features + header.num_values) * sizeof(float));
+  bytes.append(reinterpret_cast<const char*>(&header), sizeof(header));
+  AppendFloats(state.pending_features, bytes);
+  AppendFloats(state.values, bytes);
+  return bytes;
+}
+
+absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
+    absl::string_view bytes) const {
+  const auto damaged = [](auto&&... what) {
+    return absl::DataLossError(absl::StrCat("user state: ", what...));
+  };
+  StateHeader header;
+  if (bytes.size() < sizeof(header)) {
+    return damaged(bytes.size(), " bytes are too few for a header");
+  }
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.format != kStateFormat) {
+    return damaged("format ", header.format, "; expected ", kStateFormat);
+  }
+  const size_t features =
+      header.event_count == 0 ? 0 : impl_->spec.event_features_size();
+  const size_t values = impl_->layout.floats();
+  if (header.num_features != features || header.num_values != values) {
+    return damaged(header.num_features, " features and ", header.num_values,
+                   " values; the model has ", features, " and ", values);
+  }
+  if (bytes.size() != sizeof(header) + (features + values) * sizeof(float)) {
+    return damaged(bytes.size(), " bytes for ", values, " values");
+  }
+  const size_t rows = impl_->item_bias.size();
+  const size_t actions = impl_->spec.actions_size();
+  if (header.pending_item_row >= rows ||
+      (header.pending_action >= actions &&
+       header.pending_action != Bundle::kUnknownAction)) {
+    return damaged("pending item row ", header.pending_item_row, ", action ",
+                   header.pending_action, "; the model has ", rows, " and ",
+                   actions);
+  }
+
+  auto state = std::make_shared<UserState>();
+  state->event_count = header.event_count;
+  state->pending_item_row = header.pending_item_row;
+  state->pending_action = header.pending_action;
+  state->pending_time_us = header.pending_time_us;
+  state->predecessor_time_us = header.predecessor_time_us;
+  state->pending_features.resize(features);
+  state->values.resize(values);
+  const char* floats = bytes.data() + sizeof(header);
+  std::memcpy(state->pending_features.data(), floats, features * sizeof(float));
+  std::memcpy(state->values.data(), floats + features * sizeof(float),
+              values * sizeof(float));
+  if (!AllFinite(state->pending_features) || !AllFinite(state->values)) {
+    return damaged("a value is not finite");
+  }
+  return state;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,69 @@
+#include "state_store/keys.h"
+
+#include <xxhash.h>
+
+#include <cassert>
+
+namespace qlarank {
+namespace {
+
+constexpr size_t kLengthBytes = 2;
+constexpr size_t kSequenceBytes = 8;
+constexpr size_t kUserKeyHeaderBytes = kUserHashBytes + kLengthBytes;
+
+void AppendBigEndian(std::string& out, uint64_t value, size_t bytes) {
+  for (size_t i = bytes; i-- > 0;) {
+    out.push_back(static_cast<char>(value >> (8 * i)));
+  }
+}
+
+uint64_t ReadBigEndian(absl::string_view bytes) {
+  uint64_t value = 0;
+  for (char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
+  return value;
+}
+
+}  // namespace
+
+std::string UserKey(absl::string_view user_id) {
+  assert(user_id.size() <= kMaxUserIdBytes);
+  std::string key;
+  key.reserve(kUserKeyHeaderBytes + user_id.size() + kSequenceBytes);
+  AppendBigEndian(key, XXH64(user_id.data(), user_id.size(), /*seed=*/0),
+                  kUserHashBytes);
+  AppendBigEndian(key, user_id.size(), kLengthBytes);
+  key.append(user_id.data(), user_id.size());
+  return key;
+}
+
+std::string LogKey(absl::string_view user_id, uint64_t sequence) {
+  std::string key = UserKey(user_id);
+  AppendBigEndian(key, sequence, kSequenceBytes);
+  return key;
+}
+
+void SetSequence(std::string& log_key, uint64_t sequence) {
+  assert(log_key.size() >= kUserKeyHeaderBytes + kSequenceBytes);
+  log_key.resize(log_key.size() - kSequenceBytes);
+  AppendBigEndian(log_key, sequence, kSequenceBytes);
+}
+
+std::optional<absl::string_view> UserOfUserKey(absl::string_view user_key) {
+  if (user_key.size() < kUserKeyHeaderBytes) return std::nullopt;
+  const absl::string_view user_id = user_key.substr(kUserKeyHeaderBytes);
+  if (user_id.size() > kMaxUserIdBytes || UserKey(user_id) != user_key) {
+    return std::nullopt;
+  }
+  return user_id;
+}
+
+std::optional<uint64_t> SequenceOfLogKey(absl::string_view log_key,
+                                         absl::string_view user_key) {
+  if (log_key.size() != user_key.size() + kSequenceBytes ||
+      log_key.substr(0, user_key.size()) != user_key) {
+    return std::nullopt;
+  }
+  return ReadBigEndian(log_key.substr(user_key.size()));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,49 @@
+// The keys of stored records, byte by byte (docs/storage.md has the same as a
+// table):
+//
+//   user key   XXH64(user id), 8 bytes big-endian
+//              length of the user id, 2 bytes big-endian
+//              the user id, any bytes
+//   log key    user key, then the sequence, 8 bytes big-endian
+//
+// The hash comes first so that users spread evenly and so that a prefix of
+// fixed length serves the Bloom filters. The length comes before the id so that
+// no user key is a prefix of another one, whatever bytes ids are made of: the
+// events of a user are neighbours, and nobody else's lie among them.
+//
+// These bytes are on disks: changing them needs a new store format version.
+// Thread-safe: pure functions.
+#ifndef QLARANK_STATE_STORE_KEYS_H_
+#define QLARANK_STATE_STORE_KEYS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace qlarank {
+
+inline constexpr size_t kUserHashBytes = 8;
+inline constexpr size_t kMaxUserIdBytes = 65535;
+
+// REQUIRES: user_id.size() <= kMaxUserIdBytes.
+std::string UserKey(absl::string_view user_id);
+std::string LogKey(absl::string_view user_id, uint64_t sequence);
+
+// Overwrites the sequence of a log key.
+void SetSequence(std::string& log_key, uint64_t sequence);
+
+// The user id within a user key; nullopt for what is not a user key. Borrows
+// from `user_key`.
+std::optional<absl::string_view> UserOfUserKey(absl::string_view user_key);
+
+// The sequence within a log key of the user with this user key; nullopt for
+// what is not such a log key.
+std::optional<uint64_t> SequenceOfLogKey(absl::string_view log_key,
+                                         absl::string_view user_key);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_KEYS_H_

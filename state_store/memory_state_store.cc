@@ -1,0 +1,153 @@
+#include "state_store/memory_state_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "state_store/validation.h"
+
+namespace qlarank {
+
+absl::Status MemoryStateStore::AppendEvents(
+    absl::Span<const UserAppend> appends) {
+  absl::Status status = ValidateAppends(appends);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  for (const UserAppend& append :
+       appends) {  // all are checked before any is done
+    const auto it = users_.find(append.user_id);
+    status = ValidateContinues(
+        it == users_.end() ? UserHead() : it->second.head, append);
+    if (!status.ok()) return status;
+  }
+  for (const UserAppend& append : appends) {
+    User& user = users_[append.user_id];
+    user.head = append.head_after;
+    user.events.insert(user.events.end(), append.events.begin(),
+                       append.events.end());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UserHead> MemoryStateStore::GetHead(
+    absl::string_view user_id) const {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = users_.find(user_id);
+  return it == users_.end() ? UserHead() : it->second.head;
+}
+
+absl::StatusOr<std::vector<LoggedEvent>> MemoryStateStore::ReadEvents(
+    absl::string_view user_id, uint64_t from_sequence, size_t limit) const {
+  absl::Status status = ValidateRead(user_id, from_sequence);
+  if (!status.ok()) return status;
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = users_.find(user_id);
+  if (it == users_.end() || from_sequence > it->second.events.size()) {
+    return std::vector<LoggedEvent>();
+  }
+  const auto first = it->second.events.begin() + (from_sequence - 1);
+  const size_t count = std::min<size_t>(limit, it->second.events.end() - first);
+  return std::vector<LoggedEvent>(first, first + count);
+}
+
+absl::Status MemoryStateStore::ForEachUser(
+    absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
+        visit) const {
+  std::vector<std::pair<std::string, UserHead>> users;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    users.reserve(users_.size());
+    for (const auto& [user_id, user] : users_) {
+      users.emplace_back(user_id, user.head);
+    }
+  }
+  for (const auto& [user_id, head] : users) {
+    if (!visit(user_id, head)) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStateStore::OpenFingerprint(absl::string_view fingerprint) {
+  absl::Status status = ValidateFingerprint(fingerprint);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  snapshots_.try_emplace(std::string(fingerprint));
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStateStore::DropFingerprint(absl::string_view fingerprint) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = snapshots_.find(fingerprint);
+  if (it != snapshots_.end()) snapshots_.erase(it);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryStateStore::ListFingerprints()
+    const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::string> fingerprints;
+  for (const auto& [fingerprint, unused] : snapshots_) {
+    fingerprints.push_back(fingerprint);
+  }
+  return fingerprints;
+}
+
+absl::Status MemoryStateStore::PutSnapshot(absl::string_view fingerprint,
+                                           absl::string_view user_id,
+                                           const Snapshot& snapshot) {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  const auto it = snapshots_.find(fingerprint);
+  if (it == snapshots_.end()) return FingerprintNotOpenError(fingerprint);
+  const auto user = users_.find(user_id);
+  if (user != users_.end() &&
+      user->second.head.incarnation == snapshot.incarnation) {
+    it->second[std::string(user_id)] = snapshot;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Snapshot>> MemoryStateStore::GetSnapshot(
+    absl::string_view fingerprint, absl::string_view user_id) const {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = snapshots_.find(fingerprint);
+  if (it == snapshots_.end()) return FingerprintNotOpenError(fingerprint);
+  const auto snapshot = it->second.find(user_id);
+  if (snapshot == it->second.end()) return std::optional<Snapshot>();
+  return std::optional<Snapshot>(snapshot->second);
+}
+
+absl::StatusOr<uint64_t> MemoryStateStore::DeleteUser(
+    absl::string_view user_id) {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  const auto it = users_.find(user_id);
+  if (it == users_.end()) return 0;
+  const uint64_t removed = it->second.events.size();
+  users_.erase(it);
+  for (auto& [fingerprint, by_user] : snapshots_) by_user.erase(user_id);
+  return removed;
+}
+
+absl::Status MemoryStateStore::Flush() { return absl::OkStatus(); }
+
+std::map<std::string, double> MemoryStateStore::Statistics() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  double snapshots = 0;
+  for (const auto& [fingerprint, by_user] : snapshots_) {
+    snapshots += by_user.size();
+  }
+  return {{"estimated_heads", static_cast<double>(users_.size())},
+          {"estimated_snapshots", snapshots}};
+}
+
+std::unique_ptr<StateStore> NewMemoryStateStore() {
+  return std::make_unique<MemoryStateStore>();
+}
+
+}  // namespace qlarank

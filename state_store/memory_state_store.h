@@ -1,0 +1,63 @@
+// A StateStore that forgets everything when it is destroyed: for tests and for
+// trying qlarank out. The same contract as the RocksDB one but for durability;
+// one contract suite runs over both.
+//
+// Thread-safe, one lock for everything. Nothing blocks on input or output, and
+// nothing fails but for what the contract refuses.
+#ifndef QLARANK_STATE_STORE_MEMORY_STATE_STORE_H_
+#define QLARANK_STATE_STORE_MEMORY_STATE_STORE_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class MemoryStateStore final : public StateStore {
+ public:
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override;
+  absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override;
+  absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
+      absl::string_view user_id, uint64_t from_sequence,
+      size_t limit) const override;
+  // Visits copies without holding the lock: `visit` may call the store.
+  absl::Status ForEachUser(
+      absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
+          visit) const override;
+  absl::Status OpenFingerprint(absl::string_view fingerprint) override;
+  absl::Status DropFingerprint(absl::string_view fingerprint) override;
+  absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
+  absl::Status PutSnapshot(absl::string_view fingerprint,
+                           absl::string_view user_id,
+                           const Snapshot& snapshot) override;
+  absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
+      absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
+  absl::Status Flush() override;
+  std::map<std::string, double> Statistics() const override;
+
+ private:
+  struct User {
+    UserHead head;
+    std::vector<LoggedEvent> events;  // sequence 1 first
+  };
+  using SnapshotsByUser = absl::flat_hash_map<std::string, Snapshot>;
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, SnapshotsByUser, std::less<>> snapshots_
+      ABSL_GUARDED_BY(mutex_);  // by fingerprint
+};
+
+std::unique_ptr<StateStore> NewMemoryStateStore();
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_MEMORY_STATE_STORE_H_

@@ -1,0 +1,167 @@
+#include "state_store/records.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/message_lite.h"
+#include "qlarank/storage/v1/storage.pb.h"
+#include "state_store/checksum.h"
+
+namespace qlarank {
+namespace {
+
+using storage::v1::EventRecord;
+using storage::v1::SnapshotRecord;
+using storage::v1::UserHeadRecord;
+
+constexpr size_t kChecksumBytes = 4;
+
+// Part of the checksum, so on disks.
+enum class RecordKind : char { kEvent = 'e', kHead = 'h', kSnapshot = 's' };
+
+uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
+                        absl::string_view message) {
+  const char kind_byte = static_cast<char>(kind);
+  uint32_t crc = Crc32c(absl::string_view(&kind_byte, 1));
+  crc = Crc32c(key, crc);
+  return MaskCrc(Crc32c(message, crc));
+}
+
+void StoreLittleEndian32(char* out, uint32_t value) {
+  for (int i = 0; i < 4; ++i) out[i] = static_cast<char>(value >> (8 * i));
+}
+
+uint32_t LoadLittleEndian32(const char* in) {
+  uint32_t value = 0;
+  for (int i = 3; i >= 0; --i) {
+    value = value << 8 | static_cast<unsigned char>(in[i]);
+  }
+  return value;
+}
+
+std::string Frame(RecordKind kind, absl::string_view key,
+                  const google::protobuf::MessageLite& message) {
+  std::string value(kChecksumBytes, '\0');
+  message.AppendToString(&value);
+  StoreLittleEndian32(
+      value.data(),
+      RecordChecksum(kind, key,
+                     absl::string_view(value).substr(kChecksumBytes)));
+  return value;
+}
+
+absl::Status Unframe(RecordKind kind, absl::string_view key,
+                     absl::string_view value,
+                     google::protobuf::MessageLite& message) {
+  if (value.size() < kChecksumBytes) {
+    return absl::DataLossError(
+        absl::StrCat("record truncated to ", value.size(), " bytes"));
+  }
+  const absl::string_view serialised = value.substr(kChecksumBytes);
+  if (RecordChecksum(kind, key, serialised) !=
+      LoadLittleEndian32(value.data())) {
+    return absl::DataLossError(absl::StrCat("checksum mismatch in a record of ",
+                                            value.size(), " bytes"));
+  }
+  if (!message.ParseFromArray(serialised.data(),
+                              static_cast<int>(serialised.size()))) {
+    return absl::DataLossError(
+        absl::StrCat("record of ", value.size(), " bytes cannot be parsed"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
+  EventRecord record;
+  record.set_item_id(event.item_id);
+  record.set_action(event.action);
+  record.set_time_us(event.time_us);
+  record.set_source(event.source);
+  record.set_source_sequence(event.source_sequence);
+  record.mutable_features()->Add(event.features.begin(), event.features.end());
+  return Frame(RecordKind::kEvent, key, record);
+}
+
+absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
+                                        absl::string_view value) {
+  EventRecord record;
+  absl::Status status = Unframe(RecordKind::kEvent, key, value, record);
+  if (!status.ok()) return status;
+  LoggedEvent event;
+  event.item_id = record.item_id();
+  event.action = std::move(*record.mutable_action());
+  event.time_us = record.time_us();
+  event.source = std::move(*record.mutable_source());
+  event.source_sequence = record.source_sequence();
+  event.features.assign(record.features().begin(), record.features().end());
+  return event;
+}
+
+std::string EncodeHead(absl::string_view key, const UserHead& head) {
+  UserHeadRecord record;
+  record.set_incarnation(head.incarnation);
+  record.set_last_sequence(head.last_sequence);
+  record.set_last_event_time_us(head.last_event_time_us);
+  for (const auto& [source, sequence] : head.watermarks) {
+    auto& watermark = *record.add_watermarks();
+    watermark.set_source(source);
+    watermark.set_sequence(sequence);
+  }
+  return Frame(RecordKind::kHead, key, record);
+}
+
+absl::StatusOr<UserHead> DecodeHead(absl::string_view key,
+                                    absl::string_view value) {
+  UserHeadRecord record;
+  absl::Status status = Unframe(RecordKind::kHead, key, value, record);
+  if (!status.ok()) return status;
+  if (record.incarnation() == 0) {
+    return absl::DataLossError("head with incarnation 0");
+  }
+  UserHead head;
+  head.incarnation = record.incarnation();
+  head.last_sequence = record.last_sequence();
+  head.last_event_time_us = record.last_event_time_us();
+  for (auto& watermark : *record.mutable_watermarks()) {
+    head.watermarks[std::move(*watermark.mutable_source())] =
+        watermark.sequence();
+  }
+  return head;
+}
+
+std::string EncodeSnapshot(absl::string_view key, absl::string_view fingerprint,
+                           const Snapshot& snapshot) {
+  SnapshotRecord record;
+  record.set_fingerprint(fingerprint.data(), fingerprint.size());
+  record.set_incarnation(snapshot.incarnation);
+  record.set_folded_sequence(snapshot.folded_sequence);
+  record.set_time_us(snapshot.time_us);
+  record.set_state(snapshot.state);
+  return Frame(RecordKind::kSnapshot, key, record);
+}
+
+absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
+                                        absl::string_view fingerprint,
+                                        absl::string_view value) {
+  SnapshotRecord record;
+  absl::Status status = Unframe(RecordKind::kSnapshot, key, value, record);
+  if (!status.ok()) return status;
+  if (record.fingerprint() != fingerprint) {
+    return absl::DataLossError(
+        absl::StrCat("snapshot of another fingerprint, \"",
+                     absl::CHexEscape(record.fingerprint()), "\""));
+  }
+  Snapshot snapshot;
+  snapshot.incarnation = record.incarnation();
+  snapshot.folded_sequence = record.folded_sequence();
+  snapshot.time_us = record.time_us();
+  snapshot.state = std::move(*record.mutable_state());
+  return snapshot;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,42 @@
+// The values of stored records: a checksum, then a message of
+// proto/qlarank/storage/v1/storage.proto.
+//
+//   masked CRC32C, 4 bytes little-endian | serialised message
+//
+// The checksum covers a byte for the kind of record, the key and the message.
+// So it notices, besides flipped bits, a whole and healthy record in a place
+// that is not its own.
+//
+// Decoding trusts nothing: any bytes give a value or DATA_LOSS, whose message
+// says what is wrong but not where; the caller knows user and sequence and adds
+// them. Thread-safe: pure functions.
+#ifndef QLARANK_STATE_STORE_RECORDS_H_
+#define QLARANK_STATE_STORE_RECORDS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+std::string EncodeEvent(absl::string_view key, const LoggedEvent& event);
+absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
+                                        absl::string_view value);
+
+std::string EncodeHead(absl::string_view key, const UserHead& head);
+// DATA_LOSS also for an incarnation of 0: such a head is never written.
+absl::StatusOr<UserHead> DecodeHead(absl::string_view key,
+                                    absl::string_view value);
+
+std::string EncodeSnapshot(absl::string_view key, absl::string_view fingerprint,
+                           const Snapshot& snapshot);
+// DATA_LOSS also for a snapshot of another fingerprint.
+absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
+                                        absl::string_view fingerprint,
+                                        absl::string_view value);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_RECORDS_H_

@@ -1,0 +1,267 @@
+// What is kept in memory per user: immutable values under a budget of bytes,
+// the least recently used evicted first.
+//
+// The cache is split into shards by a hash of the user id, each with its own
+// lock and an equal share of the budget. The budget holds at every moment: room
+// is made before a value is published. A value that alone is larger than a
+// share is not kept at all but evicted at once. So that this stays rare, there
+// are fewer shards the smaller the budget is, down to one.
+//
+// Values are shared_ptr<const V>: a reader keeps what it looked up for as long
+// as it likes, whatever happens in the cache meanwhile. The budget counts what
+// the cache holds, not what readers still hold.
+//
+// Evicted values go to a callback, called without any lock, on the thread whose
+// insertion made the room. Until it returns, a look-up of that user misses
+// although the newest value is not written yet, so what the callback writes
+// must be something that can be rebuilt. Replaced and erased values go nowhere.
+//
+// Example:
+//   UserCache<UserState> cache({.budget_bytes = 1 << 30},
+//                              [&](const std::string& user_id,
+//                                  std::shared_ptr<const UserState> state) {
+//                                WriteSnapshot(user_id, *state);
+//                              });
+//   cache.InsertIf(user_id, state, state->bytes(), [&](const UserState* old) {
+//     return old == nullptr || old->sequence() < state->sequence();
+//   });
+//
+// Thread-safe.
+#ifndef QLARANK_STATE_STORE_USER_CACHE_H_
+#define QLARANK_STATE_STORE_USER_CACHE_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+
+namespace qlarank {
+
+struct UserCacheOptions {
+  // What all entries together may take, by their charges plus
+  // kUserCacheEntryBytes and the length of the user id for each. 0 keeps
+  // nothing.
+  size_t budget_bytes = size_t{1} << 30;
+
+  // At most this many shards, at least 1. More of them contend less.
+  // Default 16.
+  size_t max_shards = 16;
+
+  // No share of the budget is smaller, unless there is one shard only.
+  // Default 4 MiB.
+  size_t min_share_bytes = size_t{4} << 20;
+};
+
+struct UserCacheStats {
+  uint64_t hits = 0;       // of Lookup
+  uint64_t misses = 0;     // of Lookup
+  uint64_t evictions = 0;  // callbacks made
+  size_t entries = 0;
+  size_t bytes = 0;  // as the budget counts them
+};
+
+// What an entry takes beside its value and user id: list and map nodes,
+// pointers.
+inline constexpr size_t kUserCacheEntryBytes = 160;
+
+template <typename V>
+class UserCache {
+ public:
+  using Value = std::shared_ptr<const V>;
+  using OnEvict = std::function<void(const std::string& user_id, Value value)>;
+
+  // `on_evict` may be empty. It may call the cache.
+  explicit UserCache(const UserCacheOptions& options,
+                     OnEvict on_evict = nullptr)
+      : on_evict_(std::move(on_evict)), shards_(ShardCount(options)) {
+    share_bytes_ = options.budget_bytes / shards_.size();
+  }
+
+  // Evicts nothing: who wants what is left calls ForEach first.
+  ~UserCache() = default;
+  UserCache(const UserCache&) = delete;
+  UserCache& operator=(const UserCache&) = delete;
+
+  // The user's value, now the most recently used; null if there is none.
+  Value Lookup(absl::string_view user_id);
+
+  // Publishes `value` (not null) in place of the user's old one. `charge_bytes`
+  // is what the value takes. Evicts others to make room.
+  void Insert(absl::string_view user_id, Value value, size_t charge_bytes) {
+    InsertIf(user_id, std::move(value), charge_bytes,
+             [](const V*) { return true; });
+  }
+
+  // The same, if `replaces` returns true for the old value, null when there is
+  // none. It is called under the shard's lock, so that nobody publishes between
+  // the question and the answer; it must be short and must not call the cache.
+  // Returns what it returned. A value too large to be kept still replaces, that
+  // is removes, the old one.
+  bool InsertIf(absl::string_view user_id, Value value, size_t charge_bytes,
+                absl::FunctionRef<bool(const V* old)> replaces);
+
+  // Removes the user's value and returns it; null if there was none.
+  Value Erase(absl::string_view user_id);
+
+  // Calls `visit` for every entry, without any lock; each shard's entries are
+  // those of one moment. For a last flush.
+  void ForEach(
+      absl::FunctionRef<void(const std::string& user_id, const Value& value)>
+          visit) const;
+
+  // Sums over the shards, one after the other.
+  UserCacheStats Stats() const;
+
+ private:
+  struct Entry {
+    std::string user_id;
+    Value value;
+    size_t bytes;  // as the budget counts it
+  };
+  using Entries = std::list<Entry>;  // most recently used first
+
+  struct Shard {
+    mutable absl::Mutex mutex;
+    Entries entries ABSL_GUARDED_BY(mutex);
+    // Keys are borrowed from the entries.
+    absl::flat_hash_map<absl::string_view, typename Entries::iterator> by_user
+        ABSL_GUARDED_BY(mutex);
+    size_t bytes ABSL_GUARDED_BY(mutex) = 0;
+    uint64_t hits ABSL_GUARDED_BY(mutex) = 0;
+    uint64_t misses ABSL_GUARDED_BY(mutex) = 0;
+    uint64_t evictions ABSL_GUARDED_BY(mutex) = 0;
+
+    // Moves an entry out of the shard, to the end of `to`.
+    void Remove(typename Entries::iterator it, Entries& to)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      by_user.erase(it->user_id);
+      bytes -= it->bytes;
+      to.splice(to.end(), entries, it);
+    }
+  };
+
+  static size_t ShardCount(const UserCacheOptions& options) {
+    const size_t affordable =
+        options.budget_bytes / std::max<size_t>(options.min_share_bytes, 1);
+    return std::max<size_t>(1, std::min(options.max_shards, affordable));
+  }
+
+  Shard& ShardOf(absl::string_view user_id) {
+    return shards_[absl::HashOf(user_id) % shards_.size()];
+  }
+
+  const OnEvict on_evict_;
+  std::vector<Shard> shards_;
+  size_t share_bytes_;
+};
+
+template <typename V>
+typename UserCache<V>::Value UserCache<V>::Lookup(absl::string_view user_id) {
+  Shard& shard = ShardOf(user_id);
+  absl::MutexLock lock(&shard.mutex);
+  const auto it = shard.by_user.find(user_id);
+  if (it == shard.by_user.end()) {
+    ++shard.misses;
+    return nullptr;
+  }
+  ++shard.hits;
+  shard.entries.splice(shard.entries.begin(), shard.entries, it->second);
+  return it->second->value;
+}
+
+template <typename V>
+bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
+                            size_t charge_bytes,
+                            absl::FunctionRef<bool(const V* old)> replaces) {
+  const size_t bytes = charge_bytes + user_id.size() + kUserCacheEntryBytes;
+  Shard& shard = ShardOf(user_id);
+  // Freed, as evicted ones are handed over, after the lock is released.
+  Entries replaced;
+  Entries evicted;
+  {
+    absl::MutexLock lock(&shard.mutex);
+    const auto it = shard.by_user.find(user_id);
+    const bool found = it != shard.by_user.end();
+    if (!replaces(found ? it->second->value.get() : nullptr)) return false;
+    if (found) shard.Remove(it->second, replaced);
+    Entries fresh;
+    fresh.push_back({std::string(user_id), std::move(value), bytes});
+    if (bytes > share_bytes_) {
+      evicted.splice(evicted.end(), fresh);
+    } else {
+      while (shard.bytes + bytes > share_bytes_) {
+        shard.Remove(std::prev(shard.entries.end()), evicted);
+      }
+      shard.entries.splice(shard.entries.begin(), fresh);
+      shard.by_user.emplace(shard.entries.front().user_id,
+                            shard.entries.begin());
+      shard.bytes += bytes;
+    }
+    shard.evictions += evicted.size();
+  }
+  if (on_evict_ != nullptr) {
+    for (Entry& entry : evicted) {
+      on_evict_(entry.user_id, std::move(entry.value));
+    }
+  }
+  return true;
+}
+
+template <typename V>
+typename UserCache<V>::Value UserCache<V>::Erase(absl::string_view user_id) {
+  Shard& shard = ShardOf(user_id);
+  Entries erased;
+  absl::MutexLock lock(&shard.mutex);
+  const auto it = shard.by_user.find(user_id);
+  if (it == shard.by_user.end()) return nullptr;
+  shard.Remove(it->second, erased);
+  return std::move(erased.front().value);
+}
+
+template <typename V>
+void UserCache<V>::ForEach(
+    absl::FunctionRef<void(const std::string& user_id, const Value& value)>
+        visit) const {
+  for (const Shard& shard : shards_) {
+    std::vector<std::pair<std::string, Value>> entries;
+    {
+      absl::MutexLock lock(&shard.mutex);
+      entries.reserve(shard.entries.size());
+      for (const Entry& entry : shard.entries) {
+        entries.emplace_back(entry.user_id, entry.value);
+      }
+    }
+    for (const auto& [user_id, value] : entries) visit(user_id, value);
+  }
+}
+
+template <typename V>
+UserCacheStats UserCache<V>::Stats() const {
+  UserCacheStats stats;
+  for (const Shard& shard : shards_) {
+    absl::MutexLock lock(&shard.mutex);
+    stats.hits += shard.hits;
+    stats.misses += shard.misses;
+    stats.evictions += shard.evictions;
+    stats.entries += shard.entries.size();
+    stats.bytes += shard.bytes;
+  }
+  return stats;
+}
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_USER_CACHE_H_

@@ -1,0 +1,104 @@
+#include "state_store/validation.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "state_store/keys.h"
+
+namespace qlarank {
+namespace {
+
+constexpr size_t kMaxFingerprintBytes = 255;
+
+bool IsFingerprintChar(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' ||
+         c == '_' || c == '.' || c == ':';
+}
+
+}  // namespace
+
+absl::Status ValidateUserId(absl::string_view user_id) {
+  if (user_id.empty()) return absl::InvalidArgumentError("empty user id");
+  if (user_id.size() > kMaxUserIdBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("user id of ", user_id.size(), " bytes, at most ",
+                     kMaxUserIdBytes, " can be stored"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateRead(absl::string_view user_id, uint64_t from_sequence) {
+  if (from_sequence == 0) {
+    return absl::InvalidArgumentError("sequences start at 1, asked for 0");
+  }
+  return ValidateUserId(user_id);
+}
+
+absl::Status ValidateFingerprint(absl::string_view fingerprint) {
+  if (fingerprint.empty() || fingerprint.size() > kMaxFingerprintBytes ||
+      !std::all_of(fingerprint.begin(), fingerprint.end(), IsFingerprintChar)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "fingerprint \"", absl::CHexEscape(fingerprint), "\" is not 1 to ",
+        kMaxFingerprintBytes, " letters, digits, '-', '_', '.' or ':'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateAppends(absl::Span<const UserAppend> appends) {
+  absl::flat_hash_set<absl::string_view> users;
+  users.reserve(appends.size());
+  for (const UserAppend& append : appends) {
+    absl::Status status = ValidateUserId(append.user_id);
+    if (!status.ok()) return status;
+    if (!users.insert(append.user_id).second) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "user ", QuotedUser(append.user_id), " twice in one batch"));
+    }
+    if (append.head_after.incarnation == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("head of user ", QuotedUser(append.user_id),
+                       " without an incarnation"));
+    }
+    if (append.head_after.last_sequence < append.events.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("head of user ", QuotedUser(append.user_id), " counts ",
+                       append.head_after.last_sequence,
+                       " events after an append of ", append.events.size()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateContinues(const UserHead& head, const UserAppend& append) {
+  if (head.incarnation != 0 &&
+      head.incarnation != append.head_after.incarnation) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("append to incarnation ", append.head_after.incarnation,
+                     " of user ", QuotedUser(append.user_id),
+                     ", whose incarnation is ", head.incarnation));
+  }
+  const uint64_t before =
+      append.head_after.last_sequence - append.events.size();
+  if (before != head.last_sequence) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "append to user ", QuotedUser(append.user_id), " after sequence ",
+        before, ", but the log ends at ", head.last_sequence));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FingerprintNotOpenError(absl::string_view fingerprint) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "fingerprint \"", absl::CHexEscape(fingerprint), "\" is not open"));
+}
+
+std::string QuotedUser(absl::string_view user_id) {
+  constexpr size_t kShownBytes = 128;
+  return absl::StrCat("\"", absl::CHexEscape(user_id.substr(0, kShownBytes)),
+                      user_id.size() > kShownBytes ? "...\"" : "\"");
+}
+
+}  // namespace qlarank

@@ -1,0 +1,43 @@
+// What every StateStore refuses, in one place so that all refuse the same.
+// Thread-safe: pure functions. Each returns OK or the status that the store's
+// method returns.
+#ifndef QLARANK_STATE_STORE_VALIDATION_H_
+#define QLARANK_STATE_STORE_VALIDATION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+// INVALID_ARGUMENT for an id that is empty or over kMaxUserIdBytes.
+absl::Status ValidateUserId(absl::string_view user_id);
+
+// INVALID_ARGUMENT for a bad user id or a sequence of 0.
+absl::Status ValidateRead(absl::string_view user_id, uint64_t from_sequence);
+
+// INVALID_ARGUMENT unless it is 1 to 255 letters, digits, '-', '_', '.' or ':'.
+absl::Status ValidateFingerprint(absl::string_view fingerprint);
+
+// INVALID_ARGUMENT for a bad user id, a user there twice, a head without
+// incarnation or one that counts fewer events than are appended.
+absl::Status ValidateAppends(absl::Span<const UserAppend> appends);
+
+// FAILED_PRECONDITION unless `append` continues `head`, the user's head before
+// it: the events must take the next sequences and belong to the same
+// incarnation. This catches a second writer before it overwrites an event.
+absl::Status ValidateContinues(const UserHead& head, const UserAppend& append);
+
+// The status of a use of a fingerprint that is not open.
+absl::Status FingerprintNotOpenError(absl::string_view fingerprint);
+
+// How messages name a user: quoted, what does not print escaped, long ids cut.
+std::string QuotedUser(absl::string_view user_id);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_STATE_STORE_VALIDATION_H_

@@ -1,0 +1,207 @@
+// Loading refuses what is not a whole, consistent bundle, and says why.
+
+#include "model/bundle.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "model/fingerprint.h"
+#include "model/sha256.h"
+#include "tests/model/golden.h"
+
+namespace qlarank::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string ReadAll(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream contents;
+  contents << stream.rdbuf();
+  return contents.str();
+}
+
+void WriteAll(const fs::path& path, const std::string& contents) {
+  std::ofstream(path, std::ios::binary) << contents;
+}
+
+// A private copy of a golden bundle, to be damaged.
+class BundleTest : public ::testing::Test {
+ protected:
+  BundleTest()
+      : folder_(fs::temp_directory_path() /
+                ("qlarank_bundle_" + std::to_string(::getpid()))) {
+    fs::remove_all(folder_);
+    fs::copy(GoldenBundleFolder("all_l4_decay_conv_everything"), folder_);
+  }
+  ~BundleTest() override { fs::remove_all(folder_); }
+
+  fs::path weights() const { return folder_ / "weights.safetensors"; }
+  fs::path items() const { return folder_ / "items.safetensors"; }
+  fs::path spec_path() const { return folder_ / "model.textproto"; }
+
+  void EditSpec(const std::function<void(model::v1::ModelSpec&)>& edit) {
+    model::v1::ModelSpec spec;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        ReadAll(spec_path()), &spec));
+    edit(spec);
+    std::string text;
+    google::protobuf::TextFormat::PrintToString(spec, &text);
+    WriteAll(spec_path(), text);
+  }
+
+  // Changes weights.safetensors and makes the spec's digest agree.
+  void EditWeights(const std::function<void(std::string&)>& edit) {
+    std::string bytes = ReadAll(weights());
+    edit(bytes);
+    WriteAll(weights(), bytes);
+    EditSpec([&](auto& spec) { spec.set_weights_sha256(Sha256Hex(bytes)); });
+  }
+
+  void ExpectRefused(absl::StatusCode code, const std::string& message) {
+    const auto bundle = Bundle::Load(folder_);
+    EXPECT_EQ(bundle.status().code(), code) << bundle.status();
+    EXPECT_THAT(std::string(bundle.status().message()), HasSubstr(message));
+  }
+
+  const fs::path folder_;
+};
+
+// Replaces one place of a file by text of the same length.
+void Replace(std::string& bytes, const std::string& from,
+             const std::string& to) {
+  ASSERT_EQ(from.size(), to.size());
+  const size_t at = bytes.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  bytes.replace(at, from.size(), to);
+}
+
+TEST_F(BundleTest, LoadsAndAnswersLookUps) {
+  const auto bundle = Bundle::Load(folder_);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const auto& spec = (*bundle)->spec();
+  EXPECT_EQ((*bundle)->item_ids().size(), spec.num_items());
+  EXPECT_EQ((*bundle)->ItemRow((*bundle)->item_ids()[3]), 4u);
+  EXPECT_EQ((*bundle)->ItemRow(123456789), Bundle::kOutOfVocabularyRow);
+  EXPECT_EQ((*bundle)->ActionIndex(""), 0u);
+  EXPECT_EQ((*bundle)->ActionIndex(spec.actions(1)), 1u);
+  EXPECT_EQ((*bundle)->ActionIndex("juggle"), Bundle::kUnknownAction);
+  EXPECT_EQ((*bundle)->TaskIndex(spec.tasks(1).name()), 1u);
+  EXPECT_EQ((*bundle)->TaskIndex("juggle"), std::nullopt);
+  const auto& context = spec.context_features(0);
+  EXPECT_EQ((*bundle)->ContextFeatureIndex(context.name()), 0u);
+  EXPECT_EQ((*bundle)->ContextValueRow(0, context.values(0)), 1u);
+  EXPECT_EQ((*bundle)->ContextValueRow(0, "unheard of"), 0u);
+}
+
+TEST_F(BundleTest, MissingFilesAreNotFound) {
+  fs::remove(items());
+  ExpectRefused(absl::StatusCode::kNotFound, "items.safetensors");
+  fs::remove(spec_path());
+  ExpectRefused(absl::StatusCode::kNotFound, "model.textproto");
+}
+
+TEST_F(BundleTest, RefusesTruncatedFiles) {
+  fs::resize_file(weights(), fs::file_size(weights()) - 5);
+  ExpectRefused(absl::StatusCode::kDataLoss, "weights.safetensors");
+  fs::resize_file(weights(), 0);
+  ExpectRefused(absl::StatusCode::kDataLoss, "weights.safetensors");
+}
+
+TEST_F(BundleTest, RefusesASingleFlippedBit) {
+  for (const fs::path& path : {weights(), items()}) {
+    const std::string bytes = ReadAll(path);
+    std::string damaged = bytes;
+    damaged[damaged.size() - 3] ^= 0x10;
+    WriteAll(path, damaged);
+    ExpectRefused(absl::StatusCode::kDataLoss, "SHA-256");
+    WriteAll(path, bytes);
+  }
+}
+
+TEST_F(BundleTest, RefusesOtherTensorsThanTheSpecAsksFor) {
+  const std::string original = ReadAll(weights());
+  EditWeights(
+      [](auto& bytes) { Replace(bytes, "\"norm_user\"", "\"norm_usex\""); });
+  ExpectRefused(absl::StatusCode::kInvalidArgument,
+                "tensor norm_user is missing");
+  WriteAll(weights(), original);
+  EditWeights([](auto&) {});
+  EditSpec([](auto& spec) {
+    spec.mutable_tasks(0)->set_dot_term(false);
+    spec.mutable_tasks(1)->set_dot_term(false);
+    spec.mutable_tasks(2)->set_dot_term(false);
+  });
+  ExpectRefused(absl::StatusCode::kInvalidArgument,
+                "tensor log_scale is not one that this model has");
+}
+
+TEST_F(BundleTest, RefusesOtherShapesAndTypes) {
+  EditSpec([](auto& spec) { spec.add_actions("one more"); });
+  ExpectRefused(absl::StatusCode::kInvalidArgument,
+                "tensor action_embedding: shape");
+}
+
+TEST_F(BundleTest, RefusesNaN) {
+  EditWeights([](auto& bytes) {
+    const float nan = std::nanf("");
+    std::memcpy(bytes.data() + bytes.size() - sizeof(nan), &nan, sizeof(nan));
+  });
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "is nan");
+}
+
+TEST_F(BundleTest, RefusesAFingerprintThatIsNotTheTensors) {
+  EditSpec([](auto& spec) { spec.set_fingerprint(std::string(64, '0')); });
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "the tensors give");
+}
+
+TEST_F(BundleTest, RefusesBadSpecsByField) {
+  const std::string original = ReadAll(spec_path());
+  const struct {
+    std::function<void(model::v1::ModelSpec&)> edit;
+    std::string message;
+  } cases[] = {
+      {[](auto& spec) { spec.set_format_version(2); }, "format_version: 2"},
+      {[](auto& spec) { spec.clear_name(); }, "name: \"\""},
+      {[](auto& spec) { spec.set_version(0); }, "version: 0"},
+      {[](auto& spec) { spec.set_d_model(0); }, "d_model: 0"},
+      {[](auto& spec) { spec.set_num_heads(3); }, "d_model / num_heads"},
+      {[](auto& spec) { spec.set_num_layers(1000); }, "num_layers: 1000"},
+      {[](auto& spec) { spec.clear_phi2(); }, "phi2: 0"},
+      {[](auto& spec) { spec.clear_target_aware(); }, "target_aware: 0"},
+      {[](auto& spec) { spec.clear_actions(); }, "actions: none"},
+      {[](auto& spec) { spec.clear_tasks(); }, "tasks: none"},
+      {[](auto& spec) { spec.add_actions(spec.actions(0)); }, "twice"},
+      {[](auto& spec) { spec.set_ffn_width(12); }, "ffn_width: 12"},
+  };
+  for (const auto& bad : cases) {
+    WriteAll(spec_path(), original);
+    EditSpec(bad.edit);
+    ExpectRefused(absl::StatusCode::kInvalidArgument, bad.message);
+  }
+  WriteAll(spec_path(), original + "\nwidth: 3\n");
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "width");
+}
+
+// The trainer's fingerprint is recomputed here from the same tensors.
+TEST(FingerprintTest, AgreesWithTheTrainer) {
+  for (const std::string& name : GoldenModelNames()) {
+    const auto bundle = Bundle::Load(GoldenBundleFolder(name));
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    EXPECT_EQ(ComputeFingerprint((*bundle)->spec(), (*bundle)->weights(),
+                                 (*bundle)->items()),
+              (*bundle)->spec().fingerprint());
+  }
+}
+
+}  // namespace
+}  // namespace qlarank::testing

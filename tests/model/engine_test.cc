@@ -1,0 +1,207 @@
+// What serving rests on: a row's bits depend on nothing but the row.
+
+#include "model/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <random>
+
+#include "tests/model/golden.h"
+
+namespace qlarank::testing {
+namespace {
+
+using ::testing::ElementsAreArray;
+
+constexpr int64_t kRequestTimeUs = 1'600'000'000'000'000;
+
+// Bits, not values: NaN equals itself and 0 differs from -0.
+std::vector<uint32_t> Bits(absl::Span<const float> values) {
+  std::vector<uint32_t> bits(values.size());
+  std::memcpy(bits.data(), values.data(), values.size() * sizeof(float));
+  return bits;
+}
+
+// Candidates with the features that the model asks for.
+struct Candidates {
+  std::vector<uint32_t> rows;
+  std::vector<float> features;
+  size_t num_features = 0;
+
+  Candidates Pick(absl::Span<const size_t> indexes) const {
+    Candidates picked;
+    picked.num_features = num_features;
+    for (size_t i : indexes) {
+      picked.rows.push_back(rows[i]);
+      picked.features.insert(picked.features.end(),
+                             features.begin() + i * num_features,
+                             features.begin() + (i + 1) * num_features);
+    }
+    return picked;
+  }
+};
+
+class EngineTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  EngineTest()
+      : model_(LoadGoldenModel(GetParam())),
+        engine_(*model_.engine),
+        scratch_(engine_.NewScratch()) {}
+
+  Candidates RandomCandidates(size_t n) {
+    Candidates candidates;
+    candidates.num_features = engine_.bundle().spec().candidate_features_size();
+    std::uniform_int_distribution<uint32_t> row(
+        0, engine_.bundle().spec().num_items());
+    std::normal_distribution<float> feature;
+    for (size_t i = 0; i < n; ++i) candidates.rows.push_back(row(random_));
+    for (size_t i = 0; i < n * candidates.num_features; ++i) {
+      candidates.features.push_back(feature(random_));
+    }
+    return candidates;
+  }
+
+  std::vector<float> Score(const Reading& reading,
+                           const Candidates& candidates) {
+    std::vector<float> scores(candidates.rows.size() * engine_.num_tasks());
+    engine_.Score(reading, candidates.rows, candidates.features,
+                  absl::MakeSpan(scores), *scratch_);
+    return scores;
+  }
+
+  std::unique_ptr<const Reading> ReadLongHistory() {
+    return engine_.Read(*FoldHistory(model_, "long", 300),
+                        {kRequestTimeUs, {}, {}}, *scratch_);
+  }
+
+  std::shared_ptr<const UserState> FoldInPieces(
+      absl::Span<const ModelEvent> events, size_t piece) {
+    std::shared_ptr<const UserState> state = engine_.empty_state();
+    for (size_t i = 0; i < events.size(); i += piece) {
+      FoldJob job{state, events.subspan(i, piece), nullptr};
+      engine_.Fold(absl::MakeSpan(&job, 1), *scratch_);
+      state = job.after;
+    }
+    return state;
+  }
+
+  GoldenModel model_;
+  const Engine& engine_;
+  std::unique_ptr<EngineScratch> scratch_;
+  std::mt19937 random_{20251122};
+};
+
+TEST_P(EngineTest, ScoreIsBitwiseTheSameAloneAndAmong5000) {
+  const auto reading = ReadLongHistory();
+  const Candidates all = RandomCandidates(5000);
+  const std::vector<float> together = Score(*reading, all);
+  const size_t tasks = engine_.num_tasks();
+  for (size_t i = 0; i < all.rows.size(); i += 7) {
+    const std::vector<float> alone = Score(*reading, all.Pick({i}));
+    ASSERT_THAT(Bits(alone),
+                ElementsAreArray(
+                    Bits(absl::MakeSpan(together).subspan(i * tasks, tasks))))
+        << "candidate " << i;
+  }
+}
+
+TEST_P(EngineTest, ScoreIsBitwiseTheSameWhenPermuted) {
+  const auto reading = ReadLongHistory();
+  const Candidates all = RandomCandidates(1000);
+  const std::vector<float> together = Score(*reading, all);
+  std::vector<size_t> order(all.rows.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), random_);
+  const std::vector<float> permuted = Score(*reading, all.Pick(order));
+  const size_t tasks = engine_.num_tasks();
+  for (size_t i = 0; i < order.size(); ++i) {
+    ASSERT_EQ(std::memcmp(&permuted[i * tasks], &together[order[i] * tasks],
+                          tasks * sizeof(float)),
+              0)
+        << "candidate " << order[i];
+  }
+}
+
+// Every tile size, and every position in a tile.
+TEST_P(EngineTest, ScoreIsBitwiseTheSameAtAnyTilePosition) {
+  const auto reading = ReadLongHistory();
+  const Candidates probe = RandomCandidates(1);
+  const std::vector<uint32_t> expected = Bits(Score(*reading, probe));
+  for (size_t n = 1; n <= 70; ++n) {
+    Candidates tile = RandomCandidates(n);
+    const size_t position = random_() % n;
+    tile.rows[position] = probe.rows[0];
+    std::copy(probe.features.begin(), probe.features.end(),
+              tile.features.begin() + position * tile.num_features);
+    const std::vector<float> scores = Score(*reading, tile);
+    const size_t tasks = engine_.num_tasks();
+    ASSERT_THAT(Bits(absl::MakeSpan(scores).subspan(position * tasks, tasks)),
+                ElementsAreArray(expected))
+        << n << " rows, position " << position;
+  }
+}
+
+TEST_P(EngineTest, StateIsBitwiseTheSameHoweverTheLogIsCut) {
+  const auto events = model_.histories.at("long").First(200);
+  const std::string expected =
+      engine_.SerializeState(*FoldInPieces(events, events.size()));
+  for (size_t piece : {1, 2, 3, 64}) {
+    EXPECT_EQ(engine_.SerializeState(*FoldInPieces(events, piece)), expected)
+        << "pieces of " << piece;
+  }
+}
+
+// 100 users of different lengths share tiles; each state is as if folded alone.
+TEST_P(EngineTest, StateIsBitwiseTheSameWhoeverElseIsFolded) {
+  const auto events = model_.histories.at("long").First(150);
+  std::vector<FoldJob> jobs;
+  for (size_t user = 0; user < 100; ++user) {
+    const size_t first = random_() % 50;
+    const size_t count = random_() % 100;
+    jobs.push_back({engine_.empty_state(),
+                    absl::MakeSpan(events).subspan(first, count), nullptr});
+  }
+  engine_.Fold(absl::MakeSpan(jobs), *scratch_);
+  for (const FoldJob& job : jobs) {
+    EXPECT_EQ(engine_.SerializeState(*job.after),
+              engine_.SerializeState(
+                  *FoldInPieces(job.events, job.events.size() + 1)));
+  }
+}
+
+TEST_P(EngineTest, ReadingLeavesTheStateAlone) {
+  const auto state = FoldHistory(model_, "long", 20);
+  const std::string before = engine_.SerializeState(*state);
+  const auto recent = model_.histories.at("long").First(25);
+  engine_.Read(*state, {kRequestTimeUs, absl::MakeSpan(recent).subspan(20), {}},
+               *scratch_);
+  EXPECT_EQ(engine_.SerializeState(*state), before);
+}
+
+// recent_events count exactly as if they had been stored.
+TEST_P(EngineTest, RecentEventsScoreAsStoredEvents) {
+  const auto events = model_.histories.at("long").First(25);
+  const Candidates candidates = RandomCandidates(100);
+  const auto stored = engine_.Read(*FoldHistory(model_, "long", 25),
+                                   {kRequestTimeUs, {}, {}}, *scratch_);
+  const auto recent = engine_.Read(
+      *FoldHistory(model_, "long", 20),
+      {kRequestTimeUs, absl::MakeSpan(events).subspan(20), {}}, *scratch_);
+  EXPECT_EQ(Bits(Score(*stored, candidates)), Bits(Score(*recent, candidates)));
+}
+
+TEST_P(EngineTest, StateHasTheSameSizeForEveryHistory) {
+  const size_t one = FoldHistory(model_, "long", 1)->size_bytes();
+  EXPECT_EQ(FoldHistory(model_, "long", 1000)->size_bytes(), one);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EngineTest,
+                         ::testing::ValuesIn(GoldenModelNames()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace qlarank::testing

@@ -1,0 +1,63 @@
+// The engine against the trainer's float64 reference, configuration by
+// configuration: scores, user vectors and the state itself.
+
+#include "tests/model/golden.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace qlarank::testing {
+namespace {
+
+constexpr double kRelativeTolerance = 1e-4;
+// Below this magnitude a value is compared absolutely: logits around 0 carry
+// the rounding of the larger terms that cancel in them.
+constexpr double kFloor = 0.1;
+
+template <typename Actual>
+void ExpectClose(const Actual& actual, const std::vector<double>& expected,
+                 const std::string& what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double bound =
+        kRelativeTolerance * std::max(std::abs(expected[i]), kFloor);
+    EXPECT_NEAR(actual[i], expected[i], bound) << what << " [" << i << "]";
+  }
+}
+
+class GoldenTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTest, ScoresAndStatesAgreeWithTheReference) {
+  const GoldenModel model = LoadGoldenModel(GetParam());
+  const auto scratch = model.engine->NewScratch();
+  ASSERT_FALSE(model.cases.empty());
+  for (const GoldenCase& golden : model.cases) {
+    SCOPED_TRACE(golden.name);
+    const auto state = FoldHistory(model, golden.history, golden.num_events);
+    EXPECT_EQ(state->event_count, golden.num_events);
+    if (!golden.state.empty()) {
+      ExpectClose(state->values, golden.state, "state");
+    }
+
+    const auto recent = golden.recent_events.First(golden.recent_events.size());
+    const auto reading = model.engine->Read(
+        *state, {golden.request_time_us, recent, golden.context_rows},
+        *scratch);
+    ExpectClose(reading->user_vector(), golden.user_vector, "user_vector");
+
+    std::vector<float> scores(golden.item_rows.size() *
+                              model.engine->num_tasks());
+    model.engine->Score(*reading, golden.item_rows, golden.candidate_features,
+                        absl::MakeSpan(scores), *scratch);
+    ExpectClose(scores, golden.scores, "scores");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
+                         ::testing::ValuesIn(GoldenModelNames()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace qlarank::testing

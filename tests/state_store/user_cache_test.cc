@@ -1,0 +1,271 @@
+#include "state_store/user_cache.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace qlarank {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::Pointee;
+
+using Cache = UserCache<int>;
+
+std::shared_ptr<const int> Make(int value) {
+  return std::make_shared<const int>(value);
+}
+
+// Room for exactly `entries` of one-letter users with a charge of 100, in one
+// shard.
+UserCacheOptions RoomFor(size_t entries) {
+  UserCacheOptions options;
+  options.budget_bytes = entries * (100 + 1 + kUserCacheEntryBytes);
+  options.max_shards = 1;
+  return options;
+}
+
+// A cache that writes down what it evicts.
+class UserCacheTest : public testing::Test {
+ protected:
+  Cache::OnEvict Record() {
+    return [this](const std::string& user_id, Cache::Value value) {
+      evicted_.emplace_back(user_id, *value);
+    };
+  }
+
+  std::vector<std::pair<std::string, int>> evicted_;
+};
+
+TEST_F(UserCacheTest, FindsWhatWasInserted) {
+  Cache cache(RoomFor(2));
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  cache.Insert("a", Make(1), 100);
+  EXPECT_THAT(cache.Lookup("a"), Pointee(1));
+  EXPECT_EQ(cache.Lookup("b"), nullptr);
+  const UserCacheStats stats = cache.Stats();
+  EXPECT_EQ(stats.hits, 1u);
+  EXPECT_EQ(stats.misses, 2u);
+  EXPECT_EQ(stats.entries, 1u);
+  EXPECT_EQ(stats.bytes, 100 + 1 + kUserCacheEntryBytes);
+}
+
+TEST_F(UserCacheTest, EvictsLeastRecentlyUsed) {
+  Cache cache(RoomFor(3), Record());
+  cache.Insert("a", Make(1), 100);
+  cache.Insert("b", Make(2), 100);
+  cache.Insert("c", Make(3), 100);
+  EXPECT_THAT(evicted_, IsEmpty());
+  cache.Lookup("a");
+  cache.Insert("d", Make(4), 100);
+  EXPECT_THAT(evicted_, ElementsAre(Pair("b", 2)));
+  cache.Insert("e", Make(5), 200);  // needs the room of two
+  EXPECT_THAT(evicted_, ElementsAre(Pair("b", 2), Pair("c", 3), Pair("a", 1)));
+  EXPECT_EQ(cache.Stats().evictions, 3u);
+  EXPECT_THAT(cache.Lookup("d"), Pointee(4));
+  EXPECT_THAT(cache.Lookup("e"), Pointee(5));
+}
+
+TEST_F(UserCacheTest, ReplacesWithoutEvicting) {
+  Cache cache(RoomFor(2), Record());
+  cache.Insert("a", Make(1), 100);
+  cache.Insert("b", Make(2), 100);
+  cache.Insert("a", Make(3), 100);
+  EXPECT_THAT(evicted_, IsEmpty());
+  EXPECT_THAT(cache.Lookup("a"), Pointee(3));
+  EXPECT_EQ(cache.Stats().entries, 2u);
+}
+
+TEST_F(UserCacheTest, PublishesOnlyWhatReplaces) {
+  Cache cache(RoomFor(2));
+  const auto newer_than = [](int value) {
+    return [value](const int* old) { return old == nullptr || *old < value; };
+  };
+  EXPECT_TRUE(cache.InsertIf("a", Make(5), 100, newer_than(5)));
+  EXPECT_FALSE(cache.InsertIf("a", Make(4), 100, newer_than(4)));
+  EXPECT_FALSE(cache.InsertIf("a", Make(5), 100, newer_than(5)));
+  EXPECT_THAT(cache.Lookup("a"), Pointee(5));
+  EXPECT_TRUE(cache.InsertIf("a", Make(6), 100, newer_than(6)));
+  EXPECT_THAT(cache.Lookup("a"), Pointee(6));
+  EXPECT_FALSE(
+      cache.InsertIf("b", Make(1), 100, [](const int*) { return false; }));
+  EXPECT_EQ(cache.Lookup("b"), nullptr);
+}
+
+TEST_F(UserCacheTest, EraseReturnsTheValueAndEvictsNothing) {
+  Cache cache(RoomFor(2), Record());
+  cache.Insert("a", Make(1), 100);
+  EXPECT_THAT(cache.Erase("a"), Pointee(1));
+  EXPECT_EQ(cache.Erase("a"), nullptr);
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  EXPECT_EQ(cache.Stats().bytes, 0u);
+  EXPECT_THAT(evicted_, IsEmpty());
+}
+
+TEST_F(UserCacheTest, DoesNotKeepWhatIsLargerThanItsShare) {
+  Cache cache(RoomFor(2), Record());
+  cache.Insert("a", Make(1), 100);
+  cache.Insert("b", Make(2), 10'000);
+  EXPECT_THAT(evicted_, ElementsAre(Pair("b", 2)));
+  EXPECT_EQ(cache.Lookup("b"), nullptr);
+  EXPECT_THAT(cache.Lookup("a"), Pointee(1)) << "made room in vain";
+  // It takes the old one's place: nobody may go on reading that.
+  cache.Insert("a", Make(3), 10'000);
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  EXPECT_EQ(cache.Stats().bytes, 0u);
+}
+
+TEST_F(UserCacheTest, KeepsNothingWithoutABudget) {
+  UserCacheOptions options;
+  options.budget_bytes = 0;
+  Cache cache(options, Record());
+  cache.Insert("a", Make(1), 0);
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  EXPECT_THAT(evicted_, ElementsAre(Pair("a", 1)));
+}
+
+TEST_F(UserCacheTest, ASmallBudgetIsNotSplit) {
+  UserCacheOptions options;  // 16 shards, but not of a few KB each
+  options.budget_bytes = 100'000;
+  Cache cache(options, Record());
+  cache.Insert("a", Make(1), 60'000);
+  EXPECT_THAT(cache.Lookup("a"), Pointee(1));
+  cache.Insert("b", Make(2), 60'000);
+  EXPECT_THAT(evicted_, ElementsAre(Pair("a", 1)));
+}
+
+TEST_F(UserCacheTest, AReaderKeepsWhatIsEvicted) {
+  Cache cache(RoomFor(1));
+  cache.Insert("a", Make(1), 100);
+  const Cache::Value held = cache.Lookup("a");
+  cache.Insert("b", Make(2), 100);
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  EXPECT_THAT(held, Pointee(1));
+}
+
+TEST_F(UserCacheTest, CallbackMayCallTheCache) {
+  Cache* cache_ptr = nullptr;
+  Cache cache(RoomFor(1), [&](const std::string& user_id, Cache::Value) {
+    EXPECT_EQ(cache_ptr->Lookup(user_id), nullptr);
+    cache_ptr->Stats();
+    cache_ptr->Erase("z");
+  });
+  cache_ptr = &cache;
+  cache.Insert("a", Make(1), 100);
+  cache.Insert("b", Make(2), 100);
+  EXPECT_THAT(cache.Lookup("b"), Pointee(2));
+}
+
+TEST_F(UserCacheTest, ForEachVisitsEveryEntryAndMayCallTheCache) {
+  UserCacheOptions options;
+  options.min_share_bytes = 1 << 10;
+  options.budget_bytes = 1 << 20;
+  Cache cache(options);
+  std::map<std::string, int> inserted, seen;
+  for (int i = 0; i < 100; ++i) {
+    const std::string user = absl::StrCat("user-", i);
+    inserted[user] = i;
+    cache.Insert(user, Make(i), 10);
+  }
+  cache.ForEach([&](const std::string& user, const Cache::Value& value) {
+    seen[user] = *value;
+    cache.Erase(user);
+  });
+  EXPECT_EQ(seen, inserted);
+  EXPECT_EQ(cache.Stats().entries, 0u);
+}
+
+// Against a model: every value inserted is in the cache, evicted, replaced or
+// erased, and the bytes are those of the entries and never over the budget.
+TEST_F(UserCacheTest, HoldsItsBudgetWhateverHappens) {
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    std::mt19937_64 random(seed);
+    UserCacheOptions options;
+    options.budget_bytes = 20'000 + random() % 80'000;
+    options.max_shards = 1 + random() % 8;
+    options.min_share_bytes = 2'000;
+    std::map<std::string, std::pair<int, size_t>> model;  // value, bytes
+    Cache cache(options, [&](const std::string& user, Cache::Value value) {
+      ASSERT_EQ(model.at(user).first, *value);
+      model.erase(user);
+    });
+    for (int step = 0; step < 20'000; ++step) {
+      const std::string user(1 + random() % 3, 'a' + random() % 26);
+      const auto known = model.find(user);
+      switch (random() % 4) {
+        case 0: {
+          const Cache::Value value = cache.Lookup(user);
+          ASSERT_EQ(value != nullptr, known != model.end());
+          if (value != nullptr) {
+            ASSERT_EQ(*value, known->second.first);
+          }
+          break;
+        }
+        case 1: {
+          const Cache::Value value = cache.Erase(user);
+          ASSERT_EQ(value != nullptr, known != model.end());
+          model.erase(user);
+          break;
+        }
+        default: {
+          const size_t charge = random() % 5'000;
+          model[user] = {step, charge + user.size() + kUserCacheEntryBytes};
+          cache.Insert(user, Make(step), charge);
+        }
+      }
+      const UserCacheStats stats = cache.Stats();
+      size_t bytes = 0;
+      for (const auto& [unused, entry] : model) bytes += entry.second;
+      ASSERT_EQ(stats.bytes, bytes);
+      ASSERT_EQ(stats.entries, model.size());
+      ASSERT_LE(stats.bytes, options.budget_bytes);
+    }
+    EXPECT_GT(cache.Stats().evictions, 100u);
+  }
+}
+
+TEST_F(UserCacheTest, ThreadsNeverPublishBackwardsOrOverspend) {
+  UserCacheOptions options;
+  options.budget_bytes = 40'000;
+  options.min_share_bytes = 5'000;
+  std::atomic<uint64_t> evictions = 0;
+  Cache cache(options, [&](const std::string&, Cache::Value) { ++evictions; });
+  std::atomic<int> clock = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937_64 random(t);
+      for (int i = 0; i < 5'000; ++i) {
+        const std::string user = absl::StrCat("user-", random() % 64);
+        const int now = ++clock;
+        if (random() % 2 == 0) {
+          cache.InsertIf(
+              user, Make(now), random() % 2'000,
+              [&](const int* old) { return old == nullptr || *old < now; });
+        } else if (random() % 16 == 0) {
+          cache.Erase(user);
+        } else if (const Cache::Value value = cache.Lookup(user)) {
+          EXPECT_LE(*value, clock.load());
+        }
+        EXPECT_LE(cache.Stats().bytes, options.budget_bytes);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(cache.Stats().evictions, evictions.load());
+  EXPECT_GT(evictions.load(), 0u);
+}
+
+}  // namespace
+}  // namespace qlarank

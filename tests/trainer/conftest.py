@@ -1,0 +1,6 @@
+"""Makes `import trainer` work wherever pytest is started."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))

@@ -1,0 +1,132 @@
+"""The two forms of the reference model agree, and candidates do not leak."""
+
+import numpy as np
+import pytest
+import torch
+
+from trainer import buckets
+from trainer import golden
+from trainer import hyper as hyper_lib
+from trainer import reference
+
+CONFIGURATIONS = golden.configurations()
+
+
+def _setup(name, num_events):
+    hyper, items = CONFIGURATIONS[name]
+    rng = np.random.default_rng(3)
+    bundle = golden.random_bundle(name, hyper, items, rng)
+    events = golden.random_history(hyper, bundle.tensors['item_ids'],
+                                   num_events, rng)
+    return bundle, bundle.params(torch.float64), events, rng
+
+
+def _masked_scores(bundle, params, events, time_us, request):
+    """Ranks after the newest of events through the masked form."""
+    hyper = bundle.hyper
+    parsed = [golden.to_event(bundle, event) for event in events]
+    times = np.array([event.time_us for event in parsed])
+    gaps = np.concatenate([[0], buckets.gap_bucket(
+        buckets.seconds_between(times[:-1], times[1:]))])
+    nexts = buckets.gap_bucket(buckets.seconds_between(
+        times, np.append(times[1:], time_us)))
+    counts = buckets.count_bucket(np.arange(1, len(parsed) + 1))
+    tokens = reference.event_tokens(
+        hyper, params, torch.tensor([event.row for event in parsed]),
+        torch.tensor([event.action for event in parsed]), torch.tensor(gaps),
+        torch.tensor(nexts), torch.tensor(counts),
+        torch.tensor([event.features for event in parsed]).double())
+    x, traces = reference.masked_events(hyper, params, tokens[None])
+    user = reference.user_vector(params, x[0, -1])
+    rows = bundle.rows(request['item_ids'])
+    scores = torch.zeros(len(rows), len(hyper.tasks), dtype=torch.float64)
+    if hyper.any_dot_term:
+        dot = torch.tensor([task.dot_term for task in hyper.tasks]).double()
+        scores += reference.dot_scores(params, user, rows)[:, None] * dot
+    if hyper.target_aware != hyper_lib.OFF:
+        context = {}
+        for feature in hyper.context_features:
+            value = request['context'].get(feature.name)
+            known = value in feature.values
+            context[feature.name] = torch.tensor(
+                feature.values.index(value) + 1 if known else 0)
+        features = request.get('candidate_features')
+        if features is not None:
+            features = torch.tensor(features).double()
+        gap = torch.tensor(int(nexts[-1]))
+        token = reference.candidate_tokens(hyper, params, rows, gap, user,
+                                           context, features)
+        position = torch.tensor([[len(parsed) - 1]])
+        x = reference.masked_candidates(hyper, params, traces, position,
+                                        token[None, None])
+        scores += reference.head_scores(params, x[0, 0])
+    return scores, user
+
+
+def _request(bundle, time_us, rng):
+    request = golden._request(bundle.hyper, bundle.tensors['item_ids'],
+                              time_us, rng)
+    request.setdefault('context', {})
+    return request
+
+
+@pytest.mark.parametrize('name', CONFIGURATIONS)
+@pytest.mark.parametrize('num_events', [1, 2, 5, 150])
+def test_masked_form_agrees_with_event_by_event(name, num_events):
+    bundle, params, events, rng = _setup(name, num_events)
+    time_us = events[-1]['time_us'] + 2 * golden.DAY
+    request = _request(bundle, time_us, rng)
+    state = golden.fold_events(bundle, params, events)
+    expected, user = golden.rank_request(bundle, params, state, request)
+    scores, masked_user = _masked_scores(bundle, params, events, time_us,
+                                         request)
+    assert (masked_user - user).abs().max() < 1e-9
+    assert (scores - expected).abs().max() < 1e-9 * (1 + expected.abs().max())
+
+
+@pytest.mark.parametrize('name', ['dot_l2_decay_conv', 'block_l4_decay_conv',
+                                  'all_l2_silu_decay_conv'])
+def test_a_score_does_not_depend_on_other_candidates(name):
+    bundle, params, events, rng = _setup(name, 20)
+    state = golden.fold_events(bundle, params, events)
+    time_us = events[-1]['time_us'] + golden.DAY
+    request = _request(bundle, time_us, rng)
+    together, _ = golden.rank_request(bundle, params, state, request)
+    for index, item in enumerate(request['item_ids']):
+        alone = dict(request, item_ids=[item])
+        if 'candidate_features' in request:
+            alone['candidate_features'] = [request['candidate_features'][index]]
+        scores, _ = golden.rank_request(bundle, params, state, alone)
+        assert (scores[0] - together[index]).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize('name', CONFIGURATIONS)
+def test_ranking_changes_with_request_time_and_leaves_the_state(name):
+    bundle, params, events, rng = _setup(name, 8)
+    state = golden.fold_events(bundle, params, events)
+    before = [z.clone() for z in state.z]
+    time_us = events[-1]['time_us'] + golden.SECOND
+    request = _request(bundle, time_us, rng)
+    soon, _ = golden.rank_request(bundle, params, state, request)
+    later, _ = golden.rank_request(
+        bundle, params, state, dict(request, time_us=time_us + golden.DAY))
+    assert (soon - later).abs().max() > 1e-6
+    assert all(torch.equal(z, old) for z, old in zip(state.z, before))
+
+
+def test_without_events_the_dot_term_is_popularity():
+    bundle, params, _, rng = _setup('dot_l2_decay_conv', 1)
+    state = reference.empty_state(bundle.hyper, torch.float64)
+    request = _request(bundle, golden.START, rng)
+    scores, user = golden.rank_request(bundle, params, state, request)
+    rows = bundle.rows(request['item_ids'])
+    assert torch.equal(scores[:, 0], params['item_bias'][rows])
+    assert user.abs().max() == 0
+
+
+def test_buckets_are_those_of_the_page():
+    seconds = [-5, 0, 1, 2, 3, 6, 7, 2 ** 30 - 1, 2 ** 40]
+    assert list(buckets.gap_bucket(seconds)) == [1, 1, 2, 2, 3, 3, 4, 31, 31]
+    assert buckets.seconds_between(0, 1_999_999) == 1
+    assert buckets.seconds_between(1, 0) == -1
+    assert list(buckets.count_bucket([1, 2, 3, 1_000])) == [2, 2, 3, 10]

@@ -1,0 +1,1 @@
+"""Reference model, training, evaluation and bundle export for qlarank."""

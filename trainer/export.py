@@ -1,0 +1,166 @@
+"""Writes and reads bundles: the folder models/<name>/<version>/.
+
+docs/model.md, section 6. The files are deterministic: the same tensors give
+the same bytes.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import shutil
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import torch
+
+from trainer import fingerprint as fingerprint_lib
+from trainer import hyper as hyper_lib
+from trainer import spec as spec_lib
+from trainer import tensors as tensors_lib
+
+SPEC_FILE = 'model.textproto'
+WEIGHTS_FILE = 'weights.safetensors'
+ITEMS_FILE = 'items.safetensors'
+TITLES_FILE = 'titles.tsv'
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory. tensors: {name: array}, item_ids among them."""
+    name: str
+    version: int
+    description: str
+    hyper: hyper_lib.Hyper
+    tensors: dict
+
+    def params(self, dtype=torch.float32):
+        """The tensors that trainer/reference.py takes."""
+        return {name: torch.from_numpy(array.copy()).to(dtype)
+                for name, array in self.tensors.items() if name != 'item_ids'}
+
+    def rows(self, item_ids):
+        """Item rows [n] of item ids; 0 for those not in the catalogue."""
+        index = {int(item): row + 1
+                 for row, item in enumerate(self.tensors['item_ids'])}
+        return torch.tensor([index.get(int(item), 0) for item in item_ids],
+                            dtype=torch.long)
+
+
+def write(bundle, folder, titles=None):
+    """Writes a bundle and returns its fingerprint.
+
+    titles: a titles.tsv to copy, or None. Raises ValueError, naming the
+    tensor, if the tensors are not those of the bundle's hyper-parameters.
+    """
+    tensors = {name: _little_endian(array)
+               for name, array in bundle.tensors.items()}
+    _check(bundle.hyper, tensors, 'bundle')
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))
+    items = {name: array for name, array in tensors.items()
+             if name == 'item_ids' or specs[name].in_items}
+    weights = {name: array for name, array in tensors.items()
+               if name not in items}
+    message = spec_lib.to_message(bundle.hyper)
+    message.name, message.version = bundle.name, bundle.version
+    message.description = bundle.description
+    message.num_items = len(tensors['item_ids'])
+    message.weights_sha256 = _write_tensors(weights, folder / WEIGHTS_FILE)
+    message.items_sha256 = _write_tensors(items, folder / ITEMS_FILE)
+    message.fingerprint = fingerprint_lib.fingerprint(bundle.hyper, tensors)
+    spec_lib.write(message, folder / SPEC_FILE)
+    if titles is not None:
+        shutil.copyfile(titles, folder / TITLES_FILE)
+    return message.fingerprint
+
+
+def read(folder):
+    """Loads a bundle. Raises ValueError naming the file and what is wrong."""
+    folder = pathlib.Path(folder)
+    message = spec_lib.read(folder / SPEC_FILE)
+    if message.format_version != 1:
+        raise ValueError(f'{folder / SPEC_FILE}: format_version is '
+                         f'{message.format_version}; this reader knows 1')
+    tensors = _read_tensors(folder / WEIGHTS_FILE, message.weights_sha256)
+    items = _read_tensors(folder / ITEMS_FILE, message.items_sha256)
+    hyper = spec_lib.to_hyper(message)
+    _check_files(hyper, tensors, items, folder)
+    tensors.update(items)
+    _check(hyper, tensors, folder)
+    if len(tensors['item_ids']) != message.num_items:
+        raise ValueError(f'{folder}: num_items is {message.num_items}, but '
+                         f'item_ids has {len(tensors["item_ids"])}')
+    found = fingerprint_lib.fingerprint(hyper, tensors)
+    if found != message.fingerprint:
+        raise ValueError(f'{folder}: fingerprint is {message.fingerprint}, '
+                         f'but the tensors make {found}')
+    return Bundle(message.name, message.version, message.description, hyper,
+                  tensors)
+
+
+def _little_endian(array):
+    array = np.ascontiguousarray(array)
+    return array.astype(array.dtype.newbyteorder('<'), copy=False)
+
+
+def _write_tensors(tensors, path):
+    data = safetensors.numpy.save(tensors)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read_tensors(path, sha256):
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ValueError(f'{path}: SHA-256 is {found}, but {SPEC_FILE} says '
+                         f'{sha256 or "nothing"}')
+    try:
+        return safetensors.numpy.load(data)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def _check_files(hyper, weights, items, folder):
+    specs = tensors_lib.tensor_specs(hyper, 0)
+    for name in weights:
+        if name in specs and specs[name].in_items or name == 'item_ids':
+            raise ValueError(f'{folder}: tensor {name} is in {WEIGHTS_FILE}; '
+                             f'it belongs in {ITEMS_FILE}')
+    for name in items:
+        if name in specs and not specs[name].in_items:
+            raise ValueError(f'{folder}: tensor {name} is in {ITEMS_FILE}; '
+                             f'it belongs in {WEIGHTS_FILE}')
+
+
+def _check(hyper, tensors, where):
+    """Names, shapes, dtypes and values of all tensors."""
+    ids = tensors.get('item_ids')
+    if ids is None or ids.ndim != 1 or ids.dtype != np.uint64:
+        raise ValueError(f'{where}: item_ids is missing or not U64 [N]')
+    if len(np.unique(ids)) != len(ids):
+        values, counts = np.unique(ids, return_counts=True)
+        raise ValueError(f'{where}: item id {values[counts > 1][0]} occurs '
+                         'more than once')
+    specs = tensors_lib.tensor_specs(hyper, len(ids))
+    for name in sorted(set(tensors) - set(specs) - {'item_ids'}):
+        raise ValueError(f'{where}: tensor {name} is not part of this model')
+    for name, spec in specs.items():
+        if name not in tensors:
+            raise ValueError(f'{where}: tensor {name} is missing')
+        _check_tensor(name, tensors[name], spec, where)
+
+
+def _check_tensor(name, array, spec, where):
+    if array.dtype != np.float32:
+        raise ValueError(f'{where}: tensor {name} is {array.dtype}, not F32')
+    if array.shape != spec.shape:
+        raise ValueError(f'{where}: tensor {name} has shape '
+                         f'{list(array.shape)}, not {list(spec.shape)}')
+    if not np.isfinite(array).all():
+        raise ValueError(f'{where}: tensor {name} holds NaN or infinity')
+    if name.endswith('.decay_rate') and (array < 0).any():
+        raise ValueError(f'{where}: tensor {name} holds {array.min()}; rates '
+                         'are at least 0')

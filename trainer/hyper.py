@@ -1,0 +1,129 @@
+"""Hyper-parameters of a model: what docs/model.md calls its symbols."""
+
+import dataclasses
+
+PHI2_IDENTITY = 'PHI2_IDENTITY'
+PHI2_SILU = 'PHI2_SILU'
+
+OFF = 'TARGET_AWARE_OFF'
+ALL_LAYERS = 'TARGET_AWARE_ALL_LAYERS'
+DEDICATED_BLOCK = 'TARGET_AWARE_DEDICATED_BLOCK'
+
+NUM_BUCKETS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One output; the order of tasks is the order of a score row."""
+    name: str
+    dot_term: bool = True
+    value_weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ContextFeature:
+    """A categorical feature of the request; value k has table row k + 1."""
+    name: str
+    values: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyper:
+    """Shapes and switches of a model. The defaults are the recommended model.
+
+    Raises ValueError, naming the field and its value, when they cannot
+    describe a model of docs/model.md.
+    """
+    d_model: int = 64
+    num_heads: int = 4
+    num_layers: int = 4
+    ffn_width: int = 128
+    conv_width: int = 4
+    phi2: str = PHI2_IDENTITY
+    target_aware: str = DEDICATED_BLOCK
+    head_width: int = 64
+    # In events; 0 stands for no decay. One a head.
+    initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
+    actions: tuple = ('event',)
+    event_features: tuple = ()
+    candidate_features: tuple = ()
+    context_features: tuple = ()
+    tasks: tuple = (Task('next'),)
+
+    def __post_init__(self):
+        for name in ('d_model', 'num_heads', 'num_layers', 'ffn_width',
+                     'conv_width'):
+            _require(getattr(self, name) >= 1, name, getattr(self, name),
+                     'at least 1')
+        _require(self.d_model % (8 * self.num_heads) == 0, 'd_model',
+                 self.d_model, f'a multiple of 8 * num_heads = '
+                 f'{8 * self.num_heads}')
+        _require(self.phi2 in (PHI2_IDENTITY, PHI2_SILU), 'phi2', self.phi2,
+                 f'{PHI2_IDENTITY} or {PHI2_SILU}')
+        _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
+                 'target_aware', self.target_aware,
+                 f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
+        _require(len(self.initial_half_lives) == self.num_heads,
+                 'initial_half_lives', self.initial_half_lives,
+                 f'one number for each of {self.num_heads} heads')
+        _require(len(self.actions) >= 1, 'actions', self.actions, 'not empty')
+        _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
+        if self.target_aware == OFF:
+            for name in ('candidate_features', 'context_features',
+                         'head_width'):
+                _require(not getattr(self, name), name, getattr(self, name),
+                         f'empty or 0 with {OFF}')
+            for task in self.tasks:
+                _require(task.dot_term, f'tasks.{task.name}.dot_term', False,
+                         f'true with {OFF}: nothing else scores candidates')
+        else:
+            _require(self.head_width >= 1, 'head_width', self.head_width,
+                     f'at least 1 with {self.target_aware}')
+
+    @property
+    def head_dim(self):
+        """d_h: the width of one head."""
+        return self.d_model // self.num_heads
+
+    @property
+    def num_state_layers(self):
+        """L': layers that hold Z and c, the dedicated block included."""
+        return self.num_layers + (self.target_aware == DEDICATED_BLOCK)
+
+    @property
+    def any_dot_term(self):
+        return any(task.dot_term for task in self.tasks)
+
+    def state_floats(self):
+        """Floats of a user's Z, c and window (docs/model.md, section 5)."""
+        per_head = self.head_dim ** 2 + 1
+        return (self.num_state_layers * self.num_heads * per_head +
+                self.num_layers * (self.conv_width - 1) * self.d_model)
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+
+def from_dict(values):
+    """Builds a Hyper from parsed TOML or JSON. Unknown keys raise ValueError."""
+    values = dict(values)
+    known = {field.name for field in dataclasses.fields(Hyper)}
+    for name in values:
+        _require(name in known, 'model', name,
+                 'one of ' + ', '.join(sorted(known)))
+    for name in ('initial_half_lives', 'actions', 'event_features',
+                 'candidate_features'):
+        if name in values:
+            values[name] = tuple(values[name])
+    if 'tasks' in values:
+        values['tasks'] = tuple(Task(**task) for task in values['tasks'])
+    if 'context_features' in values:
+        values['context_features'] = tuple(
+            ContextFeature(feature['name'], tuple(feature['values']))
+            for feature in values['context_features'])
+    return Hyper(**values)
+
+
+def _require(condition, name, value, what):
+    if not condition:
+        raise ValueError(f'{name} is {value!r}; it must be {what}')

@@ -1,0 +1,404 @@
+"""The model of docs/model.md: read this file beside that page.
+
+`params` is everywhere the dict {tensor name: tensor} of a bundle, of any
+floating dtype; `hyper` is a hyper.Hyper. Leading dimensions written `...` are
+free. Two forms of the one computation:
+
+* event by event: `append`, `rank`. What a server does.
+* masked: `masked_events`, `masked_candidates`. Whole histories at once; what
+  training uses.
+
+tests/trainer/test_reference.py holds them to 1e-9 of each other in float64.
+"""
+
+import collections
+import dataclasses
+import math
+
+import torch
+from torch.nn import functional
+
+from trainer import buckets
+from trainer import hyper as hyper_lib
+
+silu = functional.silu
+
+
+def rms_norm(x, weight):
+    """RMSNorm over the last dimension."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * weight
+
+
+def unit(x):
+    """x divided by its Euclidean norm over the last dimension."""
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+def _keep(x):
+    """The place where training puts dropout: nothing, in the reference."""
+    return x
+
+
+# ---- Section 2: tokens -----------------------------------------------------
+
+
+def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
+    """Event tokens [..., d] from integer arrays [...] (rows and buckets).
+
+    features: [..., event features], or None when the model declares none.
+    """
+    x = (math.sqrt(hyper.d_model) * params['item_embedding'][rows] +
+         params['action_embedding'][actions] + params['gap_embedding'][gaps] +
+         params['next_embedding'][nexts] + params['count_embedding'][counts])
+    if hyper.event_features:
+        x = x + features @ params['event_projection'].T
+    return x
+
+
+def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
+    """Candidate tokens [..., C, d].
+
+    rows [..., C]; gaps [...]; user [..., d] is u; context_rows {feature name:
+    int tensor [...]}; features [..., C, candidate features] or None.
+    """
+    shared = (params['action_embedding'][len(hyper.actions)] +
+              params['gap_embedding'][gaps] + user @ params['w_user_in'].T)
+    for feature in hyper.context_features:
+        table = params[f'context.{feature.name}']
+        shared = shared + table[context_rows[feature.name]]
+    x = (math.sqrt(hyper.d_model) * params['item_embedding'][rows] +
+         shared.unsqueeze(-2))
+    if hyper.candidate_features:
+        x = x + features @ params['candidate_projection'].T
+    return x
+
+
+# ---- Section 3: one layer, in the pieces that both forms share ---------------
+
+
+class Layer:
+    """The tensors of one layer, by their short names."""
+
+    def __init__(self, hyper, params, index):
+        self.hyper = hyper
+        self._params = params
+        self._prefix = f'layers.{index}.'
+        # The dedicated block, index L, has no convolution.
+        self.conv_width = hyper.conv_width if index < hyper.num_layers else 1
+
+    def __getattr__(self, name):
+        return self._params[self._prefix + name]
+
+
+def convolve(layer, own, earlier):
+    """z [..., d] from the token's n [..., d] and earlier n, newest first."""
+    if layer.conv_width == 1:
+        return own
+    z = layer.conv[0] * own
+    for i in range(1, layer.conv_width):
+        z = z + layer.conv[i] * earlier[i - 1]
+    return z
+
+
+def project(layer, z):
+    """q, k, v, g, each [..., H, d_h]."""
+    shape = z.shape[:-1] + (4, layer.hyper.num_heads, layer.hyper.head_dim)
+    q, k, v, g = (z @ layer.w_qkvg.T).reshape(shape).unbind(-3)
+    return silu(q), silu(k), v, g
+
+
+def read(layer, q, k, v, state, count):
+    """o [..., C, H, d_h] of C tokens that read one state.
+
+    q, k, v: [..., C, H, d_h]; state: [..., H, d_h, d_h]; count: [..., H].
+    """
+    scale = layer.alpha / count.clamp_min(1)
+    mean = scale[..., None, None] * state
+    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
+        mean = silu(mean)
+    seen = (q.transpose(-3, -2) @ mean.to(q.dtype)).transpose(-3, -2)
+    return seen + itself(layer, q, k, v)
+
+
+def itself(layer, q, k, v):
+    """The diagonal term: beta_h <q, k> v."""
+    return layer.beta[:, None] * (q * k).sum(-1, keepdim=True) * v
+
+
+def finish(layer, x, o, g, drop=_keep):
+    """The layer's output from the residual x [..., d] and o, g [..., H, d_h]."""
+    weight = layer.norm_head.view(layer.hyper.num_heads, -1)
+    gated = (rms_norm(o, weight) * silu(g)).flatten(-2)
+    x = x + drop(gated @ layer.w_o.T)
+    p, r = (rms_norm(x, layer.norm_ffn) @ layer.w_12.T).chunk(2, dim=-1)
+    return x + drop((p * silu(r)) @ layer.w_3.T)
+
+
+# ---- Section 4: scores -------------------------------------------------------
+
+
+def user_vector(params, x):
+    """u [..., d] from the newest events' x^L [..., d]."""
+    return unit(rms_norm(x, params['norm_user']) @ params['w_user_out'].T)
+
+
+def dot_scores(params, user, rows):
+    """exp(s) <u, unit(E_item)> + bias, for user [..., d] and rows [..., C]."""
+    items = unit(params['item_embedding'][rows])
+    dot = (items @ user.unsqueeze(-1)).squeeze(-1)
+    return params['log_scale'].exp() * dot + params['item_bias'][rows]
+
+
+def head_scores(params, x, drop=_keep):
+    """The target-aware term [..., T] of candidates' x_c [..., d]."""
+    x = drop(rms_norm(x, params['norm_cand']))
+    hidden = torch.einsum('...d,twd->...tw', x, params['head.w1'])
+    hidden = silu(hidden + params['head.b1'])
+    return (hidden * params['head.w2']).sum(-1) + params['head.b2']
+
+
+# ---- Section 5: event by event -----------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """An event as the log holds it; row is the item's row, time is in us."""
+    row: int
+    action: int
+    time_us: int
+    features: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class UserState:
+    """What is remembered of a user; immutable.
+
+    z, c: per layer, [H, d_h, d_h] and [H]. window: per layer with a
+    convolution, the last w - 1 normalised inputs [w - 1, d], newest first.
+    """
+    z: tuple
+    c: tuple
+    window: tuple
+    pending: Event = None
+    predecessor_time_us: int = None
+    num_events: int = 0
+
+
+def empty_state(hyper, dtype):
+    """The state of a user without events."""
+    heads, width = hyper.num_heads, hyper.head_dim
+    layers = range(hyper.num_state_layers)
+    return UserState(
+        z=tuple(torch.zeros(heads, width, width, dtype=dtype) for _ in layers),
+        c=tuple(torch.zeros(heads, dtype=dtype) for _ in layers),
+        window=tuple(
+            torch.zeros(hyper.conv_width - 1, hyper.d_model, dtype=dtype)
+            for _ in range(hyper.num_layers)))
+
+
+def append(hyper, params, state, event):
+    """The state after one more event: the pending one is folded for good."""
+    if state.pending is None:
+        return dataclasses.replace(state, pending=event, num_events=1)
+    folded, _ = fold_pending(hyper, params, state, event.time_us)
+    return dataclasses.replace(folded, pending=event,
+                               predecessor_time_us=state.pending.time_us,
+                               num_events=state.num_events + 1)
+
+
+def fold_pending(hyper, params, state, next_time_us):
+    """Folds the pending event, given when the next event or request happens.
+
+    Returns the state with new z, c and window, and the event's x^L [d].
+    """
+    x = _pending_token(hyper, params, state, next_time_us)
+    z, c, window = list(state.z), list(state.c), list(state.window)
+    for index in range(hyper.num_layers):
+        layer = Layer(hyper, params, index)
+        n = rms_norm(x, layer.norm_attn)
+        q, k, v, g = project(layer, convolve(layer, n, window[index]))
+        o = read(layer, q[None], k[None], v[None], z[index], c[index])[0]
+        x = finish(layer, x, o, g)
+        z[index], c[index] = _fold(layer, z[index], c[index], k, v)
+        window[index] = torch.cat([n[None], window[index]])[:-1]
+    if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
+        layer = Layer(hyper, params, hyper.num_layers)
+        _, k, v, _ = project(layer, rms_norm(x, layer.norm_attn))
+        z[-1], c[-1] = _fold(layer, z[-1], c[-1], k, v)
+    return dataclasses.replace(state, z=tuple(z), c=tuple(c),
+                               window=tuple(window)), x
+
+
+def _pending_token(hyper, params, state, next_time_us):
+    event = state.pending
+    gap = 0
+    if state.predecessor_time_us is not None:
+        gap = buckets.gap_bucket(buckets.seconds_between(
+            state.predecessor_time_us, event.time_us))
+    following = buckets.gap_bucket(
+        buckets.seconds_between(event.time_us, next_time_us))
+    count = buckets.count_bucket(state.num_events)
+    features = params['item_embedding'].new_tensor(event.features)
+    return event_tokens(hyper, params, event.row, event.action, int(gap),
+                        int(following), int(count), features)
+
+
+def _fold(layer, z, c, k, v):
+    keep = torch.exp(-layer.decay_rate)
+    return (keep[:, None, None] * z + k.unsqueeze(-1) * v.unsqueeze(-2),
+            keep * c + 1)
+
+
+def rank(hyper, params, state, time_us, rows, context_rows=None, features=None):
+    """Scores candidates at a request time. The state is not changed.
+
+    rows: item rows [C]; context_rows: {feature name: table row}; features:
+    [C, candidate features] or None. Returns scores [C, T] and u [d].
+    """
+    gap, user = 0, torch.zeros_like(params['norm_user'])
+    if state.pending is not None:
+        gap = int(buckets.gap_bucket(buckets.seconds_between(
+            state.pending.time_us, time_us)))
+        state, x = fold_pending(hyper, params, state, time_us)
+        user = user_vector(params, x)
+    scores = user.new_zeros(len(rows), len(hyper.tasks))
+    if hyper.any_dot_term:
+        dot_tasks = scores.new_tensor([task.dot_term for task in hyper.tasks])
+        scores = scores + dot_scores(params, user, rows)[:, None] * dot_tasks
+    if hyper.target_aware != hyper_lib.OFF:
+        context_rows = {name: torch.tensor(row)
+                        for name, row in (context_rows or {}).items()}
+        x = candidate_tokens(hyper, params, rows, torch.tensor(gap), user,
+                             context_rows, features)
+        for index in candidate_layers(hyper):
+            layer = Layer(hyper, params, index)
+            window = state.window[index] if layer.conv_width > 1 else None
+            x = _candidate_layer(layer, x, state.z[index], state.c[index],
+                                 window)
+        scores = scores + head_scores(params, x)
+    return scores, user
+
+
+def candidate_layers(hyper):
+    """The layers that a candidate passes through."""
+    if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
+        return [hyper.num_layers]
+    return list(range(hyper.num_layers))
+
+
+def _candidate_layer(layer, x, z, c, window, drop=_keep):
+    """One layer over candidates: they read the state and are never folded.
+
+    x [..., C, d]; z [..., H, d_h, d_h]; c [..., H]; window [w - 1, ..., d].
+    """
+    n = rms_norm(x, layer.norm_attn)
+    earlier = None if window is None else window.unsqueeze(-2)
+    q, k, v, g = project(layer, convolve(layer, n, earlier))
+    return finish(layer, x, read(layer, q, k, v, z, c), g, drop)
+
+
+# ---- The masked form -----------------------------------------------------------
+
+# What candidates need of one layer: events' normalised inputs n [B, n, d],
+# keys and values [B, n, H, d_h].
+Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values'])
+
+
+def decay_powers(layer, n):
+    """[H, n, n]: lambda_h^(i-1-j), weight of event j in the state that i reads.
+
+    0 unless j < i: a token reads the events strictly before it.
+    """
+    index = torch.arange(n, device=layer.decay_rate.device)
+    steps = index[:, None] - 1 - index[None, :]
+    powers = torch.exp(-layer.decay_rate[:, None, None] * steps.clamp_min(0))
+    return powers * (steps >= 0)
+
+
+def masked_events(hyper, params, tokens, drop=_keep):
+    """All events of histories at once.
+
+    tokens: [B, n, d], a user's events first; what stands behind them is
+    padding, which no event reads. Returns x^L [B, n, d] and a Trace for each
+    state layer.
+    """
+    x = tokens
+    traces = []
+    for index in range(hyper.num_layers):
+        layer = Layer(hyper, params, index)
+        n = rms_norm(x, layer.norm_attn)
+        q, k, v, g = project(layer, convolve(layer, n, _shifted(layer, n)))
+        x = finish(layer, x, _masked_read(layer, q, k, v), g, drop)
+        traces.append(Trace(n, k, v))
+    if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
+        layer = Layer(hyper, params, hyper.num_layers)
+        n = rms_norm(x, layer.norm_attn)
+        _, k, v, _ = project(layer, n)
+        traces.append(Trace(n, k, v))
+    return x, traces
+
+
+def _shifted(layer, n):
+    """The n of the i-th event before each, i = 1 ... w - 1, 0 if none."""
+    length = n.shape[-2]
+    return [functional.pad(n, (0, 0, i, 0))[..., :length, :]
+            for i in range(1, layer.conv_width)]
+
+
+def _masked_read(layer, q, k, v):
+    """o [B, n, H, d_h] of events that read the events before them."""
+    powers = decay_powers(layer, q.shape[1])  # [H, n, n]
+    count = powers.sum(-1).T  # [n, H]
+    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
+        # phi2 acts on the summed state, so every position's state is made.
+        outer = k.unsqueeze(-1) * v.unsqueeze(-2)
+        states = torch.einsum('hij,bjhkv->bihkv', powers, outer)
+        q, k, v = (part.unsqueeze(2) for part in (q, k, v))
+        return read(layer, q, k, v, states, count).squeeze(2)
+    weights = torch.einsum('bihk,bjhk->bhij', q, k)
+    total = torch.einsum('bhij,bjhv->bihv', weights * powers.to(q.dtype), v)
+    scale = (layer.alpha / count.clamp_min(1)).unsqueeze(-1)
+    return scale * total + itself(layer, q, k, v)
+
+
+def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
+    """Candidates' x_c [B, P, C, d]: C candidates after each of P events.
+
+    positions [B, P]: a candidate at position i reads events 0 ... i.
+    x [B, P, C, d]: candidate tokens.
+    """
+    for index in candidate_layers(hyper):
+        layer = Layer(hyper, params, index)
+        trace = traces[index]
+        z, c = states_after(layer, trace, positions)
+        window = None
+        if layer.conv_width > 1:
+            window = _window_at(layer, trace.inputs, positions)
+        x = _candidate_layer(layer, x, z, c, window, drop)
+    return x
+
+
+def states_after(layer, trace, positions):
+    """The states once events 0 ... position are folded.
+
+    positions [B, P]; returns Z [B, P, H, d_h, d_h] and c [B, P, H].
+    """
+    index = torch.arange(trace.keys.shape[1], device=positions.device)
+    steps = (positions.unsqueeze(-1) - index).unsqueeze(-2)  # [B, P, 1, n]
+    powers = torch.exp(-layer.decay_rate[:, None] * steps.clamp_min(0))
+    powers = powers * (steps >= 0)  # [B, P, H, n]
+    weighted = torch.einsum('bphj,bjhk->bphjk', powers.to(trace.keys.dtype),
+                            trace.keys)
+    z = torch.einsum('bphjk,bjhv->bphkv', weighted, trace.values)
+    return z, powers.sum(-1)
+
+
+def _window_at(layer, inputs, positions):
+    """[w - 1, B, P, d]: the n of the events at positions, and before them."""
+    batch = torch.arange(inputs.shape[0], device=inputs.device)[:, None]
+    window = []
+    for i in range(layer.conv_width - 1):
+        at = positions - i
+        n = inputs[batch, at.clamp_min(0)]
+        window.append(n * (at >= 0).unsqueeze(-1))
+    return torch.stack(window)

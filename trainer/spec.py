@@ -1,0 +1,99 @@
+"""model.textproto: a ModelSpec message to and from Hyper.
+
+The message's Python classes are generated from proto/ by protoc when this
+module is first imported, into .cache/ at the repository root.
+"""
+
+import hashlib
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+from google.protobuf import text_format
+
+from trainer import hyper as hyper_lib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROTO = pathlib.Path('qlarank/model/v1/model_spec.proto')
+
+_HEADER = ('# proto-file: proto/qlarank/model/v1/model_spec.proto\n'
+           '# proto-message: qlarank.model.v1.ModelSpec\n')
+
+
+def _load_pb2():
+    source = ROOT / 'proto' / PROTO
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    out = ROOT / '.cache' / 'trainer' / digest
+    generated = out / PROTO.with_name('model_spec_pb2.py')
+    if not generated.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run(['protoc', f'--proto_path={ROOT / "proto"}',
+                            f'--python_out={out}', str(source)], check=True)
+        except FileNotFoundError as error:
+            raise ImportError('protoc is not installed; on Debian: '
+                              'apt-get install protobuf-compiler') from error
+    module_spec = importlib.util.spec_from_file_location('model_spec_pb2',
+                                                         generated)
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules['model_spec_pb2'] = module
+    module_spec.loader.exec_module(module)
+    return module
+
+
+pb = _load_pb2()
+
+
+def to_message(hyper):
+    """A ModelSpec with the hyper-parameters; digests and names are not set."""
+    message = pb.ModelSpec(
+        format_version=1, d_model=hyper.d_model, num_heads=hyper.num_heads,
+        num_layers=hyper.num_layers, ffn_width=hyper.ffn_width,
+        conv_width=hyper.conv_width, phi2=pb.Phi2.Value(hyper.phi2),
+        target_aware=pb.TargetAware.Value(hyper.target_aware),
+        head_width=hyper.head_width,
+        initial_half_lives=hyper.initial_half_lives, actions=hyper.actions,
+        event_features=hyper.event_features,
+        candidate_features=hyper.candidate_features)
+    for feature in hyper.context_features:
+        message.context_features.add(name=feature.name, values=feature.values)
+    for task in hyper.tasks:
+        message.tasks.add(name=task.name, dot_term=task.dot_term,
+                          value_weight=task.value_weight)
+    return message
+
+
+def to_hyper(message):
+    """The inverse of to_message; raises ValueError as Hyper does."""
+    return hyper_lib.Hyper(
+        d_model=message.d_model, num_heads=message.num_heads,
+        num_layers=message.num_layers, ffn_width=message.ffn_width,
+        conv_width=message.conv_width, phi2=pb.Phi2.Name(message.phi2),
+        target_aware=pb.TargetAware.Name(message.target_aware),
+        head_width=message.head_width,
+        initial_half_lives=tuple(message.initial_half_lives),
+        actions=tuple(message.actions),
+        event_features=tuple(message.event_features),
+        candidate_features=tuple(message.candidate_features),
+        context_features=tuple(
+            hyper_lib.ContextFeature(feature.name, tuple(feature.values))
+            for feature in message.context_features),
+        tasks=tuple(
+            hyper_lib.Task(task.name, task.dot_term, task.value_weight)
+            for task in message.tasks))
+
+
+def write(message, path):
+    """Writes a ModelSpec as textproto."""
+    text = text_format.MessageToString(message)
+    pathlib.Path(path).write_text(_HEADER + text, encoding='utf-8')
+
+
+def read(path):
+    """Reads a ModelSpec. Raises ValueError naming the file when malformed."""
+    text = pathlib.Path(path).read_text(encoding='utf-8')
+    try:
+        return text_format.Parse(text, pb.ModelSpec())
+    except text_format.ParseError as error:
+        raise ValueError(f'{path}: {error}') from error
