@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -23,6 +25,10 @@ ServerOptions OnFreePorts() {
   ServerOptions options;
   options.listen.grpc_address = "127.0.0.1:0";
   options.listen.http_address = "127.0.0.1:0";
+  options.models = {
+      {"small", 1,
+       absl::StrCat(QLARANK_SOURCE_DIR, "/tests/golden/dot_l1_plain/bundle"),
+       "", true}};
   options.store.engine = StoreEngine::kMemory;
   return options;
 }
