@@ -3,8 +3,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/command.h"
 #include "cli/event_csv.h"
+#include "cli/ranking_change.h"
 #include "nlohmann/json.hpp"
 
 namespace qlarank {
@@ -18,6 +20,9 @@ struct AppendOptions {
   std::string time_unit = "s";
   std::string source = "cli";
   uint64_t sequence = 0;
+  bool show_change = false;
+  std::string bundle;
+  uint32_t top_k = 10;
 };
 
 google::protobuf::Timestamp Now() {
@@ -50,7 +55,12 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
     }
     *event->mutable_event()->mutable_time() = *time;
   }
-  auto response = context.Connect().AppendEvents(request);
+  Client client = context.Connect();
+  if (options.show_change) {
+    return ShowChange(client, request, options.bundle, options.top_k,
+                      context.out);
+  }
+  auto response = client.AppendEvents(request);
   if (!response.ok()) return response.status();
   if (context.json) {
     context.out << nlohmann::json{{"applied", response->applied()},
@@ -70,9 +80,9 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
 void AddAppendCommand(CommandSet& commands) {
   auto options = std::make_shared<AppendOptions>();
   CommandContext& context = commands.context();
-  CLI::App* app = commands.Add(
-      "append", "Append one event to a user's log",
-      [options, &context] { return Append(context, *options); });
+  CLI::App* app =
+      commands.Add("append", "Append one event to a user's log",
+                   [options, &context] { return Append(context, *options); });
   app->add_option("--user", options->user)->required();
   app->add_option("--item", options->item)->required();
   app->add_option("--action", options->action, "Default: the model's first");
@@ -84,6 +94,14 @@ void AddAppendCommand(CommandSet& commands) {
       ->capture_default_str();
   app->add_option("--sequence", options->sequence,
                   "Position in the source. Default: the clock's microseconds");
+  auto* bundle = app->add_option("--bundle", options->bundle,
+                                 "Folder of the model, for --show-change");
+  app->add_flag("--show-change", options->show_change,
+                "Rank all of the bundle's items before and after")
+      ->needs(bundle);
+  app->add_option("--top-k", options->top_k, "Candidates to show")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 }  // namespace qlarank

@@ -14,7 +14,8 @@
 
 namespace qlarank {
 
-// Titles by item id, from lines "item_id <tab> title" (docs/model.md section 6).
+// Titles by item id, from lines "item_id <tab> title" (docs/model.md section
+// 6).
 class Titles {
  public:
   // INVALID_ARGUMENT naming the line that is not so.

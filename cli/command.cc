@@ -23,8 +23,8 @@ absl::StatusOr<ExitCode> CommandSet::RunChosen() const { return chosen_(); }
 ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
                         std::ostream& err, bool err_is_terminal) {
   CLI::App app("Talks to a qlarank server.", "qlarank");
-  CommandContext context{.out = out, .err = err,
-                         .err_is_terminal = err_is_terminal};
+  CommandContext context{
+      .out = out, .err = err, .err_is_terminal = err_is_terminal};
   app.add_option("--server", context.server, "Address of the server")
       ->envname("QLARANK_SERVER")
       ->type_name("HOST:PORT")
@@ -54,8 +54,8 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   }
   absl::StatusOr<ExitCode> result = commands.RunChosen();
   if (result.ok()) return *result;
-  err << "qlarank: " << absl::StatusCodeToString(result.status().code())
-      << ": " << result.status().message() << "\n";
+  err << "qlarank: " << absl::StatusCodeToString(result.status().code()) << ": "
+      << result.status().message() << "\n";
   return ExitCodeFor(result.status());
 }
 

@@ -1,8 +1,8 @@
 // What every subcommand has in common: where the server is, and where and how
 // to print.
 //
-// A subcommand is one file with one function that declares its options on the CLI11
-// app and hands over a callback; main.cc lists them. Callbacks return an
+// A subcommand is one file with one function that declares its options on the
+// CLI11 app and hands over a callback; main.cc lists them. Callbacks return an
 // ExitCode, or a Status that is printed as "qlarank: <message>".
 #ifndef QLARANK_CLI_COMMAND_H_
 #define QLARANK_CLI_COMMAND_H_

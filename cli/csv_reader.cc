@@ -15,7 +15,9 @@ CsvReader::CsvReader(std::istream& input, std::string name)
 
 CsvReader::~CsvReader() { csv_free(&parser_); }
 
-std::string CsvReader::Position() const { return absl::StrCat(name_, ":", line_); }
+std::string CsvReader::Position() const {
+  return absl::StrCat(name_, ":", line_);
+}
 
 absl::Status CsvReader::ReadHeader() {
   absl::StatusOr<bool> read = ReadRow(header_);
@@ -25,7 +27,7 @@ absl::Status CsvReader::ReadHeader() {
         absl::StrCat(name_, ": empty, a header was expected"));
   }
   // Excel's "CSV UTF-8" starts with a byte order mark.
-  constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (header_[0].starts_with(kByteOrderMark)) {
     header_[0].erase(0, kByteOrderMark.size());
   }

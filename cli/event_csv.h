@@ -23,8 +23,8 @@ enum class TimeUnit { kSeconds, kMilliseconds, kMicroseconds, kRfc3339 };
 // "s", "ms", "us" or "rfc3339". INVALID_ARGUMENT otherwise.
 absl::StatusOr<TimeUnit> ParseTimeUnit(absl::string_view text);
 
-// Decimal digits with an optional sign and fraction, exact to the nanosecond; or an
-// RFC 3339 date. INVALID_ARGUMENT otherwise.
+// Decimal digits with an optional sign and fraction, exact to the nanosecond;
+// or an RFC 3339 date. INVALID_ARGUMENT otherwise.
 absl::StatusOr<google::protobuf::Timestamp> ParseTime(absl::string_view text,
                                                       TimeUnit unit);
 absl::Time ToAbslTime(const google::protobuf::Timestamp& time);
@@ -38,7 +38,8 @@ absl::StatusOr<uint64_t> ParseItemId(absl::string_view text);
 struct EventColumns {
   std::string user = "user";
   std::string item = "item";
-  // May be missing from the file: then every event has the model's first action.
+  // May be missing from the file: then every event has the model's first
+  // action.
   std::string action = "action";
   std::string time = "time";
 };
@@ -52,8 +53,9 @@ class EventCsv {
                                        TimeUnit unit);
 
   // The next event; false at the end. Its sequence is its line in the file, so
-  // that reading the file again gives the same sequences. INVALID_ARGUMENT names
-  // file and line, column and value; the next call goes on with the next line.
+  // that reading the file again gives the same sequences. INVALID_ARGUMENT
+  // names file and line, column and value; the next call goes on with the next
+  // line.
   absl::StatusOr<bool> Read(v1::UserEvent& event);
 
  private:

@@ -108,8 +108,7 @@ bool EventStream::WriteIdleLanes() {
 
 absl::Status EventStream::ReadOne() {
   v1::StreamEventsResponse response;
-  absl::Status status =
-      call_->Read(&response) ? Take(response) : Restart();
+  absl::Status status = call_->Read(&response) ? Take(response) : Restart();
   if (!status.ok()) return status;
   return SendIdleLanes();
 }
@@ -117,9 +116,9 @@ absl::Status EventStream::ReadOne() {
 absl::Status EventStream::Take(const v1::StreamEventsResponse& response) {
   if (response.batch_id() >= lanes_.size() ||
       !lanes_[response.batch_id()].in_flight) {
-    return absl::InternalError(absl::StrCat(
-        "the server acknowledged batch ", response.batch_id(),
-        ", which is not in flight"));
+    return absl::InternalError(absl::StrCat("the server acknowledged batch ",
+                                            response.batch_id(),
+                                            ", which is not in flight"));
   }
   Lane& lane = lanes_[response.batch_id()];
   lane.in_flight = false;
@@ -173,7 +172,8 @@ absl::Status EventStream::Restart() {
   }
   absl::Status status = ToAbslStatus(call_->Finish());
   call_.reset();
-  if (status.ok()) status = absl::UnavailableError("the server ended the stream");
+  if (status.ok())
+    status = absl::UnavailableError("the server ended the stream");
   if (!IsRetryable(status)) return status;
   for (Lane& lane : lanes_) {
     totals_.resent_batches += lane.in_flight ? 1 : 0;
@@ -187,10 +187,9 @@ absl::Status EventStream::Restart() {
 
 absl::Status EventStream::Pause(const absl::Status& reason) {
   if (absl::Now() - last_acknowledgement_ + next_pause_ > options_.retry_for) {
-    return absl::UnavailableError(
-        absl::StrCat("no event was acknowledged for ",
-                     absl::FormatDuration(options_.retry_for), ": ",
-                     reason.message()));
+    return absl::UnavailableError(absl::StrCat(
+        "no event was acknowledged for ",
+        absl::FormatDuration(options_.retry_for), ": ", reason.message()));
   }
   if (options_.on_retry) options_.on_retry(reason, next_pause_);
   options_.sleep(next_pause_);

@@ -1,9 +1,9 @@
 // Sends events through IngestService.StreamEvents until every one is durable.
 //
-// A user's log drops what is at or below its source's watermark, so a batch must
-// never be overtaken by later events of its users: if it were refused and sent
-// again, its events would count as duplicates and be lost. Therefore users are
-// spread over lanes, and a lane has one batch in flight: batches of
+// A user's log drops what is at or below its source's watermark, so a batch
+// must never be overtaken by later events of its users: if it were refused and
+// sent again, its events would count as duplicates and be lost. Therefore users
+// are spread over lanes, and a lane has one batch in flight: batches of
 // different lanes travel side by side, those of one user strictly in turn.
 //
 // When the connection breaks or the server is draining, the batches in flight
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cli/client.h"
 
@@ -38,8 +39,9 @@ class EventStream {
     // otherwise that ends the stream.
     bool skip_invalid = false;
     // Told of an event set aside, and of each pause before sending again.
-    std::function<void(const v1::UserEvent&, const absl::Status&)> on_skipped;
-    std::function<void(const absl::Status&, absl::Duration)> on_retry;
+    std::function<void(const v1::UserEvent&, const absl::Status&)> on_skipped =
+        nullptr;
+    std::function<void(const absl::Status&, absl::Duration)> on_retry = nullptr;
     std::function<void(absl::Duration)> sleep = [](absl::Duration d) {
       absl::SleepFor(d);
     };

@@ -160,9 +160,9 @@ void Import::Report(const EventStream& stream) const {
                  << "\n";
     return;
   }
-  context_.out << absl::StreamFormat(
-      "%s: %s applied, %s duplicates", source_, WithCommas(totals.applied),
-      WithCommas(totals.duplicates));
+  context_.out << absl::StreamFormat("%s: %s applied, %s duplicates", source_,
+                                     WithCommas(totals.applied),
+                                     WithCommas(totals.duplicates));
   if (skipped > 0) context_.out << ", " << WithCommas(skipped) << " skipped";
   context_.out << absl::StreamFormat(", %.1f s, %s events/s\n", seconds,
                                      WithCommas(static_cast<uint64_t>(rate)));

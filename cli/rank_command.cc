@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/event_csv.h"
 #include "cli/progress.h"
+#include "cli/ranking.h"
 #include "cli/state_text.h"
 #include "cli/table.h"
 #include "nlohmann/json.hpp"
@@ -79,28 +80,9 @@ absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
   return request;
 }
 
-// The reply names candidates by index; a broken one must not crash us.
-absl::Status CheckResponse(const v1::RankRequest& request,
-                           const v1::RankResponse& response) {
-  uint64_t expected = static_cast<uint64_t>(request.item_ids_size()) *
-                      static_cast<uint64_t>(response.tasks_size());
-  if (static_cast<uint64_t>(response.scores_size()) != expected) {
-    return absl::InternalError(
-        absl::StrCat("the reply has ", response.scores_size(), " scores, ",
-                     expected, " were expected"));
-  }
-  for (uint32_t index : response.order()) {
-    if (index >= static_cast<uint32_t>(request.item_ids_size())) {
-      return absl::InternalError(
-          absl::StrCat("the reply's order has index ", index));
-    }
-  }
-  return absl::OkStatus();
-}
-
-void PrintJson(const v1::RankRequest& request,
-               const v1::RankResponse& response, const Titles& titles,
-               absl::Duration latency, std::ostream& out) {
+void PrintJson(const v1::RankRequest& request, const Ranking& ranking,
+               const Titles& titles, std::ostream& out) {
+  const v1::RankResponse& response = ranking.response;
   nlohmann::json items = nlohmann::json::array();
   for (uint32_t index : response.order()) {
     uint64_t id = request.item_ids(index);
@@ -119,15 +101,16 @@ void PrintJson(const v1::RankRequest& request,
                         {"unknown_items", response.unknown_items_size()},
                         {"scored_fraction", response.scored_fraction()},
                         {"state", StateToJson(response.state())},
-                        {"latency_ms", absl::ToDoubleMilliseconds(latency)},
+                        {"latency_ms",
+                         absl::ToDoubleMilliseconds(ranking.latency)},
                         {"items", std::move(items)}}
              .dump()
       << "\n";
 }
 
-void PrintTable(const v1::RankRequest& request,
-                const v1::RankResponse& response, const Titles& titles,
-                std::ostream& out) {
+void PrintTable(const v1::RankRequest& request, const Ranking& ranking,
+                const Titles& titles, std::ostream& out) {
+  const v1::RankResponse& response = ranking.response;
   std::vector<Table::Column> columns{{"rank", Align::kRight},
                                      {"item", Align::kRight}};
   if (!titles.empty()) columns.push_back({"title", Align::kLeft});
@@ -151,16 +134,16 @@ void PrintTable(const v1::RankRequest& request,
   table.Print(out);
 }
 
-void PrintStory(const v1::RankRequest& request,
-                const v1::RankResponse& response, absl::Duration latency,
+void PrintStory(const v1::RankRequest& request, const Ranking& ranking,
                 std::ostream& out) {
+  const v1::RankResponse& response = ranking.response;
   out << "state  " << StateToText(response.state()) << "\n"
       << "model  " << response.model_name() << "/" << response.model_version()
       << "\n";
   out << absl::StreamFormat(
       "%s candidates ranked in %.2f ms, the network counted",
       WithCommas(static_cast<uint64_t>(request.item_ids_size())),
-      absl::ToDoubleMilliseconds(latency));
+      absl::ToDoubleMilliseconds(ranking.latency));
   if (response.unknown_items_size() > 0) {
     out << ", " << WithCommas(response.unknown_items_size())
         << " of them unknown to the model";
@@ -178,17 +161,13 @@ absl::StatusOr<ExitCode> Rank(CommandContext& context,
   if (!request.ok()) return request.status();
   absl::StatusOr<Titles> titles = LoadTitles(options.titles, options.bundle);
   if (!titles.ok()) return titles.status();
-  Client client = context.Connect();
-  absl::Time start = absl::Now();
-  auto response = client.Rank(*request);
-  absl::Duration latency = absl::Now() - start;
-  if (!response.ok()) return response.status();
-  if (absl::Status s = CheckResponse(*request, *response); !s.ok()) return s;
+  absl::StatusOr<Ranking> ranking = RankTop(context.Connect(), *request);
+  if (!ranking.ok()) return ranking.status();
   if (context.json) {
-    PrintJson(*request, *response, *titles, latency, context.out);
+    PrintJson(*request, *ranking, *titles, context.out);
   } else {
-    PrintTable(*request, *response, *titles, context.out);
-    PrintStory(*request, *response, latency, context.out);
+    PrintTable(*request, *ranking, *titles, context.out);
+    PrintStory(*request, *ranking, context.out);
   }
   return ExitCode::kOk;
 }
@@ -198,9 +177,9 @@ absl::StatusOr<ExitCode> Rank(CommandContext& context,
 void AddRankCommand(CommandSet& commands) {
   auto options = std::make_shared<RankOptions>();
   CommandContext& context = commands.context();
-  CLI::App* app = commands.Add(
-      "rank", "Rank candidates for a user",
-      [options, &context] { return Rank(context, *options); });
+  CLI::App* app =
+      commands.Add("rank", "Rank candidates for a user",
+                   [options, &context] { return Rank(context, *options); });
   app->add_option("--user", options->user)->required();
   auto* candidates = app->add_option_group("candidates", "One of these:");
   candidates->add_option("--items", options->items, "Ids, as 1,2,3");

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "cli/command.h"
 #include "nlohmann/json.hpp"
 
@@ -58,11 +59,11 @@ void Print(CommandContext& context, const std::vector<Check>& checks) {
   if (context.json) {
     nlohmann::json json = nlohmann::json::array();
     for (const Check& check : checks) {
-      json.push_back({{"check", check.name},
-                      {"ok", check.status.ok()},
-                      {"message", std::string(check.status.message())},
-                      {"latency_ms",
-                       absl::ToDoubleMilliseconds(check.latency)}});
+      json.push_back(
+          {{"check", check.name},
+           {"ok", check.status.ok()},
+           {"message", std::string(check.status.message())},
+           {"latency_ms", absl::ToDoubleMilliseconds(check.latency)}});
     }
     context.out << json.dump() << "\n";
     return;

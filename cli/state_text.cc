@@ -8,10 +8,10 @@ namespace qlarank {
 
 std::string StateToText(const v1::StateInfo& state) {
   if (!state.found()) return "empty: no events";
-  std::string text = absl::StrCat(WithCommas(state.event_count()), " event",
-                                  state.event_count() == 1 ? "" : "s",
-                                  ", newest ",
-                                  FormatTime(state.last_event_time()));
+  std::string text =
+      absl::StrCat(WithCommas(state.event_count()), " event",
+                   state.event_count() == 1 ? "" : "s", ", newest ",
+                   FormatTime(state.last_event_time()));
   if (state.log_sequence() > state.folded_sequence()) {
     absl::StrAppend(&text, ", ", state.log_sequence() - state.folded_sequence(),
                     " waiting to be folded");

@@ -45,8 +45,8 @@ void Table::Print(std::ostream& out) const {
     for (size_t i = 0; i < row.size(); ++i) {
       std::string fill(widths[i] - Width(row[i]), ' ');
       if (i > 0) line += "  ";
-      line += columns_[i].align == Align::kRight ? fill + row[i]
-                                                 : row[i] + fill;
+      line +=
+          columns_[i].align == Align::kRight ? fill + row[i] : row[i] + fill;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out << line << "\n";
