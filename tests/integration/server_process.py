@@ -10,7 +10,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / 'tests/golden/dot_l2_decay_conv/bundle'
+MODEL = 'dot_l2_decay_conv'
+BUNDLE = ROOT / 'tests/golden' / MODEL / 'bundle'
 START_SECONDS = 60
 STOP_SECONDS = 60
 
@@ -34,7 +35,7 @@ class Server:
               http_address: "127.0.0.1:0"
               port_file: "{ports}"
             }}
-            models {{ name: "golden" version: 1 path: "{BUNDLE}" }}
+            models {{ name: "{MODEL}" version: 1 path: "{BUNDLE}" }}
             store {{ path: "{self.folder / 'store'}" }}
             ''')
         with self.log.open('wb') as log:
