@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/rpc/event_stream.h"
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/stream_events_reactor.h"
 
 namespace qlarank {
 
@@ -28,7 +28,7 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
 
 grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
 IngestService::StreamEvents(grpc::CallbackServerContext* /*context*/) {
-  auto* stream = new EventStream(pipeline_, drain_);
+  auto* stream = new StreamEventsReactor(pipeline_, drain_);
   stream->Start();
   return stream;
 }

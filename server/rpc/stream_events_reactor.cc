@@ -1,4 +1,4 @@
-#include "server/rpc/event_stream.h"
+#include "server/rpc/stream_events_reactor.h"
 
 #include <utility>
 
@@ -7,17 +7,17 @@
 
 namespace qlarank {
 
-EventStream::EventStream(IngestPipeline& pipeline, Drain& drain)
+StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain)
     : pipeline_(pipeline), drain_(drain) {}
 
-EventStream::~EventStream() { drain_.Remove(*this); }
+StreamEventsReactor::~StreamEventsReactor() { drain_.Remove(*this); }
 
-void EventStream::Start() {
+void StreamEventsReactor::Start() {
   if (!drain_.Add(*this)) OnDrain();
   Advance();
 }
 
-void EventStream::OnDrain() {
+void StreamEventsReactor::OnDrain() {
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
@@ -25,7 +25,7 @@ void EventStream::OnDrain() {
   Advance();
 }
 
-void EventStream::OnReadDone(bool ok) {
+void StreamEventsReactor::OnReadDone(bool ok) {
   Batch* batch = nullptr;
   {
     absl::MutexLock lock(&mutex_);
@@ -51,8 +51,8 @@ void EventStream::OnReadDone(bool ok) {
   Advance();
 }
 
-void EventStream::Answer(Batch& batch,
-                         absl::StatusOr<v1::AppendEventsResponse> result) {
+void StreamEventsReactor::Answer(
+    Batch& batch, absl::StatusOr<v1::AppendEventsResponse> result) {
   if (result.ok()) {
     *batch.response.mutable_result() = *std::move(result);
   } else {
@@ -66,7 +66,7 @@ void EventStream::Answer(Batch& batch,
   Advance();
 }
 
-void EventStream::OnWriteDone(bool ok) {
+void StreamEventsReactor::OnWriteDone(bool ok) {
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
@@ -76,7 +76,7 @@ void EventStream::OnWriteDone(bool ok) {
   Advance();
 }
 
-void EventStream::MaybeWrite() {
+void StreamEventsReactor::MaybeWrite() {
   while (broken_ && !batches_.empty() && batches_.front()->answered) {
     batches_.pop_front();
   }
@@ -85,7 +85,7 @@ void EventStream::MaybeWrite() {
   StartWrite(&batches_.front()->response);
 }
 
-void EventStream::MaybeRead() {
+void StreamEventsReactor::MaybeRead() {
   // With nothing in flight a batch is taken even by full queues: somebody has
   // to notice when they are not full any more.
   if (batches_.size() >= kMaxInFlight) return;
@@ -95,7 +95,7 @@ void EventStream::MaybeRead() {
   StartRead(&incoming_->request);
 }
 
-void EventStream::Advance() {
+void StreamEventsReactor::Advance() {
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;

@@ -7,8 +7,8 @@
 //
 // gRPC calls the reactor's methods from its threads, the pipeline answers on
 // its own: one mutex guards them all.
-#ifndef QLARANK_SERVER_RPC_EVENT_STREAM_H_
-#define QLARANK_SERVER_RPC_EVENT_STREAM_H_
+#ifndef QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
+#define QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 
 #include <deque>
 #include <memory>
@@ -23,7 +23,7 @@
 
 namespace qlarank {
 
-class EventStream final
+class StreamEventsReactor final
     : public grpc::ServerBidiReactor<v1::StreamEventsRequest,
                                      v1::StreamEventsResponse>,
       private Drain::Listener {
@@ -32,7 +32,7 @@ class EventStream final
   static constexpr size_t kMaxInFlight = 32;
 
   // Deletes itself when the RPC is over. Both must outlive it.
-  EventStream(IngestPipeline& pipeline, Drain& drain);
+  StreamEventsReactor(IngestPipeline& pipeline, Drain& drain);
 
   // Begins to read; once, after construction.
   void Start();
@@ -45,7 +45,7 @@ class EventStream final
     bool answered = false;
   };
 
-  ~EventStream();
+  ~StreamEventsReactor();
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -79,4 +79,4 @@ class EventStream final
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RPC_EVENT_STREAM_H_
+#endif  // QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
