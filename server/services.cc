@@ -3,12 +3,35 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
+#include "state_store/memory_state_store.h"
+#include "state_store/rocksdb_state_store.h"
 
 namespace qlarank {
 
-absl::StatusOr<std::unique_ptr<Services>> Services::Create(const ServerOptions&,
-                                                           Metrics&) {
-  return std::unique_ptr<Services>(new Services());
+namespace {
+
+absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(
+    const StoreOptions& options) {
+  if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
+  RocksDbOptions rocksdb;
+  rocksdb.path = options.path;
+  rocksdb.block_cache_bytes = options.block_cache_bytes;
+  return OpenRocksDbStateStore(rocksdb);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Services>> Services::Create(
+    const ServerOptions& options, Metrics& metrics) {
+  std::unique_ptr<Services> services(new Services);
+  auto store = OpenStore(options.store);
+  if (!store.ok()) return store.status();
+  services->store_ = *std::move(store);
+  auto pipeline = Pipeline::Create(options, *services->store_, metrics);
+  if (!pipeline.ok()) return pipeline.status();
+  services->pipeline_ = *std::move(pipeline);
+  services->rpc_ = std::make_unique<RpcServices>(*services->pipeline_);
+  return services;
 }
 
 std::vector<const google::protobuf::ServiceDescriptor*>
@@ -20,16 +43,16 @@ Services::Descriptors() {
           "StateService")};
 }
 
-Services::Services() = default;
+void Services::Register(grpc::ServerBuilder& builder) {
+  rpc_->RegisterWith(builder);
+}
 
-Services::~Services() = default;
+void Services::EndStreams() { rpc_->BeginDrain(); }
 
-void Services::Register(grpc::ServerBuilder&) {}
+absl::Status Services::Flush() { return pipeline_->Flush(); }
 
-void Services::EndStreams() {}
-
-absl::Status Services::Flush() { return absl::OkStatus(); }
-
-std::map<std::string, double> Services::StoreStatistics() const { return {}; }
+std::map<std::string, double> Services::StoreStatistics() const {
+  return store_->Statistics();
+}
 
 }  // namespace qlarank

@@ -17,38 +17,50 @@
 #include "google/protobuf/descriptor.h"
 #include "grpcpp/server_builder.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/pipeline.h"
+#include "server/rpc/rpc_services.h"
+#include "state_store/state_store.h"
 
 namespace qlarank {
 
 class Services {
  public:
-  // Opens the store, loads the models, starts the workers. May take a while;
-  // meanwhile the server is live and not ready. `metrics` must outlive this.
+  // Opens the store (errors: OpenRocksDbStateStore's), loads the models, starts
+  // the workers. May take a while; meanwhile the server is live and not ready.
+  // `metrics` must outlive this.
   static absl::StatusOr<std::unique_ptr<Services>> Create(
       const ServerOptions& options, Metrics& metrics);
 
   // Descriptors of the services, for health and for RpcMetrics.
   static std::vector<const google::protobuf::ServiceDescriptor*> Descriptors();
 
-  ~Services();
+  // What the services work on, for tests.
+  Pipeline& pipeline() { return *pipeline_; }
+  StateStore& store() { return *store_; }
 
   // Registers every RPC service. They live as long as this object, which must
   // outlive the server that is built.
   void Register(grpc::ServerBuilder& builder);
 
   // Ends the streams that would otherwise last as long as their clients like,
-  // so that the server can stop. From any thread.
+  // so that the server can stop; what they have sent is answered first. New
+  // calls get UNAVAILABLE from now on. From any thread.
   void EndStreams();
 
-  // After the last request: folds what waits, writes snapshots, syncs the
-  // store.
+  // After the last request: writes snapshots and syncs the store. Events that
+  // still wait to be folded are in the log, and folded when they are asked for.
   absl::Status Flush();
 
   // StateStore::Statistics(). From any thread.
   std::map<std::string, double> StoreStatistics() const;
 
  private:
-  Services();
+  Services() = default;
+
+  // Each needs those above it.
+  std::unique_ptr<StateStore> store_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<RpcServices> rpc_;
 };
 
 }  // namespace qlarank

@@ -7,7 +7,6 @@ the same bytes.
 import dataclasses
 import hashlib
 import pathlib
-import shutil
 
 import numpy as np
 import safetensors
@@ -50,7 +49,7 @@ class Bundle:
 def write(bundle, folder, titles=None):
     """Writes a bundle and returns its fingerprint.
 
-    titles: a titles.tsv to copy, or None. Raises ValueError, naming the
+    titles: a titles.tsv, of which the catalogue's lines are kept, or None. Raises ValueError, naming the
     tensor, if the tensors are not those of the bundle's hyper-parameters.
     """
     tensors = {name: _little_endian(array)
@@ -72,7 +71,8 @@ def write(bundle, folder, titles=None):
     message.fingerprint = fingerprint_lib.fingerprint(bundle.hyper, tensors)
     spec_lib.write(message, folder / SPEC_FILE)
     if titles is not None:
-        shutil.copyfile(titles, folder / TITLES_FILE)
+        _write_titles(titles, set(tensors['item_ids'].tolist()),
+                      folder / TITLES_FILE)
     return message.fingerprint
 
 
@@ -98,6 +98,18 @@ def read(folder):
                          f'but the tensors make {found}')
     return Bundle(message.name, message.version, message.description, hyper,
                   tensors)
+
+
+def _write_titles(source, item_ids, path):
+    with open(source, encoding='utf-8') as lines, open(
+            path, 'w', encoding='utf-8', newline='\n') as out:
+        for number, line in enumerate(lines, 1):
+            item, tab, _ = line.partition('\t')
+            if not tab or not item.isdigit():
+                raise ValueError(f'{source}: line {number}: {line.rstrip()!r} '
+                                 'is not <item id><tab><title>')
+            if int(item) in item_ids:
+                out.write(line)
 
 
 def _little_endian(array):

@@ -82,8 +82,7 @@ TEST(RocksDbStateStoreTest, ForgetsADroppedFingerprintForGood) {
   store = MustOpen(options);
   EXPECT_THAT(*store->ListFingerprints(), testing::IsEmpty());
   ASSERT_THAT(store->OpenFingerprint(kF), IsOk());
-  EXPECT_THAT(store->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
 }
 
 TEST(RocksDbStateStoreTest, RefusesAStoreLockedByAnotherProcess) {

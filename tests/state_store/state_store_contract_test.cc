@@ -99,8 +99,7 @@ TEST_P(StateStoreTest, KnowsNothingOfAnUnknownUser) {
   EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(UserHead()));
   EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
               IsOkAndHolds(std::vector<LoggedEvent>()));
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
   EXPECT_THAT(store_->DeleteUser("u"), IsOkAndHolds(0u));
 }
 
@@ -321,8 +320,7 @@ TEST_P(StateStoreTest, KeepsFingerprintsApart) {
   Append("u", 1, 2);
   ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
   ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 1)), IsOk());
-  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
   ASSERT_THAT(store_->PutSnapshot(kG, "u", MakeSnapshot("u", 2)), IsOk());
   EXPECT_THAT(store_->GetSnapshot(kF, "u"),
               IsOkAndHolds(std::optional(MakeSnapshot("u", 1))));
@@ -352,18 +350,15 @@ TEST_P(StateStoreTest, OpensListsAndDropsFingerprints) {
               IsStatus(absl::StatusCode::kFailedPrecondition, kG));
 
   ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
-  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
 }
 
 TEST_P(StateStoreTest, IgnoresASnapshotOfAnotherIncarnation) {
   EXPECT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 1)), IsOk());
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
   Append("u", 1, 1, /*incarnation=*/8);
   EXPECT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 1)), IsOk());
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
 }
 
 // -- Erasure ------------------------------------------------------------------
@@ -378,10 +373,8 @@ TEST_P(StateStoreTest, DeletesEverythingOfAUser) {
   EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(UserHead()));
   EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
               IsOkAndHolds(std::vector<LoggedEvent>()));
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
-  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
   EXPECT_THAT(store_->ForEachUser([](absl::string_view, const UserHead&) {
     ADD_FAILURE();
     return true;
@@ -394,8 +387,7 @@ TEST_P(StateStoreTest, ALateSnapshotDoesNotBringAnErasedUserBack) {
   Append("u", 1, 5);
   ASSERT_THAT(store_->DeleteUser("u"), IsOk());
   EXPECT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 5)), IsOk());
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
 }
 
 TEST_P(StateStoreTest, StartsAgainAfterErasure) {
@@ -422,8 +414,7 @@ TEST_P(StateStoreTest, FlushKeepsEverythingReadable) {
   ASSERT_THAT(store_->Flush(), IsOk());
   EXPECT_THAT(store_->ReadEvents("u", 1, 9),
               IsOkAndHolds(std::vector<LoggedEvent>()));
-  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
 }
 
 TEST_P(StateStoreTest, CountsUsersAndSnapshots) {
@@ -499,12 +490,10 @@ TEST_P(StateStoreTest, ReadersBesideErasureSeeOneIncarnation) {
     Append("u", 1, 2, incarnation);
     Append("u", 3, 4, incarnation);
     if (incarnation > 1) {
-      EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-                  IsOkAndHolds(std::optional<Snapshot>()));
+      EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
     }
     EXPECT_THAT(store_->DeleteUser("u"), IsOkAndHolds(4u));
-    EXPECT_THAT(store_->GetSnapshot(kF, "u"),
-                IsOkAndHolds(std::optional<Snapshot>()));
+    EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));
   }
   done = true;
   reader.join();

@@ -1,0 +1,107 @@
+// qlarank append: one event, for trying things out.
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/command.h"
+#include "cli/event_csv.h"
+#include "cli/ranking_change.h"
+#include "nlohmann/json.hpp"
+
+namespace qlarank {
+namespace {
+
+struct AppendOptions {
+  std::string user;
+  uint64_t item = 0;
+  std::string action;
+  std::string time;
+  std::string time_unit = "s";
+  std::string source = "cli";
+  uint64_t sequence = 0;
+  bool show_change = false;
+  std::string bundle;
+  uint32_t top_k = 10;
+};
+
+google::protobuf::Timestamp Now() {
+  int64_t micros = absl::ToUnixMicros(absl::Now());
+  google::protobuf::Timestamp time;
+  time.set_seconds(micros / 1'000'000);
+  time.set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
+  return time;
+}
+
+absl::StatusOr<ExitCode> Append(CommandContext& context,
+                                const AppendOptions& options) {
+  v1::AppendEventsRequest request;
+  request.set_source(options.source);
+  v1::UserEvent* event = request.add_events();
+  event->set_user_id(options.user);
+  // The clock grows, as a sequence must.
+  event->set_sequence(options.sequence != 0 ? options.sequence
+                                            : absl::ToUnixMicros(absl::Now()));
+  event->mutable_event()->set_item_id(options.item);
+  event->mutable_event()->set_action(options.action);
+  *event->mutable_event()->mutable_time() = Now();
+  if (!options.time.empty()) {
+    absl::StatusOr<TimeUnit> unit = ParseTimeUnit(options.time_unit);
+    if (!unit.ok()) return unit.status();
+    auto time = ParseTime(options.time, *unit);
+    if (!time.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--time \"", options.time, "\" ", time.status().message()));
+    }
+    *event->mutable_event()->mutable_time() = *time;
+  }
+  Client client = context.Connect();
+  if (options.show_change) {
+    return ShowChange(client, request, options.bundle, options.top_k,
+                      context.out);
+  }
+  auto response = client.AppendEvents(request);
+  if (!response.ok()) return response.status();
+  if (context.json) {
+    context.out << nlohmann::json{{"applied", response->applied()},
+                                  {"duplicates", response->duplicates()}}
+                       .dump()
+                << "\n";
+  } else {
+    context.out << (response->applied() > 0
+                        ? "applied\n"
+                        : "duplicate: the source has passed this sequence\n");
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddAppendCommand(CommandSet& commands) {
+  auto options = std::make_shared<AppendOptions>();
+  CommandContext& context = commands.context();
+  CLI::App* app =
+      commands.Add("append", "Append one event to a user's log",
+                   [options, &context] { return Append(context, *options); });
+  app->add_option("--user", options->user)->required();
+  app->add_option("--item", options->item)->required();
+  app->add_option("--action", options->action, "Default: the model's first");
+  app->add_option("--time", options->time, "Default: now");
+  app->add_option("--time-unit", options->time_unit,
+                  "How --time is written: s, ms, us or rfc3339")
+      ->capture_default_str();
+  app->add_option("--source", options->source, "Who numbers the events")
+      ->capture_default_str();
+  app->add_option("--sequence", options->sequence,
+                  "Position in the source. Default: the clock's microseconds");
+  auto* bundle = app->add_option("--bundle", options->bundle,
+                                 "Folder of the model, for --show-change");
+  app->add_flag("--show-change", options->show_change,
+                "Rank all of the bundle's items before and after")
+      ->needs(bundle);
+  app->add_option("--top-k", options->top_k, "Candidates to show")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+}  // namespace qlarank

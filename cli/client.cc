@@ -1,0 +1,98 @@
+#include "cli/client.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace qlarank {
+namespace {
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+  grpc::ChannelArguments arguments;
+  // The scores of a whole catalogue exceed gRPC's default of 4 MB.
+  arguments.SetMaxReceiveMessageSize(-1);
+  // A stream has no deadline: find out that the other side is gone.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+template <typename Response>
+absl::StatusOr<Response> ResultOf(const grpc::Status& status,
+                                  Response&& response) {
+  if (!status.ok()) return ToAbslStatus(status);
+  return std::move(response);
+}
+
+}  // namespace
+
+absl::Status ToAbslStatus(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      status.error_message());
+}
+
+Client::Client(const std::string& server, absl::Duration timeout)
+    : timeout_(timeout),
+      channel_(MakeChannel(server)),
+      rank_(v1::RankService::NewStub(channel_)),
+      ingest_(v1::IngestService::NewStub(channel_)),
+      state_(v1::StateService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
+
+void Client::Prepare(grpc::ClientContext& context) const {
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+}
+
+absl::StatusOr<v1::RankResponse> Client::Rank(
+    const v1::RankRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RankResponse response;
+  grpc::Status status = rank_->Rank(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::AppendEventsResponse> Client::AppendEvents(
+    const v1::AppendEventsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::AppendEventsResponse response;
+  grpc::Status status = ingest_->AppendEvents(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(
+    const v1::GetUserStateRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetUserStateResponse response;
+  grpc::Status status = state_->GetUserState(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::DeleteUserResponse> Client::DeleteUser(
+    const v1::DeleteUserRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::DeleteUserResponse response;
+  grpc::Status status = state_->DeleteUser(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<grpc::health::v1::HealthCheckResponse> Client::CheckHealth(
+    const std::string& service) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  grpc::health::v1::HealthCheckResponse response;
+  grpc::Status status = health_->Check(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,59 @@
+// A connection to a qlarank server and the calls that the subcommands make.
+//
+// Every call blocks, waits for the connection to come up within its deadline,
+// and returns the server's status with its message untouched. Thread-safe.
+#ifndef QLARANK_CLI_CLIENT_H_
+#define QLARANK_CLI_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+#include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/rank_service.grpc.pb.h"
+#include "qlarank/v1/state_service.grpc.pb.h"
+
+namespace qlarank {
+
+absl::Status ToAbslStatus(const grpc::Status& status);
+
+class Client {
+ public:
+  // `server` is "host:port". Connects at the first call. `timeout` bounds each
+  // unary call.
+  Client(const std::string& server, absl::Duration timeout);
+
+  absl::StatusOr<v1::RankResponse> Rank(const v1::RankRequest& request) const;
+  absl::StatusOr<v1::AppendEventsResponse> AppendEvents(
+      const v1::AppendEventsRequest& request) const;
+  absl::StatusOr<v1::GetUserStateResponse> GetUserState(
+      const v1::GetUserStateRequest& request) const;
+  absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
+      const v1::DeleteUserRequest& request) const;
+  // The standard health service; `service` "" is the server as a whole.
+  absl::StatusOr<grpc::health::v1::HealthCheckResponse> CheckHealth(
+      const std::string& service) const;
+
+  // For the stream, which has no deadline.
+  v1::IngestService::Stub& ingest() const { return *ingest_; }
+
+ private:
+  void Prepare(grpc::ClientContext& context) const;
+
+  absl::Duration timeout_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::RankService::Stub> rank_;
+  std::unique_ptr<v1::IngestService::Stub> ingest_;
+  std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CLI_CLIENT_H_

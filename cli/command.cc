@@ -1,0 +1,62 @@
+#include "cli/command.h"
+
+#include <utility>
+
+namespace qlarank {
+
+CLI::App* CommandSet::Add(const std::string& name,
+                          const std::string& description, CommandBody body) {
+  return AddBelow(&app_, name, description, std::move(body));
+}
+
+CLI::App* CommandSet::AddBelow(CLI::App* parent, const std::string& name,
+                               const std::string& description,
+                               CommandBody body) {
+  CLI::App* command = parent->add_subcommand(name, description);
+  command->fallthrough();  // --server, --json, ... may follow the subcommand
+  command->callback([this, body = std::move(body)] { chosen_ = body; });
+  return command;
+}
+
+absl::StatusOr<ExitCode> CommandSet::RunChosen() const { return chosen_(); }
+
+ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
+                        std::ostream& err, bool err_is_terminal) {
+  CLI::App app("Talks to a qlarank server.", "qlarank");
+  CommandContext context{
+      .out = out, .err = err, .err_is_terminal = err_is_terminal};
+  app.add_option("--server", context.server, "Address of the server")
+      ->envname("QLARANK_SERVER")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  app.add_option("--timeout", context.timeout_s, "Seconds that a call may take")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--json", context.json, "Print JSON, for scripts");
+  app.require_subcommand(1);
+  app.footer(kExitCodeHelp);
+
+  CommandSet commands(app, context);
+  AddImportCommand(commands);
+  AddAppendCommand(commands);
+  AddRankCommand(commands);
+  AddStateCommand(commands);
+  AddDeleteUserCommand(commands);
+  AddServeCheckCommand(commands);
+  AddModelCommand(commands);
+  AddEvaluateCommand(commands);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e, out, err) == 0 ? ExitCode::kOk : ExitCode::kBadInput;
+  }
+  absl::StatusOr<ExitCode> result = commands.RunChosen();
+  if (result.ok()) return *result;
+  err << "qlarank: " << absl::StatusCodeToString(result.status().code()) << ": "
+      << result.status().message() << "\n";
+  return ExitCodeFor(result.status());
+}
+
+}  // namespace qlarank

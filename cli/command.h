@@ -1,0 +1,79 @@
+// What every subcommand has in common: where the server is, and where and how
+// to print.
+//
+// A subcommand is one file with one function that declares its options on the
+// CLI11 app and hands over a callback; main.cc lists them. Callbacks return an
+// ExitCode, or a Status that is printed as "qlarank: <message>".
+#ifndef QLARANK_CLI_COMMAND_H_
+#define QLARANK_CLI_COMMAND_H_
+
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/client.h"
+#include "cli/exit_code.h"
+
+namespace qlarank {
+
+struct CommandContext {
+  std::ostream& out;
+  std::ostream& err;
+  // Whether `err` is a terminal, where progress may be redrawn.
+  bool err_is_terminal = false;
+
+  std::string server = "127.0.0.1:8500";
+  double timeout_s = 10;
+  bool json = false;
+
+  Client Connect() const { return Client(server, absl::Seconds(timeout_s)); }
+};
+
+using CommandBody = std::function<absl::StatusOr<ExitCode>()>;
+
+// Adds a subcommand to the parsed app. `context` and what `body` refers to must
+// outlive the app.
+class CommandSet {
+ public:
+  CommandSet(CLI::App& app, CommandContext& context)
+      : app_(app), context_(context) {}
+
+  // A new subcommand; declare options on the result.
+  CLI::App* Add(const std::string& name, const std::string& description,
+                CommandBody body);
+  // The same below `parent`.
+  CLI::App* AddBelow(CLI::App* parent, const std::string& name,
+                     const std::string& description, CommandBody body);
+
+  CLI::App& app() { return app_; }
+  CommandContext& context() { return context_; }
+
+  // Runs the subcommand that was chosen. REQUIRES: parsing succeeded.
+  absl::StatusOr<ExitCode> RunChosen() const;
+
+ private:
+  CLI::App& app_;
+  CommandContext& context_;
+  CommandBody chosen_;
+};
+
+// The whole tool, without the process: what main() and the tests call.
+ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
+                        std::ostream& err, bool err_is_terminal);
+
+// One per file <name>_command.cc.
+void AddImportCommand(CommandSet& commands);
+void AddAppendCommand(CommandSet& commands);
+void AddRankCommand(CommandSet& commands);
+void AddStateCommand(CommandSet& commands);
+void AddDeleteUserCommand(CommandSet& commands);
+void AddModelCommand(CommandSet& commands);
+void AddServeCheckCommand(CommandSet& commands);
+void AddEvaluateCommand(CommandSet& commands);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CLI_COMMAND_H_

@@ -1,0 +1,81 @@
+// Events written as CSV: which columns hold what, and how time is written.
+#ifndef QLARANK_CLI_EVENT_CSV_H_
+#define QLARANK_CLI_EVENT_CSV_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "cli/csv_reader.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "qlarank/v1/ingest_service.pb.h"
+
+namespace qlarank {
+
+// Numbers count from the Unix epoch.
+enum class TimeUnit { kSeconds, kMilliseconds, kMicroseconds, kRfc3339 };
+
+// "s", "ms", "us" or "rfc3339". INVALID_ARGUMENT otherwise.
+absl::StatusOr<TimeUnit> ParseTimeUnit(absl::string_view text);
+
+// Decimal digits with an optional sign and fraction, exact to the nanosecond;
+// or an RFC 3339 date. INVALID_ARGUMENT otherwise.
+absl::StatusOr<google::protobuf::Timestamp> ParseTime(absl::string_view text,
+                                                      TimeUnit unit);
+absl::Time ToAbslTime(const google::protobuf::Timestamp& time);
+// As RFC 3339 in UTC.
+std::string FormatTime(const google::protobuf::Timestamp& time);
+
+// A decimal item id. INVALID_ARGUMENT otherwise.
+absl::StatusOr<uint64_t> ParseItemId(absl::string_view text);
+
+// Which columns of a CSV file hold what.
+struct EventColumns {
+  std::string user = "user";
+  std::string item = "item";
+  // May be missing from the file: then every event has the model's first
+  // action.
+  std::string action = "action";
+  std::string time = "time";
+};
+
+class EventCsv {
+ public:
+  // Finds the columns in the header, which it reads. INVALID_ARGUMENT naming a
+  // missing one.
+  static absl::StatusOr<EventCsv> Open(CsvReader& reader,
+                                       const EventColumns& columns,
+                                       TimeUnit unit);
+
+  // The next event; false at the end. Its sequence is its line in the file, so
+  // that reading the file again gives the same sequences. INVALID_ARGUMENT
+  // names file and line, column and value; the next call goes on with the next
+  // line.
+  absl::StatusOr<bool> Read(v1::UserEvent& event);
+
+ private:
+  EventCsv(CsvReader& reader, EventColumns columns, TimeUnit unit)
+      : reader_(&reader), columns_(std::move(columns)), unit_(unit) {}
+
+  absl::Status Bad(absl::string_view column, absl::string_view value,
+                   absl::string_view problem) const;
+
+  CsvReader* reader_;
+  EventColumns columns_;
+  TimeUnit unit_;
+  size_t user_ = 0;
+  size_t item_ = 0;
+  std::optional<size_t> action_;
+  size_t time_ = 0;
+  size_t num_columns_ = 0;
+  std::vector<std::string> fields_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CLI_EVENT_CSV_H_

@@ -1,0 +1,23 @@
+#include "cli/exit_code.h"
+
+namespace qlarank {
+
+const char kExitCodeHelp[] =
+    "Exit codes: 0 done; 1 the answer is no (no such user, not serving);\n"
+    "2 bad usage or input; 3 server unreachable or draining; 4 other errors.";
+
+ExitCode ExitCodeFor(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return ExitCode::kOk;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+      return ExitCode::kBadInput;
+    case absl::StatusCode::kUnavailable:
+      return ExitCode::kUnavailable;
+    default:
+      return ExitCode::kRpcError;
+  }
+}
+
+}  // namespace qlarank

@@ -1,0 +1,133 @@
+// qlarank model inspect: what is in a bundle, and whether it is whole.
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "model/bundle.h"
+#include "nlohmann/json.hpp"
+
+namespace qlarank {
+namespace {
+
+using model::v1::ModelSpec;
+
+std::vector<std::string> TaskNames(const ModelSpec& spec) {
+  std::vector<std::string> names;
+  for (const auto& task : spec.tasks()) {
+    names.push_back(absl::StrCat(task.name(), task.dot_term() ? " (dot)" : ""));
+  }
+  return names;
+}
+
+std::vector<std::string> ContextNames(const ModelSpec& spec) {
+  std::vector<std::string> names;
+  for (const auto& feature : spec.context_features()) {
+    names.push_back(
+        absl::StrCat(feature.name(), " (", feature.values_size(), ")"));
+  }
+  return names;
+}
+
+void PrintSpec(const ModelSpec& spec, std::ostream& out) {
+  auto list = [&](absl::string_view name, const auto& values) {
+    if (!values.empty()) out << name << absl::StrJoin(values, ", ") << "\n";
+  };
+  out << "model        " << spec.name() << "/" << spec.version() << "\n";
+  if (!spec.description().empty()) {
+    out << "             " << spec.description() << "\n";
+  }
+  out << "fingerprint  " << spec.fingerprint() << "\n"
+      << "width        d=" << spec.d_model() << ", " << spec.num_heads()
+      << " heads, " << spec.num_layers() << " layers, ffn " << spec.ffn_width()
+      << ", convolution " << spec.conv_width() << "\n"
+      << "phi2         " << Phi2_Name(spec.phi2()) << "\n"
+      << "candidates   " << TargetAware_Name(spec.target_aware()) << "\n";
+  list("half-lives   ", spec.initial_half_lives());
+  list("actions      ", spec.actions());
+  list("tasks        ", TaskNames(spec));
+  list("context      ", ContextNames(spec));
+  list("event feat.  ", spec.event_features());
+  list("cand. feat.  ", spec.candidate_features());
+  out << "items        " << WithCommas(spec.num_items()) << "\n\n";
+}
+
+void PrintTensors(const Bundle& bundle, std::ostream& out) {
+  Table table({{"tensor", Align::kLeft},
+               {"type", Align::kLeft},
+               {"shape", Align::kRight},
+               {"bytes", Align::kRight}});
+  uint64_t total = 0;
+  for (const TensorFile* file : {&bundle.weights(), &bundle.items()}) {
+    for (const auto& [name, tensor] : file->tensors()) {
+      table.AddRow({name, std::string(DTypeName(tensor.dtype)),
+                    tensor.ShapeString(), WithCommas(tensor.bytes.size())});
+      total += tensor.bytes.size();
+    }
+  }
+  table.AddRow({"all", "", "", WithCommas(total)});
+  table.Print(out);
+  out << "\nfiles, digests, shapes, finiteness and fingerprint are as "
+         "model.textproto says\n";
+}
+
+nlohmann::json ToJson(const Bundle& bundle) {
+  const ModelSpec& spec = bundle.spec();
+  nlohmann::json json{{"name", spec.name()},
+                      {"version", spec.version()},
+                      {"fingerprint", spec.fingerprint()},
+                      {"d_model", spec.d_model()},
+                      {"num_heads", spec.num_heads()},
+                      {"num_layers", spec.num_layers()},
+                      {"ffn_width", spec.ffn_width()},
+                      {"conv_width", spec.conv_width()},
+                      {"num_items", spec.num_items()},
+                      {"phi2", Phi2_Name(spec.phi2())},
+                      {"target_aware", TargetAware_Name(spec.target_aware())}};
+  for (const TensorFile* file : {&bundle.weights(), &bundle.items()}) {
+    for (const auto& [name, tensor] : file->tensors()) {
+      json["tensors"].push_back({{"name", name},
+                                 {"dtype", DTypeName(tensor.dtype)},
+                                 {"shape", tensor.shape},
+                                 {"bytes", tensor.bytes.size()}});
+    }
+  }
+  return json;
+}
+
+absl::StatusOr<ExitCode> Inspect(CommandContext& context,
+                                 const std::string& folder) {
+  auto bundle = Bundle::Load(folder);
+  if (!bundle.ok()) {
+    // Whatever is wrong with it, it is the input that is bad.
+    return absl::InvalidArgumentError(bundle.status().message());
+  }
+  if (context.json) {
+    context.out << ToJson(**bundle).dump() << "\n";
+  } else {
+    PrintSpec((*bundle)->spec(), context.out);
+    PrintTensors(**bundle, context.out);
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddModelCommand(CommandSet& commands) {
+  auto folder = std::make_shared<std::string>();
+  CommandContext& context = commands.context();
+  CLI::App* model =
+      commands.app().add_subcommand("model", "Look at model bundles");
+  model->require_subcommand(1);
+  model->fallthrough();
+  CLI::App* inspect = commands.AddBelow(
+      model, "inspect", "Print what a bundle holds and check that it is whole",
+      [folder, &context] { return Inspect(context, *folder); });
+  inspect->add_option("folder", *folder, "models/<name>/<version>")->required();
+}
+
+}  // namespace qlarank

@@ -1,0 +1,42 @@
+#include "cli/ranking_quality.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qlarank {
+namespace {
+
+double Discount(size_t rank) {
+  return 1 / std::log2(static_cast<double>(rank) + 2);
+}
+
+}  // namespace
+
+void RankingQuality::Add(const std::vector<uint64_t>& ranked,
+                         const std::vector<uint64_t>& relevant) {
+  double found = 0;
+  double gain = 0;
+  for (size_t i = 0; i < std::min(k_, ranked.size()); ++i) {
+    if (std::binary_search(relevant.begin(), relevant.end(), ranked[i])) {
+      found += 1;
+      gain += Discount(i);
+    }
+  }
+  double best = 0;
+  for (size_t i = 0; i < std::min(k_, relevant.size()); ++i) {
+    best += Discount(i);
+  }
+  ++users_;
+  hits_ += found > 0 ? 1 : 0;
+  precision_ += found / static_cast<double>(k_);
+  ndcg_ += gain / best;
+}
+
+absl::Duration Percentile(const std::vector<absl::Duration>& sorted,
+                          double fraction) {
+  double position = std::ceil(fraction * static_cast<double>(sorted.size()));
+  size_t index = static_cast<size_t>(std::max(1.0, position)) - 1;
+  return sorted[std::min(index, sorted.size() - 1)];
+}
+
+}  // namespace qlarank

@@ -1,0 +1,121 @@
+# The demo's story: a fresh server, ten months of purchases in, every household
+# ranked, the rest of the year in, one event changing a ranking.
+# Sourced by ./run, in the repository's root.
+
+demo_folder=.demo
+demo_data=.cache/grocery
+demo_model=models/grocery/1
+demo_household=1228
+demo_server_pid=
+
+qlarank() { build/release/cli/qlarank --server "$demo_address" "$@"; }
+
+port_is_free() { ! (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
+
+# The server's configuration, with ports that are free.
+demo_config() {
+  local grpc=8500 http=8501
+  if ! port_is_free 8500 || ! port_is_free 8501; then
+    say "port 8500 or 8501 is taken: using two free ones" >&2
+    grpc=0 http=0
+  fi
+  cat config/demo.textproto
+  printf 'listen {\n  grpc_address: "127.0.0.1:%d"\n' "$grpc"
+  printf '  http_address: "127.0.0.1:%d"\n' "$http"
+  printf '  port_file: "%s/ports"\n}\n' "$demo_folder"
+}
+
+demo_start() {
+  local log="$log_folder/demo-server.log"
+  rm -rf "$demo_folder"
+  mkdir -p "$demo_folder" "$log_folder"
+  demo_config > "$demo_folder/server.textproto"
+  build/release/server/qlarank_server \
+    --config_file="$demo_folder/server.textproto" > "$log" 2>&1 &
+  demo_server_pid=$!
+  trap demo_stop EXIT
+  trap 'exit 130' INT TERM
+  local waited=0
+  until [[ -s $demo_folder/ports ]]; do
+    if ! kill -0 "$demo_server_pid" 2> /dev/null || ((++waited > 300)); then
+      say "the server did not start:"
+      tail -n 20 "$log"
+      exit 1
+    fi
+    sleep 0.1
+  done
+  read -r grpc_port http_port < "$demo_folder/ports"
+  demo_address="127.0.0.1:$grpc_port"
+  demo_metrics="http://127.0.0.1:$http_port/metrics"
+  qlarank serve-check
+}
+
+demo_stop() {
+  [[ -n $demo_server_pid ]] || return 0
+  kill -TERM "$demo_server_pid" 2> /dev/null || true
+  wait "$demo_server_pid" 2> /dev/null || true
+  demo_server_pid=
+}
+
+demo_show_metrics() {
+  curl -sf "$demo_metrics" | grep -E \
+    '^(qlarank_ingest_events_total|qlarank_fold_events_total|qlarank_state_lookups_total|qlarank_cached_(users|state_bytes)|qlarank_rank_requests_total|qlarank_rocksdb_wal_syncs_total|process_resident_memory_bytes)' |
+    grep -v ' 0$'
+}
+
+# The household's newest event, an hour later.
+demo_event_time() {
+  awk -F, -v user="$demo_household" '$1 == user { t = $4 } END { print t + 3600 }' \
+    "$demo_data/heldout.csv"
+}
+
+demo() {
+  local keep="$1" started=$SECONDS
+  if [[ ! -d $demo_model ]]; then
+    say "$demo_model is missing: the repository ships it" >&2
+    exit 1
+  fi
+  say "Starting a server of $demo_model over an empty store in $demo_folder/"
+  demo_start
+
+  say "Importing ten months of purchases, each durable before it is counted"
+  qlarank import "$demo_data/train.csv"
+
+  say "Ranking the whole catalogue for every household at its next visit"
+  echo "    Three of them, spread evenly; * marks what was really bought:"
+  echo
+  qlarank evaluate --history "$demo_data/train.csv" \
+    --heldout "$demo_data/heldout.csv" --bundle "$demo_model" --show 3
+
+  say "Importing the last two months: the whole year is in"
+  qlarank import "$demo_data/heldout.csv"
+
+  say "What is remembered of household $demo_household"
+  qlarank state --user "$demo_household"
+
+  say "One event changes a ranking, at once"
+  qlarank append --user "$demo_household" --item "$(demo_item)" \
+    --action purchase --time "$(demo_event_time)" --bundle "$demo_model" \
+    --show-change
+
+  say "Importing the year again changes nothing"
+  qlarank import "$demo_data/train.csv"
+  qlarank import "$demo_data/heldout.csv"
+
+  say "A few of the metrics at $demo_metrics"
+  demo_show_metrics
+
+  say "The demo took $(clock $((SECONDS - started))) after the build"
+  if [[ $keep == true ]]; then
+    echo "    Still serving at $demo_address; metrics at $demo_metrics."
+    echo "    Try: build/release/cli/qlarank --server $demo_address rank \\"
+    echo "           --user $demo_household --all --bundle $demo_model"
+    echo "    Ctrl-C stops it."
+    wait "$demo_server_pid" || true
+  else
+    demo_stop
+    echo "    Stopped. \`./run demo --keep\` leaves the server running;"
+    echo "    \`./run serve\` serves what was imported (.demo/), with metrics"
+    echo "    at http://127.0.0.1:8501/metrics."
+  fi
+}

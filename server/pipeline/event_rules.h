@@ -1,0 +1,42 @@
+// What makes an event acceptable, the same for stored events and for those that
+// a Rank request brings along. Pure functions.
+#ifndef QLARANK_SERVER_PIPELINE_EVENT_RULES_H_
+#define QLARANK_SERVER_PIPELINE_EVENT_RULES_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "config/server_options.h"
+#include "google/protobuf/repeated_field.h"
+#include "model/bundle.h"
+#include "qlarank/v1/event.pb.h"
+#include "qlarank/v1/ingest_service.pb.h"
+
+namespace qlarank {
+
+// Not empty, at most max_user_id_bytes. "user_id: ...".
+absl::Status CheckUserId(absl::string_view user_id,
+                         const LimitsOptions& limits);
+
+// Every value finite. "<field>[i]: nan; must be finite".
+absl::Status CheckFinite(absl::string_view field,
+                         const google::protobuf::RepeatedField<float>& values);
+
+// Time there, valid and not too far ahead of `now`; the action known to
+// `bundle` ("" is its first); as many features as it declares, all finite.
+// INVALID_ARGUMENT names the field within the event: "time: ...".
+absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
+                        const LimitsOptions& limits, absl::Time now);
+
+// The whole request, against every bundle in `bundles` (at least one).
+// INVALID_ARGUMENT names the field: "events[3].user_id: ...".
+absl::Status CheckAppend(const v1::AppendEventsRequest& request,
+                         absl::Span<const Bundle* const> bundles,
+                         const LimitsOptions& limits, absl::Time now);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_EVENT_RULES_H_

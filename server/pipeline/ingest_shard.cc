@@ -1,0 +1,166 @@
+#include "server/pipeline/ingest_shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/pipeline/commit_group.h"
+
+namespace qlarank {
+namespace {
+
+// Heads kept at hand by one shard; a head read again costs microseconds.
+constexpr size_t kMaxCachedHeads = 65536;
+
+}  // namespace
+
+IngestShard::IngestShard(StateStore& store, Metrics& metrics,
+                         const Options& options, Hooks hooks)
+    : store_(store),
+      metrics_(metrics),
+      options_(options),
+      hooks_(std::move(hooks)),
+      writer_([this] { WriterLoop(); }) {}
+
+IngestShard::~IngestShard() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  writer_.join();
+}
+
+bool IngestShard::TryReserve(size_t num_events) {
+  size_t queued = queued_.load();
+  do {
+    if (queued > 0 && queued + num_events > options_.max_queued_events) {
+      return false;
+    }
+  } while (!queued_.compare_exchange_weak(queued, queued + num_events));
+  return true;
+}
+
+void IngestShard::ForceReserve(size_t num_events) { queued_ += num_events; }
+
+void IngestShard::Unreserve(size_t num_events) { queued_ -= num_events; }
+
+void IngestShard::Append(std::shared_ptr<AppendCall> call,
+                         std::vector<uint32_t> indexes) {
+  Task task;
+  task.call = std::move(call);
+  task.indexes = std::move(indexes);
+  absl::MutexLock lock(&mutex_);
+  tasks_.push_back(std::move(task));
+}
+
+void IngestShard::Erase(std::string user_id, EraseDone done) {
+  Task task;
+  task.user_id = std::move(user_id);
+  task.erased = std::move(done);
+  absl::MutexLock lock(&mutex_);
+  tasks_.push_back(std::move(task));
+}
+
+std::vector<IngestShard::Task> IngestShard::TakeGroup() {
+  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !tasks_.empty() || stopping_;
+  };
+  std::vector<Task> group;
+  size_t num_events = 0;
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&ready));
+  while (!tasks_.empty()) {
+    const bool erasure = tasks_.front().call == nullptr;
+    const size_t size = tasks_.front().indexes.size();
+    if (!group.empty() &&
+        (erasure || num_events + size > options_.max_group_events)) {
+      break;
+    }
+    num_events += size;
+    group.push_back(std::move(tasks_.front()));
+    tasks_.pop_front();
+    if (erasure) break;
+  }
+  return group;
+}
+
+void IngestShard::WriterLoop() {
+  while (true) {
+    std::vector<Task> tasks = TakeGroup();
+    if (tasks.empty()) return;
+    if (tasks.front().call == nullptr) {
+      EraseUser(tasks.front());
+    } else {
+      CommitAppends(tasks);
+    }
+  }
+}
+
+absl::StatusOr<UserHead> IngestShard::LoadHead(absl::string_view user_id) {
+  if (const auto found = heads_.find(user_id); found != heads_.end()) {
+    return found->second;
+  }
+  return store_.GetHead(user_id);
+}
+
+void IngestShard::CommitAppends(std::vector<Task>& tasks) {
+  const auto load_head = [this](absl::string_view user_id) {
+    return LoadHead(user_id);
+  };
+  CommitGroup group(options_.max_sources_per_user, load_head, random_);
+  std::vector<absl::StatusOr<CommitGroup::Tally>> outcomes;
+  outcomes.reserve(tasks.size());
+  absl::Time arrival = absl::InfiniteFuture();
+  for (const Task& task : tasks) {
+    outcomes.push_back(group.Admit(task.call->request(), task.indexes,
+                                   task.call->default_action()));
+    arrival = std::min(arrival, task.call->arrival());
+  }
+
+  std::vector<UserAppend> appends = std::move(group).Take();
+  absl::Status committed;
+  if (!appends.empty()) {
+    const absl::Time begin = absl::Now();
+    committed = store_.AppendEvents(appends);
+    ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
+  }
+  if (heads_.size() > kMaxCachedHeads) heads_.clear();
+  for (const UserAppend& append : appends) {
+    if (committed.ok()) {
+      heads_[append.user_id] = append.head_after;
+    } else {
+      // It may or may not have reached the disk: the store will say.
+      heads_.erase(append.user_id);
+    }
+  }
+  if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
+
+  CommitGroup::Tally total;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    absl::Status status = outcomes[i].status();
+    CommitGroup::Tally tally;
+    if (status.ok() && !committed.ok()) {
+      // Also for a call of duplicates only: what they repeat may be lost.
+      status = absl::UnavailableError(absl::StrCat(
+          "the event log could not be written: ", committed.message()));
+    }
+    if (status.ok()) tally = *outcomes[i];
+    total.applied += tally.applied;
+    total.duplicates += tally.duplicates;
+    total.late += tally.late;
+    queued_ -= tasks[i].indexes.size();
+    tasks[i].call->SettlePart(status, tally.applied, tally.duplicates);
+  }
+  metrics_.ingest.events_applied.Increment(total.applied);
+  metrics_.ingest.events_duplicate.Increment(total.duplicates);
+  metrics_.ingest.events_late.Increment(total.late);
+  if (total.applied > 0) metrics_.ingest.group_events.Observe(total.applied);
+}
+
+void IngestShard::EraseUser(Task& task) {
+  heads_.erase(task.user_id);
+  task.erased(hooks_.erase(task.user_id));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,110 @@
+// One writer of the event log, and the queue before it.
+//
+// Every user belongs to one shard, so a user's appends are ordered without a
+// lock per user. The writer takes all that waits, up to a bound, and commits it
+// with one sync: the more load, the larger the groups.
+//
+// Thread-safe. Callbacks run on the writer's thread and must not block.
+#ifndef QLARANK_SERVER_PIPELINE_INGEST_SHARD_H_
+#define QLARANK_SERVER_PIPELINE_INGEST_SHARD_H_
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/random/random.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "server/ops/metrics.h"
+#include "server/pipeline/append_call.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class IngestShard {
+ public:
+  struct Options {
+    size_t max_group_events = 4096;
+    size_t max_queued_events = 65536;
+    size_t max_sources_per_user = 64;
+  };
+
+  // What happens beside the log.
+  struct Hooks {
+    // Events of these users, which arrived at `arrival` or later, are durable.
+    std::function<void(absl::Span<const UserAppend> appends,
+                       absl::Time arrival)>
+        appended;
+    // Erases a user; returns the number of events removed.
+    std::function<absl::StatusOr<uint64_t>(absl::string_view user_id)> erase;
+  };
+
+  using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
+
+  IngestShard(StateStore& store, Metrics& metrics, const Options& options,
+              Hooks hooks);
+  // Commits what is queued, then stops.
+  ~IngestShard();
+
+  // Makes room for `num_events`, or returns false when too many wait already.
+  // An append that is larger than the bound finds room in an empty queue.
+  bool TryReserve(size_t num_events);
+  // Makes room in any case: for callers who bound themselves.
+  void ForceReserve(size_t num_events);
+  // Gives back room that will not be used.
+  void Unreserve(size_t num_events);
+  bool full() const { return queued_ >= options_.max_queued_events; }
+
+  // Queues the events of `call` at `indexes`, for which room was reserved. The
+  // call's part is settled once they are durable.
+  void Append(std::shared_ptr<AppendCall> call, std::vector<uint32_t> indexes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Erases a user, after the appends queued before it.
+  void Erase(std::string user_id, EraseDone done) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // A part of an append, or an erasure (then `call` is null).
+  struct Task {
+    std::shared_ptr<AppendCall> call;
+    std::vector<uint32_t> indexes;
+    std::string user_id;
+    EraseDone erased;
+  };
+
+  void WriterLoop() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The tasks to handle next: one erasure, or appends for one group. Blocks
+  // until there are any; empty at the end.
+  std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
+  void CommitAppends(std::vector<Task>& tasks);
+  void EraseUser(Task& task);
+  absl::StatusOr<UserHead> LoadHead(absl::string_view user_id);
+
+  StateStore& store_;
+  Metrics& metrics_;
+  const Options options_;
+  const Hooks hooks_;
+
+  std::atomic<size_t> queued_{0};  // events reserved and not settled
+  absl::Mutex mutex_;
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // The writer's own: nobody else changes these users' heads.
+  absl::flat_hash_map<std::string, UserHead> heads_;
+  absl::BitGen random_;
+
+  std::thread writer_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_INGEST_SHARD_H_

@@ -1,0 +1,51 @@
+#include "server/pipeline/pipeline.h"
+
+#include "absl/time/clock.h"
+
+namespace qlarank {
+
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
+    const ServerOptions& options, StateStore& store, Metrics& metrics) {
+  auto pipeline = std::unique_ptr<Pipeline>(new Pipeline);
+  pipeline->store_ = &store;
+  ModelRegistry::Environment environment{store, pipeline->locks_, metrics};
+  environment.snapshot_interval = options.store.snapshot_interval_events;
+  environment.user_cache_bytes = options.store.user_cache_bytes;
+  environment.scoring_threads = options.rank.workers;
+  auto models = ModelRegistry::Load(options.models, environment);
+  if (!models.ok()) return models.status();
+  pipeline->models_ = *std::move(models);
+
+  const ModelRegistry& registry = *pipeline->models_;
+  pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
+  pipeline->rank_ = std::make_unique<RankPipeline>(
+      registry, *pipeline->scheduler_, metrics, options.limits,
+      options.rank.max_inflight_requests);
+  pipeline->state_ = std::make_unique<StatePipeline>(
+      registry, *pipeline->scheduler_, options.limits);
+  pipeline->ingest_ =
+      std::make_unique<IngestPipeline>(store, registry, pipeline->locks_,
+                                       metrics, options.limits, options.ingest);
+  return pipeline;
+}
+
+Pipeline::~Pipeline() = default;
+
+absl::Status Pipeline::Flush() {
+  absl::Status status;
+  for (const auto& model : models_->models()) {
+    status.Update(model->memory->WriteSnapshots());
+  }
+  status.Update(store_->Flush());
+  return status;
+}
+
+bool Pipeline::WaitUntilFolded(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  for (const auto& model : models_->models()) {
+    if (!model->folder->WaitIdle(deadline - absl::Now())) return false;
+  }
+  return true;
+}
+
+}  // namespace qlarank

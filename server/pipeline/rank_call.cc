@@ -1,0 +1,204 @@
+#include "server/pipeline/rank_call.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/pipeline/rank_order.h"
+
+namespace qlarank {
+namespace {
+
+constexpr uint32_t kNotScored = UINT32_MAX;
+
+StateDemand DemandOf(const RankPlan& plan) {
+  return {plan.min_event_count, plan.max_state_age, plan.time_us};
+}
+
+}  // namespace
+
+RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
+                   RankPlan plan, ServedModel& model, TileScheduler& scheduler,
+                   Metrics& metrics, const Context& context, Done done)
+    : request_(request),
+      response_(response),
+      plan_(std::move(plan)),
+      model_(model),
+      scheduler_(scheduler),
+      metrics_(metrics),
+      context_(context),
+      done_(std::move(done)),
+      stage_begin_(context.arrival),
+      reader_(model, request.user_id(), DemandOf(plan_)) {}
+
+absl::Time RankCall::Expiry() const {
+  if (!request_.allow_partial()) return context_.deadline;
+  // A tenth of the time is kept for encoding and the way back.
+  const absl::Duration budget = context_.deadline - context_.arrival;
+  return context_.deadline -
+         std::clamp(budget / 10, absl::Milliseconds(1), absl::Milliseconds(20));
+}
+
+void RankCall::Submit(size_t num_units) {
+  scheduler_.Submit(shared_from_this(), num_units, context_.arrival, Expiry(),
+                    model_.tile_cost.mean());
+}
+
+void RankCall::Start() {
+  metrics_.rank.queue_depth.Increment();
+  Submit(1);
+}
+
+void RankCall::RunUnit(size_t unit, size_t worker) {
+  if (!begun_) {  // the first unit of all: alone
+    begun_ = true;
+    metrics_.rank.queue_depth.Decrement();
+    const absl::Time now = absl::Now();
+    ObserveSeconds(metrics_.rank.queue_seconds, now - stage_begin_);
+    stage_begin_ = now;
+  }
+  if (cancelled()) return;
+  if (stage_ == Stage::kState) {
+    LoadState(worker);
+  } else {
+    ScoreTile(unit, worker);
+  }
+}
+
+void RankCall::LoadState(size_t worker) {
+  EngineScratch& scratch = *model_.worker_scratch[worker];
+  reader_.Step(scratch);
+  if (!reader_.done() || !reader_.status().ok()) return;
+  reading_ =
+      model_.engine->Read(*reader_.lookup().known.state, plan_.view(), scratch);
+}
+
+void RankCall::Finish(size_t dropped, size_t /*worker*/) {
+  if (stage_ == Stage::kScore) return Reply(Encode());
+  if (cancelled()) {
+    return Reply(absl::CancelledError("the caller cancelled"));
+  }
+  if (dropped > 0) {
+    if (!begun_) metrics_.rank.queue_depth.Decrement();
+    metrics_.rank.unscored_deadline.Increment(request_.item_ids_size());
+    return Reply(absl::DeadlineExceededError(
+        "the deadline passed before a candidate was scored"));
+  }
+  if (!reader_.done()) return Submit(1);
+  if (!reader_.status().ok()) return Reply(reader_.status());
+  BeginScoring();
+}
+
+void RankCall::BeginScoring() {
+  const absl::Time now = absl::Now();
+  ObserveSeconds(metrics_.rank.state_load_seconds, now - stage_begin_);
+  stage_begin_ = now;
+  stage_ = Stage::kScore;
+
+  const size_t num_candidates = request_.item_ids_size();
+  item_rows_.assign(num_candidates, kNotScored);
+  response_.mutable_scores()->Resize(num_candidates * plan_.tasks.size(),
+                                     std::numeric_limits<float>::quiet_NaN());
+  scores_ = response_.mutable_scores()->mutable_data();
+  Submit(NumTiles(request_));
+}
+
+void RankCall::ScoreTile(size_t tile, size_t worker) {
+  const absl::Time begin = absl::Now();
+  const size_t first = tile * Engine::kTileRows;
+  const size_t rows =
+      std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
+  const Bundle& bundle = model_.bundle();
+  for (size_t c = first; c < first + rows; ++c) {
+    item_rows_[c] = bundle.ItemRow(request_.item_ids(c));
+  }
+  const size_t num_features = bundle.spec().candidate_features_size();
+  const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
+  const absl::Span<const float> features(
+      request_.candidate_features().data() + first * num_features,
+      rows * num_features);
+  EngineScratch& scratch = *model_.worker_scratch[worker];
+
+  const size_t num_tasks = plan_.tasks.size();
+  float* scores = scores_ + first * num_tasks;
+  if (plan_.all_tasks) {
+    model_.engine->Score(*reading_, item_rows, features,
+                         absl::MakeSpan(scores, rows * num_tasks), scratch);
+  } else {
+    const size_t stride = model_.engine->num_tasks();
+    absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
+    model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
+                         scratch);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t t = 0; t < num_tasks; ++t) {
+        scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
+      }
+    }
+  }
+  scored_.fetch_add(rows, std::memory_order_relaxed);
+  if (rows == Engine::kTileRows) {
+    model_.tile_cost.Observe(absl::Now() - begin);
+  }
+}
+
+absl::Status RankCall::Encode() {
+  const absl::Time begin = absl::Now();
+  ObserveSeconds(metrics_.rank.score_seconds, begin - stage_begin_);
+  const size_t num_candidates = request_.item_ids_size();
+  const size_t scored = scored_.load(std::memory_order_relaxed);
+  const size_t unscored = num_candidates - scored;
+  if (cancelled()) {
+    metrics_.rank.unscored_cancelled.Increment(unscored);
+    return absl::CancelledError("the caller cancelled");
+  }
+  metrics_.rank.unscored_deadline.Increment(unscored);
+  if (unscored > 0 && (!request_.allow_partial() || scored == 0)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the deadline passed with ", scored, " of ",
+                     num_candidates, " candidates scored"));
+  }
+
+  for (size_t c = 0; c < num_candidates; ++c) {
+    if (item_rows_[c] == Bundle::kOutOfVocabularyRow) {
+      response_.add_unknown_items(c);
+    }
+  }
+  metrics_.rank.unknown_items.Increment(response_.unknown_items_size());
+  if (plan_.top_k > 0) {
+    const std::vector<uint32_t> order =
+        TopByValue(response_.scores(), plan_.value_weights, plan_.top_k);
+    response_.mutable_order()->Assign(order.begin(), order.end());
+  }
+  for (const uint32_t task : plan_.tasks) {
+    response_.add_tasks(model_.bundle().spec().tasks(task).name());
+  }
+  response_.set_model_name(model_.name);
+  response_.set_model_version(model_.version);
+  *response_.mutable_state() = DescribeState(reader_.lookup());
+  response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
+  response_.set_request_id(request_.request_id());
+  ObserveSeconds(metrics_.rank.encode_seconds, absl::Now() - begin);
+  return absl::OkStatus();
+}
+
+void RankCall::Reply(absl::Status status) {
+  RankMetrics& rank = metrics_.rank;
+  rank.candidates.Observe(request_.item_ids_size());
+  if (reader_.done() && reader_.status().ok() &&
+      reader_.lookup().known.state->found()) {
+    ObserveSeconds(
+        metrics_.state.age_seconds,
+        absl::Microseconds(plan_.time_us -
+                           reader_.lookup().known.state->pending_time_us));
+  }
+  model_.metrics->requests.Increment(status.code());
+  ObserveSeconds(model_.metrics->duration_seconds,
+                 absl::Now() - context_.arrival);
+  if (!status.ok()) response_.Clear();
+  done_(std::move(status));
+}
+
+}  // namespace qlarank

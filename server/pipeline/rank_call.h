@@ -1,0 +1,100 @@
+// One Rank request on its way through the workers: its state first, then its
+// tiles, then the reply.
+//
+//   queue -> state_load (StateReader, step by step) -> Read -> score (a tile
+//   each) -> encode -> done
+//
+// The stages run on the scheduler's workers; a stage begins when the one before
+// has ended, so only the tiles run side by side. They write to separate parts
+// of the response and to atomics.
+#ifndef QLARANK_SERVER_PIPELINE_RANK_CALL_H_
+#define QLARANK_SERVER_PIPELINE_RANK_CALL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/engine.h"
+#include "qlarank/v1/rank_service.pb.h"
+#include "server/ops/metrics.h"
+#include "server/pipeline/model_registry.h"
+#include "server/pipeline/rank_plan.h"
+#include "server/pipeline/state_reader.h"
+#include "server/pipeline/tile_scheduler.h"
+
+namespace qlarank {
+
+class RankCall final : public TileJob,
+                       public std::enable_shared_from_this<RankCall> {
+ public:
+  // Runs once, on a worker. After it the response is the caller's again.
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  // Set by any thread, at any time, when nobody waits for the reply any more:
+  // tiles not begun are not scored, and `done` gets CANCELLED.
+  using CancelFlag = std::atomic<bool>;
+
+  struct Context {
+    absl::Time arrival;
+    absl::Time deadline = absl::InfiniteFuture();
+    std::shared_ptr<const CancelFlag> cancelled;  // null: never
+  };
+
+  // Request and response must live until `done` is called.
+  RankCall(const v1::RankRequest& request, v1::RankResponse& response,
+           RankPlan plan, ServedModel& model, TileScheduler& scheduler,
+           Metrics& metrics, const Context& context, Done done);
+
+  void Start();
+
+  static size_t NumTiles(const v1::RankRequest& request) {
+    return (request.item_ids_size() + Engine::kTileRows - 1) /
+           Engine::kTileRows;
+  }
+
+  void RunUnit(size_t unit, size_t worker) override;
+  void Finish(size_t dropped, size_t worker) override;
+
+ private:
+  enum class Stage { kState, kScore };
+
+  // A caller who accepts a partial reply wants it before the deadline.
+  absl::Time Expiry() const;
+  bool cancelled() const {
+    return context_.cancelled != nullptr &&
+           context_.cancelled->load(std::memory_order_relaxed);
+  }
+  void Submit(size_t num_units);
+  void LoadState(size_t worker);
+  void BeginScoring();
+  void ScoreTile(size_t tile, size_t worker);
+  void Reply(absl::Status status);
+  absl::Status Encode();
+
+  const v1::RankRequest& request_;
+  v1::RankResponse& response_;
+  const RankPlan plan_;
+  ServedModel& model_;
+  TileScheduler& scheduler_;
+  Metrics& metrics_;
+  const Context context_;
+  Done done_;
+
+  Stage stage_ = Stage::kState;
+  absl::Time stage_begin_;
+  bool begun_ = false;
+  StateReader reader_;
+  std::unique_ptr<const Reading> reading_;
+  // Parallel to item_ids; kNotScored until its tile has run.
+  std::vector<uint32_t> item_rows_;
+  float* scores_ = nullptr;  // [candidates, tasks], in the response
+  std::atomic<size_t> scored_{0};
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_RANK_CALL_H_

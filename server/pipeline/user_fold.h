@@ -1,0 +1,62 @@
+// A user's state at a point of the log, and the next few events to fold into
+// it: the one road from the log to a state, whether live, on catching up, after
+// a crash or in a rebuild.
+#ifndef QLARANK_SERVER_PIPELINE_USER_FOLD_H_
+#define QLARANK_SERVER_PIPELINE_USER_FOLD_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "model/engine.h"
+#include "model/user_state.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+// A user state and where it stands.
+struct KnownState {
+  std::shared_ptr<const UserState> state;
+  // Of the log that it is a fold of; 0 for a user without one.
+  uint64_t incarnation = 0;
+  // Sequence that the newest snapshot written holds; 0: none.
+  uint64_t snapshot_sequence = 0;
+
+  // Sequence of the newest event in it: every event of the log is folded, in
+  // order.
+  uint64_t folded_sequence() const { return state->event_count; }
+};
+
+// Movable, so that folds of many users make one batch.
+class UserFold {
+ public:
+  // `events` follow `before` in the log, whose newest sequence is
+  // `log_sequence`. Items and actions are looked up in `bundle`.
+  UserFold(KnownState before, std::vector<LoggedEvent> events,
+           uint64_t log_sequence, const Bundle& bundle);
+
+  // Events to fold.
+  size_t size() const { return events_.size(); }
+  bool empty() const { return events_.empty(); }
+
+  // Folds every one of `folds` in one batch. REQUIRES: `engine` made the
+  // states, and its bundle is that of the constructor.
+  static void Run(absl::Span<UserFold> folds, const Engine& engine,
+                  EngineScratch& scratch);
+
+  // The state after Run.
+  const KnownState& after() const { return known_; }
+  // Whether it holds every event that the log had.
+  bool complete() const { return known_.folded_sequence() >= log_sequence_; }
+
+ private:
+  KnownState known_;
+  uint64_t log_sequence_;
+  std::vector<LoggedEvent> logged_;  // owns the features of events_
+  std::vector<ModelEvent> events_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_USER_FOLD_H_

@@ -1,0 +1,228 @@
+#include "server/pipeline/user_memory.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/pipeline/field_error.h"
+
+namespace qlarank {
+
+UserMemory::UserMemory(const Engine& engine, StateStore& store,
+                       UserLocks& locks, Metrics& metrics,
+                       const Options& options)
+    : engine_(engine),
+      store_(store),
+      locks_(locks),
+      metrics_(metrics),
+      snapshot_interval_(options.snapshot_interval),
+      cache_({.budget_bytes = options.cache_bytes},
+             [this](const std::string& user_id,
+                    std::shared_ptr<const KnownState> known) {
+               absl::MutexLock lock(&evicted_mutex_);
+               evicted_.push_back({user_id, std::move(known)});
+             }) {}
+
+absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
+    absl::string_view user_id) const {
+  // The cache first: what is published later than the head was read might be
+  // ahead of it.
+  const std::shared_ptr<const KnownState> cached = cache_.Lookup(user_id);
+  absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+  if (!head.ok()) return head.status();
+
+  Lookup lookup;
+  lookup.head = *std::move(head);
+  if (lookup.head.incarnation == 0) {
+    lookup.known.state = engine_.empty_state();
+    return lookup;
+  }
+  if (cached != nullptr && cached->incarnation == lookup.head.incarnation) {
+    lookup.known = *cached;
+    lookup.origin = Origin::kCache;
+    return lookup;
+  }
+  absl::StatusOr<KnownState> snapshot = FromSnapshot(user_id, lookup.head);
+  if (!snapshot.ok()) return snapshot.status();
+  lookup.known = *std::move(snapshot);
+  if (lookup.known.snapshot_sequence > 0) lookup.origin = Origin::kSnapshot;
+  return lookup;
+}
+
+absl::StatusOr<KnownState> UserMemory::FromSnapshot(
+    absl::string_view user_id, const UserHead& head) const {
+  KnownState known;
+  known.state = engine_.empty_state();
+  known.incarnation = head.incarnation;
+
+  const absl::StatusOr<std::optional<Snapshot>> snapshot =
+      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  if (absl::IsDataLoss(snapshot.status())) {
+    metrics_.state.lookups_corrupt.Increment();
+    return known;  // rebuilt from the log
+  }
+  if (!snapshot.ok()) return snapshot.status();
+  if (!snapshot->has_value()) return known;
+  if ((*snapshot)->incarnation != head.incarnation) {
+    metrics_.state.lookups_version_mismatch.Increment();
+    return known;
+  }
+  absl::StatusOr<std::shared_ptr<const UserState>> state =
+      engine_.ParseState((*snapshot)->state);
+  if (!state.ok() || (*state)->event_count != (*snapshot)->folded_sequence ||
+      (*state)->event_count > head.last_sequence) {
+    metrics_.state.lookups_corrupt.Increment();
+    return known;
+  }
+  known.state = *std::move(state);
+  known.snapshot_sequence = known.state->event_count;
+  return known;
+}
+
+void UserMemory::CountLookup(const Lookup& lookup) const {
+  StateMetrics& state = metrics_.state;
+  if (lookup.head.incarnation == 0) {
+    state.lookups_empty.Increment();
+  } else if (lookup.origin == Origin::kCache) {
+    state.lookups_hit.Increment();
+  } else if (lookup.events_behind() > 0) {
+    state.lookups_replayed.Increment();
+  } else {
+    state.lookups_snapshot.Increment();
+  }
+}
+
+absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
+                                              const Lookup& lookup,
+                                              size_t limit) const {
+  std::vector<LoggedEvent> events;
+  if (lookup.events_behind() > 0) {
+    absl::StatusOr<std::vector<LoggedEvent>> tail =
+        store_.ReadEvents(user_id, lookup.known.folded_sequence() + 1, limit);
+    // Whatever was read, or could not be, counts only if the log is still the
+    // one that the look-up saw.
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (head->incarnation != lookup.head.incarnation) {
+      return absl::AbortedError(
+          absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
+    }
+    if (!tail.ok()) return tail.status();
+    if (tail->empty()) {
+      return absl::DataLossError(absl::StrCat(
+          "the log of user ", Quoted(user_id), " ends at event ",
+          lookup.known.folded_sequence(), " of ", head->last_sequence));
+    }
+    events = *std::move(tail);
+  }
+  return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
+                  engine_.bundle());
+}
+
+absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
+                                               size_t limit) const {
+  const absl::StatusOr<Lookup> lookup = Find(user_id);
+  if (!lookup.ok()) return lookup.status();
+  return ReadTail(user_id, *lookup, limit);
+}
+
+void UserMemory::RunFolds(absl::Span<UserFold> folds,
+                          EngineScratch& scratch) const {
+  uint64_t num_events = 0;
+  for (const UserFold& fold : folds) num_events += fold.size();
+  UserFold::Run(folds, engine_, scratch);
+  metrics_.ingest.fold_events.Increment(num_events);
+}
+
+absl::Status UserMemory::PutSnapshot(absl::string_view user_id,
+                                     KnownState& known) {
+  Snapshot snapshot;
+  snapshot.incarnation = known.incarnation;
+  snapshot.folded_sequence = known.folded_sequence();
+  snapshot.time_us = absl::ToUnixMicros(absl::Now());
+  snapshot.state = engine_.SerializeState(*known.state);
+  const absl::Status status =
+      store_.PutSnapshot(engine_.state_fingerprint(), user_id, snapshot);
+  if (status.ok()) {
+    known.snapshot_sequence = snapshot.folded_sequence;
+    metrics_.state.snapshots_written.Increment();
+  }
+  return status;
+}
+
+absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
+  absl::Status status;
+  {
+    absl::MutexLock lock(&locks_.For(user_id));
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (known.incarnation == 0 || head->incarnation != known.incarnation) {
+      return absl::OkStatus();
+    }
+    // Only publications change a user's entry, and they hold this lock.
+    const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
+    if (old != nullptr && old->incarnation == known.incarnation &&
+        old->folded_sequence() >= known.folded_sequence()) {
+      return absl::OkStatus();
+    }
+    if (known.folded_sequence() - known.snapshot_sequence >=
+        snapshot_interval_) {
+      status = PutSnapshot(user_id, known);
+    }
+    const size_t bytes = known.state->size_bytes() + sizeof(KnownState);
+    cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
+                  bytes);
+  }
+  status.Update(SaveEvicted());
+  ReportCacheSize();
+  return status;
+}
+
+absl::Status UserMemory::SaveEvicted() {
+  std::vector<Evicted> evicted;
+  {
+    absl::MutexLock lock(&evicted_mutex_);
+    evicted.swap(evicted_);
+  }
+  absl::Status status;
+  for (const Evicted& entry : evicted) {
+    status.Update(SaveIfCurrent(entry.user_id, *entry.known));
+  }
+  return status;
+}
+
+absl::Status UserMemory::SaveIfCurrent(absl::string_view user_id,
+                                       const KnownState& known) {
+  if (known.folded_sequence() == known.snapshot_sequence) {
+    return absl::OkStatus();
+  }
+  absl::MutexLock lock(&locks_.For(user_id));
+  const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+  if (!head.ok()) return head.status();
+  if (head->incarnation != known.incarnation) return absl::OkStatus();
+  KnownState saved = known;
+  return PutSnapshot(user_id, saved);
+}
+
+void UserMemory::Forget(absl::string_view user_id) { cache_.Erase(user_id); }
+
+absl::Status UserMemory::WriteSnapshots() {
+  absl::Status status = SaveEvicted();
+  cache_.ForEach([&](const std::string& user_id,
+                     const std::shared_ptr<const KnownState>& known) {
+    status.Update(SaveIfCurrent(user_id, *known));
+  });
+  return status;
+}
+
+void UserMemory::ReportCacheSize() {
+  absl::MutexLock lock(&reported_mutex_);
+  const UserCacheStats stats = cache_.Stats();
+  metrics_.state.cached_users.Increment(double(stats.entries) -
+                                        double(reported_.entries));
+  metrics_.state.cached_state_bytes.Increment(double(stats.bytes) -
+                                              double(reported_.bytes));
+  reported_ = stats;
+}
+
+}  // namespace qlarank

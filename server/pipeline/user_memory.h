@@ -1,0 +1,130 @@
+// One model's memory of its users: finds a user's state in the cache, in the
+// newest snapshot or, failing both, nowhere, and says how far the log is ahead.
+//
+// The log is the truth. A state found is only ever a shortcut: a snapshot that
+// is damaged, of an erased user or ahead of the log is counted, ignored and
+// rebuilt. A new state is published, and its snapshot written, under the user's
+// lock and only if the log is still the one it was folded from, so that an
+// erased user does not come back.
+//
+// Thread-safe. Methods read the store and may block on its disk; none of them
+// folds but RunFolds.
+#ifndef QLARANK_SERVER_PIPELINE_USER_MEMORY_H_
+#define QLARANK_SERVER_PIPELINE_USER_MEMORY_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "model/engine.h"
+#include "server/ops/metrics.h"
+#include "server/pipeline/user_fold.h"
+#include "server/pipeline/user_locks.h"
+#include "state_store/state_store.h"
+#include "state_store/user_cache.h"
+
+namespace qlarank {
+
+class UserMemory {
+ public:
+  // Where the state of a look-up came from.
+  enum class Origin { kCache, kSnapshot, kNothing };
+
+  struct Lookup {
+    KnownState known;  // folded_sequence() <= head.last_sequence
+    UserHead head;     // of the log, at the time of the look-up
+    Origin origin = Origin::kNothing;
+
+    uint64_t events_behind() const {
+      return head.last_sequence - known.folded_sequence();
+    }
+  };
+
+  struct Options {
+    size_t cache_bytes = size_t{1} << 30;
+    // Events folded between two snapshots of a user.
+    uint64_t snapshot_interval = 64;
+  };
+
+  // All must outlive the memory.
+  UserMemory(const Engine& engine, StateStore& store, UserLocks& locks,
+             Metrics& metrics, const Options& options);
+
+  const Engine& engine() const { return engine_; }
+
+  // What is known of the user. An unknown user has the empty state.
+  // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
+  absl::StatusOr<Lookup> Find(absl::string_view user_id) const;
+
+  // Counts what a caller's look-up found (state_lookups_total).
+  void CountLookup(const Lookup& lookup) const;
+
+  // Reads at most `limit` events that `lookup` is behind, ready to fold; none
+  // when it is up to date. DATA_LOSS for a damaged log; ABORTED when the user
+  // was erased since: look again.
+  absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
+                                    const Lookup& lookup, size_t limit) const;
+
+  // Find, then ReadTail.
+  absl::StatusOr<UserFold> BeginFold(absl::string_view user_id,
+                                     size_t limit) const;
+
+  void RunFolds(absl::Span<UserFold> folds, EngineScratch& scratch) const;
+
+  // Makes `known` what Find returns, unless something newer is there or the
+  // user was erased; writes a snapshot when one is due. An error is one of the
+  // store: the state may be published all the same.
+  absl::Status Publish(absl::string_view user_id, KnownState known);
+
+  // Forgets a user. The caller holds the user's lock and erases the log.
+  void Forget(absl::string_view user_id);
+
+  // Writes a snapshot of every cached state that is ahead of its last one.
+  absl::Status WriteSnapshots();
+
+ private:
+  struct Evicted {
+    std::string user_id;
+    std::shared_ptr<const KnownState> known;
+  };
+
+  // The newest usable snapshot; the empty state when there is none.
+  absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
+                                          const UserHead& head) const;
+  // The caller holds the user's lock and has checked the incarnation.
+  absl::Status PutSnapshot(absl::string_view user_id, KnownState& known);
+  // Writes the snapshot of a state that is leaving the cache.
+  absl::Status SaveIfCurrent(absl::string_view user_id,
+                             const KnownState& known);
+  // Saves what the cache evicted. Takes users' locks: the caller holds none.
+  absl::Status SaveEvicted() ABSL_LOCKS_EXCLUDED(evicted_mutex_);
+  void ReportCacheSize() ABSL_LOCKS_EXCLUDED(reported_mutex_);
+
+  const Engine& engine_;
+  StateStore& store_;
+  UserLocks& locks_;
+  Metrics& metrics_;
+  const uint64_t snapshot_interval_;
+
+  // Publishing happens under a user's lock, and saving what it evicts needs
+  // another's: so evicted states wait here until the first is released.
+  absl::Mutex evicted_mutex_;
+  std::vector<Evicted> evicted_ ABSL_GUARDED_BY(evicted_mutex_);
+
+  mutable UserCache<KnownState> cache_;
+
+  // What this memory contributed to the gauges, which all memories share.
+  absl::Mutex reported_mutex_;
+  UserCacheStats reported_ ABSL_GUARDED_BY(reported_mutex_);
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_USER_MEMORY_H_

@@ -1,0 +1,82 @@
+// One StreamEvents call: batches in, one response each, in the order of the
+// batches, none before its events are durable.
+//
+// Several batches may be in flight, so that their commits are shared. Beyond
+// kMaxInFlight, or while the ingest queues are full, the next batch is not
+// read: the transport's flow control then slows the client down.
+//
+// gRPC calls the reactor's methods from its threads, the pipeline answers on
+// its own: one mutex guards them all.
+#ifndef QLARANK_SERVER_RPC_EVENT_STREAM_H_
+#define QLARANK_SERVER_RPC_EVENT_STREAM_H_
+
+#include <deque>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/support/server_callback.h"
+#include "qlarank/v1/ingest_service.pb.h"
+#include "server/pipeline/ingest_pipeline.h"
+#include "server/rpc/drain.h"
+
+namespace qlarank {
+
+class EventStream final
+    : public grpc::ServerBidiReactor<v1::StreamEventsRequest,
+                                     v1::StreamEventsResponse>,
+      private Drain::Listener {
+ public:
+  // Batches read and not yet answered.
+  static constexpr size_t kMaxInFlight = 32;
+
+  // Deletes itself when the RPC is over. Both must outlive it.
+  EventStream(IngestPipeline& pipeline, Drain& drain);
+
+  // Begins to read; once, after construction.
+  void Start();
+
+ private:
+  // A batch from its reading to its response. Its address stays.
+  struct Batch {
+    v1::StreamEventsRequest request;
+    v1::StreamEventsResponse response;
+    bool answered = false;
+  };
+
+  ~EventStream();
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override {}
+  void OnDone() override { delete this; }
+  void OnDrain() override;
+
+  void Answer(Batch& batch, absl::StatusOr<v1::AppendEventsResponse> result)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Begins whatever can be done next, and finishes the call at its end. Nothing
+  // of the stream may be touched afterwards, unless by a callback of gRPC.
+  void Advance() ABSL_LOCKS_EXCLUDED(mutex_);
+  void MaybeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  IngestPipeline& pipeline_;
+  Drain& drain_;
+
+  absl::Mutex mutex_;
+  // Batches read, in that order, and not answered or not yet written.
+  std::deque<std::unique_ptr<Batch>> batches_ ABSL_GUARDED_BY(mutex_);
+  // What is being read into, while reading_.
+  std::unique_ptr<Batch> incoming_ ABSL_GUARDED_BY(mutex_);
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool read_all_ ABSL_GUARDED_BY(mutex_) = false;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // responses reach nobody
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_EVENT_STREAM_H_

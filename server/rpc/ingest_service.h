@@ -1,0 +1,32 @@
+// IngestService over gRPC. Never blocks a thread of gRPC. Thread-safe.
+#ifndef QLARANK_SERVER_RPC_INGEST_SERVICE_H_
+#define QLARANK_SERVER_RPC_INGEST_SERVICE_H_
+
+#include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "server/pipeline/ingest_pipeline.h"
+#include "server/rpc/drain.h"
+
+namespace qlarank {
+
+class IngestService final : public v1::IngestService::CallbackService {
+ public:
+  // Both must outlive the server that this is registered with.
+  IngestService(IngestPipeline& pipeline, Drain& drain)
+      : pipeline_(pipeline), drain_(drain) {}
+
+  grpc::ServerUnaryReactor* AppendEvents(
+      grpc::CallbackServerContext* context,
+      const v1::AppendEventsRequest* request,
+      v1::AppendEventsResponse* response) override;
+
+  grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
+  StreamEvents(grpc::CallbackServerContext* context) override;
+
+ private:
+  IngestPipeline& pipeline_;
+  Drain& drain_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_INGEST_SERVICE_H_

@@ -1,0 +1,45 @@
+#include "server/rpc/rank_service.h"
+
+#include <memory>
+
+#include "absl/time/clock.h"
+#include "server/rpc/rpc_status.h"
+
+namespace qlarank {
+namespace {
+
+// Ends an RPC when the pipeline says so, and tells the pipeline when the caller
+// went away.
+class Reactor final : public grpc::ServerUnaryReactor {
+ public:
+  const std::shared_ptr<RankCall::CancelFlag>& cancelled() const {
+    return cancelled_;
+  }
+
+ private:
+  void OnCancel() override { cancelled_->store(true); }
+  void OnDone() override { delete this; }
+
+  // Shared: the pipeline may look at it when the RPC is over already.
+  const std::shared_ptr<RankCall::CancelFlag> cancelled_ =
+      std::make_shared<RankCall::CancelFlag>(false);
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* RankService::Rank(
+    grpc::CallbackServerContext* context, const v1::RankRequest* request,
+    v1::RankResponse* response) {
+  auto* reactor = new Reactor;
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  pipeline_.Start(
+      *request, *response,
+      {absl::Now(), DeadlineOf(*context), reactor->cancelled()},
+      [reactor](absl::Status status) { reactor->Finish(ToRpcStatus(status)); });
+  return reactor;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,29 @@
+// RankService over gRPC: deadline and cancellation in, RankPipeline, status
+// out. Never blocks a thread of gRPC. Thread-safe.
+#ifndef QLARANK_SERVER_RPC_RANK_SERVICE_H_
+#define QLARANK_SERVER_RPC_RANK_SERVICE_H_
+
+#include "qlarank/v1/rank_service.grpc.pb.h"
+#include "server/pipeline/rank_pipeline.h"
+#include "server/rpc/drain.h"
+
+namespace qlarank {
+
+class RankService final : public v1::RankService::CallbackService {
+ public:
+  // Both must outlive the server that this is registered with.
+  RankService(RankPipeline& pipeline, const Drain& drain)
+      : pipeline_(pipeline), drain_(drain) {}
+
+  grpc::ServerUnaryReactor* Rank(grpc::CallbackServerContext* context,
+                                 const v1::RankRequest* request,
+                                 v1::RankResponse* response) override;
+
+ private:
+  RankPipeline& pipeline_;
+  const Drain& drain_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_RANK_SERVICE_H_

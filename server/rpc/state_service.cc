@@ -1,0 +1,42 @@
+#include "server/rpc/state_service.h"
+
+#include "absl/time/clock.h"
+#include "server/rpc/rpc_status.h"
+
+namespace qlarank {
+
+grpc::ServerUnaryReactor* StateService::GetUserState(
+    grpc::CallbackServerContext* context,
+    const v1::GetUserStateRequest* request,
+    v1::GetUserStateResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  state_.Start(
+      *request, *response, absl::Now(), DeadlineOf(*context),
+      [reactor](absl::Status status) { reactor->Finish(ToRpcStatus(status)); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* StateService::DeleteUser(
+    grpc::CallbackServerContext* context, const v1::DeleteUserRequest* request,
+    v1::DeleteUserResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  ingest_.DeleteUser(request->user_id(),
+                     [reactor, response](absl::StatusOr<uint64_t> removed) {
+                       if (removed.ok()) {
+                         response->set_found(*removed > 0);
+                         response->set_events_deleted(*removed);
+                       }
+                       reactor->Finish(ToRpcStatus(removed.status()));
+                     });
+  return reactor;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,37 @@
+// StateService over gRPC. Never blocks a thread of gRPC. Thread-safe.
+#ifndef QLARANK_SERVER_RPC_STATE_SERVICE_H_
+#define QLARANK_SERVER_RPC_STATE_SERVICE_H_
+
+#include "qlarank/v1/state_service.grpc.pb.h"
+#include "server/pipeline/ingest_pipeline.h"
+#include "server/pipeline/state_pipeline.h"
+#include "server/rpc/drain.h"
+
+namespace qlarank {
+
+class StateService final : public v1::StateService::CallbackService {
+ public:
+  // All must outlive the server that this is registered with.
+  StateService(StatePipeline& state, IngestPipeline& ingest, const Drain& drain)
+      : state_(state), ingest_(ingest), drain_(drain) {}
+
+  grpc::ServerUnaryReactor* GetUserState(
+      grpc::CallbackServerContext* context,
+      const v1::GetUserStateRequest* request,
+      v1::GetUserStateResponse* response) override;
+
+  // An erasure is a write like any other: the ingest pipeline orders it.
+  grpc::ServerUnaryReactor* DeleteUser(
+      grpc::CallbackServerContext* context,
+      const v1::DeleteUserRequest* request,
+      v1::DeleteUserResponse* response) override;
+
+ private:
+  StatePipeline& state_;
+  IngestPipeline& ingest_;
+  const Drain& drain_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_STATE_SERVICE_H_

@@ -1,0 +1,214 @@
+// Whole commands against a server on a real socket.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cli/command.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cli/fake_server.h"
+#include "tests/cli/run_cli.h"
+
+namespace qlarank {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kEvents[] =
+    "user,item,action,time\n"
+    "ann,7,buy,100\n"
+    "bob,8,buy,101\n"
+    "ann,7,buy,102\n"
+    "ann,9,buy,103\n";
+
+class CommandsTest : public testing::Test {
+ protected:
+  CliResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--server", server_.address()});
+    return RunCli(std::move(arguments));
+  }
+  nlohmann::json RunJson(std::vector<std::string> arguments) {
+    arguments.push_back("--json");
+    CliResult result = Run(std::move(arguments));
+    return nlohmann::json::parse(result.out);
+  }
+  void Import(const std::string& csv = kEvents) {
+    ASSERT_EQ(Run({"import", WriteFile("events.csv", csv)}).code,
+              ExitCode::kOk);
+  }
+
+  FakeServer server_;
+};
+
+TEST_F(CommandsTest, ImportReportsWhatItDid) {
+  auto json = RunJson({"import", WriteFile("events.csv", kEvents)});
+  EXPECT_EQ(json["source"], "events.csv");
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_EQ(json["duplicates"], 0);
+  EXPECT_EQ(server_.EventsOf("ann").size(), 3U);
+}
+
+TEST_F(CommandsTest, ImportingAgainAppliesNothing) {
+  Import();
+  CliResult again = Run({"import", WriteFile("events.csv", kEvents)});
+  EXPECT_THAT(again.out, HasSubstr("events.csv: 0 applied, 4 duplicates"));
+  EXPECT_EQ(server_.num_events(), 4U);
+}
+
+TEST_F(CommandsTest, AFileThatGrewIsImportedFromWhereItEnded) {
+  Import();
+  std::string grown = absl::StrCat(kEvents, "bob,9,buy,104\n");
+  auto json = RunJson({"import", WriteFile("events.csv", grown)});
+  EXPECT_EQ(json["applied"], 1);
+  EXPECT_EQ(json["duplicates"], 4);
+}
+
+TEST_F(CommandsTest, ImportStopsAtABadLineAndNamesIt) {
+  CliResult result = Run({"import", WriteFile("events.csv",
+                                              "user,item,time\n"
+                                              "ann,1,100\n"
+                                              "ann,two,101\n")});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err,
+              HasSubstr("events.csv:3: item \"two\" is not an item id"));
+}
+
+TEST_F(CommandsTest, ImportSkipsBadLinesWhenAsked) {
+  auto json = RunJson({"import", "--skip-invalid",
+                       WriteFile("events.csv",
+                                 "user,item,action,time\n"
+                                 "ann,1,buy,100\n"
+                                 "ann,two,buy,101\n"  // refused here
+                                 "ann,3,bad,102\n"    // and by the server
+                                 "ann,4,buy,103\n")});
+  EXPECT_EQ(json["applied"], 2);
+  EXPECT_EQ(json["skipped"], 2);
+}
+
+TEST_F(CommandsTest, ImportFromStdinNeedsASource) {
+  CliResult result = Run({"import", "-"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("--source"));
+}
+
+TEST_F(CommandsTest, ImportTakesOtherColumnsAndTimeUnits) {
+  auto json = RunJson(
+      {"import", "--user-column", "household", "--item-column", "product",
+       "--time-column", "at", "--time-unit", "rfc3339",
+       WriteFile("events.csv",
+                 "household,product,at\nann,1,2017-11-20T18:03:00Z\n")});
+  EXPECT_EQ(json["applied"], 1);
+  EXPECT_EQ(server_.EventsOf("ann")[0].event().time().seconds(), 1511200980);
+}
+
+TEST_F(CommandsTest, RankOrdersCandidatesAndNamesThem) {
+  Import();
+  std::string titles = WriteFile("titles.tsv", "7\tMILK\n8\tBREAD\n");
+  CliResult result = Run({"rank", "--user", "ann", "--items", "8,7,9",
+                          "--top-k", "2", "--titles", titles});
+  ASSERT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("rank  item  title     buy\n"
+                                    "   1     7  MILK   2.0000\n"
+                                    "   2     9         1.0000\n"));
+  EXPECT_THAT(result.out, HasSubstr("3 events, newest 1970-01-01T00:01:43Z"));
+  EXPECT_THAT(result.out, HasSubstr("3 candidates ranked"));
+}
+
+TEST_F(CommandsTest, RankPassesOnWhatWasAsked) {
+  auto json = RunJson({"rank", "--user", "ann", "--items-file",
+                       WriteFile("items", "7\n0 9\n"), "--time", "200.5",
+                       "--context", "channel=web", "--min-event-count", "3"});
+  v1::RankRequest request = server_.last_rank();
+  EXPECT_EQ(request.item_ids_size(), 3);
+  EXPECT_EQ(request.request_time().seconds(), 200);
+  EXPECT_EQ(request.request_time().nanos(), 500'000'000);
+  EXPECT_EQ(request.context().at("channel"), "web");
+  EXPECT_EQ(request.min_event_count(), 3U);
+  EXPECT_EQ(json["unknown_items"], 1);
+  EXPECT_EQ(json["state"]["found"], false);
+}
+
+TEST_F(CommandsTest, RankNeedsExactlyOneSetOfCandidates) {
+  EXPECT_EQ(Run({"rank", "--user", "ann"}).code, ExitCode::kBadInput);
+  EXPECT_EQ(Run({"rank", "--user", "ann", "--items", "1", "--all"}).code,
+            ExitCode::kBadInput);
+  EXPECT_EQ(Run({"rank", "--user", "ann", "--all"}).code, ExitCode::kBadInput);
+  EXPECT_EQ(Run({"rank", "--user", "ann", "--items", "1,x"}).code,
+            ExitCode::kBadInput);
+}
+
+TEST_F(CommandsTest, AnUnknownModelIsTheServersError) {
+  CliResult result =
+      Run({"rank", "--user", "ann", "--items", "1", "--model", "other"});
+  EXPECT_EQ(result.code, ExitCode::kRpcError);
+  EXPECT_THAT(result.err, HasSubstr("NOT_FOUND: model_name \"other\""));
+}
+
+TEST_F(CommandsTest, StateTellsWhatIsRemembered) {
+  Import();
+  auto json = RunJson({"state", "--user", "ann"});
+  EXPECT_EQ(json["event_count"], 3);
+  EXPECT_EQ(json["state_bytes"], 19'532);
+  EXPECT_EQ(json["watermarks"]["events.csv"], 5);
+  CliResult text = Run({"state", "--user", "ann"});
+  EXPECT_EQ(text.code, ExitCode::kOk);
+  EXPECT_THAT(text.out, HasSubstr("size         19,532 bytes"));
+}
+
+TEST_F(CommandsTest, StateOfAnUnknownUserIsANegativeAnswer) {
+  CliResult result = Run({"state", "--user", "nobody"});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.out, HasSubstr("empty: no events"));
+}
+
+TEST_F(CommandsTest, DeleteUserErases) {
+  Import();
+  auto json = RunJson({"delete-user", "--user", "ann", "--yes"});
+  EXPECT_EQ(json["events_deleted"], 3);
+  EXPECT_EQ(Run({"delete-user", "--user", "ann", "--yes"}).code,
+            ExitCode::kNegative);
+}
+
+TEST_F(CommandsTest, AppendAddsOneEvent) {
+  CliResult result = Run({"append", "--user", "ann", "--item", "7", "--action",
+                          "buy", "--time", "100"});
+  ASSERT_EQ(result.code, ExitCode::kOk) << result.err;
+  ASSERT_EQ(server_.EventsOf("ann").size(), 1U);
+  EXPECT_EQ(server_.EventsOf("ann")[0].event().time().seconds(), 100);
+}
+
+TEST_F(CommandsTest, ServeCheckPassesWhenEverythingServes) {
+  CliResult result = Run({"serve-check"});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.out;
+  EXPECT_THAT(result.out, HasSubstr("qlarank.v1.RankService"));
+}
+
+TEST_F(CommandsTest, ServeCheckFailsWhenNotServing) {
+  server_.SetServing(false);
+  CliResult result = Run({"serve-check"});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.out, HasSubstr("NOT_SERVING"));
+}
+
+TEST_F(CommandsTest, AnUnreachableServerIsUnavailable) {
+  server_.Shutdown();
+  for (std::vector<std::string> command :
+       {std::vector<std::string>{"serve-check"},
+        {"state", "--user", "ann"},
+        {"rank", "--user", "ann", "--items", "1"},
+        {"import", "--retry-for", "0", WriteFile("events.csv", kEvents)}}) {
+    EXPECT_EQ(Run(command).code, ExitCode::kUnavailable) << command[0];
+  }
+}
+
+TEST_F(CommandsTest, UsageErrorsAndHelp) {
+  EXPECT_EQ(Run({}).code, ExitCode::kBadInput);
+  EXPECT_EQ(Run({"frobnicate"}).code, ExitCode::kBadInput);
+  EXPECT_EQ(Run({"import", "/no/such/file"}).code, ExitCode::kBadInput);
+  CliResult help = Run({"--help"});
+  EXPECT_EQ(help.code, ExitCode::kOk);
+  EXPECT_THAT(help.out, HasSubstr("Exit codes"));
+}
+
+}  // namespace
+}  // namespace qlarank

@@ -1,0 +1,257 @@
+#include "tests/cli/fake_server.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace qlarank {
+
+class FakeServer::Ingest final : public v1::IngestService::Service {
+ public:
+  explicit Ingest(FakeServer& fake) : fake_(fake) {}
+
+  grpc::Status AppendEvents(grpc::ServerContext*,
+                            const v1::AppendEventsRequest* request,
+                            v1::AppendEventsResponse* response) override {
+    return fake_.Append(*request, *response);
+  }
+
+  grpc::Status StreamEvents(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::StreamEventsResponse,
+                               v1::StreamEventsRequest>* stream) override {
+    v1::StreamEventsRequest request;
+    for (int taken = 1; stream->Read(&request); ++taken) {
+      v1::StreamEventsResponse response;
+      response.set_batch_id(request.batch_id());
+      grpc::Status status = TakeIn(request, response);
+      response.set_error_code(status.error_code());
+      response.set_error_message(status.error_message());
+      if (Breaks(taken)) {
+        return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the line is cut");
+      }
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  grpc::Status TakeIn(const v1::StreamEventsRequest& request,
+                      v1::StreamEventsResponse& response) {
+    {
+      absl::MutexLock lock(&fake_.mutex_);
+      if (fake_.faults_.refusals > 0) {
+        --fake_.faults_.refusals;
+        return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too busy");
+      }
+    }
+    return fake_.Append(request.append(), *response.mutable_result());
+  }
+
+  bool Breaks(int taken) {
+    absl::MutexLock lock(&fake_.mutex_);
+    if (fake_.faults_.breaks == 0 ||
+        taken != fake_.faults_.break_after_requests) {
+      return false;
+    }
+    --fake_.faults_.breaks;
+    return true;
+  }
+
+  FakeServer& fake_;
+};
+
+class FakeServer::Ranker final : public v1::RankService::Service {
+ public:
+  explicit Ranker(FakeServer& fake) : fake_(fake) {}
+
+  grpc::Status Score(const v1::RankRequest& request,
+                     v1::RankResponse& response) {
+    absl::MutexLock lock(&fake_.mutex_);
+    fake_.last_rank_ = request;
+    response.add_tasks("buy");
+    for (uint64_t item : request.item_ids()) {
+      float score = 0;
+      if (auto user = fake_.users_.find(request.user_id());
+          user != fake_.users_.end()) {
+        for (const v1::UserEvent& event : user->second.events) {
+          score += event.event().item_id() == item ? 1.0F : 0.0F;
+        }
+      }
+      response.add_scores(score);
+      if (item == 0) {
+        response.add_unknown_items(response.scores_size() - 1);
+      }
+    }
+    std::vector<uint32_t> order(request.item_ids_size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return response.scores(a) > response.scores(b);
+    });
+    order.resize(std::min<size_t>(order.size(), request.top_k()));
+    response.mutable_order()->Add(order.begin(), order.end());
+    response.set_model_name("toy");
+    response.set_model_version(3);
+    response.set_scored_fraction(1);
+    *response.mutable_state() = fake_.InfoOf(request.user_id());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Rank(grpc::ServerContext*, const v1::RankRequest* request,
+                    v1::RankResponse* response) override {
+    if (request->user_id().empty()) {
+      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                          "user_id is empty");
+    }
+    if (!request->model_name().empty() && request->model_name() != "toy") {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                          absl::StrCat("model_name \"", request->model_name(),
+                                       "\" is not served"));
+    }
+    return Score(*request, *response);
+  }
+
+ private:
+  FakeServer& fake_;
+};
+
+class FakeServer::State final : public v1::StateService::Service {
+ public:
+  explicit State(FakeServer& fake) : fake_(fake) {}
+
+  grpc::Status GetUserState(grpc::ServerContext*,
+                            const v1::GetUserStateRequest* request,
+                            v1::GetUserStateResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    *response->mutable_state() = fake_.InfoOf(request->user_id());
+    response->set_model_name("toy");
+    response->set_model_version(3);
+    response->set_state_fingerprint("feed.f32");
+    response->set_state_bytes(19'532);
+    if (response->state().found()) {
+      for (const auto& [source, sequence] :
+           fake_.users_[request->user_id()].watermarks) {
+        (*response->mutable_watermarks())[source] = sequence;
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status DeleteUser(grpc::ServerContext*,
+                          const v1::DeleteUserRequest* request,
+                          v1::DeleteUserResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    auto user = fake_.users_.find(request->user_id());
+    if (user == fake_.users_.end()) return grpc::Status::OK;
+    response->set_found(true);
+    response->set_events_deleted(user->second.events.size());
+    fake_.users_.erase(user);
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeServer& fake_;
+};
+
+FakeServer::FakeServer()
+    : ingest_(std::make_unique<Ingest>(*this)),
+      rank_(std::make_unique<Ranker>(*this)),
+      state_(std::make_unique<State>(*this)) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(ingest_.get());
+  builder.RegisterService(rank_.get());
+  builder.RegisterService(state_.get());
+  server_ = builder.BuildAndStart();
+  address_ = absl::StrCat("127.0.0.1:", port);
+  SetServing(true);
+}
+
+FakeServer::~FakeServer() { Shutdown(); }
+
+void FakeServer::Shutdown() {
+  server_->Shutdown(std::chrono::system_clock::now());
+}
+
+void FakeServer::SetFaults(Faults faults) {
+  absl::MutexLock lock(&mutex_);
+  faults_ = faults;
+}
+
+void FakeServer::SetServing(bool serving) {
+  auto* health = server_->GetHealthCheckService();
+  for (const char* service :
+       {"", "qlarank.v1.RankService", "qlarank.v1.IngestService",
+        "qlarank.v1.StateService"}) {
+    health->SetServingStatus(service, serving);
+  }
+}
+
+// All or nothing, and each event once: the rules of the real server.
+grpc::Status FakeServer::Append(const v1::AppendEventsRequest& request,
+                                v1::AppendEventsResponse& response) {
+  for (int i = 0; i < request.events_size(); ++i) {
+    if (request.events(i).event().action() == kBadAction) {
+      return grpc::Status(
+          grpc::StatusCode::INVALID_ARGUMENT,
+          absl::StrCat("events[", i, "].event.action \"bad\" is unknown"));
+    }
+  }
+  absl::MutexLock lock(&mutex_);
+  for (const v1::UserEvent& event : request.events()) {
+    User& user = users_[event.user_id()];
+    uint64_t& watermark = user.watermarks[request.source()];
+    if (event.sequence() <= watermark) {
+      response.set_duplicates(response.duplicates() + 1);
+      continue;
+    }
+    watermark = event.sequence();
+    user.events.push_back(event);
+    response.set_applied(response.applied() + 1);
+  }
+  return grpc::Status::OK;
+}
+
+v1::StateInfo FakeServer::InfoOf(const std::string& user) const
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  v1::StateInfo info;
+  auto found = users_.find(user);
+  if (found == users_.end()) return info;
+  const std::vector<v1::UserEvent>& events = found->second.events;
+  info.set_found(!events.empty());
+  info.set_event_count(events.size());
+  info.set_folded_sequence(events.size());
+  info.set_log_sequence(events.size());
+  if (!events.empty()) {
+    *info.mutable_last_event_time() = events.back().event().time();
+  }
+  return info;
+}
+
+std::vector<v1::UserEvent> FakeServer::EventsOf(const std::string& user) const {
+  absl::MutexLock lock(&mutex_);
+  auto found = users_.find(user);
+  return found == users_.end() ? std::vector<v1::UserEvent>()
+                               : found->second.events;
+}
+
+size_t FakeServer::num_events() const {
+  absl::MutexLock lock(&mutex_);
+  size_t count = 0;
+  for (const auto& [name, user] : users_) count += user.events.size();
+  return count;
+}
+
+v1::RankRequest FakeServer::last_rank() const {
+  absl::MutexLock lock(&mutex_);
+  return last_rank_;
+}
+
+}  // namespace qlarank

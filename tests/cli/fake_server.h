@@ -1,0 +1,80 @@
+// A qlarank server as small as the command line's tests need, on a real socket
+// with a free port.
+//
+// It keeps events in memory and counts each once, by the real server's rules
+// for (source, sequence); an item's score for a user is how often she had it.
+// Faults can be asked for. Thread-safe.
+#ifndef QLARANK_TESTS_CLI_FAKE_SERVER_H_
+#define QLARANK_TESTS_CLI_FAKE_SERVER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/server.h"
+#include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/rank_service.grpc.pb.h"
+#include "qlarank/v1/state_service.grpc.pb.h"
+
+namespace qlarank {
+
+class FakeServer {
+ public:
+  // An event with this action is refused as invalid.
+  static constexpr char kBadAction[] = "bad";
+
+  struct Faults {
+    // The stream ends with UNAVAILABLE after so many requests were taken in,
+    // the last one without an acknowledgement; so many times.
+    int break_after_requests = 0;
+    int breaks = 0;
+    // So many requests are refused with RESOURCE_EXHAUSTED, then taken.
+    int refusals = 0;
+  };
+
+  FakeServer();
+  ~FakeServer();
+
+  const std::string& address() const { return address_; }
+  void SetFaults(Faults faults);
+  // Of the standard health service.
+  void SetServing(bool serving);
+  void Shutdown();
+
+  // What users have, in order.
+  std::vector<v1::UserEvent> EventsOf(const std::string& user) const;
+  size_t num_events() const;
+  v1::RankRequest last_rank() const;
+
+ private:
+  struct User {
+    std::vector<v1::UserEvent> events;
+    std::map<std::string, uint64_t> watermarks;
+  };
+  class Ingest;
+  class Ranker;
+  class State;
+
+  grpc::Status Append(const v1::AppendEventsRequest& request,
+                      v1::AppendEventsResponse& response);
+  v1::StateInfo InfoOf(const std::string& user) const;
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
+  Faults faults_ ABSL_GUARDED_BY(mutex_);
+  v1::RankRequest last_rank_ ABSL_GUARDED_BY(mutex_);
+
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<Ranker> rank_;
+  std::unique_ptr<State> state_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_TESTS_CLI_FAKE_SERVER_H_

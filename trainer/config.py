@@ -1,0 +1,142 @@
+"""A model's config file (TOML): its data, its shape, its training.
+
+trainer/configs/grocery.toml is an example with every section.
+"""
+
+import dataclasses
+import pathlib
+import tomllib
+
+from trainer import hyper as hyper_lib
+
+# Event times in the data, in microseconds a unit.
+TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which CSV files hold the events, and what their columns are called."""
+    train: tuple = ('train.csv',)
+    # Later events of the same users, which training never reads.
+    heldout: tuple = ()
+    user: str = 'user'
+    item: str = 'item'
+    action: str = 'action'
+    time: str = 'time'
+    time_unit: str = 's'
+    # Items with fewer training events share the out-of-vocabulary row.
+    min_item_count: int = 5
+    # {task name: column of 0/1 labels}; tasks not named predict the next item.
+    labels: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.time_unit not in TIME_UNITS:
+            raise ValueError(f'data.time_unit is {self.time_unit!r}; it must '
+                             'be one of ' + ', '.join(TIME_UNITS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How to train. The defaults are those of the recommended model."""
+    epochs: int = 60
+    seed: int = 1
+    learning_rate: float = 1e-3
+    warmup_share: float = .05
+    weight_decay: float = .01
+    dropout: float = .2
+    gradient_norm: float = 1.0
+    # Events a step, padding included, and events a sample at most.
+    batch_events: int = 16_384
+    window: int = 1_024
+    # Samples a step at most, however short.
+    batch_samples: int = 64
+    # Share of samples that are random windows of a history, not its end.
+    random_windows: float = .5
+    item_init_std: float = .02
+    # Weight of predicting the next moment's items from the event before it,
+    # and of predicting an item from one of the same moment (a basket).
+    next_moment_weight: float = 1.0
+    same_moment_weight: float = 1.0
+    # Events with other actions are history but nothing to predict; () is all.
+    target_actions: tuple = ()
+    # The target-aware term: its weight in the loss (0: not trained), moments
+    # sampled from each sample, positives of a moment at most, and negatives.
+    target_aware_weight: float = 1.0
+    moments: int = 8
+    positives: int = 16
+    negatives: int = 384
+    # Shares of the negatives drawn by popularity and from the user's own
+    # history; the rest is uniform. All are corrected by their log probability.
+    popular_share: float = .33
+    history_share: float = .33
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    name: str
+    version: int
+    description: str
+    data: Data
+    model: hyper_lib.Hyper
+    training: Training
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+
+def load(path):
+    """Reads a config file. Raises ValueError naming the file and the field."""
+    with open(path, 'rb') as file:
+        try:
+            return from_dict(tomllib.load(file))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{path}: {error}') from error
+
+
+def from_dict(values):
+    """Builds a Config from parsed TOML or from Config.to_dict()."""
+    for key in values:
+        if key not in ('name', 'version', 'description', 'data', 'model',
+                       'training'):
+            raise ValueError(f'unknown field {key}')
+    if 'name' not in values:
+        raise ValueError('name is missing')
+    return Config(values['name'], int(values.get('version', 1)),
+                  values.get('description', ''),
+                  _section(Data, 'data', values.get('data', {})),
+                  hyper_lib.from_dict(values.get('model', {})),
+                  _section(Training, 'training', values.get('training', {})))
+
+
+def with_overrides(config, assignments):
+    """A Config with `section.field=value` changes, as --set gives them."""
+    values = config.to_dict()
+    for assignment in assignments:
+        path, separator, text = assignment.partition('=')
+        section, _, field = path.partition('.')
+        if not separator or field not in values.get(section, {}):
+            raise ValueError(f'--set {assignment}: expected '
+                             'data|model|training.<field>=<TOML value>')
+        try:
+            values[section][field] = tomllib.loads(f'x = {text}')['x']
+        except tomllib.TOMLDecodeError:
+            values[section][field] = text
+    return from_dict(values)
+
+
+def _section(kind, name, values):
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    for key in values:
+        if key not in known:
+            raise ValueError(f'unknown field {name}.{key}; known: ' +
+                             ', '.join(sorted(known)))
+    values = {key: tuple(value) if isinstance(value, list) else value
+              for key, value in values.items()}
+    return kind(**values)
+
+
+def data_files(config, folder):
+    """(training files, held-out files) as paths under a data folder."""
+    folder = pathlib.Path(folder)
+    return ([folder / name for name in config.data.train],
+            [folder / name for name in config.data.heldout])
