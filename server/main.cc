@@ -44,13 +44,13 @@ int Serve(const ServerOptions& options) {
   TerminationSignals::Block();
   // A peer that went away is an error of that write, not the end of us.
   std::signal(SIGPIPE, SIG_IGN);
+  InitLogging(options.log);
+  RouteGrpcLog();
   StopRequest stop([] { _exit(kExitAtOnce); });
   TerminationSignals signals([&stop](int signal) {
     LogInfo("told to stop", {{"signal", signal}});
     stop.Request();
   });
-  InitLogging(options.log);
-  RouteGrpcLog();
   LogInfo("starting", {{"version", BuildVersion()}});
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
   if (!server.ok()) {
