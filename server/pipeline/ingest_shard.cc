@@ -113,8 +113,11 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   outcomes.reserve(tasks.size());
   absl::Time arrival = absl::InfiniteFuture();
   for (const Task& task : tasks) {
-    outcomes.push_back(group.Admit(task.call->request(), task.indexes,
-                                   task.call->default_action()));
+    const v1::AppendEventsRequest& request = task.call->request();
+    const absl::Status passed = fence_.Pass(request, task.indexes);
+    outcomes.push_back(passed.ok() ? group.Admit(request, task.indexes,
+                                                 task.call->default_action())
+                                   : passed);
     arrival = std::min(arrival, task.call->arrival());
   }
 
@@ -146,6 +149,9 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
           "the event log could not be written: ", committed.message()));
     }
     if (status.ok()) tally = *outcomes[i];
+    if (absl::IsUnavailable(status)) {
+      fence_.Fail(tasks[i].call->request(), tasks[i].indexes);
+    }
     total.applied += tally.applied;
     total.duplicates += tally.duplicates;
     total.late += tally.late;
@@ -160,6 +166,7 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
 
 void IngestShard::EraseUser(Task& task) {
   heads_.erase(task.user_id);
+  fence_.Forget(task.user_id);
   task.erased(hooks_.erase(task.user_id));
 }
 

@@ -25,6 +25,7 @@
 #include "absl/types/span.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/append_call.h"
+#include "server/pipeline/gap_fence.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -100,6 +101,7 @@ class IngestShard {
 
   // The writer's own: nobody else changes these users' heads.
   absl::flat_hash_map<std::string, UserHead> heads_;
+  GapFence fence_;
   absl::BitGen random_;
 
   std::thread writer_;

@@ -18,11 +18,6 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
       Bundle::Load(options.path);
   if (!bundle.ok()) return bundle.status();
   const model::v1::ModelSpec& spec = (*bundle)->spec();
-  if (spec.name() != options.name || spec.version() != options.version) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the bundle in ", options.path, " is ",
-                     Label(spec.name(), spec.version())));
-  }
   if (!options.expected_fingerprint.empty() &&
       spec.fingerprint() != options.expected_fingerprint) {
     return absl::FailedPreconditionError(absl::StrCat(

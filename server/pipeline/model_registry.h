@@ -50,10 +50,10 @@ class ModelRegistry {
     size_t scoring_threads = 1;
   };
 
-  // Loads every bundle; takes tens of milliseconds each.
+  // Loads every bundle; takes tens of milliseconds each. A bundle is served
+  // under the name and version of its option, whatever its own are.
   // FAILED_PRECONDITION  a bundle's fingerprint is not the expected one, or two
   //                      models want events that no event can satisfy
-  // INVALID_ARGUMENT     a bundle is not the model that the option names
   // or what Bundle::Load and Engine::Create say, with the model named.
   static absl::StatusOr<std::unique_ptr<ModelRegistry>> Load(
       absl::Span<const ModelOptions> options, const Environment& environment);

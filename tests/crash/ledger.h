@@ -1,0 +1,62 @@
+// What one source sent and what was acknowledged, across all crashes, so that
+// the log can be held against it.
+//
+// The n-th event of a user from a source follows from the three, so a log
+// record tells where it belongs, and whether anything of it was changed.
+//
+// Not thread-safe: one per source, used by its client while the server runs and
+// by the checks while it does not.
+#ifndef QLARANK_TESTS_CRASH_LEDGER_H_
+#define QLARANK_TESTS_CRASH_LEDGER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/random/bit_gen_ref.h"
+#include "absl/random/random.h"
+#include "model/bundle.h"
+#include "qlarank/v1/ingest_service.pb.h"
+#include "state_store/state_store.h"
+
+namespace qlarank::testing {
+
+class Ledger {
+ public:
+  Ledger(const Bundle& bundle, std::string source, int num_users);
+
+  const std::string& source() const { return source_; }
+  uint64_t acknowledged() const;  // events, of all users
+
+  // The next batch: new events of some users, or old ones again.
+  v1::AppendEventsRequest NextBatch(absl::BitGenRef random);
+
+  // The batch is durable, says the server.
+  void Acknowledge(const v1::AppendEventsRequest& batch);
+
+  // The connection broke. Everything not acknowledged is sent again, and a few
+  // before that.
+  void Rewind(absl::BitGenRef random);
+
+  // How the log of a user contradicts the ledger; empty if it does not. An
+  // event acknowledged must be there, once, unchanged and in order; one that
+  // was sent may be.
+  std::string Check(const std::string& user_id,
+                    const std::vector<LoggedEvent>& log) const;
+
+ private:
+  struct User {
+    uint64_t next = 1;          // to be sent
+    uint64_t sent = 0;          // the last one ever sent
+    uint64_t acknowledged = 0;  // the last one
+  };
+
+  const Bundle& bundle_;
+  const std::string source_;
+  std::map<std::string, User> users_;
+};
+
+}  // namespace qlarank::testing
+
+#endif  // QLARANK_TESTS_CRASH_LEDGER_H_

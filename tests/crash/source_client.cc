@@ -1,0 +1,94 @@
+#include "tests/crash/source_client.h"
+
+#include <deque>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "grpcpp/client_context.h"
+#include "qlarank/v1/ingest_service.grpc.pb.h"
+
+namespace qlarank::testing {
+namespace {
+
+constexpr size_t kMaxInFlight = 8;
+// So that time goes into crashes rather than into ever longer logs.
+constexpr absl::Duration kPause = absl::Milliseconds(3);
+
+// Every event of the batch was either applied or a duplicate.
+std::string Settle(const v1::AppendEventsRequest& batch,
+                   const v1::AppendEventsResponse& response, Ledger& ledger) {
+  if (response.applied() + response.duplicates() !=
+      static_cast<uint64_t>(batch.events_size())) {
+    return absl::StrCat("of ", batch.events_size(), " events ",
+                        response.applied(), " were applied and ",
+                        response.duplicates(), " duplicates");
+  }
+  ledger.Acknowledge(batch);
+  return "";
+}
+
+std::string SendOneByOne(v1::IngestService::Stub& stub, Ledger& ledger,
+                         absl::BitGenRef random,
+                         const std::atomic<bool>& stop) {
+  while (!stop) {
+    const v1::AppendEventsRequest batch = ledger.NextBatch(random);
+    grpc::ClientContext context;
+    v1::AppendEventsResponse response;
+    const grpc::Status status = stub.AppendEvents(&context, batch, &response);
+    if (!status.ok()) return "";
+    if (std::string error = Settle(batch, response, ledger); !error.empty()) {
+      return error;
+    }
+    absl::SleepFor(kPause);
+  }
+  return "";
+}
+
+std::string SendStream(v1::IngestService::Stub& stub, Ledger& ledger,
+                       absl::BitGenRef random, const std::atomic<bool>& stop) {
+  grpc::ClientContext context;
+  const auto stream = stub.StreamEvents(&context);
+  std::deque<v1::AppendEventsRequest> in_flight;
+  std::string error;
+  const auto read = [&] {
+    v1::StreamEventsResponse response;
+    if (!stream->Read(&response)) return false;
+    if (response.error_code() != 0) {
+      error = response.error_message();
+    } else {
+      error = Settle(in_flight.front(), response.result(), ledger);
+    }
+    in_flight.pop_front();
+    return error.empty();
+  };
+  while (!stop) {
+    v1::StreamEventsRequest request;
+    *request.mutable_append() = ledger.NextBatch(random);
+    if (!stream->Write(request)) break;
+    in_flight.push_back(request.append());
+    if (in_flight.size() >= kMaxInFlight && !read()) break;
+    absl::SleepFor(kPause);
+  }
+  stream->WritesDone();
+  while (error.empty() && !in_flight.empty() && read()) {
+  }
+  if (!error.empty()) context.TryCancel();
+  stream->Finish();
+  return error;
+}
+
+}  // namespace
+
+std::string SendUntilBroken(std::shared_ptr<grpc::Channel> channel,
+                            Transport transport, Ledger& ledger,
+                            absl::BitGenRef random,
+                            const std::atomic<bool>& stop) {
+  const auto stub = v1::IngestService::NewStub(channel);
+  const std::string error = transport == Transport::kUnary
+                                ? SendOneByOne(*stub, ledger, random, stop)
+                                : SendStream(*stub, ledger, random, stop);
+  ledger.Rewind(random);
+  return error;
+}
+
+}  // namespace qlarank::testing

@@ -1,0 +1,84 @@
+// A memory store that can be told to fail, or to wait, at a call.
+#ifndef QLARANK_TESTS_SERVER_PIPELINE_FAULTY_STATE_STORE_H_
+#define QLARANK_TESTS_SERVER_PIPELINE_FAULTY_STATE_STORE_H_
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "state_store/memory_state_store.h"
+#include "state_store/state_store.h"
+
+namespace qlarank::testing {
+
+class FaultyStateStore final : public StateStore {
+ public:
+  // Called before the method of the same name; an error is returned instead of
+  // calling it. Set them before the store is shared.
+  std::function<absl::Status(absl::Span<const UserAppend>)> before_append;
+  std::function<void()> after_read_events;
+  // Spoils a snapshot on its way back.
+  std::function<void(Snapshot&)> spoil_snapshot;
+
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override {
+    if (before_append != nullptr) {
+      if (absl::Status status = before_append(appends); !status.ok()) {
+        return status;
+      }
+    }
+    return base_.AppendEvents(appends);
+  }
+  absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override {
+    return base_.GetHead(user_id);
+  }
+  absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
+      absl::string_view user_id, uint64_t from_sequence,
+      size_t limit) const override {
+    auto events = base_.ReadEvents(user_id, from_sequence, limit);
+    if (after_read_events != nullptr) after_read_events();
+    return events;
+  }
+  absl::Status ForEachUser(
+      absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
+          visit) const override {
+    return base_.ForEachUser(visit);
+  }
+  absl::Status OpenFingerprint(absl::string_view fingerprint) override {
+    return base_.OpenFingerprint(fingerprint);
+  }
+  absl::Status DropFingerprint(absl::string_view fingerprint) override {
+    return base_.DropFingerprint(fingerprint);
+  }
+  absl::StatusOr<std::vector<std::string>> ListFingerprints() const override {
+    return base_.ListFingerprints();
+  }
+  absl::Status PutSnapshot(absl::string_view fingerprint,
+                           absl::string_view user_id,
+                           const Snapshot& snapshot) override {
+    return base_.PutSnapshot(fingerprint, user_id, snapshot);
+  }
+  absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
+      absl::string_view fingerprint, absl::string_view user_id) const override {
+    auto snapshot = base_.GetSnapshot(fingerprint, user_id);
+    if (spoil_snapshot != nullptr && snapshot.ok() && snapshot->has_value()) {
+      spoil_snapshot(**snapshot);
+    }
+    return snapshot;
+  }
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override {
+    return base_.DeleteUser(user_id);
+  }
+  absl::Status Flush() override { return base_.Flush(); }
+  std::map<std::string, double> Statistics() const override {
+    return base_.Statistics();
+  }
+
+ private:
+  MemoryStateStore base_;
+};
+
+}  // namespace qlarank::testing
+
+#endif  // QLARANK_TESTS_SERVER_PIPELINE_FAULTY_STATE_STORE_H_

@@ -1,0 +1,161 @@
+#include "server/pipeline/ingest_pipeline.h"
+
+#include <atomic>
+#include <future>
+#include <memory>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/pipeline/pipeline.h"
+#include "tests/server/pipeline/faulty_state_store.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using Result = absl::StatusOr<v1::AppendEventsResponse>;
+using OnFull = IngestPipeline::OnFull;
+
+class IngestPipelineTest : public ::testing::Test {
+ protected:
+  void Start() { pipeline_ = *Pipeline::Create(options_, store_, metrics_); }
+
+  // The result, once it is there. `request` must stay until then.
+  std::future<Result> Append(const v1::AppendEventsRequest& request,
+                             OnFull on_full = OnFull::kRefuse) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    pipeline_->ingest().Append(
+        request, absl::Now(), on_full,
+        [promise](Result result) { promise->set_value(std::move(result)); });
+    return promise->get_future();
+  }
+
+  ServerOptions options_ = TestOptions();
+  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+  Metrics metrics_;
+  FaultyStateStore store_;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+TEST_F(IngestPipelineTest, AFailedWriteIsNotSeenAndMayBeSentAgain) {
+  std::atomic<bool> fail{true};
+  store_.before_append = [&](auto) {
+    return fail ? absl::UnavailableError("disk on fire") : absl::OkStatus();
+  };
+  Start();
+  const auto request = MakeAppend(*bundle_, "user", 1, 3);
+  const absl::Status status = Append(request).get().status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("disk on fire"));
+  fail = false;
+  EXPECT_EQ(Append(request).get()->applied(), 3);
+  EXPECT_EQ(Append(request).get()->duplicates(), 3);
+}
+
+// The second of two batches under way must not be written when the first was
+// not: its events would make the first one's look like duplicates.
+TEST_F(IngestPipelineTest, AFailedWriteLeavesNoGap) {
+  std::atomic<int> calls{0};
+  store_.before_append = [&](auto) {
+    return ++calls == 1 ? absl::UnavailableError("once") : absl::OkStatus();
+  };
+  options_.ingest.max_group_events = 1;  // each in a group of its own
+  Start();
+  const auto first = MakeAppend(*bundle_, "user", 1, 3);
+  const auto second = MakeAppend(*bundle_, "user", 4, 6);
+  const auto other = MakeAppend(*bundle_, "other", 1, 2);
+  auto first_result = Append(first);
+  auto second_result = Append(second);
+  auto other_result = Append(other);
+  EXPECT_TRUE(absl::IsUnavailable(first_result.get().status()));
+  const absl::Status status = second_result.get().status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("sequence 1 could not be written"));
+  EXPECT_TRUE(other_result.get().ok());
+  // Sent again, in order, both are new.
+  EXPECT_EQ(Append(first).get()->applied(), 3);
+  EXPECT_EQ(Append(second).get()->applied(), 3);
+}
+
+TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerHoldsBackItself) {
+  absl::Notification go, begun;
+  std::atomic<int> calls{0};
+  store_.before_append = [&](auto) {
+    if (++calls == 1) {
+      begun.Notify();
+      go.WaitForNotification();
+    }
+    return absl::OkStatus();
+  };
+  options_.ingest.shards = 1;
+  options_.ingest.max_queued_events = 5;
+  Start();
+  const auto one = MakeAppend(*bundle_, "user", 1, 3);
+  const auto two = MakeAppend(*bundle_, "user", 4, 6);
+  auto written = Append(one);
+  begun.WaitForNotification();
+  EXPECT_FALSE(pipeline_->ingest().full());
+  EXPECT_TRUE(absl::IsResourceExhausted(Append(two).get().status()));
+  auto queued = Append(two, OnFull::kQueue);
+  EXPECT_TRUE(pipeline_->ingest().full());
+  go.Notify();
+  EXPECT_EQ(written.get()->applied(), 3);
+  EXPECT_EQ(queued.get()->applied(), 3);
+  EXPECT_FALSE(pipeline_->ingest().full());
+}
+
+TEST_F(IngestPipelineTest, WhatWaitsSharesOneCommit) {
+  absl::Notification go;
+  std::atomic<int> calls{0};
+  store_.before_append = [&](auto) {
+    if (++calls == 1) go.WaitForNotification();
+    return absl::OkStatus();
+  };
+  options_.ingest.shards = 1;
+  Start();
+  std::vector<v1::AppendEventsRequest> requests;
+  for (uint64_t n = 1; n <= 50; ++n) {
+    requests.push_back(MakeAppend(*bundle_, "user", n, n));
+  }
+  std::vector<std::future<Result>> results;
+  for (const auto& request : requests) results.push_back(Append(request));
+  go.Notify();
+  for (auto& result : results) EXPECT_EQ(result.get()->applied(), 1);
+  EXPECT_LE(calls, 3);
+}
+
+TEST_F(IngestPipelineTest, AnErasureIsOrderedWithAppends) {
+  Start();
+  const auto before = MakeAppend(*bundle_, "user", 1, 9);
+  const auto after = MakeAppend(*bundle_, "user", 1, 2);
+  auto first = Append(before);
+  std::promise<absl::StatusOr<uint64_t>> removed;
+  pipeline_->ingest().DeleteUser("user", [&](absl::StatusOr<uint64_t> count) {
+    removed.set_value(count);
+  });
+  auto second = Append(after);
+  EXPECT_EQ(first.get()->applied(), 9);
+  EXPECT_EQ(*removed.get_future().get(), 9);
+  EXPECT_EQ(second.get()->applied(), 2);
+  EXPECT_EQ(store_.GetHead("user")->last_sequence, 2);
+}
+
+TEST_F(IngestPipelineTest, CountsWhatBecameOfEvents) {
+  Start();
+  auto request = MakeAppend(*bundle_, "user", 1, 4);
+  Append(request).get().IgnoreError();
+  Append(request).get().IgnoreError();
+  request.clear_source();
+  Append(request).get().IgnoreError();
+  pipeline_ = nullptr;  // waits for the writers
+  EXPECT_EQ(metrics_.ingest.events_applied.Value(), 4);
+  EXPECT_EQ(metrics_.ingest.events_duplicate.Value(), 4);
+  EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 4);
+}
+
+}  // namespace
+}  // namespace qlarank::testing

@@ -1,0 +1,229 @@
+#include "server/pipeline/user_memory.h"
+
+#include <memory>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/pipeline/commit_group.h"
+#include "tests/server/pipeline/faulty_state_store.h"
+#include "tests/testing/fresh_fold.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using Origin = UserMemory::Origin;
+
+class UserMemoryTest : public ::testing::Test {
+ protected:
+  UserMemoryTest() {
+    EXPECT_TRUE(store_.OpenFingerprint(engine_->state_fingerprint()).ok());
+    Restart();
+  }
+
+  // Another memory over the same store: an empty cache.
+  void Restart() {
+    memory_ = std::make_unique<UserMemory>(*engine_, store_, locks_, metrics_,
+                                           options_);
+  }
+
+  // Events first ... last, as the ingest pipeline writes them.
+  void Append(const std::string& user_id, uint64_t first, uint64_t last) {
+    const auto load = [this](absl::string_view user) {
+      return store_.GetHead(user);
+    };
+    CommitGroup group(64, load, random_);
+    const auto request = MakeAppend(*bundle_, user_id, first, last);
+    std::vector<uint32_t> indexes;
+    for (int i = 0; i < request.events_size(); ++i) indexes.push_back(i);
+    ASSERT_TRUE(group.Admit(request, indexes, "").ok());
+    ASSERT_TRUE(store_.AppendEvents(std::move(group).Take()).ok());
+  }
+
+  // Folds what waits, `limit` events at most.
+  KnownState Fold(const std::string& user_id, size_t limit = 1000) {
+    auto fold = memory_->BeginFold(user_id, limit);
+    EXPECT_TRUE(fold.ok()) << fold.status();
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    return fold->after();
+  }
+  void FoldAndPublish(const std::string& user_id) {
+    ASSERT_TRUE(memory_->Publish(user_id, Fold(user_id)).ok());
+  }
+
+  void Erase(const std::string& user_id) {
+    absl::MutexLock lock(&locks_.For(user_id));
+    ASSERT_TRUE(store_.DeleteUser(user_id).ok());
+    memory_->Forget(user_id);
+  }
+
+  std::string Bytes(const KnownState& known) {
+    return engine_->SerializeState(*known.state);
+  }
+  absl::StatusOr<std::optional<Snapshot>> StoredSnapshot() {
+    return store_.GetSnapshot(engine_->state_fingerprint(), "user");
+  }
+
+  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
+  FaultyStateStore store_;
+  UserLocks locks_;
+  Metrics metrics_;
+  absl::BitGen random_;
+  UserMemory::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
+  std::unique_ptr<UserMemory> memory_;
+};
+
+TEST_F(UserMemoryTest, AnUnknownUserHasTheEmptyState) {
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_FALSE(lookup->known.state->found());
+  EXPECT_EQ(lookup->events_behind(), 0);
+  memory_->CountLookup(*lookup);
+  EXPECT_EQ(metrics_.state.lookups_empty.Value(), 1);
+}
+
+TEST_F(UserMemoryTest, FindsTheCachedStateAndHowFarTheLogIsAhead) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  Append("user", 6, 7);
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_EQ(lookup->origin, Origin::kCache);
+  EXPECT_EQ(lookup->known.folded_sequence(), 5);
+  EXPECT_EQ(lookup->events_behind(), 2);
+}
+
+TEST_F(UserMemoryTest, SnapshotsEverySoManyEvents) {
+  Append("user", 1, 7);
+  FoldAndPublish("user");
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 8, 9);
+  FoldAndPublish("user");
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
+  Append("user", 10, 16);
+  FoldAndPublish("user");
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
+}
+
+TEST_F(UserMemoryTest, FromCacheSnapshotOrLogTheBitsAreTheSame) {
+  Append("user", 1, 30);
+  const std::string expected = *FreshFold(*engine_, store_, "user");
+  // From the log, in chunks.
+  for (int chunk = 0; chunk < 5; ++chunk) {
+    ASSERT_TRUE(memory_->Publish("user", Fold("user", 7)).ok());
+  }
+  EXPECT_EQ(Bytes(memory_->Find("user")->known), expected);
+  // From the last snapshot, of event 28, and the log.
+  Restart();
+  const auto lookup = memory_->Find("user");
+  EXPECT_EQ(lookup->origin, Origin::kSnapshot);
+  EXPECT_EQ(lookup->known.folded_sequence(), 28);
+  EXPECT_EQ(Bytes(Fold("user")), expected);
+}
+
+TEST_F(UserMemoryTest, WritesSnapshotsAtTheEnd) {
+  Append("user", 1, 3);
+  FoldAndPublish("user");
+  ASSERT_TRUE(memory_->WriteSnapshots().ok());
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 3);
+}
+
+TEST_F(UserMemoryTest, EvictedStatesAreSaved) {
+  options_.cache_bytes = 30'000;  // for about one
+  Restart();
+  Append("user", 1, 3);
+  FoldAndPublish("user");
+  for (int other = 0; other < 10; ++other) {
+    const std::string user_id = "other" + std::to_string(other);
+    Append(user_id, 1, 3);
+    FoldAndPublish(user_id);
+  }
+  const auto lookup = memory_->Find("user");
+  EXPECT_EQ(lookup->origin, Origin::kSnapshot);
+  EXPECT_EQ(lookup->events_behind(), 0);
+}
+
+TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
+  Append("user", 1, 5);
+  const KnownState older = Fold("user", 3);
+  FoldAndPublish("user");
+  ASSERT_TRUE(memory_->Publish("user", older).ok());
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 5);
+}
+
+TEST_F(UserMemoryTest, AFoldOfAnErasedLogIsNotPublished) {
+  Append("user", 1, 20);
+  const KnownState erased = Fold("user");
+  Erase("user");
+  ASSERT_TRUE(memory_->Publish("user", erased).ok());
+  EXPECT_FALSE(memory_->Find("user")->known.state->found());
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  // Nor when the user has come back, with a longer history even.
+  Append("user", 1, 25);
+  ASSERT_TRUE(memory_->Publish("user", erased).ok());
+  EXPECT_EQ(memory_->Find("user")->origin, Origin::kNothing);
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  EXPECT_EQ(Bytes(Fold("user")), *FreshFold(*engine_, store_, "user"));
+}
+
+TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {
+  Append("user", 1, 5);
+  const auto lookup = memory_->Find("user");
+  store_.after_read_events = [&] {
+    store_.after_read_events = nullptr;
+    Erase("user");
+    Append("user", 1, 5);
+  };
+  const auto fold = memory_->ReadTail("user", *lookup, 100);
+  EXPECT_TRUE(absl::IsAborted(fold.status())) << fold.status();
+}
+
+class BadSnapshotTest : public UserMemoryTest {
+ protected:
+  // Writes the snapshot of a user with 20 events, spoilt; it must be ignored.
+  void ExpectIgnored(const std::function<void(Snapshot&)>& spoil,
+                     prometheus::Counter& counter) {
+    Append("user", 1, 20);
+    FoldAndPublish("user");
+    store_.spoil_snapshot = spoil;
+    Restart();
+    const auto lookup = memory_->Find("user");
+    ASSERT_TRUE(lookup.ok()) << lookup.status();
+    EXPECT_EQ(lookup->origin, Origin::kNothing);
+    EXPECT_EQ(lookup->events_behind(), 20);
+    EXPECT_EQ(counter.Value(), 1);
+    EXPECT_EQ(Bytes(Fold("user")), *FreshFold(*engine_, store_, "user"));
+  }
+};
+
+TEST_F(BadSnapshotTest, Truncated) {
+  ExpectIgnored([](Snapshot& s) { s.state.resize(s.state.size() - 1); },
+                metrics_.state.lookups_corrupt);
+}
+
+TEST_F(BadSnapshotTest, OfAnotherPointOfTheLogThanItSays) {
+  ExpectIgnored([](Snapshot& s) { s.folded_sequence = 19; },
+                metrics_.state.lookups_corrupt);
+}
+
+TEST_F(BadSnapshotTest, OfAnErasedUser) {
+  ExpectIgnored([](Snapshot& s) { ++s.incarnation; },
+                metrics_.state.lookups_version_mismatch);
+}
+
+TEST_F(BadSnapshotTest, AheadOfTheLog) {
+  Append("longer", 1, 21);
+  const KnownState ahead = Fold("longer");
+  ExpectIgnored(
+      [&](Snapshot& s) {
+        s.folded_sequence = 21;
+        s.state = Bytes(ahead);
+      },
+      metrics_.state.lookups_corrupt);
+}
+
+}  // namespace
+}  // namespace qlarank::testing
