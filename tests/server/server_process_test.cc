@@ -45,7 +45,7 @@ class ServerProcessTest : public ::testing::Test {
     WriteConfig(absl::StrCat(
         "listen { grpc_address: '127.0.0.1:0' http_address: '127.0.0.1:0'"
         " port_file: '",
-        PortFile(), "' } models { name: 'small' version: 1 path: '",
+        PortFile(), "' } models { name: 'dot_l1_plain' version: 1 path: '",
         QLARANK_SOURCE_DIR, "/tests/golden/dot_l1_plain/bundle' }",
         "store { engine: ENGINE_MEMORY } ", more));
   }
@@ -75,7 +75,9 @@ class ServerProcessTest : public ::testing::Test {
   }
 
   void WaitUntilDraining() {
+    const absl::Time end = absl::Now() + absl::Seconds(60);
     while (HttpGet(http_port_, "/readyz").body != "draining\n") {
+      ASSERT_LT(absl::Now(), end);
       absl::SleepFor(absl::Milliseconds(5));
     }
   }
@@ -149,7 +151,10 @@ TEST_F(ServerProcessTest, StopsCleanlyUnderLoad) {
           << error.error_message();
     });
   }
-  while (answered < 100) absl::SleepFor(absl::Milliseconds(1));
+  for (int i = 0; i < 10'000 && answered < 100; ++i) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_GE(answered, 100);
   server->Signal(SIGTERM);
   EXPECT_EQ(server->Wait(), 0) << server->Stderr();
   for (std::thread& client : clients) client.join();
@@ -170,11 +175,12 @@ TEST_F(ServerProcessTest, LogsJsonWhenAsked) {
 TEST_F(ServerProcessTest, NamesAnAddressInUse) {
   WriteGoodConfig();
   auto first = Serve();
-  WriteConfig(absl::StrCat(
-      "listen { grpc_address: '127.0.0.1:", grpc_port_,
-      "' http_address: '127.0.0.1:0' } models { name: 'small' version: 1 path:",
-      "'", QLARANK_SOURCE_DIR, "/tests/golden/dot_l1_plain/bundle' }",
-      "store { engine: ENGINE_MEMORY }"));
+  WriteConfig(absl::StrCat("listen { grpc_address: '127.0.0.1:", grpc_port_,
+                           "' http_address: '127.0.0.1:0' } models { name: "
+                           "'dot_l1_plain' version: 1 path:",
+                           "'", QLARANK_SOURCE_DIR,
+                           "/tests/golden/dot_l1_plain/bundle' }",
+                           "store { engine: ENGINE_MEMORY }"));
   std::filesystem::create_directory(folder_ + "/second");
   ServerProcess second(QLARANK_SERVER, {"--config_file=" + config_},
                        folder_ + "/second");

@@ -26,7 +26,7 @@ ServerOptions OnFreePorts() {
   options.listen.grpc_address = "127.0.0.1:0";
   options.listen.http_address = "127.0.0.1:0";
   options.models = {
-      {"small", 1,
+      {"dot_l1_plain", 1,
        absl::StrCat(QLARANK_SOURCE_DIR, "/tests/golden/dot_l1_plain/bundle"),
        "", true}};
   options.store.engine = StoreEngine::kMemory;
