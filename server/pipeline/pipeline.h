@@ -48,9 +48,10 @@ class Pipeline {
   StateStore* store_ = nullptr;
   UserLocks locks_;
   std::unique_ptr<ModelRegistry> models_;
-  std::unique_ptr<TileScheduler> scheduler_;
   std::unique_ptr<RankPipeline> rank_;
   std::unique_ptr<StatePipeline> state_;
+  // After those whose jobs it may still have to finish.
+  std::unique_ptr<TileScheduler> scheduler_;
   std::unique_ptr<IngestPipeline> ingest_;
 };
 
