@@ -57,6 +57,8 @@ class Training:
     # and of predicting an item from one of the same moment (a basket).
     next_moment_weight: float = 1.0
     same_moment_weight: float = 1.0
+    # Share of the latter that a step looks at, drawn anew: they are many.
+    same_moment_share: float = 1.0
     # Events with other actions are history but nothing to predict; () is all.
     target_actions: tuple = ()
     # The target-aware term: its weight in the loss (0: not trained), moments

@@ -24,19 +24,17 @@ def next_item_loss(params, training, batch, users, targets):
     targets = targets & batch.valid & (batch.rows > 0)
     moment = targets & (batch.first >= 1)
     inside = targets & (columns > batch.first) & (columns >= 1)
+    share = training.same_moment_share * (training.same_moment_weight > 0)
+    inside &= torch.rand(inside.shape, device=users.device) < share
     window = torch.arange(len(batch.rows), device=users.device)[:, None]
     window = window.expand_as(columns)
     windows = torch.cat([window[moment], window[inside]])
     positions = torch.cat([batch.first[moment] - 1, columns[inside] - 1])
     rows = torch.cat([batch.rows[moment], batch.rows[inside]])
-    weights = torch.cat([
-        training.next_moment_weight / batch.size[moment],
-        torch.full_like(rows[:int(inside.sum())], 1, dtype=torch.float32) *
-        training.same_moment_weight])
-    if training.same_moment_weight == 0:
-        count = int(moment.sum())
-        windows, positions = windows[:count], positions[:count]
-        rows, weights = rows[:count], weights[:count]
+    next_weights = training.next_moment_weight / batch.size[moment]
+    same_weight = training.same_moment_weight / max(share, 1e-9)
+    weights = torch.cat([next_weights, next_weights.new_full(
+        rows[len(next_weights):].shape, same_weight)])
     # Positions that are asked once are normalised once.
     flat, inverse = torch.unique(windows * n + positions, return_inverse=True)
     asked = users.reshape(-1, users.shape[-1])[flat]

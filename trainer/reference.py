@@ -34,6 +34,12 @@ def unit(x):
     return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
 
 
+def look_up(table, rows):
+    """table[rows]; written as an embedding, whose gradient is fast on a GPU."""
+    rows = torch.as_tensor(rows, device=table.device)
+    return functional.embedding(rows, table)
+
+
 def _keep(x):
     """The place where training puts dropout: nothing, in the reference."""
     return x
@@ -47,9 +53,11 @@ def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
 
     features: [..., event features], or None when the model declares none.
     """
-    x = (math.sqrt(hyper.d_model) * params['item_embedding'][rows] +
-         params['action_embedding'][actions] + params['gap_embedding'][gaps] +
-         params['next_embedding'][nexts] + params['count_embedding'][counts])
+    x = math.sqrt(hyper.d_model) * look_up(params['item_embedding'], rows)
+    x = x + look_up(params['action_embedding'], actions)
+    x = x + look_up(params['gap_embedding'], gaps)
+    x = x + look_up(params['next_embedding'], nexts)
+    x = x + look_up(params['count_embedding'], counts)
     if hyper.event_features:
         x = x + features @ params['event_projection'].T
     return x
@@ -62,11 +70,11 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
     int tensor [...]}; features [..., C, candidate features] or None.
     """
     shared = (params['action_embedding'][len(hyper.actions)] +
-              params['gap_embedding'][gaps] + user @ params['w_user_in'].T)
+              look_up(params['gap_embedding'], gaps) + user @ params['w_user_in'].T)
     for feature in hyper.context_features:
         table = params[f'context.{feature.name}']
-        shared = shared + table[context_rows[feature.name]]
-    x = (math.sqrt(hyper.d_model) * params['item_embedding'][rows] +
+        shared = shared + look_up(table, context_rows[feature.name])
+    x = (math.sqrt(hyper.d_model) * look_up(params['item_embedding'], rows) +
          shared.unsqueeze(-2))
     if hyper.candidate_features:
         x = x + features @ params['candidate_projection'].T
@@ -144,9 +152,10 @@ def user_vector(params, x):
 
 def dot_scores(params, user, rows):
     """exp(s) <u, unit(E_item)> + bias, for user [..., d] and rows [..., C]."""
-    items = unit(params['item_embedding'][rows])
+    items = unit(look_up(params['item_embedding'], rows))
     dot = (items @ user.unsqueeze(-1)).squeeze(-1)
-    return params['log_scale'].exp() * dot + params['item_bias'][rows]
+    bias = look_up(params['item_bias'].unsqueeze(1), rows).squeeze(-1)
+    return params['log_scale'].exp() * dot + bias
 
 
 def head_scores(params, x, drop=_keep):

@@ -38,6 +38,11 @@ def train(config, data, until_us=None, validate=None, device='cpu',
     source = batches.Source(data, device)
     model = models.Model(config.model, len(data.item_ids),
                          settings.item_init_std).to(device)
+    if config.model.any_dot_term:
+        counts = torch.bincount(source.columns['rows'],
+                                minlength=len(data.item_ids) + 1)
+        counts[0] = 0  # Each unknown item is rare.
+        model.start_from_popularity(counts)
     steps = settings.epochs * batches.count_batches(data.offsets, settings)
     optimizer, schedule = _optimizer(model, settings, steps)
     sampler = losses.Sampler(source.columns['rows'], len(data.item_ids) + 1,
