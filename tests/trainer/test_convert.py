@@ -17,7 +17,8 @@ def test_baskets_stay_together_in_time_order(tmp_path):
              '2017-01-02 10:00:05', '2017-11-01 00:00:00'])
     }).to_parquet(tmp_path / 't.parquet')
     pd.DataFrame({
-        'product_id': [5, 7, 8, 9], 'brand': ['Private', 'National', 'National', None],
+        'product_id': [5, 7, 8, 9],
+        'brand': ['Private', 'National', 'National', None],
         'product_category': ['COLD CEREAL', 'CHEESE', 'BAG SNACKS', 'X'],
         'product_type': ['KIDS CEREAL', None, 'POTATO CHIPS', 'Y'],
         'package_size': ['14.5 OZ', None, ' ', '1 LB'],
