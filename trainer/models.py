@@ -112,9 +112,9 @@ def _initial(name, shape, hyper, item_init_std):
 # often the candidate's own kind is in the history: a sketch of d_h^2 dimensions
 # a head. But o is normalised, which forgets how large it was. A small negative
 # beta keeps that: o = alpha (share of the history) - |beta| (itself) changes
-# its sign where the candidate's share of the history passes |beta| / alpha: 1 %.
-# W_o adds the sum to one direction of x_c and one hidden unit of the head reads
-# it. Training moves all of it; without this start it did not discover, in
+# its sign where the candidate's share of the history passes |beta| / alpha,
+# 1 %. W_o adds the sum to one direction of x_c and one hidden unit of the head
+# reads it. Training moves all of it; without this start it did not discover, in
 # 30 epochs of grocery data, that people buy again what they bought before.
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
 
