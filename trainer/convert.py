@@ -90,7 +90,8 @@ _WORDS = {
     'CKN': 'Chicken', 'CKIES': 'Cookies', 'VITAMIN': 'Vitamin',
 }
 _UNITS = {'OZ': 'oz', 'LB': 'lb', 'ML': 'ml', 'CT': 'ct', 'PK': 'pack',
-          'GAL': 'gal', 'L': 'l', 'LT': 'l', 'LTR': 'l', 'PT': 'pt',
+          'GAL': 'gal', 'GA': 'gal', 'L': 'l', 'LT': 'l', 'LTR': 'l',
+          'PT': 'pt',
           'QT': 'qt', 'EA': 'each', 'FT': 'ft', 'SQ': 'sq', 'FZ': 'fl oz',
           'G': 'g', 'DZ': 'dozen', 'IN': 'in', 'YD': 'yd'}
 
