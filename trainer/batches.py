@@ -61,8 +61,6 @@ class Source:
         """
         noise = torch.rand(len(self.order), device=self.device,
                            dtype=torch.float64, generator=generator)
-        # For each task, whether any event has a label.
-        self.labelled = (~np.isnan(data.labels)).any(axis=0).tolist()
         self.order = torch.argsort(self._moment + noise)
 
     def column(self, name, events):

@@ -112,11 +112,7 @@ def _initial(name, shape, hyper, item_init_std):
 # often the candidate's own kind is in the history: a sketch of d_h^2 dimensions
 # a head. But o is normalised, which forgets how large it was. A small negative
 # beta keeps that: o = alpha (share of the history) - |beta| (itself) changes
-<<<<<<< HEAD
-# its sign where the candidate's share of the history passes |beta| / alpha, here
-=======
 # its sign where the candidate's share of the history passes |beta| / alpha,
->>>>>>> refs/heads/trainer
 # 1 %. W_o adds the sum to one direction of x_c and one hidden unit of the head
 # reads it. Training moves all of it; without this start it did not discover, in
 # 30 epochs of grocery data, that people buy again what they bought before.
