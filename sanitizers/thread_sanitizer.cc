@@ -177,6 +177,7 @@ QLARANK_WAITS(void, _ZN4absl7debian315BlockingCounter4WaitEv,
 extern "C" const char* __tsan_default_suppressions() {
   // Interceptors inside RocksDB see only half of what orders its work.
   return "called_from_lib:librocksdb.so\n"
+         "race:librocksdb.so\n"
          "race:libgrpc.so\n"
          "race:libgrpc++.so\n"
          "race:libgpr.so\n"

@@ -204,7 +204,10 @@ absl::Status UserMemory::SaveIfCurrent(absl::string_view user_id,
   return PutSnapshot(user_id, saved);
 }
 
-void UserMemory::Forget(absl::string_view user_id) { cache_.Erase(user_id); }
+void UserMemory::Forget(absl::string_view user_id) {
+  cache_.Erase(user_id);
+  ReportCacheSize();
+}
 
 absl::Status UserMemory::WriteSnapshots() {
   absl::Status status = SaveEvicted();

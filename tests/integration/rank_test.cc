@@ -190,23 +190,20 @@ TEST_F(RankTest, OneEventChangesTheScores) {
 }
 
 TEST_F(RankTest, APassedDeadlineIsAnErrorOrAPartialReply) {
-  std::vector<std::thread> crowd;  // so that tiles have to wait
-  for (int i = 0; i < 8; ++i) {
-    crowd.emplace_back([&] {
-      for (int k = 0; k < 4; ++k) {
-        server_.Rank(Request("crowd", 20'000)).IgnoreError();
-      }
-    });
-  }
+  v1::RankRequest request = Request("user", 20'000);
+  const absl::Time begin = absl::Now();
+  ASSERT_TRUE(server_.Rank(request).ok());
+  const absl::Duration whole = absl::Now() - begin;
+
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(server_.Rank(request, whole / 10).status()));
+
+  // How much is done by half the time depends on who else uses the machine.
+  request.set_allow_partial(true);
   int partial = 0;
-  for (int i = 0; i < 20; ++i) {
-    v1::RankRequest request = Request("user", 20'000);
-    const auto strict = server_.Rank(request, absl::Milliseconds(3));
-    EXPECT_FALSE(strict.ok());
-    request.set_allow_partial(true);
-    const auto response = server_.Rank(request, absl::Milliseconds(60));
-    if (!response.ok()) continue;  // none scored, or too late on this machine
-    if (response->scored_fraction() == 1) continue;
+  for (int attempt = 0; attempt < 50 && partial == 0; ++attempt) {
+    const auto response = server_.Rank(request, whole / 2);
+    if (!response.ok() || response->scored_fraction() == 1) continue;
     ++partial;
     int scored = 0;
     for (int c = 0; c < 20'000; ++c) {
@@ -215,8 +212,7 @@ TEST_F(RankTest, APassedDeadlineIsAnErrorOrAPartialReply) {
     EXPECT_DOUBLE_EQ(response->scored_fraction(), scored / 20'000.0);
     EXPECT_GT(scored, 0);
   }
-  for (std::thread& thread : crowd) thread.join();
-  EXPECT_GT(partial, 0);
+  EXPECT_EQ(partial, 1);
 }
 
 TEST(RankAdmissionTest, RequestsBeyondTheBoundAreRefusedAtOnce) {

@@ -161,6 +161,8 @@ TEST_F(UserMemoryTest, AFoldOfAnErasedLogIsNotPublished) {
   ASSERT_TRUE(memory_->Publish("user", erased).ok());
   EXPECT_FALSE(memory_->Find("user")->known.state->found());
   EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  // Not even where nobody would find it.
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
   // Nor when the user has come back, with a longer history even.
   Append("user", 1, 25);
   ASSERT_TRUE(memory_->Publish("user", erased).ok());
