@@ -2,15 +2,18 @@
 // alone: those are oneDNN's, so they are the floor that no engine on oneDNN can
 // get under.
 //
-//   RankCandidates/n      Read + Score of n candidates, d = 128, H = 4, L = 2
-//   MatrixProductsOnly/n  the same products and nothing else
+//   MatrixProductsOnly/n  the matrix products of n candidates and nothing else
+//   RankCandidates/n      Read + Score of n candidates, d = 128, H = 4, L = 2;
+//                         times_products is its time over that of the products
 //   RankByHistory/n       500 candidates after n events: flat
 //   FoldEvents/n          folding one event for each of n users side by side
 
 #include <benchmark/benchmark.h>
 
+#include <map>
 #include <random>
 
+#include "absl/time/clock.h"
 #include "bench/random_bundle.h"
 #include "model/engine.h"
 #include "model/gemm.h"
@@ -66,38 +69,25 @@ std::vector<uint32_t> RandomRows(size_t n) {
   return rows;
 }
 
-void Rank(benchmark::State& bench, size_t num_candidates, size_t num_events) {
-  const auto state = StateAfter(num_events);
-  const auto scratch = BenchEngine().NewScratch();
-  const auto rows = RandomRows(num_candidates);
-  std::vector<float> scores(num_candidates);
-  const int64_t now_us = static_cast<int64_t>(num_events) * 3600 * kSecondUs;
-  for (auto _ : bench) {
-    const auto reading = BenchEngine().Read(*state, {now_us, {}, {}}, *scratch);
-    BenchEngine().Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
-    benchmark::DoNotOptimize(scores.data());
+// Wall seconds of one iteration of the benchmark that it is told to time.
+class IterationClock {
+ public:
+  explicit IterationClock(benchmark::State& bench)
+      : bench_(bench), begin_(absl::Now()) {}
+  double seconds() const {
+    return absl::ToDoubleSeconds(absl::Now() - begin_) / bench_.iterations();
   }
-  bench.SetItemsProcessed(bench.iterations() * num_candidates);
-}
 
-void RankCandidates(benchmark::State& bench) {
-  Rank(bench, bench.range(0), 1000);
-}
-BENCHMARK(RankCandidates)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(4000)
-    ->Unit(benchmark::kMillisecond)
-    ->MinTime(1.0);
+ private:
+  benchmark::State& bench_;
+  const absl::Time begin_;
+};
 
-void RankByHistory(benchmark::State& bench) {
-  Rank(bench, 500, bench.range(0));
+// Seconds of MatrixProductsOnly by its number of candidates, once it has run.
+std::map<int64_t, double>& ProductSeconds() {
+  static auto* const seconds = new std::map<int64_t, double>;
+  return *seconds;
 }
-BENCHMARK(RankByHistory)
-    ->Arg(10)
-    ->Arg(1000)
-    ->Arg(100'000)
-    ->Unit(benchmark::kMillisecond);
 
 // Per tile and layer: [64, d] by W_qkvg, W_o, W_12 and W_3.
 void MatrixProductsOnly(benchmark::State& bench) {
@@ -123,6 +113,7 @@ void MatrixProductsOnly(benchmark::State& bench) {
   const size_t tile_index = TileIndexFor(Engine::kTileRows);
   const size_t tiles =
       (bench.range(0) + Engine::kTileRows - 1) / Engine::kTileRows;
+  const IterationClock clock(bench);
   for (auto _ : bench) {
     for (size_t i = 0; i < tiles * kLayers; ++i) {
       for (Product& product : products) {
@@ -132,6 +123,7 @@ void MatrixProductsOnly(benchmark::State& bench) {
     }
     benchmark::DoNotOptimize(products[0].y.data());
   }
+  ProductSeconds()[bench.range(0)] = clock.seconds();
   bench.SetItemsProcessed(bench.iterations() * bench.range(0));
 }
 BENCHMARK(MatrixProductsOnly)
@@ -140,6 +132,44 @@ BENCHMARK(MatrixProductsOnly)
     ->Arg(4000)
     ->Unit(benchmark::kMillisecond)
     ->MinTime(1.0);
+
+void Rank(benchmark::State& bench, size_t num_candidates, size_t num_events) {
+  const auto state = StateAfter(num_events);
+  const auto scratch = BenchEngine().NewScratch();
+  const auto rows = RandomRows(num_candidates);
+  std::vector<float> scores(num_candidates);
+  const int64_t now_us = static_cast<int64_t>(num_events) * 3600 * kSecondUs;
+  const IterationClock clock(bench);
+  for (auto _ : bench) {
+    const auto reading = BenchEngine().Read(*state, {now_us, {}, {}}, *scratch);
+    BenchEngine().Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
+    benchmark::DoNotOptimize(scores.data());
+  }
+  bench.SetItemsProcessed(bench.iterations() * num_candidates);
+  const auto products = ProductSeconds().find(num_candidates);
+  if (products != ProductSeconds().end()) {
+    bench.counters["times_products"] = clock.seconds() / products->second;
+  }
+}
+
+void RankCandidates(benchmark::State& bench) {
+  Rank(bench, bench.range(0), 1000);
+}
+BENCHMARK(RankCandidates)
+    ->Arg(1000)
+    ->Arg(2000)
+    ->Arg(4000)
+    ->Unit(benchmark::kMillisecond)
+    ->MinTime(1.0);
+
+void RankByHistory(benchmark::State& bench) {
+  Rank(bench, 500, bench.range(0));
+}
+BENCHMARK(RankByHistory)
+    ->Arg(10)
+    ->Arg(1000)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond);
 
 void FoldEvents(benchmark::State& bench) {
   const auto state = StateAfter(100);
