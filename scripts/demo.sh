@@ -6,6 +6,7 @@ demo_folder=.demo
 demo_data=.cache/grocery
 demo_model=models/grocery/1
 demo_household=1228
+demo_item=826850  # Baby Diapers, 40 ct
 demo_server_pid=
 
 qlarank() { build/release/cli/qlarank --server "$demo_address" "$@"; }
@@ -94,7 +95,7 @@ demo() {
   qlarank state --user "$demo_household"
 
   say "One event changes a ranking, at once"
-  qlarank append --user "$demo_household" --item "$(demo_item)" \
+  qlarank append --user "$demo_household" --item "$demo_item" \
     --action purchase --time "$(demo_event_time)" --bundle "$demo_model" \
     --show-change
 

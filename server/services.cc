@@ -3,6 +3,7 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
+#include "server/ops/logging.h"
 #include "state_store/memory_state_store.h"
 #include "state_store/rocksdb_state_store.h"
 
@@ -16,6 +17,9 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
   rocksdb.block_cache_bytes = options.block_cache_bytes;
+  rocksdb.on_warning = [](absl::string_view message) {
+    LogWarning("RocksDB warns", {{"text", message}});
+  };
   return OpenRocksDbStateStore(rocksdb);
 }
 

@@ -9,10 +9,12 @@
 #define QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -47,6 +49,11 @@ struct RocksDbOptions {
   // DATA_LOSS. True drops the damaged record and everything after it instead,
   // once, by someone who has read the message. Default false.
   bool drop_log_after_damage = false;
+
+  // Told of RocksDB's warnings and errors, a line each, by any of its threads;
+  // must not block. Default: nobody is.
+  using WarningSink = std::function<void(absl::string_view message)>;
+  WarningSink on_warning = nullptr;
 };
 
 // Opens the store at options.path, creating it when there is none.

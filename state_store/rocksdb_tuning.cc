@@ -10,6 +10,7 @@
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "state_store/keys.h"
+#include "state_store/rocksdb_logger.h"
 
 namespace qlarank::rocksdb_internal {
 namespace {
@@ -101,8 +102,7 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   db.bytes_per_sync = 1 << 20;  // no long stall when a table file is finished
   db.statistics = rocksdb::CreateDBStatistics();
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
-  db.max_log_file_size = 8 << 20;  // RocksDB's own diary
-  db.keep_log_file_num = 4;
+  db.info_log = MakeLogger(options.on_warning);
   return db;
 }
 

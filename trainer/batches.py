@@ -47,6 +47,8 @@ class Source:
                                 ('candidate_features', torch.float32),
                                 ('context_rows', torch.long),
                                 ('labels', torch.float32))}
+        # For each task, whether any event has a label.
+        self.labelled = (~np.isnan(data.labels)).any(axis=0).tolist()
         self.order = torch.arange(data.num_events, device=device)
 
     def _tensor(self, array, dtype=torch.long):
@@ -102,7 +104,7 @@ def windows(offsets, training, rng):
 
 
 def epoch(source, training, rng):
-    """Yields Batches of about training.batch_events events, padding included."""
+    """Yields Batches of about batch_events events, padding included."""
     starts, lengths = windows(source.offsets, training, rng)
     # Batch windows of like lengths, so that little of a batch is padding.
     order = np.argsort(lengths * (1 + .1 * rng.random(len(lengths))))[::-1]

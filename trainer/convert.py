@@ -80,7 +80,8 @@ _WORDS = {
     'BTLS': 'Bottles', 'BTL': 'Bottle', 'CARB': 'Carbonated',
     'DRNK': 'Drink', 'DRNKS': 'Drinks', 'SFT': 'Soft', 'MLT': 'Multi',
     'PK': 'Pack', 'SPECILATY': 'Specialty', 'BEERALEMALT': 'Beer, Ale & Malt',
-    'LIQUORS': 'Liquors', 'FLUID': '', 'ONLY': '', 'W/': 'with', 'SNGL': 'Single',
+    'LIQUORS': 'Liquors', 'FLUID': '', 'ONLY': '', 'W/': 'with',
+    'SNGL': 'Single',
     'SRV': 'Serve', 'STK': 'Stick', 'HH': 'Household', 'PROD': 'Products',
     'PRODS': 'Products', 'ORGNC': 'Organic', 'DRY': 'Dry', 'MISC': 'Misc',
     'NZ': 'NZ', 'BBQ': 'BBQ', 'USDA': 'USDA', 'HBC': 'HBC', 'LG': 'Large',
@@ -89,7 +90,8 @@ _WORDS = {
     'CKN': 'Chicken', 'CKIES': 'Cookies', 'VITAMIN': 'Vitamin',
 }
 _UNITS = {'OZ': 'oz', 'LB': 'lb', 'ML': 'ml', 'CT': 'ct', 'PK': 'pack',
-          'GAL': 'gal', 'L': 'l', 'LT': 'l', 'LTR': 'l', 'PT': 'pt',
+          'GAL': 'gal', 'GA': 'gal', 'L': 'l', 'LT': 'l', 'LTR': 'l',
+          'PT': 'pt',
           'QT': 'qt', 'EA': 'each', 'FT': 'ft', 'SQ': 'sq', 'FZ': 'fl oz',
           'G': 'g', 'DZ': 'dozen', 'IN': 'in', 'YD': 'yd'}
 

@@ -147,7 +147,7 @@ def moments(data):
                    buckets.count_bucket(ordinal))
 
 
-# ---- Reading a CSV -------------------------------------------------------------
+# ---- Reading a CSV ----------------------------------------------------------
 
 
 def _read_csv(path, config):

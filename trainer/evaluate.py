@@ -161,7 +161,7 @@ def _head_scores(hyper, params, traces, last, user, gaps, task):
 
 
 class Evaluation:
-    """The cases and baselines of a cut, made once, and models' metrics on them."""
+    """The cases and baselines of a cut, made once, and metrics of models."""
 
     def __init__(self, data, cut_us, end_us=None, device='cpu'):
         self._cases = cases(data, cut_us, end_us)

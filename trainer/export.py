@@ -49,8 +49,9 @@ class Bundle:
 def write(bundle, folder, titles=None):
     """Writes a bundle and returns its fingerprint.
 
-    titles: a titles.tsv, of which the catalogue's lines are kept, or None. Raises ValueError, naming the
-    tensor, if the tensors are not those of the bundle's hyper-parameters.
+    titles: a titles.tsv, of which the catalogue's lines are kept, or None.
+    Raises ValueError, naming the tensor, if the tensors are not those of the
+    bundle's hyper-parameters.
     """
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}

@@ -105,7 +105,7 @@ class Hyper:
 
 
 def from_dict(values):
-    """Builds a Hyper from parsed TOML or JSON. Unknown keys raise ValueError."""
+    """Builds a Hyper from TOML or JSON. Unknown keys raise ValueError."""
     values = dict(values)
     known = {field.name for field in dataclasses.fields(Hyper)}
     for name in values:

@@ -75,7 +75,7 @@ class Sampler:
         self.training = training
 
     def draw(self, batch, positions):
-        """Rows [B, P, C] and their log expected counts, for positions [B, P]."""
+        """Rows [B, P, C] and their log expected counts; positions [B, P]."""
         shape = positions.shape
         training, device = self.training, positions.device
         total = training.negatives
@@ -166,11 +166,7 @@ def target_aware_loss(model, params, source, sampler, batch, traces, users,
 
 def task_has_labels(source, index):
     """Whether the data set labels a task anywhere."""
-    known = getattr(source, 'labelled', None)
-    if known is None:
-        known = (~source.columns['labels'].isnan()).any(0).tolist()
-        source.labelled = known
-    return known[index]
+    return source.labelled[index]
 
 
 def _softmax_loss(logits, adjust, is_target):

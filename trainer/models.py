@@ -95,7 +95,7 @@ def _initial(name, shape, hyper, item_init_std):
         return .08 * torch.randn(shape)
     if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2'):
         value = torch.zeros(shape)
-        if short == 'w2':
+        if short == 'w2' and hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
             value[:, 0] = 1  # The hidden unit that reads the match, below.
         return value
     value = torch.randn(shape) / math.sqrt(shape[-1])
@@ -111,8 +111,8 @@ def _initial(name, shape, hyper, item_init_std):
 # q and k begin equal, and so do g and v. Then sum(o * SiLU(g)) grows with how
 # often the candidate's own kind is in the history: a sketch of d_h^2 dimensions
 # a head. But o is normalised, which forgets how large it was. A small negative
-# beta keeps that: o = alpha (share of the history) - |beta| (itself) changes its
-# sign where the candidate's share of the history passes |beta| / alpha, here
+# beta keeps that: o = alpha (share of the history) - |beta| (itself) changes
+# its sign where the candidate's share of the history passes |beta| / alpha,
 # 1 %. W_o adds the sum to one direction of x_c and one hidden unit of the head
 # reads it. Training moves all of it; without this start it did not discover, in
 # 30 epochs of grocery data, that people buy again what they bought before.

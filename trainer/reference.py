@@ -70,7 +70,8 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
     int tensor [...]}; features [..., C, candidate features] or None.
     """
     shared = (params['action_embedding'][len(hyper.actions)] +
-              look_up(params['gap_embedding'], gaps) + user @ params['w_user_in'].T)
+              look_up(params['gap_embedding'], gaps) +
+              user @ params['w_user_in'].T)
     for feature in hyper.context_features:
         table = params[f'context.{feature.name}']
         shared = shared + look_up(table, context_rows[feature.name])
@@ -134,7 +135,7 @@ def itself(layer, q, k, v):
 
 
 def finish(layer, x, o, g, drop=_keep):
-    """The layer's output from the residual x [..., d] and o, g [..., H, d_h]."""
+    """The layer's output from residual x [..., d] and o, g [..., H, d_h]."""
     weight = layer.norm_head.view(layer.hyper.num_heads, -1)
     gated = (rms_norm(o, weight) * silu(g)).flatten(-2)
     x = x + drop(gated @ layer.w_o.T)
@@ -306,7 +307,7 @@ def _candidate_layer(layer, x, z, c, window, drop=_keep):
     return finish(layer, x, read(layer, q, k, v, z, c), g, drop)
 
 
-# ---- The masked form -----------------------------------------------------------
+# ---- The masked form ---------------------------------------------------------
 
 # What candidates need of one layer: events' normalised inputs n [B, n, d],
 # keys and values [B, n, H, d_h].

@@ -1,0 +1,88 @@
+"""Reading CSV files: order, catalogue, buckets, and errors that help."""
+
+import numpy as np
+import pytest
+
+from trainer import config as config_lib
+from trainer import dataset
+
+HEADER = 'user,item,action,time,price,day,liked\n'
+
+
+def _config(**data):
+    return config_lib.from_dict({
+        'name': 'test', 'data': {'min_item_count': 2,
+                                 'labels': {'like': 'liked'}, **data},
+        'model': {'actions': ['view', 'buy'], 'event_features': ['price'],
+                  'context_features': [{'name': 'day', 'values': ['we', 'th']}],
+                  'tasks': [{'name': 'next'}, {'name': 'like'}]}})
+
+
+def _read(tmp_path, lines, **data):
+    (tmp_path / 'train.csv').write_text(HEADER + lines)
+    return dataset.read(_config(**data), tmp_path)
+
+
+def test_events_are_sorted_by_time_and_equal_times_keep_their_order(tmp_path):
+    data = _read(tmp_path, 'b,7,buy,30,1,we,1\n'
+                 'a,7,view,20,1.5,th,\n'
+                 'b,18446744073709551615,view,10,2,we,0\n'
+                 'b,9,view,30,3,xx,\n'
+                 'a,9,buy,20,4,we,\n')
+    assert list(data.users) == ['b', 'a']
+    assert list(data.offsets) == [0, 3, 5]
+    assert list(data.item_ids) == [7, 9]
+    assert list(data.rows) == [0, 1, 2, 1, 2]  # The huge id occurs once.
+    assert list(data.times_us // 1_000_000) == [10, 30, 30, 20, 20]
+    assert list(data.event_features[:, 0]) == [2, 1, 3, 1.5, 4]
+    assert list(data.context_rows[:, 0]) == [1, 1, 0, 2, 1]
+    assert np.isnan(data.labels[:, 0]).all()
+    assert data.labels[1, 1] == 1 and data.labels[0, 1] == 0
+
+
+def test_moments_follow_equal_times(tmp_path):
+    data = _read(tmp_path, 'a,7,buy,10,1,,\na,9,buy,10,1,,\na,7,buy,13,1,,\n'
+                 'b,9,buy,13,1,,\n')
+    moments = dataset.moments(data)
+    assert list(moments.first) == [0, 0, 2, 3]
+    assert list(moments.size) == [2, 2, 1, 1]
+    assert list(moments.gaps) == [0, 1, 3, 0]
+    assert list(moments.nexts) == [1, 3, 0, 0]
+    assert list(moments.counts) == [2, 2, 3, 2]
+
+
+@pytest.mark.parametrize('line, message', [
+    ('a,x7,buy,10,1,we,', r"line 3: column 'item' is 'x7'"),
+    ('a,18446744073709551616,buy,10,1,we,', r"column 'item' is '184467"),
+    ('a,7,sell,10,1,we,', r"column 'action' is 'sell'.*view, buy"),
+    ('a,7,buy,soon,1,we,', r"column 'time' is 'soon'"),
+    ('a,7,buy,10,inf,we,', r"column 'price' is 'inf'"),
+    ('a,7,buy,10,1,we,maybe', r"column 'liked' is 'maybe'"),
+    (',7,buy,10,1,we,', r"column 'user' is ''"),
+])
+def test_a_bad_cell_is_named(tmp_path, line, message):
+    with pytest.raises(ValueError, match=r'train.csv: .*' + message):
+        _read(tmp_path, 'a,7,buy,10,1,we,\n' + line + '\n')
+
+
+def test_a_missing_column_is_named(tmp_path):
+    (tmp_path / 'train.csv').write_text('user,item,action\na,1,buy\n')
+    with pytest.raises(ValueError, match="column 'time' is missing"):
+        dataset.read(_config(), tmp_path)
+
+
+def test_before_and_save_keep_users(tmp_path):
+    data = _read(tmp_path, 'a,7,buy,10,1,,\na,9,buy,30,1,,\nb,7,buy,40,1,,\n'
+                 'b,9,buy,5,1,,\n')
+    early = data.before(20_000_000)
+    assert list(early.offsets) == [0, 1, 2]
+    assert list(early.rows) == [1, 2]
+    early.save(tmp_path / 'data.npz')
+    assert list(dataset.load(tmp_path / 'data.npz').rows) == [1, 2]
+
+
+def test_unknown_config_fields_are_named():
+    with pytest.raises(ValueError, match='training.epoch;'):
+        config_lib.from_dict({'name': 'x', 'training': {'epoch': 3}})
+    with pytest.raises(ValueError, match='d_model is 60'):
+        config_lib.from_dict({'name': 'x', 'model': {'d_model': 60}})
