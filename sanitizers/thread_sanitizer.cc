@@ -178,6 +178,9 @@ extern "C" const char* __tsan_default_suppressions() {
   // Interceptors inside RocksDB see only half of what orders its work.
   return "called_from_lib:librocksdb.so\n"
          "race:librocksdb.so\n"
+         // Its threads copy paths with our instance of this, and with no more
+         // of their stack than that.
+         "race:std::__cxx11::basic_string<*>::_M_assign\n"
          "race:libgrpc.so\n"
          "race:libgrpc++.so\n"
          "race:libgpr.so\n"

@@ -58,9 +58,11 @@ TEST_F(IngestPipelineTest, AFailedWriteIsNotSeenAndMayBeSentAgain) {
 // The second of two batches under way must not be written when the first was
 // not: its events would make the first one's look like duplicates.
 TEST_F(IngestPipelineTest, AFailedWriteLeavesNoGap) {
-  std::atomic<int> calls{0};
-  store_.before_append = [&](auto) {
-    return ++calls == 1 ? absl::UnavailableError("once") : absl::OkStatus();
+  std::atomic<bool> failed{false};
+  store_.before_append = [&](absl::Span<const UserAppend> appends) {
+    return appends[0].user_id == "user" && !failed.exchange(true)
+               ? absl::UnavailableError("once")
+               : absl::OkStatus();
   };
   options_.ingest.max_group_events = 1;  // each in a group of its own
   Start();
