@@ -56,6 +56,7 @@ Engine::Impl::Impl(const Bundle& bundle)
       item_bias(bundle.tensor("item_bias")),
       item_inverse_norm(InverseNorms(item_embedding, d_model)),
       norm_user(bundle.tensor("norm_user")) {
+  for (const auto& task : spec.tasks()) dot_weight.push_back(task.dot_term());
   if (HasDotTerm(spec)) dot_scale = std::exp(bundle.tensor("log_scale")[0]);
   if (!IsTargetAware(spec)) return;
   norm_cand = bundle.tensor("norm_cand");

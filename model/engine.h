@@ -94,6 +94,8 @@ class Engine {
   // Use by one thread at a time, with this engine only.
   std::unique_ptr<EngineScratch> NewScratch() const;
 
+  struct Impl;  // engine_impl.h
+
   // The state of a user without events.
   const std::shared_ptr<const UserState>& empty_state() const {
     return empty_state_;
@@ -124,8 +126,6 @@ class Engine {
              EngineScratch& scratch) const;
 
  private:
-  struct Impl;
-
   explicit Engine(std::shared_ptr<const Bundle> bundle);
 
   std::shared_ptr<const Bundle> bundle_;

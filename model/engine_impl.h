@@ -44,6 +44,7 @@ struct Engine::Impl {
   absl::Span<const float> norm_user;
   std::unique_ptr<const PackedMatrix> w_user_out, w_user_in;  // in: or null
   float dot_scale = 0;                                        // exp(s)
+  std::vector<float> dot_weight;  // 1 or 0 by task: Task.dot_term
 
   absl::Span<const float> norm_cand;
   // Of MLP_task, padded with zeros to whole vectors.

@@ -69,68 +69,84 @@ std::unique_ptr<const Reading> Engine::Read(
 
 namespace {
 
-// The dot term of a candidate: exp(s) <u, unit(E_item)> + bias.
-float DotTerm(const ReadingValues& reading, const float* item,
-              float inverse_norm, float scale, float bias, size_t d_model) {
-  const float cosine =
-      kernels::Dot(reading.user.data(), item, d_model) * inverse_norm;
-  return scale * cosine + bias;
+// A tile of candidates: rows [n], features [n, candidate features].
+struct CandidateTile {
+  absl::Span<const uint32_t> rows;
+  const float* features;
+};
+
+// Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term.
+void AddDotTerm(const Engine::Impl& impl, const ReadingValues& reading,
+                const CandidateTile& tile, float* scores) {
+  for (size_t row = 0; row < tile.rows.size(); ++row) {
+    const size_t item = tile.rows[row];
+    const float cosine =
+        kernels::Dot(reading.user.data(),
+                     impl.item_embedding.data() + item * impl.d_model,
+                     impl.d_model) *
+        impl.item_inverse_norm[item];
+    const float term = impl.dot_scale * cosine + impl.item_bias[item];
+    for (size_t task = 0; task < impl.num_tasks; ++task) {
+      scores[row * impl.num_tasks + task] += impl.dot_weight[task] * term;
+    }
+  }
+}
+
+// Passes the candidates through their layers; scratch.tile.x holds x_c then.
+void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
+                       const CandidateTile& tile, ScratchBuffers& scratch) {
+  AlignedVector<float>& x = scratch.tile.x;
+  const size_t d = impl.d_model, rows = tile.rows.size();
+  const size_t num_features = impl.spec.candidate_features_size();
+  for (size_t row = 0; row < rows; ++row) {
+    impl.tokens.CandidateToken(tile.rows[row], reading.shared,
+                               tile.features + row * num_features,
+                               x.data() + row * d);
+  }
+  // Rows that only fill the tile stay finite.
+  std::fill(x.begin() + rows * d,
+            x.begin() + kTileSizes[TileIndexFor(rows)] * d, 0.0f);
+  const auto layers = impl.candidate_layers();
+  for (size_t l = 0; l < layers.size(); ++l) {
+    layers[l]->ForwardCandidates(rows, reading.readouts[l], scratch.tile,
+                                 scratch.gemm);
+  }
+}
+
+// Adds MLP_task(RMSNorm(x_c)) to every task.
+void AddHeadTerm(const Engine::Impl& impl, size_t rows, ScratchBuffers& scratch,
+                 float* scores) {
+  kernels::RmsNorm(scratch.tile.x.data(), impl.norm_cand.data(), rows,
+                   impl.d_model, scratch.tile.normed.data());
+  scratch.gemm.Run(*impl.head_w1, TileIndexFor(rows),
+                   scratch.tile.normed.data(), scratch.head_hidden.data());
+  const size_t width = impl.head_width;
+  for (size_t i = 0; i < rows * impl.num_tasks; ++i) {
+    const size_t task = i % impl.num_tasks;
+    scores[i] += kernels::HeadLogit(scratch.head_hidden.data() + i * width,
+                                    impl.head_b1.data() + task * width,
+                                    impl.head_w2.data() + task * width, width) +
+                 impl.head_b2[task];
+  }
 }
 
 }  // namespace
 
-void Engine::Score(const Reading& engine_reading,
-                   absl::Span<const uint32_t> item_rows,
+void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
                    absl::Span<const float> features, absl::Span<float> scores,
-                   EngineScratch& engine_scratch) const {
-  const Impl& impl = *impl_;
-  const ReadingValues& reading = engine_reading.values();
-  ScratchBuffers& scratch = engine_scratch.buffers();
-  const size_t d = impl.d_model, tasks = impl.num_tasks;
-  const size_t num_features = impl.spec.candidate_features_size();
-  const bool target_aware = IsTargetAware(impl.spec);
-  AlignedVector<float>& x = scratch.tile.x;
+                   EngineScratch& scratch) const {
+  const size_t num_features = impl_->spec.candidate_features_size();
+  std::fill(scores.begin(), scores.end(), 0.0f);
   for (size_t first = 0; first < item_rows.size(); first += kTileRows) {
-    const size_t rows = std::min(kTileRows, item_rows.size() - first);
-    float* out = scores.data() + first * tasks;
-    std::fill_n(out, rows * tasks, 0.0f);
-    if (target_aware) {
-      const size_t tile = TileIndexFor(rows);
-      for (size_t row = 0; row < rows; ++row) {
-        impl.tokens.CandidateToken(
-            item_rows[first + row], reading.shared,
-            features.data() + (first + row) * num_features, x.data() + row * d);
-      }
-      // Rows that only fill the tile stay finite.
-      std::fill(x.begin() + rows * d, x.begin() + kTileSizes[tile] * d, 0.0f);
-      const auto layers = impl.candidate_layers();
-      for (size_t l = 0; l < layers.size(); ++l) {
-        layers[l]->ForwardCandidates(rows, reading.readouts[l], scratch.tile,
-                                     scratch.gemm);
-      }
-      kernels::RmsNorm(x.data(), impl.norm_cand.data(), rows, d,
-                       scratch.tile.normed.data());
-      scratch.gemm.Run(*impl.head_w1, tile, scratch.tile.normed.data(),
-                       scratch.head_hidden.data());
-      for (size_t i = 0; i < rows * tasks; ++i) {
-        const size_t task = i % tasks;
-        out[i] =
-            kernels::HeadLogit(scratch.head_hidden.data() + i * impl.head_width,
-                               impl.head_b1.data() + task * impl.head_width,
-                               impl.head_w2.data() + task * impl.head_width,
-                               impl.head_width) +
-            impl.head_b2[task];
-      }
+    const CandidateTile tile{item_rows.subspan(first, kTileRows),
+                             features.data() + first * num_features};
+    float* out = scores.data() + first * impl_->num_tasks;
+    if (!impl_->candidate_layers().empty()) {
+      ForwardCandidates(*impl_, reading.values(), tile, scratch.buffers());
+      AddHeadTerm(*impl_, tile.rows.size(), scratch.buffers(), out);
     }
-    if (impl.dot_scale == 0) continue;
-    for (size_t row = 0; row < rows; ++row) {
-      const size_t item = item_rows[first + row];
-      const float dot = DotTerm(reading, impl.item_embedding.data() + item * d,
-                                impl.item_inverse_norm[item], impl.dot_scale,
-                                impl.item_bias[item], d);
-      for (size_t task = 0; task < tasks; ++task) {
-        if (impl.spec.tasks(task).dot_term()) out[row * tasks + task] += dot;
-      }
+    if (HasDotTerm(impl_->spec)) {
+      AddDotTerm(*impl_, reading.values(), tile, out);
     }
   }
 }
