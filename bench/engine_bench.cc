@@ -109,15 +109,14 @@ void MatrixProductsOnly(benchmark::State& bench) {
     product.y.assign(Engine::kTileRows * out, 0.0f);
     matrices.push_back(product.matrix.get());
   }
-  GemmScratch scratch(matrices);
-  const size_t tile_index = TileIndexFor(Engine::kTileRows);
+  GemmScratch scratch(matrices, TileChoice::All());
   const size_t tiles =
       (bench.range(0) + Engine::kTileRows - 1) / Engine::kTileRows;
   const IterationClock clock(bench);
   for (auto _ : bench) {
     for (size_t i = 0; i < tiles * kLayers; ++i) {
       for (Product& product : products) {
-        scratch.Run(*product.matrix, tile_index, product.x.data(),
+        scratch.Run(*product.matrix, Engine::kTileRows, product.x.data(),
                     product.y.data());
       }
     }

@@ -125,8 +125,9 @@ absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::candidate_layers()
 }
 
 ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
+                               const TileChoice& tiles,
                                const model::v1::ModelSpec& spec)
-    : gemm(matrices),
+    : gemm(matrices, tiles),
       tile(spec.d_model(), spec.ffn_width()),
       head_hidden(Engine::kTileRows * spec.tasks_size() *
                   PaddedWidth(spec.head_width())) {}
@@ -149,17 +150,16 @@ Engine::Engine(std::shared_ptr<const Bundle> bundle)
 Engine::~Engine() = default;
 
 absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
-    std::shared_ptr<const Bundle> bundle) {
+    std::shared_ptr<const Bundle> bundle, std::optional<TileChoice> tiles) {
   auto engine = absl::WrapUnique(new Engine(std::move(bundle)));
   if (absl::Status status = engine->impl_->PackWeights(*engine->bundle_);
       !status.ok()) {
     return status;
   }
-  if (!TileSizesAgree(engine->impl_->matrices())) {
-    return absl::InternalError(
-        "oneDNN gives a row other bits in another tile size on this "
-        "processor: scores would depend on their neighbours");
-  }
+  const absl::StatusOr<TileChoice> agreeing =
+      ChooseTiles(engine->impl_->matrices());
+  if (!agreeing.ok()) return agreeing.status();
+  engine->impl_->tiles = tiles.value_or(*agreeing);
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
   auto empty = std::make_shared<UserState>();
@@ -171,8 +171,8 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 size_t Engine::num_tasks() const { return impl_->num_tasks; }
 
 std::unique_ptr<EngineScratch> Engine::NewScratch() const {
-  return std::make_unique<EngineScratch>(
-      std::make_unique<ScratchBuffers>(impl_->matrices(), impl_->spec));
+  return std::make_unique<EngineScratch>(std::make_unique<ScratchBuffers>(
+      impl_->matrices(), impl_->tiles, impl_->spec));
 }
 
 }  // namespace qlarank

@@ -4,8 +4,8 @@
 // One forward pass serves both: an event and a candidate are rows of a tile.
 // A row's result is bitwise the same whatever the tile's other rows are, so
 // scores do not depend on a candidate's neighbours, nor states on whose
-// events were folded together (DESIGN invariants 1 and 3; Create proves it on
-// this processor or falls back to one tile size).
+// events were folded together (DESIGN invariants 1 and 3; Create tries it out
+// on this processor and uses only the tile sizes that agree).
 //
 // Thread safety: an Engine is immutable; each thread brings its own Scratch.
 // Methods never block, and allocate nothing per candidate.
@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/bundle.h"
+#include "model/gemm.h"
 #include "model/user_state.h"
 
 namespace qlarank {
@@ -80,9 +82,11 @@ class Engine {
   static constexpr size_t kTileRows = 64;
 
   // Packs the weights and makes every primitive: takes tens of milliseconds.
-  // INTERNAL when oneDNN refuses, naming the primitive.
+  // INTERNAL when oneDNN refuses, naming the primitive. `tiles`: the tile sizes
+  // to use; default: those that agree bitwise on this processor.
   static absl::StatusOr<std::unique_ptr<const Engine>> Create(
-      std::shared_ptr<const Bundle> bundle);
+      std::shared_ptr<const Bundle> bundle,
+      std::optional<TileChoice> tiles = std::nullopt);
   ~Engine();
 
   const Bundle& bundle() const { return *bundle_; }

@@ -31,6 +31,7 @@ struct Engine::Impl {
   void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
 
   const model::v1::ModelSpec& spec;
+  TileChoice tiles = TileChoice::All();
   size_t d_model;
   size_t num_tasks;
   StateLayout layout;
@@ -56,7 +57,7 @@ struct Engine::Impl {
 
 struct ScratchBuffers {
   ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
-                 const model::v1::ModelSpec& spec);
+                 const TileChoice& tiles, const model::v1::ModelSpec& spec);
 
   GemmScratch gemm;
   TileBuffers tile;

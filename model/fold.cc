@@ -48,7 +48,7 @@ void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
   // Rows that only fill the tile stay finite.
   AlignedVector<float>& x = scratch.tile.x;
   std::fill(x.begin() + rows * d_model,
-            x.begin() + kTileSizes[TileIndexFor(rows)] * d_model, 0.0f);
+            x.begin() + scratch.gemm.TileRows(rows) * d_model, 0.0f);
   for (const auto& layer : layers) {
     layer->ForwardEvents(rows, states, scratch.tile, scratch.gemm);
   }

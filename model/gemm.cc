@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <random>
@@ -42,12 +43,6 @@ memory::desc RowMajor(size_t rows, size_t columns) {
 }
 
 }  // namespace
-
-size_t TileIndexFor(size_t rows) {
-  size_t index = 0;
-  while (kTileSizes[index] < rows) ++index;
-  return index;
-}
 
 struct PackedMatrix::Primitive {
   dnnl::matmul::primitive_desc description;
@@ -122,8 +117,9 @@ struct GemmScratch::Impl {
   std::unordered_map<const PackedMatrix*, std::vector<Call>> calls;
 };
 
-GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices)
-    : impl_(std::make_unique<Impl>()) {
+GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
+                         const TileChoice& tiles)
+    : tiles_(tiles), impl_(std::make_unique<Impl>()) {
   size_t scratchpad_bytes = 64;
   for (const PackedMatrix* matrix : matrices) {
     for (const auto& primitive : matrix->primitives_) {
@@ -154,10 +150,10 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices)
 
 GemmScratch::~GemmScratch() = default;
 
-void GemmScratch::Run(const PackedMatrix& matrix, size_t tile_index,
-                      const float* x, float* y) {
+void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
+                      float* y) {
   UseOneOpenMpThread();
-  Impl::Call& call = impl_->calls.find(&matrix)->second[tile_index];
+  Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
   // Row-major tiles have no padding, so binding a pointer touches no data.
   dnnl_memory_set_data_handle(call.x.get(), const_cast<float*>(x));
   dnnl_memory_set_data_handle(call.y.get(), y);
@@ -166,30 +162,69 @@ void GemmScratch::Run(const PackedMatrix& matrix, size_t tile_index,
                          call.arguments.data());
 }
 
-bool TileSizesAgree(absl::Span<const PackedMatrix* const> matrices) {
-  constexpr size_t kRows = kTileSizes.back();
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  GemmScratch scratch(matrices);
-  for (const PackedMatrix* matrix : matrices) {
-    AlignedVector<float> x(kRows * matrix->in());
-    for (float& value : x) value = normal(random);
-    // Accumulating matrices start from the same output everywhere.
-    const AlignedVector<float> start(kRows * matrix->out(), 0.5f);
-    AlignedVector<float> expected = start;
-    scratch.Run(*matrix, kTileSizes.size() - 1, x.data(), expected.data());
-    for (size_t tile = 0; tile + 1 < kTileSizes.size(); ++tile) {
-      AlignedVector<float> y = start;
-      for (size_t row = 0; row < kRows; row += kTileSizes[tile]) {
-        scratch.Run(*matrix, tile, x.data() + row * matrix->in(),
-                    y.data() + row * matrix->out());
-      }
-      if (std::memcmp(y.data(), expected.data(), y.size() * sizeof(float))) {
-        return false;
-      }
-    }
+namespace {
+
+constexpr size_t kLargest = kTileSizes.back();
+
+// y of kLargest rows computed `rows` at a time.
+AlignedVector<float> MultiplyInTiles(const PackedMatrix& matrix, size_t rows,
+                                     const AlignedVector<float>& x,
+                                     GemmScratch& scratch) {
+  // Accumulating matrices start from the same output everywhere.
+  AlignedVector<float> y(kLargest * matrix.out(), 0.5f);
+  for (size_t row = 0; row < kLargest; row += rows) {
+    scratch.Run(matrix, rows, x.data() + row * matrix.in(),
+                y.data() + row * matrix.out());
+  }
+  return y;
+}
+
+bool SameBits(const AlignedVector<float>& a, const AlignedVector<float>& b) {
+  return std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Whether a row has the same bits at every position of the largest tile.
+bool PositionsAgree(const PackedMatrix& matrix, const AlignedVector<float>& x,
+                    GemmScratch& scratch) {
+  const AlignedVector<float> y = MultiplyInTiles(matrix, kLargest, x, scratch);
+  for (size_t shift : {1, 7, 32}) {
+    AlignedVector<float> moved = x;
+    std::rotate(moved.begin(), moved.begin() + shift * matrix.in(),
+                moved.end());
+    AlignedVector<float> back =
+        MultiplyInTiles(matrix, kLargest, moved, scratch);
+    std::rotate(back.begin(), back.end() - shift * matrix.out(), back.end());
+    if (!SameBits(back, y)) return false;
   }
   return true;
+}
+
+}  // namespace
+
+absl::StatusOr<TileChoice> ChooseTiles(
+    absl::Span<const PackedMatrix* const> matrices) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::array<bool, kTileSizes.size()> in_use;
+  in_use.fill(true);
+  GemmScratch scratch(matrices, TileChoice::All());
+  for (const PackedMatrix* matrix : matrices) {
+    AlignedVector<float> x(kLargest * matrix->in());
+    for (float& value : x) value = normal(random);
+    if (!PositionsAgree(*matrix, x, scratch)) {
+      return absl::InternalError(
+          "oneDNN gives a row other bits at another position on this "
+          "processor: scores would depend on their neighbours");
+    }
+    const AlignedVector<float> y =
+        MultiplyInTiles(*matrix, kLargest, x, scratch);
+    for (size_t i = 0; i < kTileSizes.size(); ++i) {
+      in_use[i] =
+          in_use[i] &&
+          SameBits(MultiplyInTiles(*matrix, kTileSizes[i], x, scratch), y);
+    }
+  }
+  return TileChoice(in_use);
 }
 
 std::string GemmNumericsTag() {

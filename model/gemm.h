@@ -21,8 +21,31 @@ namespace qlarank {
 // each; a lone event must not pay for 64 rows.
 inline constexpr std::array<size_t, 4> kTileSizes = {1, 4, 16, 64};
 
-// Index into kTileSizes of the smallest tile that holds `rows` (1 to 64).
-size_t TileIndexFor(size_t rows);
+// Which of kTileSizes are in use. The largest always is.
+class TileChoice {
+ public:
+  static TileChoice All() { return TileChoice({true, true, true, true}); }
+  static TileChoice LargestOnly() {
+    return TileChoice({false, false, false, true});
+  }
+  explicit TileChoice(std::array<bool, kTileSizes.size()> in_use)
+      : in_use_(in_use) {}
+
+  // Index into kTileSizes of the smallest tile in use that holds `rows` (at
+  // most 64).
+  size_t IndexFor(size_t rows) const {
+    size_t index = 0;
+    while (kTileSizes[index] < rows || !in_use_[index]) ++index;
+    return index;
+  }
+  // Rows of that tile.
+  size_t RowsFor(size_t rows) const { return kTileSizes[IndexFor(rows)]; }
+
+  friend bool operator==(const TileChoice&, const TileChoice&) = default;
+
+ private:
+  std::array<bool, kTileSizes.size()> in_use_;
+};
 
 // y = W x, or y += W x, per row. Immutable, shared by threads.
 class PackedMatrix {
@@ -53,22 +76,30 @@ class PackedMatrix {
 // What a thread needs to run matrices: oneDNN's per-call objects, made once.
 class GemmScratch {
  public:
-  explicit GemmScratch(absl::Span<const PackedMatrix* const> matrices);
+  GemmScratch(absl::Span<const PackedMatrix* const> matrices,
+              const TileChoice& tiles);
   ~GemmScratch();
 
-  // x row-major [kTileSizes[tile_index], in], y [.., out]; both whole tiles.
+  // Rows that Run reads and writes when asked for `rows`.
+  size_t TileRows(size_t rows) const { return tiles_.RowsFor(rows); }
+
+  // x row-major [TileRows(rows), in], y [TileRows(rows), out]: whole tiles, of
+  // which the rows from `rows` on only have to be finite.
   // REQUIRES: `matrix` was given to the constructor.
-  void Run(const PackedMatrix& matrix, size_t tile_index, const float* x,
-           float* y);
+  void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
 
  private:
   struct Impl;
+  const TileChoice tiles_;
   std::unique_ptr<Impl> impl_;
 };
 
-// Whether each matrix gives a row the same bits in every tile size and
-// position, on this processor.
-bool TileSizesAgree(absl::Span<const PackedMatrix* const> matrices);
+// The tile sizes in which all of the matrices give a row the bits that it has
+// in the largest, wherever it stands: what "bitwise the same" rests on, tried
+// out on this processor. INTERNAL when a row's position in the largest tile
+// shows.
+absl::StatusOr<TileChoice> ChooseTiles(
+    absl::Span<const PackedMatrix* const> matrices);
 
 // Names the instruction set and library version that the products' last bits
 // depend on, for instance "dnnl2.6.3-0x7f".

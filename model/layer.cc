@@ -96,7 +96,6 @@ void Layer::MixEvent(size_t row, float* state, TileBuffers& buffers) const {
 
 void Layer::ForwardEvents(size_t rows, float* const* states,
                           TileBuffers& buffers, GemmScratch& gemm) const {
-  const size_t tile = TileIndexFor(rows);
   kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
                    buffers.normed.data());
   const float* mixed = buffers.normed.data();
@@ -106,7 +105,7 @@ void Layer::ForwardEvents(size_t rows, float* const* states,
     }
     mixed = buffers.mixed.data();
   }
-  gemm.Run(*w_qkvg_, tile, mixed, buffers.qkvg.data());
+  gemm.Run(*w_qkvg_, rows, mixed, buffers.qkvg.data());
   const kernels::EventLayer parameters{alpha_.data(), beta_.data(),
                                        decay_.data(), norm_head_.data(),
                                        silu_phi2_};
@@ -116,16 +115,15 @@ void Layer::ForwardEvents(size_t rows, float* const* states,
                            states[row] + layout_.count(index_),
                            buffers.attended.data() + row * d_model_);
   }
-  gemm.Run(*w_o_, tile, buffers.attended.data(), buffers.x.data());
-  FeedForward(rows, tile, buffers, gemm);
+  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
+  FeedForward(rows, buffers, gemm);
 }
 
 void Layer::FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
                        GemmScratch& gemm) const {
   kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
                    buffers.normed.data());
-  gemm.Run(*w_kv_, TileIndexFor(rows), buffers.normed.data(),
-           buffers.qkvg.data());
+  gemm.Run(*w_kv_, rows, buffers.normed.data(), buffers.qkvg.data());
   for (size_t row = 0; row < rows; ++row) {
     kernels::FoldOnly(buffers.qkvg.data() + row * 2 * d_model_, decay_.data(),
                       heads_, states[row] + layout_.z(index_),
@@ -157,7 +155,6 @@ LayerReadout Layer::MakeReadout(const float* state) const {
 
 void Layer::ForwardCandidates(size_t rows, const LayerReadout& readout,
                               TileBuffers& buffers, GemmScratch& gemm) const {
-  const size_t tile = TileIndexFor(rows);
   if (has_window()) {
     kernels::RmsNormScaleShift(buffers.x.data(), norm_attn_.data(),
                                conv_.data(), readout.conv_shift.data(), rows,
@@ -166,21 +163,21 @@ void Layer::ForwardCandidates(size_t rows, const LayerReadout& readout,
     kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
                      buffers.mixed.data());
   }
-  gemm.Run(*w_qkvg_, tile, buffers.mixed.data(), buffers.qkvg.data());
+  gemm.Run(*w_qkvg_, rows, buffers.mixed.data(), buffers.qkvg.data());
   kernels::AttendShared(buffers.qkvg.data(), readout.matrix.data(),
                         beta_.data(), norm_head_.data(), heads_, rows,
                         buffers.attended.data());
-  gemm.Run(*w_o_, tile, buffers.attended.data(), buffers.x.data());
-  FeedForward(rows, tile, buffers, gemm);
+  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
+  FeedForward(rows, buffers, gemm);
 }
 
-void Layer::FeedForward(size_t rows, size_t tile, TileBuffers& buffers,
+void Layer::FeedForward(size_t rows, TileBuffers& buffers,
                         GemmScratch& gemm) const {
   kernels::RmsNorm(buffers.x.data(), norm_ffn_.data(), rows, d_model_,
                    buffers.normed.data());
-  gemm.Run(*w_12_, tile, buffers.normed.data(), buffers.pr.data());
+  gemm.Run(*w_12_, rows, buffers.normed.data(), buffers.pr.data());
   kernels::GatedSilu(buffers.pr.data(), rows, ffn_width_, buffers.gated.data());
-  gemm.Run(*w_3_, tile, buffers.gated.data(), buffers.x.data());
+  gemm.Run(*w_3_, rows, buffers.gated.data(), buffers.x.data());
 }
 
 }  // namespace qlarank

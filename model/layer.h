@@ -67,8 +67,7 @@ class Layer {
 
   bool has_window() const { return !conv_.empty(); }
   void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
-  void FeedForward(size_t rows, size_t tile, TileBuffers& buffers,
-                   GemmScratch& gemm) const;
+  void FeedForward(size_t rows, TileBuffers& buffers, GemmScratch& gemm) const;
 
   size_t index_;
   size_t d_model_;

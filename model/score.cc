@@ -15,7 +15,10 @@ void Engine::Impl::UserVector(const float* x, ScratchBuffers& scratch,
                               float* user) const {
   float* normed = scratch.tile.normed.data();
   kernels::RmsNorm(x, norm_user.data(), 1, d_model, normed);
-  scratch.gemm.Run(*w_user_out, TileIndexFor(1), normed, user);
+  // The buffers hold a whole tile, whatever its size.
+  float* projected = scratch.tile.mixed.data();
+  scratch.gemm.Run(*w_user_out, 1, normed, projected);
+  std::copy_n(projected, d_model, user);
   const float norm = std::sqrt(kernels::Dot(user, user, d_model));
   const float inverse = 1.0f / std::max(norm, 1e-12f);
   for (size_t i = 0; i < d_model; ++i) user[i] *= inverse;
@@ -55,9 +58,11 @@ std::unique_ptr<const Reading> Engine::Read(
     return std::make_unique<Reading>(std::move(reading));
   }
 
-  AlignedVector<float> user_projection(impl.d_model);
-  scratch.gemm.Run(*impl.w_user_in, TileIndexFor(1), reading->user.data(),
-                   user_projection.data());
+  float* user = scratch.tile.normed.data();
+  std::copy_n(reading->user.data(), impl.d_model, user);
+  scratch.gemm.Run(*impl.w_user_in, 1, user, scratch.tile.mixed.data());
+  const absl::Span<const float> user_projection(scratch.tile.mixed.data(),
+                                                impl.d_model);
   reading->shared.resize(impl.d_model);
   impl.tokens.CandidateShared(gap_bucket, user_projection, request.context_rows,
                               absl::MakeSpan(reading->shared));
@@ -104,8 +109,8 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
                                x.data() + row * d);
   }
   // Rows that only fill the tile stay finite.
-  std::fill(x.begin() + rows * d,
-            x.begin() + kTileSizes[TileIndexFor(rows)] * d, 0.0f);
+  std::fill(x.begin() + rows * d, x.begin() + scratch.gemm.TileRows(rows) * d,
+            0.0f);
   const auto layers = impl.candidate_layers();
   for (size_t l = 0; l < layers.size(); ++l) {
     layers[l]->ForwardCandidates(rows, reading.readouts[l], scratch.tile,
@@ -118,8 +123,8 @@ void AddHeadTerm(const Engine::Impl& impl, size_t rows, ScratchBuffers& scratch,
                  float* scores) {
   kernels::RmsNorm(scratch.tile.x.data(), impl.norm_cand.data(), rows,
                    impl.d_model, scratch.tile.normed.data());
-  scratch.gemm.Run(*impl.head_w1, TileIndexFor(rows),
-                   scratch.tile.normed.data(), scratch.head_hidden.data());
+  scratch.gemm.Run(*impl.head_w1, rows, scratch.tile.normed.data(),
+                   scratch.head_hidden.data());
   const size_t width = impl.head_width;
   for (size_t i = 0; i < rows * impl.num_tasks; ++i) {
     const size_t task = i % impl.num_tasks;
