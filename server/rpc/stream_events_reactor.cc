@@ -13,28 +13,32 @@ StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain)
 StreamEventsReactor::~StreamEventsReactor() { drain_.Remove(*this); }
 
 void StreamEventsReactor::Start() {
-  if (!drain_.Add(*this)) OnDrain();
-  Advance();
+  if (!drain_.Add(*this)) return OnDrain();
+  absl::MutexLock lock(&mutex_);
+  Advance();  // not the end: it begins to read
 }
 
 void StreamEventsReactor::OnDrain() {
+  bool ended;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
+    ended = Advance();
   }
-  Advance();
+  if (ended) End();
 }
 
 void StreamEventsReactor::OnReadDone(bool ok) {
   Batch* batch = nullptr;
   {
     absl::MutexLock lock(&mutex_);
-    if (ok) {
+    // A read that was open when the call was finished may still bring a batch:
+    // nobody would answer it.
+    if (ok && !finished_) {
       batch = incoming_.get();
       batches_.push_back(std::move(incoming_));
     } else {
       read_all_ = true;
-      reading_ = false;
     }
   }
   if (batch != nullptr) {
@@ -44,11 +48,15 @@ void StreamEventsReactor::OnReadDone(bool ok) {
         [this, batch](absl::StatusOr<v1::AppendEventsResponse> result) {
           Answer(*batch, std::move(result));
         });
+  }
+  bool ended;
+  {
     // Only now may the next one be read: batches enter the pipeline in order.
     absl::MutexLock lock(&mutex_);
     reading_ = false;
+    ended = Advance();
   }
-  Advance();
+  if (ended) End();
 }
 
 void StreamEventsReactor::Answer(
@@ -59,21 +67,25 @@ void StreamEventsReactor::Answer(
     batch.response.set_error_code(static_cast<int>(result.status().code()));
     batch.response.set_error_message(std::string(result.status().message()));
   }
+  bool ended;
   {
     absl::MutexLock lock(&mutex_);
     batch.answered = true;
+    ended = Advance();
   }
-  Advance();
+  if (ended) End();
 }
 
 void StreamEventsReactor::OnWriteDone(bool ok) {
+  bool ended;
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     broken_ |= !ok;
     batches_.pop_front();
+    ended = Advance();
   }
-  Advance();
+  if (ended) End();
 }
 
 void StreamEventsReactor::MaybeWrite() {
@@ -95,16 +107,16 @@ void StreamEventsReactor::MaybeRead() {
   StartRead(&incoming_->request);
 }
 
-void StreamEventsReactor::Advance() {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (finished_) return;
-    if (!writing_) MaybeWrite();
-    if (!reading_ && !read_all_ && !draining_) MaybeRead();
-    const bool at_end = read_all_ || draining_;
-    if (!at_end || !batches_.empty()) return;
-    finished_ = true;
-  }
+bool StreamEventsReactor::Advance() {
+  if (finished_) return false;
+  if (!writing_) MaybeWrite();
+  if (!reading_ && !read_all_ && !draining_) MaybeRead();
+  const bool at_end = read_all_ || draining_;
+  finished_ = at_end && batches_.empty();
+  return finished_;
+}
+
+void StreamEventsReactor::End() {
   // A read that is still open, when draining, ends with this.
   Finish(drain_.draining() ? DrainingStatus() : grpc::Status::OK);
 }

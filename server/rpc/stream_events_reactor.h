@@ -6,7 +6,10 @@
 // read: the transport's flow control then slows the client down.
 //
 // gRPC calls the reactor's methods from its threads, the pipeline answers on
-// its own: one mutex guards them all.
+// its own: one mutex guards them all. The stream deletes itself once Finish was
+// called and no callback of gRPC runs, which knows nothing of the pipeline: so
+// it is not finished while a batch is in the pipeline, and takes none after
+// that.
 #ifndef QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 #define QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 
@@ -55,9 +58,11 @@ class StreamEventsReactor final
 
   void Answer(Batch& batch, absl::StatusOr<v1::AppendEventsResponse> result)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Begins whatever can be done next, and finishes the call at its end. Nothing
-  // of the stream may be touched afterwards, unless by a callback of gRPC.
-  void Advance() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Begins whatever can be done next. True at the end of the call: then the
+  // caller must call End once it has released the lock. If it returns false, a
+  // caller that is no callback of gRPC must not touch the stream after that.
+  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End() ABSL_LOCKS_EXCLUDED(mutex_);
   void MaybeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -194,6 +194,40 @@ TEST_F(IngestTest, AStreamEndsWhenTheServerDrains) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+// A batch that arrives while the server drains is answered or not taken at all,
+// never left behind by a stream that is gone.
+TEST(IngestDrainTest, DrainingUnderLoadIsOrderly) {
+  const auto bundle = LoadGolden(GoldenModel());
+  for (int round = 0; round < 15; ++round) {
+    TestServer server(TestOptions());
+    std::vector<std::thread> clients;
+    for (int client = 0; client < 6; ++client) {
+      clients.emplace_back([&, client] {
+        grpc::ClientContext context;
+        const auto stream = server.ingest().StreamEvents(&context);
+        const std::string user = "user" + std::to_string(client);
+        v1::StreamEventsRequest request;
+        std::thread reader([&] {
+          v1::StreamEventsResponse response;
+          while (stream->Read(&response)) {
+            EXPECT_EQ(response.error_code(), 0) << response.error_message();
+          }
+        });
+        for (uint64_t n = 1;; ++n) {
+          *request.mutable_append() = MakeAppend(*bundle, user, n, n);
+          if (!stream->Write(request)) break;
+        }
+        reader.join();
+        EXPECT_EQ(stream->Finish().error_code(),
+                  grpc::StatusCode::UNAVAILABLE);
+      });
+    }
+    absl::SleepFor(absl::Milliseconds(20));
+    EXPECT_TRUE(server.Shutdown().ok());
+    for (std::thread& client : clients) client.join();
+  }
+}
+
 TEST(IngestQueueTest, AFullQueueSlowsStreamsAndLosesNothing) {
   ServerOptions options = TestOptions();
   options.ingest.shards = 1;
