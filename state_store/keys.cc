@@ -42,6 +42,12 @@ std::string LogKey(absl::string_view user_id, uint64_t sequence) {
   return key;
 }
 
+std::string AfterLogKey(absl::string_view user_id, uint64_t sequence) {
+  std::string key = LogKey(user_id, sequence);
+  key.push_back('\0');
+  return key;
+}
+
 void SetSequence(std::string& log_key, uint64_t sequence) {
   assert(log_key.size() >= kUserKeyHeaderBytes + kSequenceBytes);
   log_key.resize(log_key.size() - kSequenceBytes);

@@ -32,6 +32,11 @@ inline constexpr size_t kMaxUserIdBytes = 65535;
 std::string UserKey(absl::string_view user_id);
 std::string LogKey(absl::string_view user_id, uint64_t sequence);
 
+// The smallest key after LogKey(user_id, sequence): the end of a range that
+// includes it. The greatest sequence gives the end of the user's log.
+// REQUIRES: user_id.size() <= kMaxUserIdBytes.
+std::string AfterLogKey(absl::string_view user_id, uint64_t sequence);
+
 // Overwrites the sequence of a log key.
 void SetSequence(std::string& log_key, uint64_t sequence);
 

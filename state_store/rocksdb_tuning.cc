@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "rocksdb/cache.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/slice_transform.h"
@@ -67,19 +65,6 @@ void CompressSmallRecords(rocksdb::ColumnFamilyOptions& cf) {
 }
 
 }  // namespace
-
-absl::Status ToAbslStatus(const rocksdb::Status& status,
-                          absl::string_view doing) {
-  if (status.ok()) return absl::OkStatus();
-  const std::string message = absl::StrCat(doing, ": ", status.ToString());
-  if (status.IsCorruption()) return absl::DataLossError(message);
-  if (status.IsIOError() || status.IsBusy() || status.IsTimedOut() ||
-      status.IsTryAgain() || status.IsIncomplete() || status.IsAborted() ||
-      status.IsShutdownInProgress()) {
-    return absl::UnavailableError(message);
-  }
-  return absl::InternalError(message);
-}
 
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   rocksdb::DBOptions db;

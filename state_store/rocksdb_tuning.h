@@ -1,22 +1,15 @@
-// How RocksDB is set up for each kind of record, and its statuses as ours.
-// Private to the RocksDB implementation: the one header that shows its types.
+// How RocksDB is set up for each kind of record. Private to the RocksDB
+// implementation. Thread-safe: pure functions.
 #ifndef QLARANK_STATE_STORE_ROCKSDB_TUNING_H_
 #define QLARANK_STATE_STORE_ROCKSDB_TUNING_H_
 
 #include <memory>
 
-#include "absl/status/status.h"
-#include "absl/strings/string_view.h"
+#include "rocksdb/cache.h"
 #include "rocksdb/options.h"
-#include "rocksdb/status.h"
 #include "state_store/rocksdb_state_store.h"
 
 namespace qlarank::rocksdb_internal {
-
-// OK, or the status of the contract: DATA_LOSS for corruption, UNAVAILABLE for
-// everything the disk does. `doing` starts the message.
-absl::Status ToAbslStatus(const rocksdb::Status& status,
-                          absl::string_view doing);
 
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options);
 

@@ -45,6 +45,15 @@ TEST(KeysTest, BytesAreFixed) {
             "abc\x01\x02\x03\x04\x05\x06\x07\x08"s);
 }
 
+TEST(KeysTest, AfterLogKeyEndsARangeThatIncludesTheKey) {
+  constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+  for (const std::string& user : AwkwardUsers()) {
+    EXPECT_EQ(AfterLogKey(user, 7), LogKey(user, 7) + '\0');
+    EXPECT_LT(AfterLogKey(user, 7), LogKey(user, 8));
+    EXPECT_GT(AfterLogKey(user, kMax), LogKey(user, kMax));
+  }
+}
+
 TEST(KeysTest, NoUserKeyIsAPrefixOfAnother) {
   for (const std::string& a : AwkwardUsers()) {
     for (const std::string& b : AwkwardUsers()) {

@@ -1,0 +1,27 @@
+#include "state_store/record_names.h"
+
+#include "absl/strings/str_cat.h"
+#include "state_store/validation.h"
+
+namespace qlarank {
+
+std::string EventName(absl::string_view user_id, uint64_t sequence) {
+  return absl::StrCat("event ", sequence, " of user ", QuotedUser(user_id));
+}
+
+std::string HeadName(absl::string_view user_id) {
+  return absl::StrCat("head of user ", QuotedUser(user_id));
+}
+
+std::string SnapshotName(absl::string_view fingerprint,
+                         absl::string_view user_id) {
+  return absl::StrCat("snapshot of user ", QuotedUser(user_id),
+                      " under fingerprint ", fingerprint);
+}
+
+absl::Status Prefixed(absl::string_view name, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(name, ": ", status.message()));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,248 @@
+#include "state_store/rocksdb_open.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "state_store/rocksdb_tuning.h"
+
+namespace qlarank::rocksdb_internal {
+namespace {
+
+// In the default column family, which holds nothing else.
+constexpr absl::string_view kFormatKey = "qlarank format";
+constexpr absl::string_view kFormat = "qlarank store, format 1";
+constexpr absl::string_view kFormatStem = "qlarank store, format ";
+
+absl::Status ValidateOptions(const RocksDbOptions& options) {
+  if (options.path.empty()) {
+    return absl::InvalidArgumentError("path of the store is empty");
+  }
+  if (options.memtable_bytes == 0) {
+    return absl::InvalidArgumentError("memtable_bytes is 0");
+  }
+  if (options.background_threads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("background_threads is ", options.background_threads));
+  }
+  return absl::OkStatus();
+}
+
+// True if there is a database at the path, false if one can be created there.
+absl::StatusOr<bool> DatabaseExists(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path parent = fs::absolute(path).lexically_normal().parent_path();
+  if (!fs::exists(path, error) && !fs::is_directory(parent, error)) {
+    return absl::NotFoundError(
+        absl::StrCat("store ", path.string(), ": its parent folder ",
+                     parent.string(), " does not exist; create it first"));
+  }
+  if (fs::exists(path, error) && !fs::is_directory(path, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("store ", path.string(), ": not a folder"));
+  }
+  if (fs::exists(path / "CURRENT", error)) return true;
+  // Creating a database deletes table files it does not know.
+  for (const auto& file : fs::directory_iterator(path, error)) {
+    const std::string extension = file.path().extension();
+    if (extension == ".sst" || extension == ".log") {
+      return absl::DataLossError(absl::StrCat(
+          "store ", path.string(), ": the file CURRENT is missing, but ",
+          file.path().filename().string(),
+          " is there; restore the folder from a backup or give an empty one"));
+    }
+  }
+  return false;
+}
+
+absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
+  const std::string doing = absl::StrCat("opening the store ", path);
+  // RocksDB tells a held lock from other failures in its message only.
+  if (status.IsIOError() && absl::StrContains(status.ToString(), "/LOCK") &&
+      absl::StrContains(status.ToString(), "lock")) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "store ", path, " is open in another process, which holds ", path,
+        "/LOCK: stop it, or give this one another path (", status.ToString(),
+        ")"));
+  }
+  if (status.IsInvalidArgument()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(doing, ": not a qlarank store: ", status.ToString()));
+  }
+  absl::Status result = ToAbslStatus(status, doing);
+  if (absl::IsDataLoss(result)) {
+    return absl::DataLossError(absl::StrCat(
+        result.message(),
+        "; restore it from a backup, or, if only the newest WAL is damaged, "
+        "open it once with drop_log_after_damage"));
+  }
+  return result;
+}
+
+// One opening, step by step; what is open so far closes with it on an error.
+class Opener {
+ public:
+  explicit Opener(const RocksDbOptions& options)
+      : options_(options),
+        db_options_(MakeDbOptions(options)),
+        cache_(MakeBlockCache(options)) {}
+
+  absl::StatusOr<OpenedStore> Open();
+
+ private:
+  rocksdb::ColumnFamilyOptions OptionsOf(absl::string_view name) const {
+    if (name == kLogName) {
+      return MakeLogOptions(options_, cache_);
+    }
+    if (name == kHeadsName) {
+      return MakeHeadsOptions(options_, cache_);
+    }
+    return MakeStatesOptions(options_, cache_);
+  }
+
+  // The database, with all its column families: RocksDB opens with no fewer.
+  absl::Status OpenAll(const std::vector<std::string>& names);
+  // Accepts this format, initialises an empty database, refuses the rest.
+  absl::Status CheckFormat();
+  absl::Status CheckEmpty();
+  // Makes the column families that are missing, then the format record.
+  absl::Status Initialise();
+
+  const RocksDbOptions& options_;
+  const rocksdb::DBOptions db_options_;
+  const std::shared_ptr<rocksdb::Cache> cache_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::map<std::string, ColumnFamily, std::less<>> column_families_;
+};
+
+absl::Status Opener::OpenAll(const std::vector<std::string>& names) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) {
+    descriptors.emplace_back(name, OptionsOf(name));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(db_options_, options_.path, descriptors, &handles, &db);
+  if (!opened.ok()) return OpenError(opened, options_.path);
+  db_.reset(db);
+  for (size_t i = 0; i < names.size(); ++i) {
+    column_families_[names[i]].reset(handles[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Opener::CheckFormat() {
+  std::string format;
+  const rocksdb::Status read =
+      db_->Get(rocksdb::ReadOptions(), ToSlice(kFormatKey), &format);
+  if (read.IsNotFound()) {
+    // Never finished being created, or somebody else's.
+    absl::Status status = CheckEmpty();
+    return status.ok() ? Initialise() : status;
+  }
+  if (!read.ok()) return OpenError(read, options_.path);
+  if (!absl::StartsWith(format, kFormatStem)) {
+    return absl::DataLossError(absl::StrCat("store ", options_.path,
+                                            ": its format record is damaged"));
+  }
+  if (format != kFormat) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "store ", options_.path, " says \"", format, "\", this binary knows \"",
+        kFormat, "\": use the binary that wrote it"));
+  }
+  for (absl::string_view name : {kLogName, kHeadsName}) {
+    if (!column_families_.contains(name)) {
+      return absl::DataLossError(absl::StrCat(
+          "store ", options_.path, ": column family ", name, " is missing"));
+    }
+  }
+  for (const auto& [name, unused] : column_families_) {
+    if (name != rocksdb::kDefaultColumnFamilyName && name != kLogName &&
+        name != kHeadsName && !absl::StartsWith(name, kStatesPrefix)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "store ", options_.path, ": unknown column family ", name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Opener::CheckEmpty() {
+  for (const auto& [name, column_family] : column_families_) {
+    rocksdb::ReadOptions read_options;
+    read_options.total_order_seek = true;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        db_->NewIterator(read_options, column_family.get()));
+    it->SeekToFirst();
+    if (!it->status().ok()) return OpenError(it->status(), options_.path);
+    if (it->Valid()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "store ", options_.path,
+          ": a RocksDB database, but not a qlarank store (no format record)"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Opener::Initialise() {
+  for (absl::string_view name : {kLogName, kHeadsName}) {
+    if (column_families_.contains(name)) continue;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    const rocksdb::Status created =
+        db_->CreateColumnFamily(OptionsOf(name), std::string(name), &handle);
+    if (!created.ok()) return OpenError(created, options_.path);
+    column_families_[std::string(name)].reset(handle);
+  }
+  // Last: a store with this record is complete.
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const rocksdb::Status written =
+      db_->Put(synced, ToSlice(kFormatKey), ToSlice(kFormat));
+  return written.ok() ? absl::OkStatus() : OpenError(written, options_.path);
+}
+
+absl::StatusOr<OpenedStore> Opener::Open() {
+  absl::Status status = ValidateOptions(options_);
+  if (!status.ok()) return status;
+  absl::StatusOr<bool> exists = DatabaseExists(options_.path);
+  if (!exists.ok()) return exists.status();
+  std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
+  if (*exists) {
+    const rocksdb::Status listed =
+        rocksdb::DB::ListColumnFamilies(db_options_, options_.path, &names);
+    if (!listed.ok()) return OpenError(listed, options_.path);
+  }
+  status = OpenAll(names);
+  if (status.ok()) status = CheckFormat();
+  if (!status.ok()) return status;
+
+  OpenedStore store;
+  store.options = options_;
+  store.cache = cache_;
+  store.statistics = db_options_.statistics;
+  store.db = std::move(db_);
+  store.log = std::move(column_families_.find(kLogName)->second);
+  store.heads = std::move(column_families_.find(kHeadsName)->second);
+  for (auto& [name, column_family] : column_families_) {
+    if (absl::StartsWith(name, kStatesPrefix)) {
+      store.states.emplace(absl::StripPrefix(name, kStatesPrefix),
+                           std::move(column_family));
+    }
+  }
+  return store;
+}
+
+}  // namespace
+
+absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options) {
+  return Opener(options).Open();
+}
+
+}  // namespace qlarank::rocksdb_internal

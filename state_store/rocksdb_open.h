@@ -1,0 +1,45 @@
+// Opening a store's database, or creating one, and refusing what is not a
+// store of this format: the checks before the first read of a record. Private
+// to the RocksDB implementation.
+#ifndef QLARANK_STATE_STORE_ROCKSDB_OPEN_H_
+#define QLARANK_STATE_STORE_ROCKSDB_OPEN_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/statistics.h"
+#include "state_store/rocksdb_state_store.h"
+#include "state_store/rocksdb_types.h"
+
+namespace qlarank::rocksdb_internal {
+
+// An open store. Members are released from the last to the first, so column
+// families before the database that they are of.
+struct OpenedStore {
+  RocksDbOptions options;
+  std::shared_ptr<rocksdb::Cache> cache;            // of blocks
+  std::shared_ptr<rocksdb::Statistics> statistics;  // counted by `db`
+  std::unique_ptr<rocksdb::DB> db;
+  ColumnFamily log;
+  ColumnFamily heads;
+  std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
+};
+
+// Opens the store at options.path, creating it when there is none. The errors
+// are those of OpenRocksDbStateStore; nothing stays open after one. Blocks
+// while RocksDB replays its WAL. Thread-safe: of two calls for one path, one
+// fails.
+//
+// The format record is written last when a store is created. So a crash on the
+// way leaves an empty database without one, and the next opening goes on from
+// there; a database with records but no format record is somebody else's.
+absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options);
+
+}  // namespace qlarank::rocksdb_internal
+
+#endif  // QLARANK_STATE_STORE_ROCKSDB_OPEN_H_

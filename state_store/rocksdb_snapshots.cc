@@ -1,0 +1,127 @@
+// Snapshots, and the erasure of a user. They are side by side because of what
+// must hold between them: a late snapshot does not bring an erased user back.
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rocksdb/db.h"
+#include "rocksdb/write_batch.h"
+#include "state_store/keys.h"
+#include "state_store/record_names.h"
+#include "state_store/records.h"
+#include "state_store/rocksdb_state_store_impl.h"
+#include "state_store/rocksdb_tuning.h"
+#include "state_store/validation.h"
+
+namespace qlarank::rocksdb_internal {
+
+absl::Status RocksDbStateStore::OpenFingerprint(absl::string_view fingerprint) {
+  absl::Status status = ValidateFingerprint(fingerprint);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&states_mutex_);
+  if (states_.contains(fingerprint)) return absl::OkStatus();
+  rocksdb::ColumnFamilyHandle* handle = nullptr;
+  status =
+      ToAbslStatus(db_->CreateColumnFamily(
+                       MakeStatesOptions(options_, cache_),
+                       absl::StrCat(kStatesPrefix, fingerprint), &handle),
+                   absl::StrCat("making room for fingerprint ", fingerprint));
+  if (!status.ok()) return status;
+  states_.emplace(fingerprint, handle);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStateStore::DropFingerprint(absl::string_view fingerprint) {
+  absl::MutexLock lock(&states_mutex_);
+  const auto it = states_.find(fingerprint);
+  if (it == states_.end()) return absl::OkStatus();
+  absl::Status status =
+      ToAbslStatus(db_->DropColumnFamily(it->second.get()),
+                   absl::StrCat("dropping fingerprint ", fingerprint));
+  if (status.ok()) states_.erase(it);
+  return status;
+}
+
+absl::StatusOr<std::vector<std::string>> RocksDbStateStore::ListFingerprints()
+    const {
+  absl::ReaderMutexLock lock(&states_mutex_);
+  std::vector<std::string> fingerprints;
+  for (const auto& [fingerprint, unused] : states_) {
+    fingerprints.push_back(fingerprint);
+  }
+  return fingerprints;
+}
+
+absl::Status RocksDbStateStore::PutSnapshot(absl::string_view fingerprint,
+                                            absl::string_view user_id,
+                                            const Snapshot& snapshot) {
+  const ColumnFamily states = States(fingerprint);
+  if (states == nullptr) return FingerprintNotOpenError(fingerprint);
+  absl::ReaderMutexLock lock(&SnapshotLock(user_id));
+  absl::StatusOr<UserHead> head = GetHead(user_id);
+  if (!head.ok()) return head.status();
+  if (head->incarnation != snapshot.incarnation) return absl::OkStatus();
+  const std::string key = UserKey(user_id);
+  const rocksdb::Status written = db_->Put(
+      unlogged_, states.get(), key, EncodeSnapshot(key, fingerprint, snapshot));
+  if (!written.ok() && States(fingerprint) != states) {  // dropped on the way
+    return FingerprintNotOpenError(fingerprint);
+  }
+  return ToAbslStatus(written, SnapshotName(fingerprint, user_id));
+}
+
+absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
+    absl::string_view fingerprint, absl::string_view user_id) const {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  const ColumnFamily states = States(fingerprint);
+  if (states == nullptr) return FingerprintNotOpenError(fingerprint);
+  const std::string key = UserKey(user_id);
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status read =
+      db_->Get(rocksdb::ReadOptions(), states.get(), key, &value);
+  if (read.IsNotFound()) return std::optional<Snapshot>();
+  if (!read.ok()) {
+    return ToAbslStatus(read, SnapshotName(fingerprint, user_id));
+  }
+  absl::StatusOr<Snapshot> snapshot =
+      DecodeSnapshot(key, fingerprint, ToView(value));
+  if (!snapshot.ok()) {
+    return Prefixed(SnapshotName(fingerprint, user_id), snapshot.status());
+  }
+  return std::optional<Snapshot>(*std::move(snapshot));
+}
+
+absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
+    absl::string_view user_id) {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::MutexLock snapshot_lock(&SnapshotLock(user_id));
+  uint64_t removed = 0;
+  // The events go as one range: the cost does not grow with their number,
+  // unless there is no good head and they have to be counted.
+  absl::StatusOr<UserHead> head = GetHead(user_id);
+  if (head.ok() && head->incarnation != 0) {
+    removed = head->last_sequence;
+  } else {  // a damaged head is no reason to keep what it counts
+    absl::StatusOr<uint64_t> count = CountLog(user_id);
+    if (!count.ok()) return count.status();
+    removed = *count;
+  }
+  const std::string user_key = UserKey(user_id);
+  rocksdb::WriteBatch batch;
+  batch.DeleteRange(log_.get(), LogKey(user_id, 0),
+                    AfterLogKey(user_id, std::numeric_limits<uint64_t>::max()));
+  batch.Delete(heads_.get(), user_key);
+  absl::ReaderMutexLock lock(&states_mutex_);
+  for (const auto& [fingerprint, states] : states_) {
+    batch.Delete(states.get(), user_key);
+  }
+  status = ToAbslStatus(db_->Write(synced_, &batch),
+                        absl::StrCat("deleting user ", QuotedUser(user_id)));
+  if (!status.ok()) return status;
+  return removed;
+}
+
+}  // namespace qlarank::rocksdb_internal

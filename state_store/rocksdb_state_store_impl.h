@@ -1,0 +1,110 @@
+// The StateStore over RocksDB, as a class: one .cc for each thing it does.
+//
+//   rocksdb_event_log.cc    the event log and the heads
+//   rocksdb_snapshots.cc    snapshots, and the erasure that they must not undo
+//   rocksdb_statistics.cc   figures for operators
+//   rocksdb_state_store.cc  opening, and what the others share
+//
+// Private to the RocksDB implementation. Thread-safe as StateStore says.
+// RocksDB's own calls are; the locks here are for what must hold across several
+// of them. Lock order: a snapshot lock, then states_mutex_.
+#ifndef QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
+#define QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "rocksdb/db.h"
+#include "state_store/rocksdb_open.h"
+#include "state_store/rocksdb_state_store.h"
+#include "state_store/rocksdb_types.h"
+#include "state_store/state_store.h"
+
+namespace qlarank::rocksdb_internal {
+
+class RocksDbStateStore final : public StateStore {
+ public:
+  explicit RocksDbStateStore(OpenedStore store);
+
+  // Closing the database flushes what is not in the WAL.
+  ~RocksDbStateStore() override = default;
+
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override;
+  absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override;
+  absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
+      absl::string_view user_id, uint64_t from_sequence,
+      size_t limit) const override;
+  absl::Status ForEachUser(
+      absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
+          visit) const override;
+  absl::Status OpenFingerprint(absl::string_view fingerprint) override;
+  absl::Status DropFingerprint(absl::string_view fingerprint) override;
+  absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
+  absl::Status PutSnapshot(absl::string_view fingerprint,
+                           absl::string_view user_id,
+                           const Snapshot& snapshot) override;
+  absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
+      absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
+  absl::Status Flush() override;
+  std::map<std::string, double> Statistics() const override;
+
+ private:
+  // Erasure and snapshots of one user exclude each other; other users rarely
+  // notice.
+  static constexpr size_t kSnapshotLocks = 64;
+
+  // The lock of this user and of some others.
+  absl::Mutex& SnapshotLock(absl::string_view user_id) const;
+
+  // The column family of a fingerprint's snapshots; null when it is not open.
+  ColumnFamily States(absl::string_view fingerprint) const
+      ABSL_LOCKS_EXCLUDED(states_mutex_);
+
+  // All that hold records: without the default one.
+  std::vector<ColumnFamily> AllColumnFamilies() const
+      ABSL_LOCKS_EXCLUDED(states_mutex_);
+
+  // ReadEvents without the comparison with the head.
+  absl::StatusOr<std::vector<LoggedEvent>> ScanLog(absl::string_view user_id,
+                                                   uint64_t from_sequence,
+                                                   size_t limit) const;
+  // The number of records in the log of a user, readable or not. Reads them
+  // all.
+  absl::StatusOr<uint64_t> CountLog(absl::string_view user_id) const;
+
+  const RocksDbOptions options_;
+  const std::shared_ptr<rocksdb::Cache> cache_;
+  const std::shared_ptr<rocksdb::Statistics> statistics_;
+  const std::unique_ptr<rocksdb::DB> db_;
+  const ColumnFamily log_;
+  const ColumnFamily heads_;
+  rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
+  rocksdb::WriteOptions unlogged_;  // not in the WAL
+
+  mutable std::array<absl::Mutex, kSnapshotLocks> snapshot_locks_;
+
+  // Held by readers across a write to all column families, so that none is
+  // dropped on the way.
+  mutable absl::Mutex states_mutex_;
+  std::map<std::string, ColumnFamily, std::less<>> states_
+      ABSL_GUARDED_BY(states_mutex_);
+};
+
+}  // namespace qlarank::rocksdb_internal
+
+#endif  // QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
