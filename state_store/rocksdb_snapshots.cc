@@ -56,19 +56,19 @@ absl::StatusOr<std::vector<std::string>> RocksDbStateStore::ListFingerprints()
 absl::Status RocksDbStateStore::PutSnapshot(absl::string_view fingerprint,
                                             absl::string_view user_id,
                                             const Snapshot& snapshot) {
-  const ColumnFamily states = States(fingerprint);
-  if (states == nullptr) return FingerprintNotOpenError(fingerprint);
-  absl::ReaderMutexLock lock(&SnapshotLock(user_id));
+  absl::ReaderMutexLock snapshot_lock(&SnapshotLock(user_id));
   absl::StatusOr<UserHead> head = GetHead(user_id);
   if (!head.ok()) return head.status();
+  // Held until it is written: a batch for a column family that was dropped on
+  // the way fails the whole group that RocksDB writes it with, appends too.
+  absl::ReaderMutexLock lock(&states_mutex_);
+  const auto states = states_.find(fingerprint);
+  if (states == states_.end()) return FingerprintNotOpenError(fingerprint);
   if (head->incarnation != snapshot.incarnation) return absl::OkStatus();
   const std::string key = UserKey(user_id);
-  const rocksdb::Status written = db_->Put(
-      unlogged_, states.get(), key, EncodeSnapshot(key, fingerprint, snapshot));
-  if (!written.ok() && States(fingerprint) != states) {  // dropped on the way
-    return FingerprintNotOpenError(fingerprint);
-  }
-  return ToAbslStatus(written, SnapshotName(fingerprint, user_id));
+  return ToAbslStatus(db_->Put(unlogged_, states->second.get(), key,
+                               EncodeSnapshot(key, fingerprint, snapshot)),
+                      SnapshotName(fingerprint, user_id));
 }
 
 absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
