@@ -75,7 +75,7 @@ class RankAll {
     for (size_t i = next++; i < jobs.size(); i = next++) {
       request.set_user_id(jobs[i].user);
       *request.mutable_request_time() = jobs[i].basket->time;
-      absl::StatusOr<Ranking> ranking = RankTop(client_, request);
+      absl::StatusOr<Ranking> ranking = RankTopUpToDate(client_, request);
       absl::MutexLock lock(&mutex_);
       if (!ranking.ok()) {
         error_.Update(ranking.status());

@@ -33,4 +33,14 @@ absl::StatusOr<Ranking> RankTop(const Client& client,
   return ranking;
 }
 
+absl::StatusOr<Ranking> RankTopUpToDate(const Client& client,
+                                        v1::RankRequest request) {
+  absl::StatusOr<Ranking> ranking = RankTop(client, request);
+  if (!ranking.ok()) return ranking;
+  const v1::StateInfo& state = ranking->response.state();
+  if (state.folded_sequence() >= state.log_sequence()) return ranking;
+  request.set_min_event_count(state.log_sequence());
+  return RankTop(client, request);
+}
+
 }  // namespace qlarank

@@ -24,6 +24,11 @@ struct Ranking {
 absl::StatusOr<Ranking> RankTop(const Client& client,
                                 const v1::RankRequest& request);
 
+// The same from a state that holds every event of the user's log: ranks once
+// more, with min_event_count, when the first reply's state was behind.
+absl::StatusOr<Ranking> RankTopUpToDate(const Client& client,
+                                        v1::RankRequest request);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_CLI_RANKING_H_

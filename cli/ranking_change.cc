@@ -64,7 +64,7 @@ absl::StatusOr<ExitCode> ShowChange(const Client& client,
   request.mutable_item_ids()->Add(items->begin(), items->end());
   request.set_top_k(top_k);
   *request.mutable_request_time() = event.event().time();
-  absl::StatusOr<Ranking> before = RankTop(client, request);
+  absl::StatusOr<Ranking> before = RankTopUpToDate(client, request);
   if (!before.ok()) return before.status();
 
   absl::Time start = absl::Now();
