@@ -4,8 +4,8 @@
 // One forward pass serves both: an event and a candidate are rows of a tile.
 // A row's result is bitwise the same whatever the tile's other rows are, so
 // scores do not depend on a candidate's neighbours, nor states on whose
-// events were folded together (DESIGN invariants 1 and 3; Create tries it out
-// on this processor and uses only the tile sizes that agree).
+// events were folded together (ARCHITECTURE.md, invariants 1 and 3; Create
+// tries it out on this processor and uses only the tile sizes that agree).
 //
 // Thread safety: an Engine is immutable; each thread brings its own Scratch.
 // Methods never block, and allocate nothing per candidate.
