@@ -64,8 +64,8 @@ class RocksDbStateStore final : public StateStore {
   std::map<std::string, double> Statistics() const override;
 
  private:
-  // Erasure and snapshots of one user exclude each other; other users rarely
-  // notice.
+  // Erasure of a user excludes writing her snapshots and looking twice at her
+  // log; other users rarely notice.
   static constexpr size_t kSnapshotLocks = 64;
 
   // The lock of this user and of some others.
@@ -79,7 +79,11 @@ class RocksDbStateStore final : public StateStore {
   std::vector<ColumnFamily> AllColumnFamilies() const
       ABSL_LOCKS_EXCLUDED(states_mutex_);
 
-  // ReadEvents without the comparison with the head.
+  // ReadEvents of valid arguments. DATA_LOSS also when the user is deleted on
+  // the way.
+  absl::StatusOr<std::vector<LoggedEvent>> ReadCheckedEvents(
+      absl::string_view user_id, uint64_t from_sequence, size_t limit) const;
+  // The same without the comparison with the head.
   absl::StatusOr<std::vector<LoggedEvent>> ScanLog(absl::string_view user_id,
                                                    uint64_t from_sequence,
                                                    size_t limit) const;

@@ -184,7 +184,7 @@ TEST_F(RocksDbDamageTest, EventsBeyondTheHead) {
   EXPECT_THAT(store_->ReadEvents(kU, 1, kNoLimit),
               IsStatus(kDataLoss,
                        "event 11 of user \"u\\x00n\": found in the "
-                       "log, but the head counts only 10"));
+                       "log, but not counted by the head"));
 }
 
 TEST_F(RocksDbDamageTest, LostHead) {

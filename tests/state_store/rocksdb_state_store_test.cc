@@ -1,10 +1,13 @@
 // What only a store on a disk can get right: opening, closing, locking.
 #include "state_store/rocksdb_state_store.h"
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
@@ -235,6 +238,36 @@ TEST(RocksDbStateStoreTest, SyncsEveryAppendUnlessToldNotTo) {
     ASSERT_THAT(store->DeleteUser("u"), IsOk());
     EXPECT_EQ(store->Statistics()["wal_syncs_total"] - before, sync ? 11 : 0);
   }
+}
+
+// A reader between whose look at the head and look at the log a user comes and
+// goes must not take her for damaged. Unsynced, so that she comes and goes
+// fast.
+TEST(RocksDbStateStoreTest, ReadsBesideQuickErasuresAreNoDamage) {
+  TempFolder folder;
+  RocksDbOptions options = SmallOptions(folder / "store");
+  options.sync_log = false;
+  auto store = MustOpen(options);
+  std::atomic<bool> done = false;
+  std::vector<std::thread> readers;
+  for (int r = 0; r < 2; ++r) {
+    readers.emplace_back([&] {
+      while (!done) {
+        const auto events = store->ReadEvents("u", 1, kNoLimit);
+        ASSERT_THAT(events, IsOk());
+        EXPECT_THAT(events->size(), testing::AnyOf(0, 2, 4));
+      }
+    });
+  }
+  for (uint64_t incarnation = 1; incarnation < 8'000; ++incarnation) {
+    ASSERT_THAT(store->AppendEvents({MakeAppend("u", 1, 2, incarnation)}),
+                IsOk());
+    ASSERT_THAT(store->AppendEvents({MakeAppend("u", 3, 4, incarnation)}),
+                IsOk());
+    ASSERT_THAT(store->DeleteUser("u"), IsOkAndHolds(4u));
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
 }
 
 TEST(RocksDbStateStoreTest, SnapshotsStayOutOfTheWal) {
