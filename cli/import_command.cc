@@ -184,6 +184,10 @@ absl::StatusOr<ExitCode> Import::Run() {
     context_.err << WithCommas(stream.totals().acknowledged())
                  << " events are durable; running the import again goes on "
                     "from there\n";
+    if (absl::IsInvalidArgument(sent)) {
+      context_.err << "correct the line or empty it, so that the others keep "
+                      "their numbers; or --skip-invalid\n";
+    }
     return sent;
   }
   Report(stream);

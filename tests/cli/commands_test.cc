@@ -71,6 +71,18 @@ TEST_F(CommandsTest, ImportStopsAtABadLineAndNamesIt) {
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_THAT(result.err,
               HasSubstr("events.csv:3: item \"two\" is not an item id"));
+  EXPECT_THAT(result.err, HasSubstr("correct the line or empty it"));
+}
+
+TEST_F(CommandsTest, AnEmptiedLineLosesNothing) {
+  std::string bad = absl::StrCat(kEvents, "bob,two,buy,104\nbob,9,buy,105\n");
+  EXPECT_EQ(Run({"import", WriteFile("events.csv", bad)}).code,
+            ExitCode::kBadInput);
+  std::string emptied = absl::StrCat(kEvents, "\nbob,9,buy,105\n");
+  EXPECT_EQ(Run({"import", WriteFile("events.csv", emptied)}).code,
+            ExitCode::kOk);
+  EXPECT_EQ(server_.EventsOf("bob").size(), 2U);
+  EXPECT_EQ(server_.num_events(), 5U);
 }
 
 TEST_F(CommandsTest, ImportSkipsBadLinesWhenAsked) {
