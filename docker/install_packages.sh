@@ -26,9 +26,9 @@ packages_of() {
       echo ocl-icd-opencl-dev opencl-c-headers
       ;;
     runtime)
-      echo libgrpc++1.51 libprotobuf32 libabsl20220623 librocksdb7.8 \
+      echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 librocksdb7.8 \
         libdnnl2 libhwy1 libprometheus-cpp-core1.0 \
-        libprometheus-cpp-pull1.0 libspdlog1.10 libcsv3 libssl3 libisal2 \
+        libcivetweb1 libgomp1 libspdlog1.10 libcsv3 libssl3 libisal2 \
         libxxhash0
       ;;
     demo)
