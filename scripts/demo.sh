@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # The demo's story: a fresh server, ten months of purchases in, every household
 # ranked, the rest of the year in, one event changing a ranking.
 # Sourced by ./run, in the repository's root.
@@ -92,7 +93,9 @@ demo() {
   qlarank import "$demo_data/heldout.csv"
 
   say "What is remembered of household $demo_household"
-  qlarank state --user "$demo_household"
+  # A state may be some events behind the log: wait for all of them.
+  qlarank state --user "$demo_household" --min-event-count \
+    "$(cat "$demo_data"/{train,heldout}.csv | grep -c "^$demo_household,")"
 
   say "One event changes a ranking, at once"
   qlarank append --user "$demo_household" --item "$demo_item" \

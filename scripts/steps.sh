@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Steps that say what they do and how long it took, with their output in a log.
 # Sourced by ./run, in the repository's root.
 
