@@ -178,9 +178,11 @@ extern "C" const char* __tsan_default_suppressions() {
   // Interceptors inside RocksDB see only half of what orders its work.
   return "called_from_lib:librocksdb.so\n"
          "race:librocksdb.so\n"
-         // Its threads copy paths with our instance of this, and with no more
-         // of their stack than that.
+         // Its threads copy paths and join the batches of a write group with
+         // the string functions that all of us share, and with no more of
+         // their stack than that.
          "race:std::__cxx11::basic_string<*>::_M_assign\n"
+         "race:std::__cxx11::basic_string<*>::_M_replace_aux\n"
          "race:libgrpc.so\n"
          "race:libgrpc++.so\n"
          "race:libgpr.so\n"
