@@ -199,6 +199,29 @@ TEST_P(EngineTest, StateHasTheSameSizeForEveryHistory) {
   EXPECT_EQ(FoldHistory(model_, "long", 1000)->size_bytes(), one);
 }
 
+// What a processor gets on which the small tiles disagree with the largest.
+TEST_P(EngineTest, OneTileSizeGivesTheSameBitsAsAll) {
+  const auto largest_only =
+      Engine::Create(model_.bundle, TileChoice::LargestOnly());
+  ASSERT_TRUE(largest_only.ok()) << largest_only.status();
+  const auto scratch = (*largest_only)->NewScratch();
+  const auto events = model_.histories.at("long").First(50);
+  FoldJob job{(*largest_only)->empty_state(), events, nullptr};
+  (*largest_only)->Fold(absl::MakeSpan(&job, 1), *scratch);
+  EXPECT_EQ((*largest_only)->SerializeState(*job.after),
+            engine_.SerializeState(*FoldHistory(model_, "long", 50)));
+
+  const RequestView request{kRequestTimeUs, {}, {}};
+  const Candidates candidates = RandomCandidates(70);
+  std::vector<float> scores(candidates.rows.size() * engine_.num_tasks());
+  (*largest_only)
+      ->Score(*(*largest_only)->Read(*job.after, request, *scratch),
+              candidates.rows, candidates.features, absl::MakeSpan(scores),
+              *scratch);
+  const auto reading = engine_.Read(*job.after, request, *scratch_);
+  EXPECT_EQ(Bits(scores), Bits(Score(*reading, candidates)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, EngineTest,
                          ::testing::ValuesIn(GoldenModelNames()),
                          [](const auto& info) { return info.param; });
