@@ -1,7 +1,6 @@
 """The trainer's command line: python -m trainer <command> --help."""
 
 import argparse
-import datetime
 import json
 import pathlib
 import sys
@@ -15,30 +14,12 @@ def _convert_grocery(args):
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
-def _config(args):
-    return config_lib.with_overrides(config_lib.load(args.config), args.set)
-
-
-def _data(args, config):
-    """The data set: a prepared .npz, or the config's CSV files in a folder."""
-    from trainer import dataset
-    if str(args.data).endswith('.npz'):
-        return dataset.load(args.data)
-    return dataset.read(config, args.data)
-
-
 def _prepare(args):
-    data = _data(args, _config(args))
+    from trainer import dataset
+    data = dataset.open_data(args.data, config_lib.from_arguments(args))
     data.save(args.out)
     print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
           f'users, {len(data.item_ids):,} items')
-
-
-def _time_us(text):
-    """Microseconds of a date such as 2017-10-01 or 2017-10-01T12:00, UTC."""
-    when = datetime.datetime.fromisoformat(text)
-    when = when.replace(tzinfo=when.tzinfo or datetime.timezone.utc)
-    return int(when.timestamp()) * 1_000_000
 
 
 def _device(args):
@@ -47,12 +28,15 @@ def _device(args):
 
 
 def _print_metrics(metrics):
-    print(f'{metrics["users"]:,} users ranked over the whole catalogue')
-    names = [name for name in metrics if name != 'users']
-    print(f'{"":22}' + ''.join(f'{key:>14}' for key in metrics[names[0]]))
-    for name in names:
+    rows = {name: {key: value for key, value in values.items()
+                   if isinstance(value, (int, float))}
+            for name, values in metrics.items() if name != 'users'}
+    print(f'{metrics["users"]:,} users')
+    print(f'{"":22}' + ''.join(f'{key:>14}'
+                               for key in next(iter(rows.values()))))
+    for name, values in rows.items():
         print(f'{name:22}' + ''.join(f'{value:14.4f}'
-                                     for value in metrics[name].values()))
+                                     for value in values.values()))
 
 
 def _split(args, config, data):
@@ -61,7 +45,7 @@ def _split(args, config, data):
     if config.data.split == 'last':
         back = 1 if args.until == 'validation' else 0
         return data.without_last(1 + back), evaluate.last_cases(data, back)
-    cut_us = _time_us(args.until) if args.until else data.cut_us
+    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
     if cut_us < 0:
         return data, None
     end_us = data.cut_us if args.until and data.cut_us >= 0 else None
@@ -69,9 +53,9 @@ def _split(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, evaluate, report, train
-    config = _config(args)
-    data = _data(args, config)
+    from trainer import checkpoint, dataset, evaluate, report, train
+    config = config_lib.from_arguments(args)
+    data = dataset.open_data(args.data, config)
     device = _device(args)
     events, found = _split(args, config, data)
     validate = found and evaluate.Evaluation(data, found, device)
@@ -98,13 +82,13 @@ def _progress(groups):
 
 def _evaluate(args):
     import torch
-    from trainer import checkpoint, evaluate
+    from trainer import checkpoint, dataset, evaluate
     config, tensors, _ = checkpoint.load(args.model)
-    data = _data(args, config)
+    data = dataset.open_data(args.data, config)
     if config.data.split == 'last':
         found = evaluate.last_cases(data)
     else:
-        cut_us = _time_us(args.cut) if args.cut else data.cut_us
+        cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
         if cut_us < 0:
             raise ValueError('the data has no held-out files: give --cut')
         found = evaluate.cases(data, cut_us)

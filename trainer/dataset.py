@@ -6,6 +6,7 @@ declares. Items are uint64 ids.
 """
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -22,7 +23,8 @@ class Dataset:
     rows, actions, times_us [E]; event_features [E, .], candidate_features
     [E, .], context_rows [E, .], labels [E, T] (NaN: no label). item_ids [N]:
     item k has row k + 1, row 0 is out of vocabulary. cut_us: the first
-    held-out time, or -1. ordered: each event is a moment of its own.
+    held-out time, or -1. ordered: each event is a moment of its own. names:
+    {field: names of its columns}, of the four fields that have several.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -36,6 +38,7 @@ class Dataset:
     labels: np.ndarray
     cut_us: int
     ordered: bool = False
+    names: dict = dataclasses.field(default_factory=dict)
 
     @property
     def num_events(self):
@@ -43,7 +46,25 @@ class Dataset:
 
     def save(self, path):
         """Writes an .npz that load() reads without the CSV files."""
-        np.savez_compressed(path, **dataclasses.asdict(self))
+        values = dataclasses.asdict(self)
+        values['names'] = json.dumps(self.names)
+        np.savez_compressed(path, **values)
+
+    def select(self, model):
+        """The same events with the columns that a Hyper declares, in its order.
+
+        Raises ValueError naming a column that was not prepared.
+        """
+        wanted, columns = _column_names(model), {}
+        for field, names in wanted.items():
+            known = self.names[field]
+            for name in names:
+                if name not in known:
+                    raise ValueError(f'{field} has no column {name!r}; '
+                                     f'prepared: {", ".join(known)}')
+            at = [known.index(name) for name in names]
+            columns[field] = getattr(self, field)[:, at]
+        return dataclasses.replace(self, names=wanted, **columns)
 
     def before(self, time_us):
         """The same users and items with the events before a time."""
@@ -63,12 +84,20 @@ class Dataset:
         return dataclasses.replace(self, offsets=kept[self.offsets], **columns)
 
 
+def open_data(path, config):
+    """A Dataset: a prepared .npz, or a config's CSV files in a folder."""
+    if str(path).endswith('.npz'):
+        return load(path).select(config.model)
+    return read(config, path)
+
+
 def load(path):
     """Reads what Dataset.save wrote."""
     with np.load(path) as arrays:
         values = {name: arrays[name] for name in arrays.files}
     values['cut_us'] = int(values['cut_us'])
     values['ordered'] = bool(values['ordered'])
+    values['names'] = json.loads(str(values['names']))
     return Dataset(**values)
 
 
@@ -85,6 +114,9 @@ def read(config, folder):
     if heldout_files:
         frames += [_read_csv(path, config) for path in heldout_files]
         cut_us = int(min(frame['time_us'].min() for frame in frames[1:]))
+    if config.data.validate_from:
+        cut_us = config_lib.time_us(config.data.validate_from)
+        train = train[train['time_us'] < cut_us]
     events = pd.concat(frames, ignore_index=True)
     item_ids = _item_ids(config, folder, train)
     # Users in order of their first line; lines of equal time keep their order.
@@ -93,22 +125,30 @@ def read(config, folder):
     events, codes = events.iloc[order], codes[order]
     counts = np.bincount(codes, minlength=len(users))
 
-    def columns(names, dtype=np.float32):
-        return events[list(names)].to_numpy(dtype)
-    model = config.model
+    names = _column_names(config.model)
+
+    def columns(field, prefix='', dtype=np.float32):
+        return events[[prefix + name for name in names[field]]].to_numpy(dtype)
     return Dataset(
         users=np.array(users, dtype=str),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         item_ids=item_ids, rows=rows_of(item_ids, events['item'].to_numpy()),
         actions=events['action'].to_numpy(np.int16),
         times_us=events['time_us'].to_numpy(np.int64),
-        event_features=columns(model.event_features),
-        candidate_features=columns(model.candidate_features),
-        context_rows=columns((f'context {feature.name}'
-                              for feature in model.context_features),
-                             np.int16),
-        labels=columns(f'label {task.name}' for task in model.tasks),
-        cut_us=cut_us, ordered=config.data.equal_times == 'order')
+        event_features=columns('event_features'),
+        candidate_features=columns('candidate_features'),
+        context_rows=columns('context_rows', 'context ', np.int16),
+        labels=columns('labels', 'label '),
+        cut_us=cut_us, ordered=config.data.equal_times == 'order',
+        names=names)
+
+
+def _column_names(model):
+    return {'event_features': list(model.event_features),
+            'candidate_features': list(model.candidate_features),
+            'context_rows': [feature.name
+                             for feature in model.context_features],
+            'labels': [task.name for task in model.tasks]}
 
 
 def _item_ids(config, folder, train):
