@@ -58,21 +58,37 @@ def _split(args, config, data):
     return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
 
 
+def _evaluations(args, config, data):
+    """(events to train on, validation or None, test or None) of `train`."""
+    from trainer import click_evaluation, evaluate
+    device = _device(args)
+    if config.data.test_from:
+        if args.until:
+            raise ValueError('--until: data.validate_from says it already')
+        test_us = config_lib.time_us(config.data.test_from)
+        return (data.before(data.cut_us),
+                click_evaluation.Evaluation(data, data.cut_us, test_us, device),
+                click_evaluation.Evaluation(data, test_us, None, device))
+    events, found = _split(args, config, data)
+    return events, found and evaluate.Evaluation(data, found, device), None
+
+
 def _train(args):
-    from trainer import checkpoint, dataset, evaluate, report, train
+    from trainer import checkpoint, dataset, report, train
     config = config_lib.from_arguments(args)
     data = dataset.open_data(args.data, config)
-    device = _device(args)
-    events, found = _split(args, config, data)
-    validate = found and evaluate.Evaluation(data, found, device)
-    model, history = train.train(config, events, validate, device,
+    events, validate, test = _evaluations(args, config, data)
+    model, history = train.train(config, events, validate, _device(args),
                                  args.validate_every, args.quiet)
     metrics = history[-1].get('validation', {})
+    more = {'parameters': sum(value.numel() for value in model.parameters())}
+    if test:
+        more['test'] = test(config.model, model.params())
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
                     data.item_ids, metrics)
-    report.write(out, config, history, metrics)
+    report.write(out, config, history, metrics, **more)
     print(f'{out}: model.npz, metrics.json, curves.png')
     if metrics:
         _print_metrics(metrics)

@@ -57,6 +57,8 @@ def write(bundle, folder, titles=None):
     if bundle.hyper.attention != attention.QLA:
         raise ValueError(f'attention is {bundle.hyper.attention}; only '
                          f'{attention.QLA} has a fixed-size state to serve')
+    if bundle.hyper.peer:
+        raise ValueError(f'peer is {bundle.hyper.peer}; it has no state')
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
     _check(bundle.hyper, tensors, 'bundle')

@@ -11,6 +11,11 @@ OFF = 'TARGET_AWARE_OFF'
 ALL_LAYERS = 'TARGET_AWARE_ALL_LAYERS'
 DEDICATED_BLOCK = 'TARGET_AWARE_DEDICATED_BLOCK'
 
+# Models without a trunk, which trainer/peers.py describes.
+DIN = 'DIN'
+STATELESS = 'STATELESS'
+PEERS = ('', DIN, STATELESS)
+
 NUM_BUCKETS = 32
 
 
@@ -43,6 +48,8 @@ class Hyper:
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
     attention: str = attention_lib.QLA
+    # A model of trainer/peers.py in place of the layers, likewise.
+    peer: str = ''
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
@@ -72,6 +79,11 @@ class Hyper:
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
+        _require(self.peer in PEERS, 'peer', self.peer,
+                 'one of ' + ', '.join(map(repr, PEERS)))
+        _require(not self.peer or self.target_aware == ALL_LAYERS and
+                 not self.any_dot_term, 'peer', self.peer,
+                 f"'' unless with {ALL_LAYERS} and without dot terms")
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
