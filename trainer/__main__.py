@@ -5,6 +5,7 @@ import json
 import pathlib
 import sys
 
+from trainer import comparison_commands
 from trainer import config as config_lib
 
 
@@ -209,6 +210,7 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
     sub.add_argument('--titles', metavar='FILE',
                      help='item_id<tab>title lines for people to read')
+    comparison_commands.add(command, _add_data_arguments)
     sub = command('golden', _golden, 'Write the golden vectors of '
                   'tests/golden/README.md.')
     sub.add_argument('--out', required=True, metavar='DIR')
