@@ -352,6 +352,8 @@ def masked_layer(layer, x, clock, drop):
     q, k, v, g = project(layer, z)
     if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
         o = _read_states(layer, q, k, v)
+    elif layer.hyper.attention == attention.QLA:
+        o = attention.read_in_chunks(layer, q, k, v)
     else:
         before = torch.arange(x.shape[1], device=x.device)
         readers = attention.Readers(q, k, v, z, before, *clock)
