@@ -61,7 +61,7 @@ def _split(args, config, data):
 
 def _evaluations(args, config, data):
     """(events to train on, validation or None, test or None) of `train`."""
-    from trainer import click_evaluation, evaluate
+    from trainer import attention, click_evaluation, evaluate
     device = _device(args)
     if config.data.test_from:
         if args.until:
@@ -71,7 +71,11 @@ def _evaluations(args, config, data):
                 click_evaluation.Evaluation(data, data.cut_us, test_us, device),
                 click_evaluation.Evaluation(data, test_us, None, device))
     events, found = _split(args, config, data)
-    return events, found and evaluate.Evaluation(data, found, device), None
+    # Attention with biases by distance knows no longer history than it saw.
+    window = None if config.model.attention == attention.QLA else (
+        config.training.window)
+    validate = found and evaluate.Evaluation(data, found, device, window)
+    return events, validate, None
 
 
 def _train(args):

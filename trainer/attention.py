@@ -210,6 +210,19 @@ def time_bucket(seconds):
     return 1 + torch.bucketize(1 + seconds.clamp_min(0), powers, right=True)
 
 
+def _look_up_times(table, buckets):
+    """table[h, bucket] as [B, H, m, n], of buckets [B, m, n].
+
+    Every row looks into a copy of its own: a GPU would add the gradients of
+    millions of look-ups into 32 cells one after the other.
+    """
+    heads = table.shape[0]
+    batch, rows, n = buckets.shape
+    copies = table[None, :, None].expand(batch, heads, rows, NUM_TIMES)
+    return torch.gather(copies, -1, buckets.unsqueeze(1).expand(
+        batch, heads, rows, n))
+
+
 def _hstu(layer, readers, history):
     """HSTU (arXiv 2402.17152): pointwise SiLU attention with biases by
     distance and by the time from an event to what follows the token."""
@@ -217,16 +230,13 @@ def _hstu(layer, readers, history):
     n, width = products.shape[-1], readers.q.shape[-1]
     bias, own_bias = _distance_biases(layer, readers, n)
     elapsed = readers.next_seconds.unsqueeze(-1) - history.seconds.unsqueeze(1)
-    times = layer.time_bias.T
-    bias = bias + functional.embedding(time_bucket(elapsed), times).movedim(
-        -1, -3)
-    own_time = functional.embedding(
-        time_bucket(readers.next_seconds - readers.seconds), times)
+    bias = bias + _look_up_times(layer.time_bias, time_bucket(elapsed))
+    own_time = _look_up_times(layer.time_bias, time_bucket(
+        readers.next_seconds - readers.seconds).unsqueeze(-1)).squeeze(-1)
     weights = functional.silu(products / math.sqrt(width) + bias)
     allowed = steps_back(readers.before, n) >= 0
     weights = weights * allowed.unsqueeze(-3)
-    own = functional.silu(own / math.sqrt(width) + own_bias[:, None] +
-                          own_time.transpose(1, 2))
+    own = functional.silu(own / math.sqrt(width) + own_bias[:, None] + own_time)
     count = (readers.before + 1).unsqueeze(-1).unsqueeze(-1)
     total = _total(weights, history) + (
         own.transpose(1, 2).unsqueeze(-1) * readers.v)
