@@ -59,17 +59,23 @@ def _split(args, config, data):
     return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
 
 
+def _click_evaluations(config, data, device):
+    """Evaluations of the labels of the validation and of the test part."""
+    from trainer import click_evaluation
+    test_us = config_lib.time_us(config.data.test_from)
+    return (click_evaluation.Evaluation(data, data.cut_us, test_us, device),
+            click_evaluation.Evaluation(data, test_us, None, device))
+
+
 def _evaluations(args, config, data):
     """(events to train on, validation or None, test or None) of `train`."""
-    from trainer import attention, click_evaluation, evaluate
+    from trainer import attention, evaluate
     device = _device(args)
     if config.data.test_from:
         if args.until:
             raise ValueError('--until: data.validate_from says it already')
-        test_us = config_lib.time_us(config.data.test_from)
         return (data.before(data.cut_us),
-                click_evaluation.Evaluation(data, data.cut_us, test_us, device),
-                click_evaluation.Evaluation(data, test_us, None, device))
+                *_click_evaluations(config, data, device))
     events, found = _split(args, config, data)
     # Attention with biases by distance knows no longer history than it saw.
     window = None if config.model.attention == attention.QLA else (
@@ -109,9 +115,25 @@ def _progress(groups):
 
 def _evaluate(args):
     import torch
-    from trainer import checkpoint, dataset, evaluate
+    from trainer import checkpoint, dataset
     config, tensors, _ = checkpoint.load(args.model)
     data = dataset.open_data(args.data, config)
+    params = {name: torch.from_numpy(array) for name, array in tensors.items()
+              if name != 'item_ids'}
+    if config.data.test_from:
+        _, test = _click_evaluations(config, data, _device(args))
+        metrics = test(config.model, params)
+    else:
+        metrics = _rank(args, config, data, params)
+    if args.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        _print_metrics(metrics)
+
+
+def _rank(args, config, data, params):
+    """Metrics of catalogue rankings at --cut, or of the last events."""
+    from trainer import evaluate
     if config.data.split == 'last':
         found = evaluate.last_cases(data)
     else:
@@ -119,14 +141,8 @@ def _evaluate(args):
         if cut_us < 0:
             raise ValueError('the data has no held-out files: give --cut')
         found = evaluate.cases(data, cut_us)
-    params = {name: torch.from_numpy(array) for name, array in tensors.items()
-              if name != 'item_ids'}
     evaluation = evaluate.Evaluation(data, found, _device(args))
-    metrics = evaluation(config.model, params, _progress)
-    if args.json:
-        print(json.dumps(metrics, indent=1))
-    else:
-        _print_metrics(metrics)
+    return evaluation(config.model, params, _progress)
 
 
 def _export(args):
@@ -198,8 +214,8 @@ def _parser():
                      help='0, the default: only at the end')
     sub.add_argument('--device', help='default: cuda if there is one')
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
-    sub = command('evaluate', _evaluate,
-                  'Rank the whole catalogue for every user at a cut in time.')
+    sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
+                  'every user, or score the labels of the test part.')
     sub.add_argument('--model', required=True, metavar='FILE',
                      help='model.npz, as train wrote it')
     sub.add_argument('--data', required=True, metavar='PATH',
