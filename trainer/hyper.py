@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from trainer import attention as attention_lib
+
 PHI2_IDENTITY = 'PHI2_IDENTITY'
 PHI2_SILU = 'PHI2_SILU'
 
@@ -39,6 +41,8 @@ class Hyper:
     num_layers: int = 4
     ffn_width: int = 128
     conv_width: int = 4
+    # Anything but QLA is for comparing with, and cannot be exported.
+    attention: str = attention_lib.QLA
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
@@ -60,6 +64,11 @@ class Hyper:
                  f'{8 * self.num_heads}')
         _require(self.phi2 in (PHI2_IDENTITY, PHI2_SILU), 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} or {PHI2_SILU}')
+        _require(self.attention in attention_lib.ALL, 'attention',
+                 self.attention, 'one of ' + ', '.join(attention_lib.ALL))
+        _require(self.attention == attention_lib.QLA or
+                 self.phi2 == PHI2_IDENTITY, 'phi2', self.phi2,
+                 f'{PHI2_IDENTITY} with {self.attention}')
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
