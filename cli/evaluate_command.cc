@@ -190,8 +190,7 @@ void AddEvaluateCommand(CommandSet& commands) {
       ->required();
   auto* next = app->add_option_group("next", "What came next, one of:");
   next->add_option("--heldout", options->heldout,
-                   "CSV of later events, in order of time: a user's first "
-                   "basket in it");
+                   "CSV of later events: a user's first basket in it");
   next->add_flag("--leave-last-out", options->leave_last_out,
                  "Every user's last event in --history, which was imported "
                  "with this flag too. Other items of hers are not ranked");

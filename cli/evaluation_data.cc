@@ -11,8 +11,12 @@ using Cases = std::map<std::string, EvaluationCase>;
 
 void AddToBasket(const v1::UserEvent& event, Cases& cases) {
   EvaluationCase& next = cases[event.user_id()];
-  if (next.items.empty()) next.time = event.event().time();
-  if (ToAbslTime(next.time) == ToAbslTime(event.event().time())) {
+  const absl::Time time = ToAbslTime(event.event().time());
+  if (next.items.empty() || time < ToAbslTime(next.time)) {
+    next.items.clear();
+    next.time = event.event().time();
+  }
+  if (time == ToAbslTime(next.time)) {
     next.items.push_back(event.event().item_id());
   }
 }

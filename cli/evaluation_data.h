@@ -31,7 +31,7 @@ struct EvaluationData {
 };
 
 // The next basket of every user: her events with the earliest time of the
-// held-out file, which is in order of time.
+// held-out file.
 absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
                                                const std::string& heldout_path,
                                                const EventFormat& format);

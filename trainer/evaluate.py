@@ -22,7 +22,7 @@ from trainer import reference
 TOP = 50
 _SHORT = 10
 # Candidates that pass through the target-aware layers at a time.
-_CANDIDATES = 1 << 18
+_CANDIDATES = 1 << 16
 
 
 @dataclasses.dataclass

@@ -63,6 +63,7 @@ TEST(EvaluationDataTest, TheNextBasketHoldsTheItemsOfTheEarliestTimeOnce) {
   auto data = LoadNextBaskets(WriteFile("train.csv", kHistory),
                               WriteFile("heldout.csv",
                                         "user,item,time\n"
+                                        "ann,8,150\n"
                                         "ann,3,100\nann,1,100\n"
                                         "bob,5,101\nann,3,100\n"
                                         "ann,9,200\neve,1,100\n"),
