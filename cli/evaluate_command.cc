@@ -15,6 +15,7 @@
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/contenders.h"
+#include "cli/csv_reader.h"
 #include "cli/evaluation_data.h"
 #include "cli/evaluation_report.h"
 #include "cli/progress.h"
@@ -132,7 +133,8 @@ absl::Status Evaluate::WriteRanks() const {
            !std::binary_search(came.begin(), came.end(), ranked[at])) {
       ++at;
     }
-    file << jobs_[i].user << "," << (at < ranked.size() ? at + 1 : 0) << "\n";
+    file << CsvField(jobs_[i].user) << "," << (at < ranked.size() ? at + 1 : 0)
+         << "\n";
   }
   file.close();
   return file ? absl::OkStatus()

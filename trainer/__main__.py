@@ -1,6 +1,7 @@
 """The trainer's command line: python -m trainer <command> --help."""
 
 import argparse
+import csv
 import dataclasses
 import datetime
 import json
@@ -142,10 +143,9 @@ def _evaluate(args):
                                      _device(args))
     metrics = evaluation(config.model, params, _progress)
     if args.ranks:
-        with open(args.ranks, 'w') as file:
-            file.write('user,rank\n')
-            file.writelines(f'{user},{rank}\n' for user, rank in
-                            evaluation.ranks().items())
+        with open(args.ranks, 'w', newline='') as file:
+            csv.writer(file).writerows(
+                [('user', 'rank'), *evaluation.ranks().items()])
     if args.json:
         print(json.dumps(metrics, indent=1))
     else:

@@ -71,7 +71,7 @@ TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
   EXPECT_FALSE(json.contains("favourites"));
   std::stringstream written;
   written << std::ifstream(ranks).rdbuf();
-  EXPECT_EQ(written.str(), "user,rank\nann,2\neve,1\n");
+  EXPECT_EQ(written.str(), "user,rank\n\"ann\",2\n\"eve\",1\n");
   v1::RankRequest last = server_.last_rank();
   EXPECT_EQ(last.user_id(), "eve");
   EXPECT_EQ(last.request_time().seconds(), 106);
