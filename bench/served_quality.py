@@ -26,7 +26,8 @@ TOLERANCE = .5e-4
 ANCHORS = {'ml-1m': {'SASRec, published': (.2853, .1603, .5474),
                      'HSTU, published': (.3097, .1720, .5754),
                      'HSTU-large, published': (.3294, .1893, .5935)}}
-ANCHOR_MEASURES = ('hit@10', 'ndcg@10', 'hit@50')
+# With one item to find, recall is the hit rate and precision a tenth of it.
+ONE_ITEM = ('hit@10', 'ndcg@10', 'hit@50')
 
 
 @dataclasses.dataclass
@@ -151,14 +152,12 @@ def _cached(path, key, compute):
     return value
 
 
-def _print_table(rows):
-    """rows: {name: {measure: value}}; '-' where there is none."""
-    measures = list(dict.fromkeys(m for row in rows.values() for m in row))
+def _print_table(rows, measures):
+    """rows: {name: {measure: value}}."""
     width = max(map(len, rows)) + 2
     print('\n' + ' ' * width + ''.join(f'{name:>14}' for name in measures))
     for name, row in rows.items():
-        cells = (f'{row[m]:.4f}' if m in row else '-' for m in measures)
-        print(f'{name:{width}}' + ''.join(f'{cell:>14}' for cell in cells))
+        print(f'{name:{width}}' + ''.join(f'{row[m]:14.4f}' for m in measures))
     print()
 
 
@@ -229,14 +228,13 @@ def main(arguments=None):
         print(f'error: {error}', file=sys.stderr)
         return 1
     offline = offline_figures(metrics)
-    rows = {name: dict(zip(ANCHOR_MEASURES, figures)) for name, figures in
+    rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
             ANCHORS.get(config.name, {}).items()}
     rows |= {name: figures for name, figures in metrics.items()
-             if isinstance(figures, dict) and not name.startswith('model')}
+             if name != 'users' and not name.startswith('model')}
     rows['offline, by the trainer'] = offline
-    rows['served, through RankService'] = {
-        measure: served.evaluated['qlarank'][measure] for measure in offline}
-    _print_table(rows)
+    rows['served, through RankService'] = served.evaluated['qlarank']
+    _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
     same = same_ranks(served.ranks, ranks)
     print(f'{same:,} of {len(ranks):,} users have the same rank served and '
           'offline')
