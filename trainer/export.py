@@ -60,6 +60,8 @@ def write(bundle, folder, titles=None):
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
     _check(bundle.hyper, tensors, 'bundle')
+    if not bundle.hyper.actions:
+        raise ValueError('bundle: the model has no actions')
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))

@@ -48,7 +48,8 @@ class Hyper:
     head_width: int = 64
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
-    actions: tuple = ('event',)
+    # (): those of the data, the most frequent first.
+    actions: tuple = ()
     event_features: tuple = ()
     candidate_features: tuple = ()
     context_features: tuple = ()
@@ -75,7 +76,6 @@ class Hyper:
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
-        _require(len(self.actions) >= 1, 'actions', self.actions, 'not empty')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
         if self.target_aware == OFF:
             for name in ('candidate_features', 'context_features',
