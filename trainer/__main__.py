@@ -1,6 +1,8 @@
 """The trainer's command line: python -m trainer <command> --help."""
 
 import argparse
+import csv
+import dataclasses
 import json
 import pathlib
 import sys
@@ -21,9 +23,20 @@ def _convert_kuairand(args):
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
-def _prepare(args):
+def _convert_ml_1m(args):
+    from trainer import convert_ml_1m
+    for name, lines in convert_ml_1m.convert(args.ratings, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _data(args):
+    """The Dataset and the Config of --data, --config and --set."""
     from trainer import dataset
-    data = dataset.open_data(args.data, config_lib.from_arguments(args))
+    return dataset.open_data(args.data, config_lib.from_arguments(args))
+
+
+def _prepare(args):
+    data, _ = _data(args)
     data.save(args.out)
     print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
           f'users, {len(data.item_ids):,} items')
@@ -85,9 +98,8 @@ def _evaluations(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, dataset, report, train
-    config = config_lib.from_arguments(args)
-    data = dataset.open_data(args.data, config)
+    from trainer import checkpoint, report, train
+    data, config = _data(args)
     events, validate, test = _evaluations(args, config, data)
     model, history = train.train(config, events, validate, _device(args),
                                  args.validate_every, args.quiet)
@@ -113,11 +125,37 @@ def _progress(groups):
     return tqdm(groups, desc='ranking', unit='group')
 
 
+def _model(args):
+    """(Config, {tensor: array}) of a model.npz, or of a bundle's folder and
+    the data section of --config."""
+    from trainer import checkpoint, export
+    if not pathlib.Path(args.model).is_dir():
+        return checkpoint.load(args.model)[:2]
+    if not args.config:
+        raise ValueError(f'{args.model} is a bundle: --config says how the '
+                         'data is written')
+    bundle = export.read(args.model)
+    config = dataclasses.replace(config_lib.load(args.config),
+                                 model=bundle.hyper)
+    return config, bundle.tensors
+
+
+def _cases(args, config, data):
+    from trainer import evaluate
+    if config.data.split == 'last':
+        return evaluate.last_cases(data)
+    cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
+    if cut_us < 0:
+        raise ValueError('the data has no held-out files: give --cut')
+    return evaluate.cases(data, cut_us)
+
+
 def _evaluate(args):
     import torch
-    from trainer import checkpoint, dataset
-    config, tensors, _ = checkpoint.load(args.model)
-    data = dataset.open_data(args.data, config)
+    from trainer import dataset
+    config, tensors = _model(args)
+    data, config = dataset.open_data(args.data, config)
+    data = data.with_catalogue(tensors['item_ids'])
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
     if config.data.test_from:
@@ -134,15 +172,14 @@ def _evaluate(args):
 def _rank(args, config, data, params):
     """Metrics of catalogue rankings at --cut, or of the last events."""
     from trainer import evaluate
-    if config.data.split == 'last':
-        found = evaluate.last_cases(data)
-    else:
-        cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
-        if cut_us < 0:
-            raise ValueError('the data has no held-out files: give --cut')
-        found = evaluate.cases(data, cut_us)
-    evaluation = evaluate.Evaluation(data, found, _device(args))
-    return evaluation(config.model, params, _progress)
+    evaluation = evaluate.Evaluation(data, _cases(args, config, data),
+                                     _device(args))
+    metrics = evaluation(config.model, params, _progress)
+    if args.ranks:
+        with open(args.ranks, 'w', newline='') as file:
+            csv.writer(file).writerows(
+                [('user', 'rank'), *evaluation.ranks().items()])
+    return metrics
 
 
 def _export(args):
@@ -197,6 +234,13 @@ def _parser():
     sub.add_argument('--data', required=True, metavar='DIR',
                      help='folder with the sample\'s four .csv.xz files')
     sub.add_argument('--out', required=True, metavar='DIR')
+    sub = command('convert-ml-1m', _convert_ml_1m,
+                  'Write the ratings of MovieLens-1M (ml-1m.zip of '
+                  'grouplens.org) as CSV files.')
+    sub.add_argument('--ratings', required=True, metavar='FILE',
+                     help='ratings.dat, or a CSV in order: user, movie, '
+                     'rating, timestamp')
+    sub.add_argument('--out', required=True, metavar='DIR')
     sub = command('prepare', _prepare, 'Read CSV files once and write an '
                   '.npz that train and evaluate take as --data.')
     _add_data_arguments(sub)
@@ -216,14 +260,19 @@ def _parser():
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
     sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
                   'every user, or score the labels of the test part.')
-    sub.add_argument('--model', required=True, metavar='FILE',
-                     help='model.npz, as train wrote it')
+    sub.add_argument('--model', required=True, metavar='PATH',
+                     help='model.npz, as train wrote it, or a bundle\'s folder')
+    sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
+                     'file, whose [data] says how the data is written')
     sub.add_argument('--data', required=True, metavar='PATH',
                      help='folder with the CSV files, or a prepared .npz')
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
     sub.add_argument('--device', help='default: cuda if there is one')
     sub.add_argument('--json', action='store_true')
+    sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
+                     'where the first item to find stands, 0 for nowhere in '
+                     'the top')
     sub = command('export', _export, 'Write a bundle, '
                   'OUT/<name>/<version>/, from a trained model.')
     sub.add_argument('--model', required=True, metavar='FILE')

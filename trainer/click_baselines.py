@@ -56,7 +56,7 @@ def evaluate(data, validate_us, test_us, context_index=None):
         keys.append(data.context_rows[:, context_index].astype(np.int64))
         sizes.append(int(keys[1].max()) + 1)
     result = {'metrics': {}, 'test': {}}
-    for index, task in enumerate(data.names['labels']):
+    for index, task in enumerate(data.column_names['labels']):
         labels = data.labels[:, index]
         known = ~np.isnan(labels)
         parts = {'train': known & (data.times_us < validate_us),

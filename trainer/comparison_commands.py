@@ -63,16 +63,16 @@ def _sweep(args):
 
 def _click_baselines(args):
     from trainer import click_baselines, dataset
-    config = config_lib.from_arguments(args)
-    data = dataset.open_data(args.data, config)
+    data, config = dataset.open_data(args.data,
+                                     config_lib.from_arguments(args))
     test_us = config_lib.time_us(config.data.test_from)
     for name in (None, *args.context):
         index = None
         if name is not None:
-            if name not in data.names['context_rows']:
+            if name not in data.column_names['context_rows']:
                 raise ValueError(f'--context {name}: the model has ' +
-                                 ', '.join(data.names['context_rows']))
-            index = data.names['context_rows'].index(name)
+                                 ', '.join(data.column_names['context_rows']))
+            index = data.column_names['context_rows'].index(name)
         result = click_baselines.evaluate(data, data.cut_us, test_us, index)
         folder = 'popularity' + (f' by {name}' if name else '')
         folder = pathlib.Path(args.out) / folder / '0'

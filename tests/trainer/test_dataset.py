@@ -81,7 +81,7 @@ def test_before_and_save_keep_users(tmp_path):
     early.save(tmp_path / 'data.npz')
     loaded = dataset.load(tmp_path / 'data.npz')
     assert list(loaded.rows) == [1, 2]
-    assert loaded.names['labels'] == ['next', 'like']
+    assert loaded.column_names['labels'] == ['next', 'like']
 
 
 def test_select_takes_columns_by_name(tmp_path):
