@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <ostream>
 
 #include "bench/attention/history.h"
 #include "bench/attention/leakage.h"
@@ -13,6 +14,11 @@
 #include "tests/bench/attention_reference.h"
 
 namespace qlarank::bench::attention {
+
+void PrintTo(const MechanismKind& kind, std::ostream* out) {
+  *out << kind.name;
+}
+
 namespace {
 
 // float32 through four layers against float64; scores have deviation 1.
