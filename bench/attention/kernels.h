@@ -81,7 +81,8 @@ void AddSelf(const Rows& rows, size_t head, float beta, float* o);
 // m += k^T v, [kHeadWidth, kHeadWidth].
 void AddOuterProduct(const float* k, const float* v, float* m);
 
-// x = elu(x) + 1 and x = log(1 + exp(x)), in place; `width` is a multiple of 8.
+// x = elu(x) + 1 and x = log(1 + exp(x)), in place; `width` is a multiple
+// of 16.
 void EluPlusOne(size_t width, float* x);
 void Softplus(size_t width, float* x);
 

@@ -73,9 +73,9 @@ void AddOuterProduct(const float* k, const float* v, float* m) {
 }
 
 void EluPlusOne(size_t width, float* x) {
-  const hn::CappedTag<float, 8> d;
+  const D d;
   const auto one = hn::Set(d, 1.0f), zero = hn::Zero(d);
-  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+  for (size_t i = 0; i < width; i += kLanes) {
     const auto value = hn::LoadU(d, x + i);
     const auto below = hn::Exp(d, hn::Min(value, zero));
     hn::StoreU(hn::IfThenElse(hn::Gt(value, zero), hn::Add(value, one), below),
@@ -84,8 +84,8 @@ void EluPlusOne(size_t width, float* x) {
 }
 
 void Softplus(size_t width, float* x) {
-  const hn::CappedTag<float, 8> d;
-  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+  const D d;
+  for (size_t i = 0; i < width; i += kLanes) {
     const auto value = hn::LoadU(d, x + i);
     // max(x, 0) + log(1 + exp(-|x|)) never overflows.
     const auto rest = hn::Log1p(d, hn::Exp(d, hn::Neg(hn::Abs(value))));

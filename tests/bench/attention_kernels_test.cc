@@ -14,7 +14,9 @@
 namespace qlarank::bench::attention {
 namespace {
 
+// Of values around 1; scores of some hundreds lose a hundred times as much.
 constexpr double kTolerance = 1e-5;
+constexpr double kLargeTolerance = 1e-3;
 
 class KernelsTest : public ::testing::Test {
  protected:
@@ -74,7 +76,7 @@ class KernelsTest : public ::testing::Test {
     return sum;
   }
 
-  void ExpectDefinition(Weighting weighting) {
+  void ExpectDefinition(Weighting weighting, double tolerance = kTolerance) {
     const float inverse_keys = 1.0f / (keys_.size() / kWidth + 1);
     for (size_t head = 0; head < kHeads; ++head) {
       const auto attend = rows_.count == 1 ? AttendToKeysAlone : AttendToKeys;
@@ -83,7 +85,7 @@ class KernelsTest : public ::testing::Test {
         const std::vector<double> expected = Expected(weighting, row, head);
         for (size_t i = 0; i < kHeadWidth; ++i) {
           ASSERT_NEAR(o_[row * kWidth + head * kHeadWidth + i], expected[i],
-                      kTolerance * (1 + std::abs(expected[i])))
+                      tolerance * (1 + std::abs(expected[i])))
               << "row " << row << " head " << head << " column " << i;
         }
       }
@@ -111,7 +113,7 @@ TEST_F(KernelsTest, SoftmaxOfOneRowIsTheSame) {
 // Scores of some hundreds: exp of them is not a float.
 TEST_F(KernelsTest, SoftmaxDoesNotOverflow) {
   Fill(/*num_rows=*/8, /*num_keys=*/300, 12.0f);
-  ExpectDefinition(Weighting::kSoftmax);
+  ExpectDefinition(Weighting::kSoftmax, kLargeTolerance);
 }
 
 TEST_F(KernelsTest, SiluWeightsAreDividedByTheirNumber) {
