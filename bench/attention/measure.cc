@@ -1,5 +1,6 @@
 #include "bench/attention/measure.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,9 +16,7 @@ constexpr size_t kLongest = 16'384;
 constexpr size_t kMillion = 1'000'000;
 // The last events of every history are appended one by one and timed in
 // batches: a batch also averages the merges of log-linear attention.
-constexpr size_t kTimedBatches = 8;
 constexpr size_t kBatchEvents = 8;
-constexpr size_t kTimedEvents = kTimedBatches * kBatchEvents;
 // Events made at a time, so that a million are never in memory.
 constexpr size_t kChunkEvents = 4096;
 
@@ -54,10 +53,16 @@ void AppendUntimed(size_t count, History& history, Trunk& trunk) {
   }
 }
 
+// A sixteenth of the history, so that it hardly grows meanwhile, but enough
+// for a median.
+size_t TimedBatches(size_t history) {
+  return std::clamp<size_t>(history / 16 / kBatchEvents, 15, 128);
+}
+
 // Median over batches of the microseconds of one event.
-double AppendTimed(History& history, Trunk& trunk) {
+double AppendTimed(size_t num_batches, History& history, Trunk& trunk) {
   std::vector<double> batches;
-  for (size_t batch = 0; batch < kTimedBatches; ++batch) {
+  for (size_t batch = 0; batch < num_batches; ++batch) {
     const Events events = history.Next(kBatchEvents);
     const absl::Span<const float> tokens(events.tokens);
     const absl::Span<const EventTime> times(events.times);
@@ -88,8 +93,9 @@ void MeasureKind(const MechanismKind& kind, const Report& report) {
     // Of a power of two log-linear attention keeps one matrix, of one event
     // less it keeps all: its dearest case is the one to plan for.
     const size_t events = kind.name == "log_linear" ? n - 1 : n;
-    AppendUntimed(events - kTimedEvents - appended, history, *trunk);
-    const double append_us = AppendTimed(history, *trunk);
+    const size_t batches = TimedBatches(n);
+    AppendUntimed(events - batches * kBatchEvents - appended, history, *trunk);
+    const double append_us = AppendTimed(batches, history, *trunk);
     appended = events;
     report({std::string(kind.name), n, events,
             RankMilliseconds(history.now_us(), *trunk), append_us,
