@@ -9,7 +9,7 @@ import tomllib
 
 from trainer import hyper as hyper_lib
 
-# Event times in the data, in microseconds a unit.
+# Event times in the data, in microseconds a unit; 'rfc3339' are dates.
 TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 
 
@@ -24,15 +24,27 @@ class Data:
     action: str = 'action'
     time: str = 'time'
     time_unit: str = 's'
+    # What is held out: 'time', the events of the held-out files and whatever
+    # is later; or 'last', every user's last event (leave-one-out).
+    split: str = 'time'
+    # Events of one user with equal times: a 'moment' (a basket, whose order
+    # says nothing) or an 'order' (the file's, each event a moment of its own).
+    equal_times: str = 'moment'
+    # A CSV file of all item ids, so that items without training events have
+    # rows too; '' takes the items of the training events.
+    catalogue: str = ''
     # Items with fewer training events share the out-of-vocabulary row.
     min_item_count: int = 5
     # {task name: column of 0/1 labels}; tasks not named predict the next item.
     labels: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if self.time_unit not in TIME_UNITS:
-            raise ValueError(f'data.time_unit is {self.time_unit!r}; it must '
-                             'be one of ' + ', '.join(TIME_UNITS))
+        for name, known in (('time_unit', (*TIME_UNITS, 'rfc3339')),
+                            ('split', ('time', 'last')),
+                            ('equal_times', ('moment', 'order'))):
+            if getattr(self, name) not in known:
+                raise ValueError(f'data.{name} is {getattr(self, name)!r}; it '
+                                 'must be ' + ' or '.join(known))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +62,16 @@ class Training:
     window: int = 1_024
     # Samples a step at most, however short.
     batch_samples: int = 64
+    # The model that is kept is the running mean of the weights, which forgets
+    # by this factor a step; 0: the last weights.
+    average_decay: float = 0.0
+    # Share of the events whose item the model does not see (row 0): they are
+    # still to be predicted.
+    unseen_share: float = 0.0
+    # Loss of predicting the second, third ... next event from an event, as
+    # weights beside 1 for the next one.
+    later_weights: tuple = ()
+    label_smoothing: float = 0.0
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
     item_init_std: float = .02
@@ -124,6 +146,23 @@ def with_overrides(config, assignments):
         except tomllib.TOMLDecodeError:
             values[section][field] = text
     return from_dict(values)
+
+
+def with_actions(config, names):
+    """The config with a data set's action names, where it has none.
+
+    Raises ValueError if it has others, or wants to predict what is none.
+    """
+    names = tuple(str(name) for name in names)
+    if config.model.actions not in ((), names):
+        raise ValueError(f'model.actions is {config.model.actions}, but the '
+                         f'data was prepared with {names}')
+    for name in config.training.target_actions:
+        if name not in names:
+            raise ValueError(f'training.target_actions has {name!r}; the '
+                             'actions are ' + ', '.join(names))
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, actions=names))
 
 
 def _section(kind, name, values):

@@ -51,11 +51,15 @@ def write(bundle, folder, titles=None):
 
     titles: a titles.tsv, of which the catalogue's lines are kept, or None.
     Raises ValueError, naming the tensor, if the tensors are not those of the
-    bundle's hyper-parameters.
+    bundle's hyper-parameters, and for models that cannot be served.
     """
+    if bundle.hyper.unservable():
+        raise ValueError(bundle.hyper.unservable())
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
     _check(bundle.hyper, tensors, 'bundle')
+    if not bundle.hyper.actions:
+        raise ValueError('bundle: the model has no actions')
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))

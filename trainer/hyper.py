@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from trainer import attention as attention_lib
+
 PHI2_IDENTITY = 'PHI2_IDENTITY'
 PHI2_SILU = 'PHI2_SILU'
 
@@ -39,12 +41,18 @@ class Hyper:
     num_layers: int = 4
     ffn_width: int = 128
     conv_width: int = 4
+    # Anything but QLA is for comparing with, and cannot be exported.
+    attention: str = attention_lib.QLA
+    # Without it tokens do not know when the next event or the request is;
+    # for comparing with, too.
+    request_time: bool = True
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
-    actions: tuple = ('event',)
+    # (): those of the data, the most frequent first.
+    actions: tuple = ()
     event_features: tuple = ()
     candidate_features: tuple = ()
     context_features: tuple = ()
@@ -60,13 +68,17 @@ class Hyper:
                  f'{8 * self.num_heads}')
         _require(self.phi2 in (PHI2_IDENTITY, PHI2_SILU), 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} or {PHI2_SILU}')
+        _require(self.attention in attention_lib.ALL, 'attention',
+                 self.attention, 'one of ' + ', '.join(attention_lib.ALL))
+        _require(self.attention == attention_lib.QLA or
+                 self.phi2 == PHI2_IDENTITY, 'phi2', self.phi2,
+                 f'{PHI2_IDENTITY} with {self.attention}')
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
-        _require(len(self.actions) >= 1, 'actions', self.actions, 'not empty')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
         if self.target_aware == OFF:
             for name in ('candidate_features', 'context_features',
@@ -93,6 +105,15 @@ class Hyper:
     @property
     def any_dot_term(self):
         return any(task.dot_term for task in self.tasks)
+
+    def unservable(self):
+        """Why a server has no such model; '' if it has."""
+        if self.attention != attention_lib.QLA:
+            return (f'attention is {self.attention}; only {attention_lib.QLA} '
+                    'has a fixed-size state to serve')
+        if not self.request_time:
+            return 'request_time is false; a server always knows the time'
+        return ''
 
     def state_floats(self):
         """Floats of a user's Z, c and window (docs/model.md, section 5)."""

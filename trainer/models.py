@@ -19,8 +19,9 @@ _RATE = '.decay_rate'
 class Model(nn.Module):
     """Parameters named as in the bundle; `params()` gives them to reference."""
 
-    def __init__(self, hyper, num_items, item_init_std=.02):
+    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
         self.num_items = num_items
         specs = tensors_lib.tensor_specs(hyper, num_items)
@@ -80,6 +81,8 @@ def _initial(name, shape, hyper, item_init_std):
     if is_block and short in ('alpha', 'beta'):
         return torch.full(shape, _MATCH_ALPHA if short == 'alpha' else
                           _MATCH_BETA)
+    if short in ('distance_bias', 'time_bias', 'w_level'):
+        return torch.zeros(shape)
     if short.startswith('norm_') or short in ('alpha', 'beta'):
         return torch.ones(shape)
     if short == 'conv':
