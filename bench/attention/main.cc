@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_format.h"
 #include "bench/attention/measure.h"
 
 namespace qlarank::bench::attention {
@@ -29,20 +30,30 @@ FILE* OpenOrDie(const std::string& folder, const char* name) {
   return file;
 }
 
+// So that a full disk is not taken for a result.
+void CloseOrDie(FILE* file) {
+  const bool written = ferror(file) == 0;
+  if (fclose(file) != 0 || !written) {
+    perror("attention_bench: cannot write the results");
+    exit(1);
+  }
+}
+
 void MeasureCosts(FILE* csv) {
   fprintf(csv, "mechanism,history,events,rank_ms,append_us,bytes_kept\n");
   const auto write = [&](const Cost& cost) {
     // An append that was not measured stays empty.
     const std::string append =
-        cost.append_us > 0 ? std::to_string(cost.append_us) : "";
+        cost.append_us > 0 ? absl::StrFormat("%.3f", cost.append_us) : "";
     fprintf(csv, "%s,%zu,%zu,%.4f,%s,%llu\n", cost.mechanism.c_str(),
             cost.history, cost.events, cost.rank_ms, append.c_str(),
             static_cast<unsigned long long>(cost.bytes_kept));
     fflush(csv);
     printf(
-        "%-20s %9zu events: %9.3f ms a request  %9.3f us an event  %10llu "
+        "%-20s %9zu events: %9.3f ms a request  %9s us an event  %10llu "
         "bytes\n",
-        cost.mechanism.c_str(), cost.events, cost.rank_ms, cost.append_us,
+        cost.mechanism.c_str(), cost.events, cost.rank_ms,
+        append.empty() ? "-" : append.c_str(),
         static_cast<unsigned long long>(cost.bytes_kept));
     fflush(stdout);
   };
@@ -81,9 +92,9 @@ int main(int argc, char** argv) {
   }
   FILE* leakage_csv = attention::OpenOrDie(folder, "attention_leakage.csv");
   attention::MeasureLeakages(leakage_csv);
-  fclose(leakage_csv);
+  attention::CloseOrDie(leakage_csv);
   FILE* csv = attention::OpenOrDie(folder, "attention.csv");
   attention::MeasureCosts(csv);
-  fclose(csv);
+  attention::CloseOrDie(csv);
   return 0;
 }

@@ -38,9 +38,7 @@ const MechanismKind& SoftmaxKind() {
 std::vector<size_t> Histories(const MechanismKind& kind) {
   std::vector<size_t> histories;
   for (size_t n = 128; n <= kLongest; n *= 2) histories.push_back(n);
-  if (kind.name != "softmax" && kind.name != "hstu") {
-    histories.push_back(kMillion);
-  }
+  if (!kind.reads_everything) histories.push_back(kMillion);
   return histories;
 }
 

@@ -35,13 +35,13 @@ std::unique_ptr<Mechanism> MakeNone(const Parameters& parameters) {
 
 absl::Span<const MechanismKind> AllMechanisms() {
   static constexpr MechanismKind kKinds[] = {
-      {"none", 0, MakeNone},
-      {"softmax", 0, MakeSoftmax},
-      {"hstu", 0, MakeHstu},
-      {"sliding_window", 0, MakeSlidingWindow},
-      {"linear", 0, MakeLinear},
-      {"qla", 0, MakeQla},
-      {"log_linear", kHeads * kLevels, MakeLogLinear},
+      {"none", 0, false, MakeNone},
+      {"softmax", 0, true, MakeSoftmax},
+      {"hstu", 0, true, MakeHstu},
+      {"sliding_window", 0, false, MakeSlidingWindow},
+      {"linear", 0, false, MakeLinear},
+      {"qla", 0, false, MakeQla},
+      {"log_linear", kHeads * kLevels, false, MakeLogLinear},
   };
   return kKinds;
 }

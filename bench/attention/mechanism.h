@@ -48,6 +48,9 @@ struct MechanismKind {
   absl::string_view name;
   // Rows that its projection has behind q, k, v, g.
   size_t extra_outputs;
+  // Whether a token reads every earlier event, so that a million of them would
+  // take hours.
+  bool reads_everything;
   // `parameters` must outlive what is made.
   std::unique_ptr<Mechanism> (*make)(const Parameters& parameters);
 };
