@@ -19,8 +19,9 @@ _RATE = '.decay_rate'
 class Model(nn.Module):
     """Parameters named as in the bundle; `params()` gives them to reference."""
 
-    def __init__(self, hyper, num_items, item_init_std=.02):
+    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
         self.num_items = num_items
         specs = tensors_lib.tensor_specs(hyper, num_items)
