@@ -256,7 +256,7 @@ class Evaluation:
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
-        for window in dict.fromkeys((self._window, None)):
+        for window in (None, self._window)[:1 + bool(self._window)]:
             top = rank_catalogue(hyper, params, self._source, self._cases,
                                  window, progress=progress)
             for name, rows in top.items():

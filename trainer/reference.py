@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from trainer import attention
 from trainer import buckets
+from trainer import chunks
 from trainer import hyper as hyper_lib
 
 silu = functional.silu
@@ -346,10 +347,8 @@ def masked_layer(layer, x, clock, drop):
     n = rms_norm(x, layer.norm_attn)
     z = convolve(layer, n, _shifted(layer, n))
     q, k, v, g = project(layer, z)
-    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
-        o = _read_states(layer, q, k, v)
-    elif layer.hyper.attention == attention.QLA:
-        o = attention.read_in_chunks(layer, q, k, v)
+    if layer.hyper.attention == attention.QLA:
+        o = chunks.read(layer, q, k, v)
     else:
         before = torch.arange(x.shape[1], device=x.device)
         readers = attention.Readers(q, k, v, z, before, *clock)
@@ -363,34 +362,6 @@ def _shifted(layer, n):
     length = n.shape[-2]
     return [functional.pad(n, (0, 0, i, 0))[..., :length, :]
             for i in range(1, layer.conv_width)]
-
-
-# Events whose states _read_states makes at a time.
-_STATES = 256
-
-
-def _read_states(layer, q, k, v):
-    """o [B, n, H, d_h] of events through every position's state.
-
-    phi2 acts on the summed state, so all of them are made: in chunks, for
-    their number times d_h^2 is a lot.
-    """
-    state = layer.alpha.new_zeros(len(q), *q.shape[2:], q.shape[-1])
-    count, parts = layer.alpha.new_zeros(q.shape[2]), []
-    for q, k, v in zip(*(part.split(_STATES, dim=1) for part in (q, k, v))):
-        index = torch.arange(q.shape[1], device=q.device)
-        powers = attention.decays(
-            layer, attention.steps_back(index, len(index)))  # [H, n, n]
-        fading = torch.exp(-layer.decay_rate * index[:, None])  # [n, H]
-        counts = powers.sum(-1).T + fading * count
-        outer = k.unsqueeze(-1) * v.unsqueeze(-2)
-        states = torch.einsum('hij,bjhkv->bihkv', powers, outer)
-        states = states + fading[..., None, None] * state.unsqueeze(1)
-        parts.append(read(layer, *(part.unsqueeze(2) for part in (q, k, v)),
-                          states, counts).squeeze(2))
-        state, count = _fold(layer, states[:, -1], counts[-1], k[:, -1],
-                             v[:, -1])
-    return torch.cat(parts, dim=1)
 
 
 def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
