@@ -43,6 +43,9 @@ class Hyper:
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
     attention: str = attention_lib.QLA
+    # Without it tokens do not know when the next event or the request is;
+    # for comparing with, too.
+    request_time: bool = True
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
@@ -102,6 +105,15 @@ class Hyper:
     @property
     def any_dot_term(self):
         return any(task.dot_term for task in self.tasks)
+
+    def unservable(self):
+        """Why a server has no such model; '' if it has."""
+        if self.attention != attention_lib.QLA:
+            return (f'attention is {self.attention}; only {attention_lib.QLA} '
+                    'has a fixed-size state to serve')
+        if not self.request_time:
+            return 'request_time is false; a server always knows the time'
+        return ''
 
     def state_floats(self):
         """Floats of a user's Z, c and window (docs/model.md, section 5)."""

@@ -58,7 +58,8 @@ def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
     x = math.sqrt(hyper.d_model) * look_up(params['item_embedding'], rows)
     x = x + look_up(params['action_embedding'], actions)
     x = x + look_up(params['gap_embedding'], gaps)
-    x = x + look_up(params['next_embedding'], nexts)
+    if hyper.request_time:
+        x = x + look_up(params['next_embedding'], nexts)
     x = x + look_up(params['count_embedding'], counts)
     if hyper.event_features:
         x = x + features @ params['event_projection'].T
@@ -72,8 +73,9 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
     int tensor [...]}; features [..., C, candidate features] or None.
     """
     shared = (params['action_embedding'][len(hyper.actions)] +
-              look_up(params['gap_embedding'], gaps) +
               user @ params['w_user_in'].T)
+    if hyper.request_time:
+        shared = shared + look_up(params['gap_embedding'], gaps)
     for feature in hyper.context_features:
         table = params[f'context.{feature.name}']
         shared = shared + look_up(table, context_rows[feature.name])
