@@ -129,7 +129,7 @@ def _epoch(step, optimizer, found):
     return {'dot_loss': round(dot, 4),
             'target_aware_loss': round(target_aware, 4),
             'learning_rate': optimizer.learning_rate,
-            'seconds': round(time.monotonic() - begin, 2)}
+            'seconds': round(time.monotonic() - begin, 3)}
 
 
 def _autocast(device):
