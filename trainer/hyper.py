@@ -11,6 +11,11 @@ OFF = 'TARGET_AWARE_OFF'
 ALL_LAYERS = 'TARGET_AWARE_ALL_LAYERS'
 DEDICATED_BLOCK = 'TARGET_AWARE_DEDICATED_BLOCK'
 
+# Models without a trunk, which trainer/peers.py describes.
+DIN = 'DIN'
+STATELESS = 'STATELESS'
+PEERS = ('', DIN, STATELESS)
+
 NUM_BUCKETS = 32
 
 
@@ -43,6 +48,8 @@ class Hyper:
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
     attention: str = attention_lib.QLA
+    # A model of trainer/peers.py in place of the layers, likewise.
+    peer: str = ''
     # Without it tokens do not know when the next event or the request is;
     # for comparing with, too.
     request_time: bool = True
@@ -76,6 +83,11 @@ class Hyper:
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
+        _require(self.peer in PEERS, 'peer', self.peer,
+                 'one of ' + ', '.join(map(repr, PEERS)))
+        _require(not self.peer or self.target_aware == ALL_LAYERS and
+                 not self.any_dot_term, 'peer', self.peer,
+                 f"'' unless with {ALL_LAYERS} and without dot terms")
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
@@ -111,6 +123,8 @@ class Hyper:
         if self.attention != attention_lib.QLA:
             return (f'attention is {self.attention}; only {attention_lib.QLA} '
                     'has a fixed-size state to serve')
+        if self.peer:
+            return f'peer is {self.peer}; it has no state to serve'
         if not self.request_time:
             return 'request_time is false; a server always knows the time'
         return ''

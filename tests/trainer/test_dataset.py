@@ -5,6 +5,7 @@ import pytest
 
 from trainer import config as config_lib
 from trainer import dataset
+from trainer import hyper as hyper_lib
 
 HEADER = 'user,item,action,time,price,day,liked\n'
 
@@ -78,7 +79,31 @@ def test_before_and_save_keep_users(tmp_path):
     assert list(early.offsets) == [0, 1, 2]
     assert list(early.rows) == [1, 2]
     early.save(tmp_path / 'data.npz')
-    assert list(dataset.load(tmp_path / 'data.npz').rows) == [1, 2]
+    loaded = dataset.load(tmp_path / 'data.npz')
+    assert list(loaded.rows) == [1, 2]
+    assert loaded.column_names['labels'] == ['next', 'like']
+
+
+def test_select_takes_columns_by_name(tmp_path):
+    data = _read(tmp_path, 'a,7,buy,10,1,we,1\na,7,buy,30,1,th,0\n')
+    like = hyper_lib.Hyper(tasks=(hyper_lib.Task('like'),),
+                           event_features=('price',))
+    chosen = data.select(like)
+    assert chosen.labels.tolist() == [[1], [0]]
+    assert chosen.event_features.shape == (2, 1)
+    assert chosen.context_rows.shape == (2, 0)
+    with pytest.raises(ValueError, match="labels has no column 'share'"):
+        data.select(hyper_lib.Hyper(tasks=(hyper_lib.Task('share'),)))
+
+
+@pytest.mark.parametrize('cuts', [
+    {'validate_from': '2022-05-06'}, {'test_from': '2022-05-06'},
+    {'validate_from': '2022-05-06', 'test_from': '2022-05-06T00:00+08:00'},
+    {'validate_from': '2022-05-06', 'test_from': '2022-05-07',
+     'heldout': ['late.csv']}])
+def test_cuts_in_time_are_checked(cuts):
+    with pytest.raises(ValueError, match='data.test_from'):
+        _config(**cuts)
 
 
 def test_unknown_config_fields_are_named():
@@ -175,3 +200,12 @@ def test_training_events_after_the_cut_are_told(tmp_path, capsys):
 def test_too_few_events_for_any_item_are_told(tmp_path):
     with pytest.raises(ValueError, match='data.min_item_count is 2, but no'):
         _plain(tmp_path, 'user,item,time\na,7,10\n', min_item_count=2)
+
+
+def test_one_file_is_cut_where_validation_starts(tmp_path):
+    data = _read(tmp_path, 'a,7,buy,10,1,,\na,7,buy,20,1,,\na,9,buy,30,1,,\n'
+                 'a,9,buy,40,1,,\n', validate_from='1970-01-01T01:00:30+01:00',
+                 test_from='1970-01-01T00:00:40')
+    assert data.cut_us == 30_000_000
+    assert list(data.item_ids) == [7]  # 9 is too rare in the training part.
+    assert list(data.rows) == [1, 1, 0, 0]
