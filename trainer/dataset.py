@@ -201,8 +201,13 @@ def _actions(config, texts):
 
 
 def _item_ids(config, folder, train):
+    least = config.data.min_item_count
     if not config.data.catalogue:
-        return catalogue(train['item'].to_numpy(), config.data.min_item_count)
+        ids = catalogue(train['item'].to_numpy(), least)
+        if not len(ids):
+            raise ValueError(f'data.min_item_count is {least}, but no item has '
+                             'so many training events')
+        return ids
     return np.unique(csv_events.read_items(folder / config.data.catalogue,
                                            config.data.item))
 

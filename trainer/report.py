@@ -13,7 +13,7 @@ def write(folder, config, history, metrics, **more):
     folder.mkdir(parents=True, exist_ok=True)
     seconds = sum(record['seconds'] for record in history)
     content = {'config': config.to_dict(), 'metrics': metrics, **more,
-               'seconds': round(seconds, 3), 'history': history}
+               'seconds': round(seconds, 2), 'history': history}
     (folder / 'metrics.json').write_text(json.dumps(content, indent=1) + '\n')
     try:
         import matplotlib
