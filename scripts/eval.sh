@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The models that ship: their data into .cache, training, and the evaluation
-# through a server. Sourced by ./run, in the repository's root.
+# The served evaluation of a model that ships: its data into .cache, then
+# bench/served_quality.py. Sourced by ./run, in the repository's root.
 
 ml_1m_folder=../shared/data/ml-1m  # where its ratings are looked for
 
@@ -60,45 +60,25 @@ prepare_ml_1m() {
     --ratings "$ratings" --out .cache/ml-1m
 }
 
-# prepare_data NAME FOLDER: sets data_folder to that of a model's CSV files.
+# prepare_data NAME [FOLDER]: .cache/NAME holds its CSV files then.
 prepare_data() {
-  data_folder=".cache/$1"
   case "$1" in
-    grocery)
-      if [[ -n $2 ]]; then data_folder="$2"; else prepare_grocery; fi
-      ;;
+    grocery) prepare_grocery ;;
     ml-1m) prepare_ml_1m "${2:-$ml_1m_folder}" ;;
+    *) fail_usage "no data is known for the model $1" ;;
   esac
 }
 
-# check_data NAME FOLDER: before anything is built, whether there is data.
-check_data() {
-  case "$1" in
-    grocery) ;;
-    ml-1m) ml_1m_ratings "${2:-$ml_1m_folder}" > /dev/null ;;
-    *) fail_usage "a model's name is needed, ml-1m or grocery, not '$1'" ;;
-  esac
-}
-
+# evaluate_served NAME [FOLDER]
 evaluate_served() {
-  local name="$1" bundle
+  local name="$1" data="${2:-}" bundle
   bundle="$(latest_bundle "$name")" || return 1
-  prepare_data "$name" "$2" || return 1
+  if [[ $name != grocery || -z $data ]]; then
+    prepare_data "$name" "$data" || return 1
+    data=".cache/$name"
+  fi
   say "Evaluating $bundle, served and offline"
   .venv/bin/python -m bench.served_quality --bundle "$bundle" \
-    --config "trainer/configs/$name.toml" --data "$data_folder" \
+    --config "trainer/configs/$name.toml" --data "$data" \
     --cache ".cache/offline-$name.json"
-}
-
-train_model() {
-  local name="$1" out=".cache/train/$1" titles=()
-  prepare_data "$name" "$2" || return 1
-  if [[ -e $data_folder/titles.tsv ]]; then
-    titles=(--titles "$data_folder/titles.tsv")
-  fi
-  say "Training $name into $out"
-  .venv/bin/python -m trainer train --config "trainer/configs/$name.toml" \
-    --data "$data_folder" --out "$out"
-  .venv/bin/python -m trainer export --model "$out/model.npz" \
-    --out "$out/models" "${titles[@]}"
 }
