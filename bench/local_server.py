@@ -91,7 +91,7 @@ class LocalServer:
         return json.loads(self.cli(*arguments, '--json', **kwargs).stdout)
 
     def metric(self, name):
-        """The value of a metric without labels."""
+        """The value of a metric; its labels are part of its name."""
         with urllib.request.urlopen(
                 f'http://{self.http_address}/metrics') as reply:
             for line in reply.read().decode().splitlines():

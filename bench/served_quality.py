@@ -3,7 +3,7 @@
 Starts the server over an empty store, imports every user's history, ranks the
 whole catalogue for each through RankService, and holds what comes out to what
 the trainer computes offline from the same bundle and the same data. `./run
-eval` calls it; docs/training.md says what it proves.
+eval` calls it; docs/quality.md says what it proves.
 """
 
 import argparse
@@ -17,25 +17,20 @@ import tempfile
 import time
 
 from bench import local_server
+from bench import quality_report
 
 # Figures agree to 4 decimals if they differ by less.
 TOLERANCE = .5e-4
-
-# Published on the same protocol: hit@10, ndcg@10, hit@50 of the tables in
-# github.com/meta-recsys/generative-recommenders.
-ANCHORS = {'ml-1m': {'SASRec, published': (.2853, .1603, .5474),
-                     'HSTU, published': (.3097, .1720, .5754),
-                     'HSTU-large, published': (.3294, .1893, .5935)}}
-# With one item to find, recall is the hit rate and precision a tenth of it.
-ONE_ITEM = ('hit@10', 'ndcg@10', 'hit@50')
 
 
 @dataclasses.dataclass
 class Served:
     """What the server's evaluation gave: reports of the command line's
-    import and evaluate, {user: rank}, and seconds until all was folded."""
+    import and evaluate, {user: rank}, seconds until all was folded, and
+    events that came after later ones, which the trainer sorts."""
     imported: dict
     folded_s: float
+    late_events: int
     evaluated: dict
     ranks: dict
 
@@ -80,13 +75,14 @@ def serve(bundle, config, folder, programs, progress=False):
                                    progress=progress, timeout=3600)
         server.wait_until_folded()
         folded_s = time.monotonic() - begin
+        late = server.metric('qlarank_ingest_events_total{result="late"}')
         ranks = pathlib.Path(work) / 'ranks.csv'
         evaluated = server.cli_json(
             '--timeout', 60, 'evaluate', '--history', history, *heldout,
             *options, '--bundle', bundle, '--top-k', '10,50', '--task',
             config.model.tasks[0].name, '--ranks', ranks, progress=progress,
             timeout=36_000)
-        return Served(imported, folded_s, evaluated, read_ranks(ranks))
+        return Served(imported, folded_s, int(late), evaluated, read_ranks(ranks))
 
 
 def compute_offline(tensors, config, folder, progress=lambda groups: groups):
@@ -152,29 +148,6 @@ def _cached(path, key, compute):
     return value
 
 
-def _print_table(rows, measures):
-    """rows: {name: {measure: value}}."""
-    width = max(map(len, rows)) + 2
-    print('\n' + ' ' * width + ''.join(f'{name:>14}' for name in measures))
-    for name, row in rows.items():
-        print(f'{name:{width}}' + ''.join(f'{row[m]:14.4f}' for m in measures))
-    print()
-
-
-def _print_served(served):
-    imported, evaluated = served.imported, served.evaluated
-    latency = evaluated['latency_ms']
-    print(f'{imported["applied"]:,} events imported in '
-          f'{imported["seconds"]:.1f} s, {imported["events_per_second"]:,.0f} '
-          f'events/s; all folded after {served.folded_s:.1f} s')
-    print(f'{evaluated["users"]:,} users ranked, {evaluated["candidates"]:,} '
-          f'candidates each, in {evaluated["seconds"]:.1f} s: p50 '
-          f'{latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms')
-    if evaluated['users_without_history']:
-        print(f'{evaluated["users_without_history"]:,} more have no history '
-              'and are left out')
-
-
 def _load(args):
     """(Config with the bundle's model, tensors)."""
     from trainer import config as config_lib
@@ -225,19 +198,14 @@ def main(arguments=None):
         config, tensors = _load(args)
         served = serve(args.bundle, config, args.data,
                        local_server.built(args.build), progress=True)
-        _print_served(served)
+        quality_report.print_run(served)
         metrics, ranks = _offline(args, config, tensors)
     except (ValueError, OSError, RuntimeError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     offline = offline_figures(metrics)
-    rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
-            ANCHORS.get(config.name, {}).items()}
-    rows |= {name: figures for name, figures in metrics.items()
-             if name != 'users' and not name.startswith('model')}
-    rows['offline, by the trainer'] = offline
-    rows['served, through RankService'] = served.evaluated['qlarank']
-    _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
+    quality_report.print_figures(config, metrics, offline,
+                                 served.evaluated['qlarank'])
     same = same_ranks(served.ranks, ranks)
     print(f'{same:,} of {len(ranks):,} users have the same rank served and '
           'offline')

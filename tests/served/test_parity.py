@@ -97,6 +97,7 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
         export.read(bundle).tensors, config, tmp_path)
     offline = served_quality.offline_figures(metrics)
 
+    assert served.late_events == 0
     assert served.evaluated['users'] > USERS / 3
     assert 0 < offline['hit@10'] < 1
     assert served_quality.disagreements(

@@ -1,0 +1,52 @@
+"""Prints what bench/served_quality.py found."""
+
+# Published on the same protocol: hit@10, ndcg@10, hit@50 of the tables in
+# github.com/meta-recsys/generative-recommenders.
+ANCHORS = {'ml-1m': {'SASRec, published': (.2853, .1603, .5474),
+                     'HSTU, published': (.3097, .1720, .5754),
+                     'HSTU-large, published': (.3294, .1893, .5935)}}
+# With one item to find, recall is the hit rate and precision a tenth of it.
+ONE_ITEM = ('hit@10', 'ndcg@10', 'hit@50')
+
+
+def print_run(served):
+    """What the import and the requests took; served: a served_quality.Served.
+    """
+    imported, evaluated = served.imported, served.evaluated
+    latency = evaluated['latency_ms']
+    print(f'{imported["applied"]:,} events imported in '
+          f'{imported["seconds"]:.1f} s, {imported["events_per_second"]:,.0f} '
+          f'events/s; all folded after {served.folded_s:.1f} s')
+    if served.late_events:
+        print(f'{served.late_events:,} events came after later ones of their '
+              'user: put the file in order of time, as the trainer does')
+    print(f'{evaluated["users"]:,} users ranked, {evaluated["candidates"]:,} '
+          f'candidates each, in {evaluated["seconds"]:.1f} s: p50 '
+          f'{latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms')
+    if evaluated['users_without_history']:
+        print(f'{evaluated["users_without_history"]:,} more have no history '
+              'and are left out')
+
+
+def print_figures(config, metrics, offline, served):
+    """A table of published figures, baselines, and the model on both paths.
+
+    metrics: the trainer's, of all rankings; offline and served: {measure:
+    value} of the model.
+    """
+    rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
+            ANCHORS.get(config.name, {}).items()}
+    rows |= {name: figures for name, figures in metrics.items()
+             if name != 'users' and not name.startswith('model')}
+    rows['offline, by the trainer'] = offline
+    rows['served, through RankService'] = served
+    _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
+
+
+def _print_table(rows, measures):
+    """rows: {name: {measure: value}}."""
+    width = max(map(len, rows)) + 2
+    print('\n' + ' ' * width + ''.join(f'{name:>14}' for name in measures))
+    for name, row in rows.items():
+        print(f'{name:{width}}' + ''.join(f'{row[m]:14.4f}' for m in measures))
+    print()
