@@ -90,6 +90,9 @@ def _initial(name, shape, hyper, item_init_std):
         return torch.full(shape, math.log(10.))
     if short == 'item_embedding':
         return item_init_std * torch.randn(shape)
+    if short == 'seed_embedding':
+        # As loud as sqrt(d) E_item: seeds read the state as items do at first.
+        return math.sqrt(hyper.d_model) * item_init_std * torch.randn(shape)
     if short.endswith('_embedding') or name.startswith('context.'):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
@@ -101,6 +104,8 @@ def _initial(name, shape, hyper, item_init_std):
     value = torch.randn(shape) / math.sqrt(shape[-1])
     if short == 'w1' and hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
         value[:, 0] = _match_direction(hyper) / math.sqrt(hyper.d_model)
+    if name == 'summary.w_o':
+        return .1 * value  # Summaries join in as they become useful.
     if name.startswith('layers.'):
         return _layer_matrix(value, name, hyper, is_block)
     return value
