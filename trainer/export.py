@@ -13,6 +13,7 @@ import safetensors
 import safetensors.numpy
 import torch
 
+from trainer import attention
 from trainer import fingerprint as fingerprint_lib
 from trainer import hyper as hyper_lib
 from trainer import spec as spec_lib
@@ -51,8 +52,11 @@ def write(bundle, folder, titles=None):
 
     titles: a titles.tsv, of which the catalogue's lines are kept, or None.
     Raises ValueError, naming the tensor, if the tensors are not those of the
-    bundle's hyper-parameters.
+    bundle's hyper-parameters, and for attention that cannot be served.
     """
+    if bundle.hyper.attention != attention.QLA:
+        raise ValueError(f'attention is {bundle.hyper.attention}; only '
+                         f'{attention.QLA} has a fixed-size state to serve')
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
     _check(bundle.hyper, tensors, 'bundle')

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from trainer import attention as attention_lib
+
 PHI2_IDENTITY = 'PHI2_IDENTITY'
 PHI2_SILU = 'PHI2_SILU'
 
@@ -40,6 +42,8 @@ class Hyper:
     num_layers: int = 4
     ffn_width: int = 128
     conv_width: int = 4
+    # Anything but QLA is for comparing with, and cannot be exported.
+    attention: str = attention_lib.QLA
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
@@ -65,6 +69,11 @@ class Hyper:
                  f'{8 * self.num_heads}')
         _require(self.phi2 in (PHI2_IDENTITY, PHI2_SILU), 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} or {PHI2_SILU}')
+        _require(self.attention in attention_lib.ALL, 'attention',
+                 self.attention, 'one of ' + ', '.join(attention_lib.ALL))
+        _require(self.attention == attention_lib.QLA or
+                 self.phi2 == PHI2_IDENTITY, 'phi2', self.phi2,
+                 f'{PHI2_IDENTITY} with {self.attention}')
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
@@ -76,6 +85,8 @@ class Hyper:
         _require(self.num_seeds % 8 == 0 and
                  0 <= self.num_seeds <= MAX_SEEDS, 'num_seeds',
                  self.num_seeds, f'a multiple of 8, at most {MAX_SEEDS}')
+        _require(self.attention == attention_lib.QLA or not self.num_seeds,
+                 'num_seeds', self.num_seeds, f'0 with {self.attention}')
         if not self.num_seeds:
             _require(not self.summary_attention, 'summary_attention',
                      self.summary_attention, 'false without seeds')

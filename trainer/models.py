@@ -80,6 +80,8 @@ def _initial(name, shape, hyper, item_init_std):
     if is_block and short in ('alpha', 'beta'):
         return torch.full(shape, _MATCH_ALPHA if short == 'alpha' else
                           _MATCH_BETA)
+    if short in ('distance_bias', 'time_bias', 'w_level'):
+        return torch.zeros(shape)
     if short.startswith('norm_') or short in ('alpha', 'beta'):
         return torch.ones(shape)
     if short == 'conv':

@@ -18,6 +18,7 @@ import math
 import torch
 from torch.nn import functional
 
+from trainer import attention
 from trainer import buckets
 from trainer import hyper as hyper_lib
 from trainer import summaries
@@ -114,7 +115,7 @@ def project(layer, z):
     """q, k, v, g, each [..., H, d_h]."""
     shape = z.shape[:-1] + (4, layer.hyper.num_heads, layer.hyper.head_dim)
     q, k, v, g = (z @ layer.w_qkvg.T).reshape(shape).unbind(-3)
-    return silu(q), silu(k), v, g
+    return *attention.activate(layer.hyper.attention, q, k, v), g
 
 
 def read(layer, q, k, v, state, count):
@@ -127,12 +128,7 @@ def read(layer, q, k, v, state, count):
     if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
         mean = silu(mean)
     seen = (q.transpose(-3, -2) @ mean.to(q.dtype)).transpose(-3, -2)
-    return seen + itself(layer, q, k, v)
-
-
-def itself(layer, q, k, v):
-    """The diagonal term: beta_h <q, k> v."""
-    return layer.beta[:, None] * (q * k).sum(-1, keepdim=True) * v
+    return seen + attention.itself(layer, q, k, v)
 
 
 def finish(layer, x, o, g, drop=_keep):
@@ -333,22 +329,15 @@ def _candidate_layer(layer, x, z, c, window, drop=_keep):
 # ---- The masked form ---------------------------------------------------------
 
 # What candidates need of one layer: events' normalised inputs n [B, n, d],
-# keys and values [B, n, H, d_h].
-Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values'])
+# keys and values [B, n, H, d_h], and the Clock.
+Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values', 'clock'])
+
+# Whole seconds [B, n] of events and of what follows each (the next event or
+# the request). Only attention.HSTU asks for them.
+Clock = collections.namedtuple('Clock', ['seconds', 'next_seconds'])
 
 
-def decay_powers(layer, n):
-    """[H, n, n]: lambda_h^(i-1-j), weight of event j in the state that i reads.
-
-    0 unless j < i: a token reads the events strictly before it.
-    """
-    index = torch.arange(n, device=layer.decay_rate.device)
-    steps = index[:, None] - 1 - index[None, :]
-    powers = torch.exp(-layer.decay_rate[:, None, None] * steps.clamp_min(0))
-    return powers * (steps >= 0)
-
-
-def masked_events(hyper, params, tokens, drop=_keep):
+def masked_events(hyper, params, tokens, drop=_keep, clock=Clock(None, None)):
     """All events of histories at once.
 
     tokens: [B, n, d], a user's events first; what stands behind them is
@@ -357,17 +346,25 @@ def masked_events(hyper, params, tokens, drop=_keep):
     """
     x = tokens
     traces = []
+    before = torch.arange(tokens.shape[1], device=tokens.device)
     for index in range(hyper.num_layers):
         layer = Layer(hyper, params, index)
         n = rms_norm(x, layer.norm_attn)
-        q, k, v, g = project(layer, convolve(layer, n, _shifted(layer, n)))
-        x = finish(layer, x, _masked_read(layer, q, k, v), g, drop)
-        traces.append(Trace(n, k, v))
+        z = convolve(layer, n, _shifted(layer, n))
+        q, k, v, g = project(layer, z)
+        if hyper.phi2 == hyper_lib.PHI2_SILU:
+            o = _read_states(layer, q, k, v)
+        else:
+            readers = attention.Readers(q, k, v, z, before, *clock)
+            history = attention.History(k, v, clock.seconds)
+            o = attention.read(layer, readers, history)
+        x = finish(layer, x, o, g, drop)
+        traces.append(Trace(n, k, v, clock))
     if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
         layer = Layer(hyper, params, hyper.num_layers)
         n = rms_norm(x, layer.norm_attn)
         _, k, v, _ = project(layer, n)
-        traces.append(Trace(n, k, v))
+        traces.append(Trace(n, k, v, clock))
     return x, traces
 
 
@@ -378,20 +375,19 @@ def _shifted(layer, n):
             for i in range(1, layer.conv_width)]
 
 
-def _masked_read(layer, q, k, v):
-    """o [B, n, H, d_h] of events that read the events before them."""
-    powers = decay_powers(layer, q.shape[1])  # [H, n, n]
+def _read_states(layer, q, k, v):
+    """o [B, n, H, d_h] of events through every position's state.
+
+    phi2 acts on the summed state, so all of them are made.
+    """
+    before = torch.arange(q.shape[1], device=q.device)
+    powers = attention.decays(
+        layer, attention.steps_back(before, len(before)))  # [H, n, n]
     count = powers.sum(-1).T  # [n, H]
-    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
-        # phi2 acts on the summed state, so every position's state is made.
-        outer = k.unsqueeze(-1) * v.unsqueeze(-2)
-        states = torch.einsum('hij,bjhkv->bihkv', powers, outer)
-        q, k, v = (part.unsqueeze(2) for part in (q, k, v))
-        return read(layer, q, k, v, states, count).squeeze(2)
-    weights = torch.einsum('bihk,bjhk->bhij', q, k)
-    total = torch.einsum('bhij,bjhv->bihv', weights * powers.to(q.dtype), v)
-    scale = (layer.alpha / count.clamp_min(1)).unsqueeze(-1)
-    return scale * total + itself(layer, q, k, v)
+    outer = k.unsqueeze(-1) * v.unsqueeze(-2)
+    states = torch.einsum('hij,bjhkv->bihkv', powers, outer)
+    q, k, v = (part.unsqueeze(2) for part in (q, k, v))
+    return read(layer, q, k, v, states, count).squeeze(2)
 
 
 def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
@@ -420,15 +416,43 @@ def masked_summaries(hyper, params, traces, positions, drop=_keep):
 
 def _masked_read_state(hyper, params, traces, positions, x, drop):
     """Passes x [B, P, C, d] through the layers; -1 is before any event."""
+    # One state for many candidates, or one row of weights for each.
+    through_states = hyper.attention == attention.QLA and (
+        x.shape[2] > 1 or hyper.phi2 == hyper_lib.PHI2_SILU)
     for index in candidate_layers(hyper):
         layer = Layer(hyper, params, index)
         trace = traces[index]
-        z, c = states_after(layer, trace, positions)
         window = None
         if layer.conv_width > 1:
             window = _window_at(layer, trace.inputs, positions)
-        x = _candidate_layer(layer, x, z, c, window, drop)
+        if through_states:
+            z, c = states_after(layer, trace, positions)
+            x = _candidate_layer(layer, x, z, c, window, drop)
+        else:
+            x = _masked_candidate_layer(layer, x, trace, positions, window,
+                                        drop)
     return x
+
+
+def _masked_candidate_layer(layer, x, trace, positions, window, drop):
+    """One layer over candidates [B, P, C, d], through attention weights."""
+    shape = x.shape[:3]
+    n = rms_norm(x, layer.norm_attn)
+    earlier = None if window is None else window.unsqueeze(-2)
+    z = convolve(layer, n, earlier)
+    q, k, v, g = project(layer, z)
+
+    def each(values):
+        """[B, P] -> [B, P * C]."""
+        return values.unsqueeze(2).expand(shape).flatten(1, 2)
+    seconds = None
+    if trace.clock.next_seconds is not None:
+        seconds = each(torch.gather(trace.clock.next_seconds, 1, positions))
+    flat = [part.flatten(1, 2) for part in (q, k, v, z)]
+    readers = attention.Readers(*flat, each(positions + 1), seconds, seconds)
+    history = attention.History(trace.keys, trace.values, trace.clock.seconds)
+    o = attention.read(layer, readers, history).unflatten(1, shape[1:])
+    return finish(layer, x, o, g, drop)
 
 
 def states_after(layer, trace, positions):
@@ -436,10 +460,8 @@ def states_after(layer, trace, positions):
 
     positions [B, P]; returns Z [B, P, H, d_h, d_h] and c [B, P, H].
     """
-    index = torch.arange(trace.keys.shape[1], device=positions.device)
-    steps = (positions.unsqueeze(-1) - index).unsqueeze(-2)  # [B, P, 1, n]
-    powers = torch.exp(-layer.decay_rate[:, None] * steps.clamp_min(0))
-    powers = powers * (steps >= 0)  # [B, P, H, n]
+    steps = attention.steps_back(positions + 1, trace.keys.shape[1])
+    powers = attention.decays(layer, steps.unsqueeze(-2)).squeeze(-2)
     weighted = torch.einsum('bphj,bjhk->bphjk', powers.to(trace.keys.dtype),
                             trace.keys)
     z = torch.einsum('bphjk,bjhv->bphkv', weighted, trace.values)

@@ -5,6 +5,7 @@ This is the table of docs/model.md, section 6.
 
 import collections
 
+from trainer import attention
 from trainer import hyper as hyper_lib
 
 # shape: tuple of int. shapes_state: the tensor is part of the fingerprint.
@@ -48,8 +49,9 @@ def _add_layer(add, hyper, index):
     if index < hyper.num_layers and hyper.conv_width > 1:
         add(prefix + 'conv', hyper.conv_width, d, state=True)
     add(prefix + 'w_qkvg', 4 * d, d, state=True)
-    for name in ('decay_rate', 'alpha', 'beta'):
-        add(prefix + name, heads, state=True)
+    for name, shape in attention.extra_tensors(hyper.attention, heads,
+                                               d).items():
+        add(prefix + name, *shape, state=True)
     add(prefix + 'norm_head', d, state=True)
     add(prefix + 'w_o', d, d, state=True)
     add(prefix + 'norm_ffn', d, state=True)

@@ -176,6 +176,7 @@ def test_every_tensor_of_the_seeds_moves_scores(name):
     ({'num_seeds': 12}, 'num_seeds is 12; it must be a multiple of 8'),
     ({'num_seeds': 2048}, 'num_seeds is 2048'),
     ({'num_seeds': -8}, 'num_seeds is -8'),
+    ({'num_seeds': 8, 'attention': 'SOFTMAX'}, 'num_seeds is 8; it must be 0'),
     ({'summary_attention': True}, 'summary_attention is True'),
     ({'num_seeds': 8, 'summary_attention': True, 'head_width': 0,
       'target_aware': hyper_lib.OFF}, 'summary_attention is True'),
