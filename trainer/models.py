@@ -11,15 +11,21 @@ import torch
 from torch import nn
 
 from trainer import hyper as hyper_lib
+from trainer import reconstruction
 from trainer import tensors as tensors_lib
 
 _RATE = '.decay_rate'
 
 
 class Model(nn.Module):
-    """Parameters named as in the bundle; `params()` gives them to reference."""
+    """Parameters named as in the bundle; `params()` gives them to reference.
 
-    def __init__(self, hyper, num_items, item_init_std=.02):
+    reconstruction_window: steps of the decoder of trainer/reconstruction.py,
+    which no bundle holds; 0: no decoder.
+    """
+
+    def __init__(self, hyper, num_items, item_init_std=.02,
+                 reconstruction_window=0):
         super().__init__()
         self.hyper = hyper
         self.num_items = num_items
@@ -30,6 +36,9 @@ class Model(nn.Module):
             _key(name): nn.Parameter(
                 _initial(name, spec.shape, hyper, item_init_std))
             for name, spec in specs.items()})
+        self.decoder = None
+        if reconstruction_window:
+            self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
 
     def params(self):
         """{tensor name: tensor}, differentiable."""
@@ -64,6 +73,9 @@ class Model(nn.Module):
                 name.endswith('_projection'))
             matrix = matrix and name != 'head.w2'
             (decayed if matrix else kept).append(self.values[_key(name)])
+        if self.decoder is not None:
+            for name, value in self.decoder.named_parameters():
+                (decayed if name.startswith('w') else kept).append(value)
         return [{'params': decayed, 'weight_decay': weight_decay},
                 {'params': kept, 'weight_decay': 0.}]
 

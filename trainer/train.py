@@ -11,6 +11,7 @@ from torch.nn import functional
 from trainer import batches
 from trainer import losses
 from trainer import models
+from trainer import reconstruction
 from trainer import reference
 
 try:
@@ -37,7 +38,9 @@ def train(config, data, until_us=None, validate=None, device='cpu',
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = models.Model(config.model, len(data.item_ids),
-                         settings.item_init_std).to(device)
+                         settings.item_init_std,
+                         settings.reconstruction_window
+                         if settings.reconstruction_weight else 0).to(device)
     if config.model.any_dot_term:
         counts = torch.bincount(source.columns['rows'],
                                 minlength=len(data.item_ids) + 1)
@@ -71,6 +74,8 @@ def _show(record, bar):
     """Losses in the progress bar; a line for every validation."""
     losses_text = (f'loss {record["dot_loss"]} dot, '
                    f'{record["target_aware_loss"]} all terms')
+    if record['reconstruction_loss']:
+        losses_text += f', {record["reconstruction_loss"]} reconstruction'
     hits = ', '.join(f'{name} {values["hit@10"]:.4f}' for name, values in
                      record.get('validation', {}).items() if name != 'users')
     line = f'epoch {record["epoch"]}: {losses_text}; hit@10: {hits}'
@@ -104,23 +109,25 @@ def _epoch(model, source, sampler, config, optimizer, schedule, rng):
     """One pass over the users; returns its mean losses and its seconds."""
     model.train()
     device, begin = source.device, time.monotonic()
-    total, steps = torch.zeros(2, device=device), 0
+    total, steps = torch.zeros(3, device=device), 0
     for batch in batches.epoch(source, config.training, rng):
         optimizer.zero_grad(set_to_none=True)
         with _autocast(device):
-            dot, target_aware = step_losses(model, source, sampler, config,
-                                            batch)
-            loss = dot + config.training.target_aware_weight * target_aware
+            dot, target_aware, rebuilt = step_losses(model, source, sampler,
+                                                     config, batch)
+            loss = dot + config.training.target_aware_weight * target_aware + (
+                config.training.reconstruction_weight * rebuilt)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(),
                                        config.training.gradient_norm)
         optimizer.step()
         schedule.step()
-        total += torch.stack([dot, target_aware]).detach()
+        total += torch.stack([dot, target_aware, rebuilt]).detach()
         steps += 1
-    dot, target_aware = (total / max(steps, 1)).tolist()
+    dot, target_aware, rebuilt = (total / max(steps, 1)).tolist()
     return {'dot_loss': round(dot, 4),
             'target_aware_loss': round(target_aware, 4),
+            'reconstruction_loss': round(rebuilt, 4),
             'learning_rate': schedule.get_last_lr()[0],
             'seconds': round(time.monotonic() - begin, 2)}
 
@@ -132,7 +139,8 @@ def _autocast(device):
 
 
 def step_losses(model, source, sampler, config, batch):
-    """(dot loss, target-aware loss) of a batch; 0 for a term that is off."""
+    """(dot loss, target-aware loss, reconstruction loss) of a batch; 0 for a
+    term that is off."""
     settings, hyper = config.training, config.model
     params = model.params()
 
@@ -143,14 +151,16 @@ def step_losses(model, source, sampler, config, batch):
     users = reference.user_vector(params, x)
     targets = _targets(config, batch)
     zero = users.new_zeros((), dtype=torch.float32)
-    dot = target_aware = zero
+    dot = target_aware = rebuilt = zero
     if hyper.any_dot_term:
         dot = losses.next_item_loss(params, settings, batch, users, targets)
     if models.has_head(hyper) and settings.target_aware_weight > 0:
         target_aware = losses.target_aware_loss(
             model, params, source, sampler, batch, traces, users, targets,
             drop)
-    return dot.float(), target_aware.float()
+    if settings.reconstruction_weight:
+        rebuilt = reconstruction.loss(model, params, batch, traces, drop)
+    return dot.float(), target_aware.float(), rebuilt.float()
 
 
 def _targets(config, batch):
