@@ -55,19 +55,28 @@ def _print_metrics(metrics):
                                      for value in metrics[name].values()))
 
 
+def _split(args, config, data):
+    """(events to train on, cases to validate on or None) of `train`."""
+    from trainer import evaluate
+    if config.data.split == 'last':
+        back = 1 if args.until == 'validation' else 0
+        return data.without_last(1 + back), evaluate.last_cases(data, back)
+    cut_us = _time_us(args.until) if args.until else data.cut_us
+    if cut_us < 0:
+        return data, None
+    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
+    return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
+
+
 def _train(args):
     from trainer import checkpoint, evaluate, report, train
     config = _config(args)
     data = _data(args, config)
     device = _device(args)
-    cut_us = _time_us(args.until) if args.until else data.cut_us
-    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
-    validate = None
-    if cut_us >= 0:
-        validate = evaluate.Evaluation(data, cut_us, end_us, device)
-    model, history = train.train(
-        config, data, cut_us if cut_us >= 0 else None, validate, device,
-        args.validate_every, args.quiet)
+    events, found = _split(args, config, data)
+    validate = found and evaluate.Evaluation(data, found, device)
+    model, history = train.train(config, events, validate, device,
+                                 args.validate_every, args.quiet)
     metrics = history[-1].get('validation', {})
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -92,12 +101,16 @@ def _evaluate(args):
     from trainer import checkpoint, evaluate
     config, tensors, _ = checkpoint.load(args.model)
     data = _data(args, config)
-    cut_us = _time_us(args.cut) if args.cut else data.cut_us
-    if cut_us < 0:
-        raise ValueError('the data has no held-out files: give --cut')
+    if config.data.split == 'last':
+        found = evaluate.last_cases(data)
+    else:
+        cut_us = _time_us(args.cut) if args.cut else data.cut_us
+        if cut_us < 0:
+            raise ValueError('the data has no held-out files: give --cut')
+        found = evaluate.cases(data, cut_us)
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
-    evaluation = evaluate.Evaluation(data, cut_us, device=_device(args))
+    evaluation = evaluate.Evaluation(data, found, _device(args))
     metrics = evaluation(config.model, params, _progress)
     if args.json:
         print(json.dumps(metrics, indent=1))
@@ -162,7 +175,9 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--until', metavar='DATE', help='train on events before '
                      'this date (UTC) and validate on what follows; default: '
-                     'the first held-out event')
+                     'the first held-out event. With data.split = "last": '
+                     '"validation" trains without the last two events of a '
+                     'user and validates on the last but one')
     sub.add_argument('--validate-every', type=int, default=0, metavar='EPOCHS',
                      help='0, the default: only at the end')
     sub.add_argument('--device', help='default: cuda if there is one')

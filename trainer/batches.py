@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from trainer import buckets
 from trainer import dataset as dataset_lib
 from trainer import reference
 
@@ -26,7 +27,13 @@ class Batch:
     counts: torch.Tensor
     first: torch.Tensor
     size: torch.Tensor
+    seconds: torch.Tensor  # Since 1970.
+    next_seconds: torch.Tensor  # Of the user's next event, or its own.
     features: torch.Tensor  # [B, n, event features]
+
+    @property
+    def clock(self):
+        return reference.Clock(self.seconds, self.next_seconds)
 
 
 class Source:
@@ -34,12 +41,19 @@ class Source:
 
     def __init__(self, data, device):
         self.device = device
+        self.ordered = data.ordered
         self.offsets = data.offsets
         moments = dataset_lib.moments(data)
         self._moment = self._tensor(np.cumsum(
             moments.first == np.arange(data.num_events)))
         for name in ('first', 'size', 'gaps', 'nexts', 'counts'):
             setattr(self, name, self._tensor(getattr(moments, name)))
+        seconds = data.times_us // buckets.MICROSECONDS
+        self.seconds = self._tensor(seconds)
+        following = np.append(seconds[1:], 0)
+        ends = data.offsets[1:][np.diff(data.offsets) > 0] - 1
+        following[ends] = seconds[ends]
+        self.next_seconds = self._tensor(following)
         self.columns = {
             name: self._tensor(getattr(data, name), dtype)
             for name, dtype in (('rows', torch.long), ('actions', torch.long),
@@ -67,11 +81,12 @@ class Source:
         """A column's values at (shuffled) event indices."""
         return self.columns[name][self.order[events]]
 
-    def cut(self, starts, lengths):
-        """A Batch of the windows [start, start + length)."""
+    def cut(self, starts, lengths, width=None):
+        """A Batch of the windows [start, start + length), padded to width."""
+        columns = torch.arange(width or int(np.max(lengths)),
+                               device=self.device)
         starts = self._tensor(starts)[:, None]
         lengths = self._tensor(lengths)[:, None]
-        columns = torch.arange(int(lengths.max()), device=self.device)
         valid = columns < lengths
         events = starts + torch.minimum(columns, lengths - 1)
         return Batch(
@@ -79,6 +94,8 @@ class Source:
             actions=self.column('actions', events), gaps=self.gaps[events],
             nexts=self.nexts[events], counts=self.counts[events],
             first=self.first[events] - starts, size=self.size[events],
+            seconds=self.seconds[events],
+            next_seconds=self.next_seconds[events],
             features=self.column('event_features', events))
 
 
@@ -103,37 +120,66 @@ def windows(offsets, training, rng):
     return (offsets[users] + start)[keep], lengths[keep]
 
 
-def epoch(source, training, rng):
-    """Yields Batches of about batch_events events, padding included."""
+def epoch(source, training, rng, fixed_shapes=False):
+    """Yields Batches of about batch_events events, padding included.
+
+    fixed_shapes: every batch has one of a few shapes, which costs padding and
+    lets a step be recorded once for each.
+    """
     starts, lengths = windows(source.offsets, training, rng)
     # Batch windows of like lengths, so that little of a batch is padding.
-    order = np.argsort(lengths * (1 + .1 * rng.random(len(lengths))))[::-1]
-    groups, at = [], 0
-    while at < len(order):
-        size = _batch_size(training, lengths[order[at]])
-        groups.append(order[at:at + size])
-        at += size
-    for group in rng.permutation(len(groups)):
-        yield source.cut(starts[groups[group]], lengths[groups[group]])
+    noise = rng.random(len(lengths))
+    if fixed_shapes:
+        order = np.lexsort((noise, -fixed_widths(lengths, training.window)))
+    else:
+        order = np.argsort(-lengths * (1 + .1 * noise))
+    groups = list(_groups(lengths[order], training, fixed_shapes))
+    for at in rng.permutation(len(groups)):
+        begin, end, size, width = groups[at]
+        chosen = order[begin:end]
+        # What fills a batch up: windows of one event, with nothing to predict.
+        filled = np.ones(size, np.int64)
+        filled[:len(chosen)] = lengths[chosen]
+        yield source.cut(np.resize(starts[chosen], size), filled, width)
 
 
-def _batch_size(training, longest):
-    return min(training.batch_samples,
-               max(1, training.batch_events // int(longest)))
+def _groups(lengths, training, fixed_shapes):
+    """(begin, end, samples, width) of batches of sorted lengths; width None:
+    that of the longest window."""
+    widths = fixed_widths(lengths, training.window) if fixed_shapes else lengths
+    at = 0
+    while at < len(lengths):
+        size = min(training.batch_samples,
+                   max(1, training.batch_events // int(widths[at])))
+        end = min(at + size, len(lengths))
+        if fixed_shapes:
+            end = at + int((widths[at:end] == widths[at]).sum())
+            yield at, end, size, int(widths[at])
+        else:
+            yield at, end, end - at, None
+        at = end
 
 
-def count_batches(offsets, training):
+def fixed_widths(lengths, window):
+    """The smallest of window, window / 2 and window / 4 that holds each."""
+    widths = np.array([-(-window // 4), -(-window // 2), window])
+    return widths[np.searchsorted(widths, lengths)]
+
+
+def count_batches(offsets, training, fixed_shapes=False):
     """Steps of an epoch, to within a few."""
     lengths = np.sort(np.minimum(np.diff(offsets), training.window))[::-1]
-    steps, at = 0, 0
-    while at < len(lengths) and lengths[at] >= 2:
-        at += _batch_size(training, lengths[at])
-        steps += 1
-    return max(steps, 1)
+    lengths = lengths[lengths >= 2]
+    return max(1, sum(1 for _ in _groups(lengths, training, fixed_shapes)))
 
 
-def tokens(hyper, params, batch):
-    """Event tokens [B, n, d] of a Batch."""
-    return reference.event_tokens(hyper, params, batch.rows, batch.actions,
+def tokens(hyper, params, batch, unseen_share=0.):
+    """Event tokens [B, n, d] of a Batch; a share has the out-of-vocabulary
+    row instead of its own."""
+    rows = batch.rows
+    if unseen_share > 0:
+        rows = rows * (torch.rand(rows.shape, device=rows.device) >=
+                       unseen_share)
+    return reference.event_tokens(hyper, params, rows, batch.actions,
                                   batch.gaps, batch.nexts, batch.counts,
                                   batch.features)

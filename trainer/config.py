@@ -24,6 +24,15 @@ class Data:
     action: str = 'action'
     time: str = 'time'
     time_unit: str = 's'
+    # What is held out: 'time', the events of the held-out files and whatever
+    # is later; or 'last', every user's last event (leave-one-out).
+    split: str = 'time'
+    # Events of one user with equal times: a 'moment' (a basket, whose order
+    # says nothing) or an 'order' (the file's, each event a moment of its own).
+    equal_times: str = 'moment'
+    # A CSV file of all item ids, so that items without training events have
+    # rows too; '' takes the items of the training events.
+    catalogue: str = ''
     # Items with fewer training events share the out-of-vocabulary row.
     min_item_count: int = 5
     # {task name: column of 0/1 labels}; tasks not named predict the next item.
@@ -33,6 +42,11 @@ class Data:
         if self.time_unit not in TIME_UNITS:
             raise ValueError(f'data.time_unit is {self.time_unit!r}; it must '
                              'be one of ' + ', '.join(TIME_UNITS))
+        for name, known in (('split', ('time', 'last')),
+                            ('equal_times', ('moment', 'order'))):
+            if getattr(self, name) not in known:
+                raise ValueError(f'data.{name} is {getattr(self, name)!r}; it '
+                                 'must be ' + ' or '.join(known))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +64,16 @@ class Training:
     window: int = 1_024
     # Samples a step at most, however short.
     batch_samples: int = 64
+    # The model that is kept is the running mean of the weights, which forgets
+    # by this factor a step; 0: the last weights.
+    average_decay: float = 0.0
+    # Share of the events whose item the model does not see (row 0): they are
+    # still to be predicted.
+    unseen_share: float = 0.0
+    # Loss of predicting the second, third ... next event from an event, as
+    # weights beside 1 for the next one.
+    later_weights: tuple = ()
+    label_smoothing: float = 0.0
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
     item_init_std: float = .02

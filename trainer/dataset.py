@@ -6,6 +6,7 @@ declares. Items are uint64 ids.
 """
 
 import dataclasses
+import pathlib
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Dataset:
     rows, actions, times_us [E]; event_features [E, .], candidate_features
     [E, .], context_rows [E, .], labels [E, T] (NaN: no label). item_ids [N]:
     item k has row k + 1, row 0 is out of vocabulary. cut_us: the first
-    held-out time, or None.
+    held-out time, or -1. ordered: each event is a moment of its own.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -34,6 +35,7 @@ class Dataset:
     context_rows: np.ndarray
     labels: np.ndarray
     cut_us: int
+    ordered: bool = False
 
     @property
     def num_events(self):
@@ -45,13 +47,20 @@ class Dataset:
 
     def before(self, time_us):
         """The same users and items with the events before a time."""
-        keep = self.times_us < time_us
-        counts = np.add.reduceat(keep, self.offsets[:-1])
-        columns = {name: getattr(self, name)[keep] for name in (
+        return self._keep(self.times_us < time_us)
+
+    def without_last(self, count):
+        """The same users and items without each user's last events."""
+        index = np.arange(self.num_events)
+        return self._keep(index < np.repeat(self.offsets[1:] - count,
+                                            np.diff(self.offsets)))
+
+    def _keep(self, mask):
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        columns = {name: getattr(self, name)[mask] for name in (
             'rows', 'actions', 'times_us', 'event_features',
             'candidate_features', 'context_rows', 'labels')}
-        return dataclasses.replace(
-            self, offsets=np.concatenate([[0], np.cumsum(counts)]), **columns)
+        return dataclasses.replace(self, offsets=kept[self.offsets], **columns)
 
 
 def load(path):
@@ -59,6 +68,7 @@ def load(path):
     with np.load(path) as arrays:
         values = {name: arrays[name] for name in arrays.files}
     values['cut_us'] = int(values['cut_us'])
+    values['ordered'] = bool(values['ordered'])
     return Dataset(**values)
 
 
@@ -68,6 +78,7 @@ def read(config, folder):
     Raises ValueError naming file, line, column and value of a bad cell.
     """
     import pandas as pd  # Not needed where a saved data set is trained on.
+    folder = pathlib.Path(folder)
     train_files, heldout_files = config_lib.data_files(config, folder)
     train = pd.concat([_read_csv(path, config) for path in train_files])
     frames, cut_us = [train], -1
@@ -75,7 +86,7 @@ def read(config, folder):
         frames += [_read_csv(path, config) for path in heldout_files]
         cut_us = int(min(frame['time_us'].min() for frame in frames[1:]))
     events = pd.concat(frames, ignore_index=True)
-    item_ids = catalogue(train['item'].to_numpy(), config.data.min_item_count)
+    item_ids = _item_ids(config, folder, train)
     # Users in order of their first line; lines of equal time keep their order.
     codes, users = pd.factorize(events['user'])
     order = np.lexsort((events['time_us'].to_numpy(), codes))
@@ -97,7 +108,18 @@ def read(config, folder):
                               for feature in model.context_features),
                              np.int16),
         labels=columns(f'label {task.name}' for task in model.tasks),
-        cut_us=cut_us)
+        cut_us=cut_us, ordered=config.data.equal_times == 'order')
+
+
+def _item_ids(config, folder, train):
+    if not config.data.catalogue:
+        return catalogue(train['item'].to_numpy(), config.data.min_item_count)
+    import pandas as pd
+    path, column = folder / config.data.catalogue, config.data.item
+    raw = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if column not in raw.columns:
+        raise ValueError(f'{path}: line 1: column {column!r} is missing')
+    return np.unique(_uint64(path, column, raw))
 
 
 def catalogue(items, min_count):
@@ -139,7 +161,7 @@ def moments(data):
     gaps[1:] = np.where(starts[1:], 0, buckets.gap_bucket(gap_s))
     nexts = np.append(gaps[1:], 0)
     new = starts.copy()
-    new[1:] |= data.times_us[1:] != data.times_us[:-1]
+    new[1:] |= (data.times_us[1:] != data.times_us[:-1]) | data.ordered
     first = np.maximum.accumulate(np.where(new, index, 0))
     size = np.diff(np.append(np.flatnonzero(new), data.num_events))
     ordinal = index - np.maximum.accumulate(np.where(starts, index, 0)) + 1

@@ -1,9 +1,12 @@
-"""Ranks the whole catalogue at a cut in time, as a server would be asked to.
+"""Ranks the whole catalogue for every user, as a server would be asked to.
 
-For every user with events before the cut and after it: the state is made of
-the events before, the request's time is that of the first moment after, and
-the items of that moment are what should come out on top. Items seen before
-are not filtered: repeat purchases count.
+Two protocols (data.split in the config). At a cut in time: for every user with
+events before the cut and after it, the state is made of the events before, the
+request's time is that of the first moment after, and the items of that moment
+are what should come out on top. Items seen before are not filtered: repeat
+purchases count. Leave-one-out: the state is made of all events but the last,
+whose item is to be found at its time; items seen before are left out of the
+ranking.
 """
 
 import dataclasses
@@ -15,7 +18,9 @@ from trainer import batches
 from trainer import buckets
 from trainer import reference
 
-TOP = 10
+# Length of a ranking; all metrics but hit@50 look at its first 10.
+TOP = 50
+_SHORT = 10
 # Candidates that pass through the target-aware layers at a time.
 _CANDIDATES = 1 << 18
 
@@ -23,11 +28,14 @@ _CANDIDATES = 1 << 18
 @dataclasses.dataclass
 class Cases:
     """One row a user: history [start, start + length) in the data set,
-    gap bucket to the request, and the set of item rows to find."""
+    gap bucket to the request, and the item rows to find. known_rows: those
+    of all events before, of whichever user."""
     starts: np.ndarray
     lengths: np.ndarray
     nexts: np.ndarray
     baskets: list
+    known_rows: np.ndarray
+    exclude_seen: bool = False
 
 
 def cases(data, cut_us, end_us=None):
@@ -51,50 +59,74 @@ def cases(data, cut_us, end_us=None):
         nexts.append(int(buckets.gap_bucket(
             buckets.seconds_between(times[split - 1], when))))
         baskets.append(data.rows[begin + split:begin + stop])
-    return Cases(np.array(starts), np.array(lengths), np.array(nexts), baskets)
+    return Cases(np.array(starts), np.array(lengths), np.array(nexts), baskets,
+                 data.rows[data.times_us < cut_us])
+
+
+def last_cases(data, back=0):
+    """Leave-one-out: users' last events, or those so many further back."""
+    ends = data.offsets[1:] - 1 - back
+    lengths = ends - data.offsets[:-1]
+    asked = lengths > 0
+    ends, lengths = ends[asked], lengths[asked]
+    seconds = buckets.seconds_between(data.times_us[ends - 1],
+                                      data.times_us[ends])
+    return Cases(ends - lengths, lengths, buckets.gap_bucket(seconds),
+                 [data.rows[end:end + 1] for end in ends],
+                 data.without_last(1 + back).rows, exclude_seen=True)
 
 
 def metrics(top, baskets):
-    """Mean hit, precision, recall and NDCG at 10 of rankings [users, 10]."""
-    totals = np.zeros(4)
-    discount = 1 / np.log2(np.arange(2, TOP + 2))
+    """Mean hit, precision, recall and NDCG at 10 of rankings [users, TOP],
+    and hit at 50."""
+    totals = np.zeros(5)
+    discount = 1 / np.log2(np.arange(2, _SHORT + 2))
     for rows, basket in zip(top, baskets):
         size = len(np.unique(basket))
-        found = np.isin(rows, basket[basket > 0])
-        ideal = discount[:min(size, TOP)].sum()
-        totals += [found.any(), found.mean(), found.sum() / size,
-                   (found * discount).sum() / ideal]
-    names = (f'hit@{TOP}', f'precision@{TOP}', f'recall@{TOP}', f'ndcg@{TOP}')
+        everywhere = np.isin(rows, basket[basket > 0])
+        found = everywhere[:_SHORT]
+        ideal = discount[:min(size, _SHORT)].sum()
+        totals += [found.any(), found.sum() / _SHORT, found.sum() / size,
+                   (found * discount[:len(found)]).sum() / ideal,
+                   everywhere.any()]
+    names = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
     return dict(zip(names, (totals / max(1, len(baskets))).round(4).tolist()))
 
 
-def popularity_baseline(data, cut_us, found):
-    """Everyone gets the items most bought before the cut."""
-    counts = np.bincount(data.rows[data.times_us < cut_us])
-    counts[0] = 0
-    top = np.argsort(-counts, kind='stable')[:TOP]
-    return metrics([top] * len(found.baskets), found.baskets)
-
-
-def own_history_baseline(data, cut_us, found):
-    """Everyone gets their own most frequent items; popularity fills up."""
-    counts = np.bincount(data.rows[data.times_us < cut_us],
+def baselines(data, found):
+    """Metrics of rankings without a model, from events before the cases."""
+    counts = np.bincount(found.known_rows,
                          minlength=len(data.item_ids) + 1).astype(float)
-    popular = counts / (counts.max() + 1)
-    top = []
-    for start, length in zip(found.starts, found.lengths):
-        own = popular.copy()
-        np.add.at(own, data.rows[start:start + length], 1)
-        own[0] = -1
-        best = np.argpartition(-own, TOP)[:TOP]
-        top.append(best[np.argsort(-own[best], kind='stable')])
-    return metrics(top, found.baskets)
+    counts[0] = -1
+    result = {'popularity': metrics(
+        [_best(counts, data.rows[start:start + length] if found.exclude_seen
+               else ()) for start, length in zip(found.starts, found.lengths)],
+        found.baskets)}
+    if not found.exclude_seen:
+        result['own history'] = metrics(
+            [_own_favourites(data, counts, start, length) for start, length in
+             zip(found.starts, found.lengths)], found.baskets)
+    return result
+
+
+def _own_favourites(data, counts, start, length):
+    """A user's own most frequent items; popularity fills up."""
+    own = counts / (counts.max() + 1)
+    np.add.at(own, data.rows[start:start + length], 1)
+    return _best(own, [0])
+
+
+def _best(values, without):
+    values = values.copy()
+    values[without] = -1
+    best = np.argpartition(-values, min(TOP, len(values) - 1))[:TOP]
+    return best[np.argsort(-values[best], kind='stable')]
 
 
 @torch.no_grad()
 def rank_catalogue(hyper, params, source, found, task=0, batch_events=32_768,
                    progress=lambda x: x):
-    """Top-10 rows of every case: {'all terms' | 'dot term': [users, 10]}.
+    """Top rows of every case: {'all terms' | 'dot term': [users, TOP]}.
 
     Context and candidate features are left at missing (row 0) and 0.
     """
@@ -102,7 +134,8 @@ def rank_catalogue(hyper, params, source, found, task=0, batch_events=32_768,
     names = ['dot term'] if hyper.any_dot_term else []
     if 'head.w1' in params:
         names.append('all terms')
-    top = {name: np.zeros((len(order), TOP), np.int64) for name in names}
+    columns = min(TOP, len(params['item_bias']) - 1)
+    top = {name: np.zeros((len(order), columns), np.int64) for name in names}
     at = 0
     groups = []
     while at < len(order):
@@ -124,7 +157,8 @@ def _rank_group(hyper, params, source, found, group, task):
     batch.nexts[users, last] = torch.as_tensor(found.nexts[group],
                                                device=source.device)
     tokens = batches.tokens(hyper, params, batch)
-    x, traces = reference.masked_events(hyper, params, tokens)
+    x, traces = reference.masked_events(hyper, params, tokens,
+                                        clock=batch.clock)
     user = reference.user_vector(params, x[users, last])
     scores = torch.zeros(len(group), len(params['item_bias']),
                          device=source.device)
@@ -137,9 +171,14 @@ def _rank_group(hyper, params, source, found, group, task):
     if 'head.w1' in params:
         result['all terms'] = scores + _head_scores(
             hyper, params, traces, last, user, batch.nexts[users, last], task)
+    left_out = torch.zeros_like(scores, dtype=torch.bool)
     # Row 0 stands for items outside the catalogue: nothing to recommend.
-    return {name: 1 + values[:, 1:].topk(TOP).indices
-            for name, values in result.items()}
+    left_out[:, 0] = True
+    if found.exclude_seen:
+        left_out.scatter_(1, batch.rows, True)
+    return {name: values.masked_fill(left_out, -torch.inf).topk(
+        min(TOP, values.shape[1] - 1)).indices
+        for name, values in result.items()}
 
 
 def _head_scores(hyper, params, traces, last, user, gaps, task):
@@ -161,18 +200,20 @@ def _head_scores(hyper, params, traces, last, user, gaps, task):
 
 
 class Evaluation:
-    """The cases and baselines of a cut, made once, and metrics of models."""
+    """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, cut_us, end_us=None, device='cpu'):
-        self._cases = cases(data, cut_us, end_us)
-        if not self._cases.baskets:
-            raise ValueError(f'no user has events on both sides of time '
-                             f'{cut_us} us')
+    def __init__(self, data, found, device='cpu'):
+        """found: cases() or last_cases() of the data set.
+
+        Raises ValueError if nobody can be asked about.
+        """
+        if not found.baskets:
+            raise ValueError('no user has events both before and after what '
+                             'is held out')
+        self._cases = found
         self._source = batches.Source(data, device)
-        self.baselines = {
-            'users': len(self._cases.baskets),
-            'popularity': popularity_baseline(data, cut_us, self._cases),
-            'own history': own_history_baseline(data, cut_us, self._cases)}
+        self.baselines = {'users': len(found.baskets),
+                          **baselines(data, found)}
 
     def __call__(self, hyper, params, progress=lambda x: x):
         """{'users': n, ranking: metrics}: baselines and the model's terms."""

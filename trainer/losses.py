@@ -8,6 +8,8 @@ from trainer import reference
 
 # Positions whose logits over the whole catalogue are held at a time.
 _CHUNK = 4_096
+# Up to this many, all logits are held until the backward pass.
+_KEPT_LOGITS = 1 << 27
 
 
 def next_item_loss(params, training, batch, users, targets):
@@ -45,6 +47,44 @@ def next_item_loss(params, training, batch, users, targets):
     return loss.sum() / weights.sum().clamp_min(1e-6)
 
 
+def next_event_loss(params, training, batch, users, targets):
+    """All-position full softmax where each event is a moment of its own.
+
+    As next_item_loss, without a shape that depends on the data: an event is
+    predicted from the one before it and, with training.later_weights, from
+    earlier ones.
+    """
+    targets = targets & batch.valid & (batch.rows > 0)
+    normalisers = _log_normalisers(params, users[:, :-1].flatten(0, 1)).view(
+        len(users), -1)
+    total = weight = 0.
+    for steps, share in enumerate((1., *training.later_weights)):
+        rows = batch.rows[:, 1 + steps:]
+        count = rows.shape[1]
+        positive = reference.dot_scores(
+            params, users[:, :count].float(), rows[..., None])[..., 0]
+        wanted = share * targets[:, 1 + steps:]
+        losses = normalisers[:, :count] - positive
+        total = total + (wanted * losses).sum()
+        weight = weight + wanted.sum()
+    loss = total / weight.clamp_min(1e-6)
+    if training.label_smoothing > 0:
+        loss = loss + training.label_smoothing * _uniform_excess(
+            params, users, positive_mask=targets, normalisers=normalisers,
+            loss=loss)
+    return loss
+
+
+def _uniform_excess(params, users, positive_mask, normalisers, loss):
+    """Loss against the uniform distribution, minus the loss itself."""
+    items = reference.unit(params['item_embedding'])
+    mean = params['log_scale'].exp() * (users[:, :-1].float() @ items.mean(0))
+    mean = mean + params['item_bias'].mean()
+    wanted = positive_mask[:, 1:]
+    uniform = ((normalisers - mean) * wanted).sum() / wanted.sum().clamp_min(1)
+    return uniform - loss
+
+
 def _log_normalisers(params, users):
     """log of the softmax's sum over the catalogue, for users [M, d]."""
     items = reference.unit(params['item_embedding'])
@@ -53,6 +93,8 @@ def _log_normalisers(params, users):
     def normaliser(chunk):
         logits = torch.addmm(bias, scale * chunk, items.T)
         return torch.logsumexp(logits.float(), dim=-1)
+    if len(users) * len(bias) <= _KEPT_LOGITS:
+        return normaliser(users)
     # The logits are computed again in the backward pass, not kept.
     return torch.cat([
         checkpoint.checkpoint(normaliser, chunk, use_reentrant=False)

@@ -1,7 +1,6 @@
 """The training loop."""
 
 import contextlib
-import math
 import time
 
 import numpy as np
@@ -12,7 +11,9 @@ from trainer import batches
 from trainer import losses
 from trainer import models
 from trainer import reconstruction
+from trainer import recording
 from trainer import reference
+from trainer.optimizer import Optimizer
 
 try:
     from tqdm import tqdm
@@ -20,9 +21,9 @@ except ImportError:  # Only the progress bar is lost.
     tqdm = None
 
 
-def train(config, data, until_us=None, validate=None, device='cpu',
-          validate_every=0, quiet=False):
-    """Trains on the events before until_us (None: before the data's cut).
+def train(config, data, validate=None, device='cpu', validate_every=0,
+          quiet=False):
+    """Trains on all events of a data set.
 
     validate: None, or a function of (hyper, params) that returns metrics,
     called every validate_every epochs and at the end. Returns (Model,
@@ -31,10 +32,6 @@ def train(config, data, until_us=None, validate=None, device='cpu',
     settings = config.training
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    if until_us is None and data.cut_us >= 0:
-        until_us = data.cut_us
-    if until_us is not None:
-        data = data.before(until_us)
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = models.Model(config.model, len(data.item_ids),
@@ -46,10 +43,30 @@ def train(config, data, until_us=None, validate=None, device='cpu',
                                 minlength=len(data.item_ids) + 1)
         counts[0] = 0  # Each unknown item is rare.
         model.start_from_popularity(counts)
-    steps = settings.epochs * batches.count_batches(data.offsets, settings)
-    optimizer, schedule = _optimizer(model, settings, steps)
     sampler = losses.Sampler(source.columns['rows'], len(data.item_ids) + 1,
                              settings)
+    # A step whose shapes do not depend on the data can be recorded.
+    fixed = data.ordered and not models.has_head(config.model)
+    optimizer = Optimizer(model, settings, settings.epochs *
+                          batches.count_batches(data.offsets, settings, fixed))
+
+    recorded = fixed and str(device).startswith('cuda')
+    forward = step_losses
+    if recorded:
+        forward = torch.compile(step_losses, dynamic=False)
+
+    def step(batch):
+        optimizer.zero_grad()
+        with _autocast(device):
+            dot, target_aware, rebuilt = forward(model, source, sampler,
+                                                 config, batch)
+            loss = (dot + settings.target_aware_weight * target_aware +
+                    settings.reconstruction_weight * rebuilt)
+        loss.backward()
+        optimizer.apply()
+        return torch.stack([dot, target_aware, rebuilt]).detach()
+    if recorded:
+        step = recording.Recorded(step)
     history = []
     epochs = range(settings.epochs)
     bar = None
@@ -57,16 +74,19 @@ def train(config, data, until_us=None, validate=None, device='cpu',
         bar = epochs = tqdm(epochs, desc='epochs', unit='epoch')
     for number in epochs:
         source.shuffle_moments(generator)
-        record = _epoch(model, source, sampler, config, optimizer, schedule,
-                        rng)
+        model.train()
+        record = _epoch(step, optimizer,
+                        batches.epoch(source, settings, rng, fixed))
         record['epoch'] = number + 1
         last = number + 1 == settings.epochs
         if validate and (last or validate_every and
                          (number + 1) % validate_every == 0):
-            record['validation'] = validate(
-                config.model, _detached(model))
+            with optimizer.averaged():
+                record['validation'] = validate(
+                    config.model, _detached(model))
         history.append(record)
         _show(record, bar)
+    optimizer.keep_average()
     return model, history
 
 
@@ -91,50 +111,26 @@ def _detached(model):
     return {name: value.detach() for name, value in model.params().items()}
 
 
-def _optimizer(model, settings, steps):
-    optimizer = torch.optim.AdamW(
-        model.parameter_groups(settings.weight_decay),
-        lr=settings.learning_rate, betas=(.9, .98))
-    warmup = max(1, round(settings.warmup_share * steps))
-
-    def factor(step):
-        if step < warmup:
-            return (step + 1) / warmup
-        share = min(1., (step - warmup) / max(1, steps - warmup))
-        return .01 + .99 * .5 * (1 + math.cos(math.pi * share))
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def _epoch(model, source, sampler, config, optimizer, schedule, rng):
-    """One pass over the users; returns its mean losses and its seconds."""
-    model.train()
-    device, begin = source.device, time.monotonic()
-    total, steps = torch.zeros(3, device=device), 0
-    for batch in batches.epoch(source, config.training, rng):
-        optimizer.zero_grad(set_to_none=True)
-        with _autocast(device):
-            dot, target_aware, rebuilt = step_losses(model, source, sampler,
-                                                     config, batch)
-            loss = dot + config.training.target_aware_weight * target_aware + (
-                config.training.reconstruction_weight * rebuilt)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(),
-                                       config.training.gradient_norm)
-        optimizer.step()
-        schedule.step()
-        total += torch.stack([dot, target_aware, rebuilt]).detach()
+def _epoch(step, optimizer, found):
+    """One pass over Batches; returns its mean losses and its seconds."""
+    begin = time.monotonic()
+    total, steps = 0, 0
+    for batch in found:
+        optimizer.next_learning_rate()
+        total += step(batch)
         steps += 1
     dot, target_aware, rebuilt = (total / max(steps, 1)).tolist()
     return {'dot_loss': round(dot, 4),
             'target_aware_loss': round(target_aware, 4),
             'reconstruction_loss': round(rebuilt, 4),
-            'learning_rate': schedule.get_last_lr()[0],
+            'learning_rate': optimizer.learning_rate,
             'seconds': round(time.monotonic() - begin, 2)}
 
 
 def _autocast(device):
     if str(device).startswith('cuda'):
-        return torch.autocast('cuda', dtype=torch.bfloat16)
+        return torch.autocast('cuda', dtype=torch.bfloat16,
+                              cache_enabled=False)
     return contextlib.nullcontext()
 
 
@@ -146,14 +142,18 @@ def step_losses(model, source, sampler, config, batch):
 
     def drop(x):
         return functional.dropout(x, settings.dropout, model.training)
-    tokens = drop(batches.tokens(hyper, params, batch))
-    x, traces = reference.masked_events(hyper, params, tokens, drop)
+    tokens = drop(batches.tokens(hyper, params, batch,
+                                 settings.unseen_share * model.training))
+    x, traces = reference.masked_events(hyper, params, tokens, drop,
+                                        batch.clock)
     users = reference.user_vector(params, x)
     targets = _targets(config, batch)
     zero = users.new_zeros((), dtype=torch.float32)
     dot = target_aware = rebuilt = zero
     if hyper.any_dot_term:
-        dot = losses.next_item_loss(params, settings, batch, users, targets)
+        next_loss = losses.next_event_loss if source.ordered else (
+            losses.next_item_loss)
+        dot = next_loss(params, settings, batch, users, targets)
     if models.has_head(hyper) and settings.target_aware_weight > 0:
         target_aware = losses.target_aware_loss(
             model, params, source, sampler, batch, traces, users, targets,

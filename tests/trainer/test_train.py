@@ -51,8 +51,8 @@ def test_losses_fall_and_the_model_round_trips(tmp_path, target_aware, model):
     config = _config(target_aware, **model)
     data = dataset.read(config, tmp_path)
     cut_us = 6_000 * 1_000_000
-    evaluation = evaluate.Evaluation(data, cut_us)
-    trained, history = train.train(config, data, cut_us, evaluation,
+    evaluation = evaluate.Evaluation(data, evaluate.cases(data, cut_us))
+    trained, history = train.train(config, data.before(cut_us), evaluation,
                                    quiet=True)
     first, last = history[0], history[-1]
     assert last['dot_loss'] < first['dot_loss']
@@ -73,7 +73,8 @@ def test_losses_fall_and_the_model_round_trips(tmp_path, target_aware, model):
 def test_baselines_rank_as_they_say(tmp_path):
     _write_csv(tmp_path / 'train.csv', np.random.default_rng(1))
     data = dataset.read(_config(hyper_lib.OFF), tmp_path)
-    baselines = evaluate.Evaluation(data, 6_000 * 1_000_000).baselines
+    found = evaluate.cases(data, 6_000 * 1_000_000)
+    baselines = evaluate.Evaluation(data, found).baselines
     assert baselines['own history']['hit@10'] == 1
     assert baselines['own history']['recall@10'] == 1
     assert baselines['popularity']['recall@10'] < 1

@@ -1,0 +1,80 @@
+"""AdamW with warm-up, a cosine schedule, and a running mean of the weights."""
+
+import contextlib
+import math
+
+import torch
+
+
+class Optimizer:
+    """Steps a model's parameters. All of apply() can be recorded on a GPU."""
+
+    def __init__(self, model, settings, steps):
+        self._settings = settings
+        self._steps = steps
+        self._done = 0
+        self._parameters = list(model.parameters())
+        rate, options = settings.learning_rate, {}
+        if self._parameters[0].is_cuda:  # A recorded step reads it there.
+            rate = torch.tensor(rate, device=self._parameters[0].device)
+            options = {'capturable': True, 'fused': True}
+        self._adam = torch.optim.AdamW(
+            model.parameter_groups(settings.weight_decay), lr=rate,
+            betas=(.9, .98), **options)
+        self._mean = None
+        if settings.average_decay > 0:
+            self._mean = [value.detach().clone() for value in self._parameters]
+        self.learning_rate = 0.
+
+    def next_learning_rate(self):
+        """Moves on in the schedule; to be called before every step."""
+        self.learning_rate = self._settings.learning_rate * self._factor()
+        self._done += 1
+        for group in self._adam.param_groups:
+            if torch.is_tensor(group['lr']):
+                group['lr'].fill_(self.learning_rate)
+            else:
+                group['lr'] = self.learning_rate
+
+    def _factor(self):
+        warmup = max(1, round(self._settings.warmup_share * self._steps))
+        if self._done < warmup:
+            return (self._done + 1) / warmup
+        share = min(1., (self._done - warmup) / max(1, self._steps - warmup))
+        return .01 + .99 * .5 * (1 + math.cos(math.pi * share))
+
+    def zero_grad(self):
+        self._adam.zero_grad(set_to_none=True)
+
+    def apply(self):
+        """Clips the gradients and takes a step."""
+        torch.nn.utils.clip_grad_norm_(self._parameters,
+                                       self._settings.gradient_norm)
+        self._adam.step()
+        if self._mean is not None:
+            with torch.no_grad():
+                torch._foreach_mul_(self._mean, self._settings.average_decay)
+                torch._foreach_add_(self._mean, self._parameters,
+                                    alpha=1 - self._settings.average_decay)
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """The model has its mean weights inside the block."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def keep_average(self):
+        """The model has its mean weights from here on."""
+        self._swap()
+        self._mean = None
+
+    @torch.no_grad()
+    def _swap(self):
+        if self._mean is not None:
+            for value, mean in zip(self._parameters, self._mean):
+                kept = value.clone()
+                value.copy_(mean)
+                mean.copy_(kept)
