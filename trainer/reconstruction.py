@@ -35,7 +35,7 @@ class Decoder(nn.Module):
         self.w_o = _matrix(d, d, .1)
         self.w_12 = _matrix(2 * width, d)
         self.w_3 = _matrix(d, width, .1)
-        self.w_out = _matrix(d, d)
+        self.w_out = _matrix(d, d, .1)
 
     def forward(self, summaries, items, known):
         """Predicted items [N, W, d].

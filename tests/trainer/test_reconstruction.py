@@ -21,7 +21,7 @@ def _config(target_aware, seeds=8, weight=1.0, attention=False, **training):
                   'head_width': 0 if target_aware == hyper_lib.OFF else 8,
                   'num_seeds': seeds, 'summary_attention': attention,
                   'initial_half_lives': [4.0, 0.0]},
-        'training': {'epochs': 12, 'learning_rate': .01, 'batch_events': 512,
+        'training': {'epochs': 30, 'learning_rate': .01, 'batch_events': 512,
                      'negatives': 16, 'moments': 3, 'positives': 4,
                      'dropout': 0.0, 'item_init_std': .1,
                      'reconstruction_weight': weight,
@@ -75,6 +75,8 @@ def test_what_is_before_the_history_is_not_read():
     known[:, :2] = False
     before = decoder(summaries, items, known)
     items[:, :2] += 1
+    with torch.no_grad():
+        decoder.step_embedding[:2] += 1
     moved = (decoder(summaries, items, known) - before).abs()
     assert moved[:, 2:].max() == 0
 
@@ -105,16 +107,17 @@ def test_a_silent_decoder_loses_one(tmp_path):
     (hyper_lib.ALL_LAYERS, True)])
 def test_the_loss_falls_because_of_the_summaries(tmp_path, target_aware,
                                                  attention):
-    config = _config(target_aware, attention=attention)
+    # A window of one step: nothing is known but the summaries.
+    config = _config(target_aware, attention=attention,
+                     reconstruction_window=1)
     data = _data(tmp_path, config)
     model, history = train.train(config, data, quiet=True)
     losses = [record['reconstruction_loss'] for record in history]
-    assert losses[-1] < .8 * losses[0]
-    # The first step of a window knows nothing but the summaries.
+    assert losses[-1] < min(.95, losses[0])
     learned = float(_loss(model, data))
     with torch.no_grad():
         model.values['norm_summary'].zero_()
-    assert float(_loss(model, data)) > learned + .05
+    assert float(_loss(model, data)) > learned + .1
     assert not any('decoder' in name for name in model.to_arrays())
 
 
