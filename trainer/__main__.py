@@ -69,12 +69,15 @@ def _split(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, evaluate, report, train
+    from trainer import attention, checkpoint, evaluate, report, train
     config = _config(args)
     data = _data(args, config)
     device = _device(args)
     events, found = _split(args, config, data)
-    validate = found and evaluate.Evaluation(data, found, device)
+    # Attention with biases by distance knows no longer history than it saw.
+    window = None if config.model.attention == attention.QLA else (
+        config.training.window)
+    validate = found and evaluate.Evaluation(data, found, device, window)
     model, history = train.train(config, events, validate, device,
                                  args.validate_every, args.quiet)
     metrics = history[-1].get('validation', {})

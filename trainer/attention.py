@@ -82,6 +82,51 @@ def read(layer, readers, history):
     return _READ[layer.hyper.attention](layer, readers, history)
 
 
+# Events of a chunk in read_in_chunks.
+CHUNK = 50
+
+
+def read_in_chunks(layer, q, k, v):
+    """QLA's read, of all events of histories, at a cost linear in n.
+
+    q, k, v: [B, n, H, d_h], a user's events first; returns o [B, n, H, d_h].
+    A token reads its own chunk pair by pair, and the chunks before it through
+    the state they leave: the same sums in another order.
+    """
+    length, chunks = q.shape[1], -(-q.shape[1] // CHUNK)
+    rate, index = layer.decay_rate, torch.arange(CHUNK, device=q.device)
+    ages = torch.arange(length, device=q.device)[:, None]
+    powers = torch.exp(-rate * ages)  # lambda_h^i, [n, H]
+    count = functional.pad(powers.cumsum(0), (0, 0, 1, 0))[:length]
+
+    def split(x):
+        padded = functional.pad(x, (0, 0, 0, 0, 0, chunks * CHUNK - length))
+        return padded.unflatten(1, (chunks, CHUNK))
+    queries, keys, values = split(q), split(k), split(v)
+    within = torch.einsum('bcihk,bcjhk->bchij', queries, keys)
+    within = within * decays(layer, steps_back(index, CHUNK)).to(within.dtype)
+    total = torch.einsum('bchij,bcjhv->bcihv', within, values)
+    if chunks > 1:
+        fading = torch.exp(-rate * index[:, None]).unsqueeze(-1)  # [s, H, 1]
+        folded = torch.einsum('bcjhk,bcjhv->bchkv', keys * fading.flip(0),
+                              values)
+        earlier = _states_before(folded, rate)
+        total = total + torch.einsum('bcihk,bchkv->bcihv', queries * fading,
+                                     earlier)
+    total = total.flatten(1, 2)[:, :length]
+    scale = (layer.alpha / count.clamp_min(1)).unsqueeze(-1)
+    return scale * total + itself(layer, q, k, v)
+
+
+def _states_before(folded, rate):
+    """Z before every chunk, from what each chunk folds [B, C, H, d_h, d_h]."""
+    chunk = torch.arange(folded.shape[1], device=folded.device)
+    steps = steps_back(chunk, len(chunk))  # [C, C]
+    powers = torch.exp(-rate * CHUNK * steps.clamp_min(0).unsqueeze(-1))
+    powers = powers * (steps >= 0).unsqueeze(-1)  # [C, C, H]
+    return torch.einsum('ceh,behkv->bchkv', powers, folded)
+
+
 def itself(layer, q, k, v):
     """The diagonal term of docs/model.md: beta_h <q, k> v."""
     return layer.beta[:, None] * (q * k).sum(-1, keepdim=True) * v

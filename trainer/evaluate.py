@@ -124,9 +124,11 @@ def _best(values, without):
 
 
 @torch.no_grad()
-def rank_catalogue(hyper, params, source, found, task=0, batch_events=32_768,
-                   progress=lambda x: x):
+def rank_catalogue(hyper, params, source, found, window=None, task=0,
+                   batch_events=32_768, progress=lambda x: x):
     """Top rows of every case: {'all terms' | 'dot term': [users, TOP]}.
+
+    window: the model sees so many of the newest events; None: all.
 
     Context and candidate features are left at missing (row 0) and 0.
     """
@@ -144,15 +146,18 @@ def rank_catalogue(hyper, params, source, found, task=0, batch_events=32_768,
         at += len(groups[-1])
     for group in progress(groups):
         for name, rows in _rank_group(hyper, params, source, found, group,
-                                      task).items():
+                                      window, task).items():
             top[name][group] = rows.cpu().numpy()
     return top
 
 
-def _rank_group(hyper, params, source, found, group, task):
-    """{name: rows [users, 10]} for a group of cases."""
-    batch = source.cut(found.starts[group], found.lengths[group])
-    last = torch.as_tensor(found.lengths[group] - 1, device=source.device)
+def _rank_group(hyper, params, source, found, group, window, task):
+    """{name: rows [users, TOP]} for a group of cases."""
+    history = source.cut(found.starts[group], found.lengths[group])
+    lengths = np.minimum(found.lengths[group], window or np.inf).astype(int)
+    batch = source.cut(found.starts[group] + found.lengths[group] - lengths,
+                       lengths)
+    last = torch.as_tensor(lengths - 1, device=source.device)
     users = torch.arange(len(group), device=source.device)
     batch.nexts[users, last] = torch.as_tensor(found.nexts[group],
                                                device=source.device)
@@ -175,7 +180,7 @@ def _rank_group(hyper, params, source, found, group, task):
     # Row 0 stands for items outside the catalogue: nothing to recommend.
     left_out[:, 0] = True
     if found.exclude_seen:
-        left_out.scatter_(1, batch.rows, True)
+        left_out.scatter_(1, history.rows, True)
     return {name: values.masked_fill(left_out, -torch.inf).topk(
         min(TOP, values.shape[1] - 1)).indices
         for name, values in result.items()}
@@ -202,8 +207,9 @@ def _head_scores(hyper, params, traces, last, user, gaps, task):
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, found, device='cpu'):
-        """found: cases() or last_cases() of the data set.
+    def __init__(self, data, found, device='cpu', window=None):
+        """found: cases() or last_cases() of the data set. window: also look
+        at rankings by this many of the newest events.
 
         Raises ValueError if nobody can be asked about.
         """
@@ -211,6 +217,7 @@ class Evaluation:
             raise ValueError('no user has events both before and after what '
                              'is held out')
         self._cases = found
+        self._window = window
         self._source = batches.Source(data, device)
         self.baselines = {'users': len(found.baskets),
                           **baselines(data, found)}
@@ -219,9 +226,13 @@ class Evaluation:
         """{'users': n, ranking: metrics}: baselines and the model's terms."""
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
-        top = rank_catalogue(hyper, params, self._source, self._cases,
-                             progress=progress)
         result = dict(self.baselines)
-        for name, rows in top.items():
-            result[f'model, {name}'] = metrics(rows, self._cases.baskets)
+        for window in (None, self._window):
+            top = rank_catalogue(hyper, params, self._source, self._cases,
+                                 window, progress=progress)
+            for name, rows in top.items():
+                name += f', last {window} events' if window else ''
+                result[f'model, {name}'] = metrics(rows, self._cases.baskets)
+            if not self._window:
+                break
         return result

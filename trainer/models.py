@@ -24,9 +24,10 @@ class Model(nn.Module):
     which no bundle holds; 0: no decoder.
     """
 
-    def __init__(self, hyper, num_items, item_init_std=.02,
+    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.,
                  reconstruction_window=0):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
         self.num_items = num_items
         specs = tensors_lib.tensor_specs(hyper, num_items)

@@ -91,14 +91,19 @@ class Layer:
     """The tensors of one layer, by their short names."""
 
     def __init__(self, hyper, params, index):
+        prefix = f'layers.{index}.'
         self.hyper = hyper
-        self._params = params
-        self._prefix = f'layers.{index}.'
+        self._tensors = {name[len(prefix):]: value
+                         for name, value in params.items()
+                         if name.startswith(prefix)}
         # The dedicated block, index L, has no convolution.
         self.conv_width = hyper.conv_width if index < hyper.num_layers else 1
 
     def __getattr__(self, name):
-        return self._params[self._prefix + name]
+        try:
+            return self.__dict__['_tensors'][name]
+        except KeyError:
+            raise AttributeError(name) from None
 
 
 def convolve(layer, own, earlier):
@@ -337,28 +342,19 @@ Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values', 'clock'])
 Clock = collections.namedtuple('Clock', ['seconds', 'next_seconds'])
 
 
-def masked_events(hyper, params, tokens, drop=_keep, clock=Clock(None, None)):
+def masked_events(hyper, params, tokens, drop=_keep, clock=Clock(None, None),
+                  run_layer=None):
     """All events of histories at once.
 
     tokens: [B, n, d], a user's events first; what stands behind them is
-    padding, which no event reads. Returns x^L [B, n, d] and a Trace for each
-    state layer.
+    padding, which no event reads. run_layer: masked_layer or what is as good.
+    Returns x^L [B, n, d] and a Trace for each state layer.
     """
+    run_layer = run_layer or masked_layer
     x = tokens
     traces = []
-    before = torch.arange(tokens.shape[1], device=tokens.device)
     for index in range(hyper.num_layers):
-        layer = Layer(hyper, params, index)
-        n = rms_norm(x, layer.norm_attn)
-        z = convolve(layer, n, _shifted(layer, n))
-        q, k, v, g = project(layer, z)
-        if hyper.phi2 == hyper_lib.PHI2_SILU:
-            o = _read_states(layer, q, k, v)
-        else:
-            readers = attention.Readers(q, k, v, z, before, *clock)
-            history = attention.History(k, v, clock.seconds)
-            o = attention.read(layer, readers, history)
-        x = finish(layer, x, o, g, drop)
+        x, n, k, v = run_layer(Layer(hyper, params, index), x, clock, drop)
         traces.append(Trace(n, k, v, clock))
     if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
         layer = Layer(hyper, params, hyper.num_layers)
@@ -366,6 +362,23 @@ def masked_events(hyper, params, tokens, drop=_keep, clock=Clock(None, None)):
         _, k, v, _ = project(layer, n)
         traces.append(Trace(n, k, v, clock))
     return x, traces
+
+
+def masked_layer(layer, x, clock, drop):
+    """One layer over events [B, n, d]; returns x, and n, k and v of a Trace."""
+    n = rms_norm(x, layer.norm_attn)
+    z = convolve(layer, n, _shifted(layer, n))
+    q, k, v, g = project(layer, z)
+    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
+        o = _read_states(layer, q, k, v)
+    elif layer.hyper.attention == attention.QLA:
+        o = attention.read_in_chunks(layer, q, k, v)
+    else:
+        before = torch.arange(x.shape[1], device=x.device)
+        readers = attention.Readers(q, k, v, z, before, *clock)
+        history = attention.History(k, v, clock.seconds)
+        o = attention.read(layer, readers, history)
+    return finish(layer, x, o, g, drop), n, k, v
 
 
 def _shifted(layer, n):

@@ -1,11 +1,11 @@
 """The training loop."""
 
+import collections
 import contextlib
 import time
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from trainer import batches
 from trainer import losses
@@ -35,7 +35,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = models.Model(config.model, len(data.item_ids),
-                         settings.item_init_std,
+                         settings.item_init_std, settings.dropout,
                          settings.reconstruction_window
                          if settings.reconstruction_weight else 0).to(device)
     if config.model.any_dot_term:
@@ -51,15 +51,16 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
                           batches.count_batches(data.offsets, settings, fixed))
 
     recorded = fixed and str(device).startswith('cuda')
-    forward = step_losses
+    pieces = Pieces()
     if recorded:
-        forward = torch.compile(step_losses, dynamic=False)
+        pieces = Pieces(*(torch.compile(piece, dynamic=False)
+                          for piece in Pieces()))
 
     def step(batch):
         optimizer.zero_grad()
         with _autocast(device):
-            dot, target_aware, rebuilt = forward(model, source, sampler,
-                                                 config, batch)
+            dot, target_aware, rebuilt = step_losses(
+                model, source, sampler, config, batch, pieces)
             loss = (dot + settings.target_aware_weight * target_aware +
                     settings.reconstruction_weight * rebuilt)
         loss.backward()
@@ -134,25 +135,30 @@ def _autocast(device):
     return contextlib.nullcontext()
 
 
-def step_losses(model, source, sampler, config, batch):
+# What a step spends its time in, and may be compiled: small enough that this
+# takes seconds, and the same for every layer.
+Pieces = collections.namedtuple(
+    'Pieces', ['layer', 'next_event_loss'],
+    defaults=[reference.masked_layer, losses.next_event_loss])
+
+
+def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
     """(dot loss, target-aware loss, reconstruction loss) of a batch; 0 for a
     term that is off."""
     settings, hyper = config.training, config.model
-    params = model.params()
-
-    def drop(x):
-        return functional.dropout(x, settings.dropout, model.training)
+    params, drop = model.params(), model.dropout
     tokens = drop(batches.tokens(hyper, params, batch,
                                  settings.unseen_share * model.training))
     x, traces = reference.masked_events(hyper, params, tokens, drop,
-                                        batch.clock)
+                                        batch.clock, pieces.layer)
     users = reference.user_vector(params, x)
     targets = _targets(config, batch)
     zero = users.new_zeros((), dtype=torch.float32)
     dot = target_aware = rebuilt = zero
     if hyper.any_dot_term:
-        next_loss = losses.next_event_loss if source.ordered else (
-            losses.next_item_loss)
+        next_loss = losses.next_item_loss
+        if source.ordered:
+            next_loss = pieces.next_event_loss
         dot = next_loss(params, settings, batch, users, targets)
     if models.has_head(hyper) and settings.target_aware_weight > 0:
         target_aware = losses.target_aware_loss(

@@ -96,6 +96,17 @@ def test_a_token_reads_what_the_formula_says(mechanism):
             assert (o[0, i, h] - expected).abs().max() < 1e-9
 
 
+@pytest.mark.parametrize('length', [1, 49, 50, 51, 100, 173])
+def test_chunks_read_as_pairs_do(length):
+    _, layer = _layer(attention.QLA)
+    n = torch.randn(2, length, HYPER.d_model).double()
+    q, k, v, _ = reference.project(layer, n)
+    readers = attention.Readers(q, k, v, n, torch.arange(length))
+    pairs = attention.read(layer, readers, attention.History(k, v))
+    chunks = attention.read_in_chunks(layer, q, k, v)
+    assert (chunks - pairs).abs().max() < 1e-9
+
+
 @pytest.mark.parametrize('mechanism', attention.ALL)
 def test_a_candidate_is_read_like_the_next_event_and_alone(mechanism):
     """And the later events, and other candidates, do not reach it."""
