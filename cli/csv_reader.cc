@@ -91,4 +91,10 @@ absl::StatusOr<bool> CsvReader::ReadRow(std::vector<std::string>& fields) {
   return row_done_;
 }
 
+std::string CsvField(absl::string_view text) {
+  std::string field(2 * text.size() + 2, '\0');  // were all of it quotes
+  field.resize(csv_write(field.data(), field.size(), text.data(), text.size()));
+  return field;
+}
+
 }  // namespace qlarank

@@ -61,6 +61,9 @@ class CsvReader {
   bool row_done_ = false;
 };
 
+// `text` as a field of a CSV file, in quotes.
+std::string CsvField(absl::string_view text);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_CLI_CSV_READER_H_

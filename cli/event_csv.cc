@@ -1,6 +1,7 @@
 #include "cli/event_csv.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -139,6 +140,12 @@ absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
   } else if (columns.action != EventColumns().action) {
     return reader.Column(columns.action).status();  // asked for by name
   }
+  for (const std::string& name : columns.features) {
+    absl::StatusOr<size_t> column = reader.Column(name);
+    if (!column.ok()) return column.status();
+    csv.features_.push_back(*column);
+    last = std::max(last, *column);
+  }
   csv.num_columns_ = last + 1;
   return csv;
 }
@@ -147,6 +154,18 @@ absl::Status EventCsv::Bad(absl::string_view column, absl::string_view value,
                            absl::string_view problem) const {
   return absl::InvalidArgumentError(absl::StrCat(
       reader_->Position(), ": ", column, " \"", value, "\" ", problem));
+}
+
+absl::Status EventCsv::ReadFeatures(v1::Event& event) const {
+  for (size_t i = 0; i < features_.size(); ++i) {
+    const std::string& text = fields_[features_[i]];
+    float value = 0;
+    if (!absl::SimpleAtof(text, &value) || !std::isfinite(value)) {
+      return Bad(columns_.features[i], text, "is not a finite number");
+    }
+    event.add_features(value);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
@@ -172,6 +191,7 @@ absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
     return Bad(columns_.time, fields_[time_], time.status().message());
   }
   *event.mutable_event()->mutable_time() = *std::move(time);
+  if (absl::Status s = ReadFeatures(*event.mutable_event()); !s.ok()) return s;
   event.set_sequence(reader_->line());
   return true;
 }

@@ -42,6 +42,8 @@ struct EventColumns {
   // action.
   std::string action = "action";
   std::string time = "time";
+  // Of the event's features, in the model's order. Usually none.
+  std::vector<std::string> features = {};
 };
 
 class EventCsv {
@@ -62,6 +64,7 @@ class EventCsv {
   EventCsv(CsvReader& reader, EventColumns columns, TimeUnit unit)
       : reader_(&reader), columns_(std::move(columns)), unit_(unit) {}
 
+  absl::Status ReadFeatures(v1::Event& event) const;
   absl::Status Bad(absl::string_view column, absl::string_view value,
                    absl::string_view problem) const;
 
@@ -72,6 +75,7 @@ class EventCsv {
   size_t item_ = 0;
   std::optional<size_t> action_;
   size_t time_ = 0;
+  std::vector<size_t> features_;
   size_t num_columns_ = 0;
   std::vector<std::string> fields_;
 };

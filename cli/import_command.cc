@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/csv_reader.h"
 #include "cli/event_csv.h"
+#include "cli/event_file.h"
 #include "cli/event_stream.h"
 #include "cli/progress.h"
 #include "nlohmann/json.hpp"
@@ -21,8 +22,8 @@ namespace {
 struct ImportOptions {
   std::string file;
   std::string source;
-  std::string time_unit = "s";
-  EventColumns columns;
+  EventFormat format;
+  bool leave_last_out = false;
   bool skip_invalid = false;
   size_t batch_events = 1'000;
   size_t lanes = 4;
@@ -61,8 +62,10 @@ class Import {
   std::string name_ = "stdin";
   std::string source_;
   std::optional<uint64_t> size_bytes_;
+  LastEvents last_events_;  // empty unless they are to be left out
   uint64_t invalid_lines_ = 0;
   uint64_t skipped_ = 0;
+  uint64_t left_out_ = 0;
 };
 
 absl::Status Import::OpenInput() {
@@ -72,6 +75,10 @@ absl::Status Import::OpenInput() {
       return absl::InvalidArgumentError(
           "--source is needed with standard input: it tells which events have "
           "been imported before");
+    }
+    if (options_.leave_last_out) {
+      return absl::InvalidArgumentError(
+          "--leave-last-out needs a file: standard input cannot be read twice");
     }
     return absl::OkStatus();
   }
@@ -86,6 +93,12 @@ absl::Status Import::OpenInput() {
   }
   if (std::filesystem::is_regular_file(path, error)) {
     size_bytes_ = std::filesystem::file_size(path, error);
+  }
+  if (options_.leave_last_out) {
+    absl::StatusOr<LastEvents> last =
+        FindLastEvents(options_.file, options_.format);
+    if (!last.ok()) return last.status();
+    last_events_ = *std::move(last);
   }
   input_ = &file_;
   return absl::OkStatus();
@@ -132,6 +145,10 @@ absl::Status Import::SendAll(EventCsv& csv, EventStream& stream,
     }
     if (!read.ok()) return read.status();
     if (!*read) return stream.Finish();
+    if (IsLastEvent(last_events_, event)) {
+      ++left_out_;
+      continue;
+    }
     if (absl::Status s = stream.Add(std::move(event)); !s.ok()) return s;
     if (++count % 256 == 0) {
       std::optional<double> fraction;
@@ -153,6 +170,7 @@ void Import::Report(const EventStream& stream) const {
                                    {"applied", totals.applied},
                                    {"duplicates", totals.duplicates},
                                    {"skipped", skipped},
+                                   {"left_out", left_out_},
                                    {"resent_batches", totals.resent_batches},
                                    {"seconds", seconds},
                                    {"events_per_second", rate}}
@@ -164,17 +182,19 @@ void Import::Report(const EventStream& stream) const {
                                      WithCommas(totals.applied),
                                      WithCommas(totals.duplicates));
   if (skipped > 0) context_.out << ", " << WithCommas(skipped) << " skipped";
+  if (left_out_ > 0)
+    context_.out << ", " << WithCommas(left_out_) << " left out";
   context_.out << absl::StreamFormat(", %.1f s, %s events/s\n", seconds,
                                      WithCommas(static_cast<uint64_t>(rate)));
 }
 
 absl::StatusOr<ExitCode> Import::Run() {
   if (absl::Status s = OpenInput(); !s.ok()) return s;
-  absl::StatusOr<TimeUnit> unit = ParseTimeUnit(options_.time_unit);
+  absl::StatusOr<TimeUnit> unit = ParseTimeUnit(options_.format.time_unit);
   if (!unit.ok()) return unit.status();
   CsvReader reader(*input_, name_);
   absl::StatusOr<EventCsv> csv =
-      EventCsv::Open(reader, options_.columns, *unit);
+      EventCsv::Open(reader, options_.format.columns, *unit);
   if (!csv.ok()) return csv.status();
 
   EventStream stream(client_, StreamOptions());
@@ -208,19 +228,13 @@ void AddImportCommand(CommandSet& commands) {
                   "Who numbers the events: an event is known by source and "
                   "line, so a file that changed (other than by growing) needs "
                   "another source. Default: the file's name");
-  app->add_option("--time-unit", options->time_unit,
-                  "How time is written: s, ms, us (since 1970) or rfc3339")
-      ->capture_default_str();
-  app->add_option("--user-column", options->columns.user)
-      ->capture_default_str();
-  app->add_option("--item-column", options->columns.item)
-      ->capture_default_str();
-  app->add_option("--action-column", options->columns.action)
-      ->capture_default_str();
-  app->add_option("--time-column", options->columns.time)
-      ->capture_default_str();
+  AddEventFormatOptions(app, options->format);
   app->add_flag("--skip-invalid", options->skip_invalid,
                 "Count bad lines and go on, instead of stopping at the first");
+  app->add_flag("--leave-last-out", options->leave_last_out,
+                "Keep back every user's last event of the file, as evaluate "
+                "--leave-last-out asks about it")
+      ->excludes("--skip-invalid");
   app->add_option("--batch", options->batch_events, "Events in a batch")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();

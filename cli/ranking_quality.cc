@@ -27,9 +27,19 @@ void RankingQuality::Add(const std::vector<uint64_t>& ranked,
     best += Discount(i);
   }
   ++users_;
+  many_relevant_ |= relevant.size() > 1;
   hits_ += found > 0 ? 1 : 0;
   precision_ += found / static_cast<double>(k_);
+  recall_ += found / static_cast<double>(relevant.size());
   ndcg_ += gain / best;
+}
+
+std::vector<RankingQuality::Measure> RankingQuality::Measures() const {
+  const double users = std::max<double>(1, static_cast<double>(users_));
+  return {{"hit", hits_ / users},
+          {"precision", precision_ / users},
+          {"recall", recall_ / users},
+          {"ndcg", ndcg_ / users}};
 }
 
 absl::Duration Percentile(const std::vector<absl::Duration>& sorted,

@@ -1,6 +1,8 @@
 """The trainer's command line: python -m trainer <command> --help."""
 
 import argparse
+import csv
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -15,20 +17,29 @@ def _convert_grocery(args):
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
+def _convert_ml_1m(args):
+    from trainer import convert_ml_1m
+    for name, lines in convert_ml_1m.convert(args.ratings, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
 def _config(args):
     return config_lib.with_overrides(config_lib.load(args.config), args.set)
 
 
 def _data(args, config):
-    """The data set: a prepared .npz, or the config's CSV files in a folder."""
+    """The data set, a prepared .npz or the config's CSV files in a folder,
+    and the config with its actions."""
     from trainer import dataset
     if str(args.data).endswith('.npz'):
-        return dataset.load(args.data)
-    return dataset.read(config, args.data)
+        data = dataset.load(args.data)
+    else:
+        data = dataset.read(config, args.data)
+    return data, config_lib.with_actions(config, data.action_names)
 
 
 def _prepare(args):
-    data = _data(args, _config(args))
+    data, _ = _data(args, _config(args))
     data.save(args.out)
     print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
           f'users, {len(data.item_ids):,} items')
@@ -70,8 +81,7 @@ def _split(args, config, data):
 
 def _train(args):
     from trainer import attention, checkpoint, evaluate, report, train
-    config = _config(args)
-    data = _data(args, config)
+    data, config = _data(args, _config(args))
     device = _device(args)
     events, found = _split(args, config, data)
     # Attention with biases by distance knows no longer history than it saw.
@@ -99,22 +109,46 @@ def _progress(groups):
     return tqdm(groups, desc='ranking', unit='group')
 
 
+def _model(args):
+    """(Config, {tensor: array}) of a model.npz, or of a bundle's folder and
+    the data section of --config."""
+    from trainer import checkpoint, export
+    if not pathlib.Path(args.model).is_dir():
+        return checkpoint.load(args.model)[:2]
+    if not args.config:
+        raise ValueError(f'{args.model} is a bundle: --config says how the '
+                         'data is written')
+    bundle = export.read(args.model)
+    config = dataclasses.replace(config_lib.load(args.config),
+                                 model=bundle.hyper)
+    return config, bundle.tensors
+
+
+def _cases(args, config, data):
+    from trainer import evaluate
+    if config.data.split == 'last':
+        return evaluate.last_cases(data)
+    cut_us = _time_us(args.cut) if args.cut else data.cut_us
+    if cut_us < 0:
+        raise ValueError('the data has no held-out files: give --cut')
+    return evaluate.cases(data, cut_us)
+
+
 def _evaluate(args):
     import torch
-    from trainer import checkpoint, evaluate
-    config, tensors, _ = checkpoint.load(args.model)
-    data = _data(args, config)
-    if config.data.split == 'last':
-        found = evaluate.last_cases(data)
-    else:
-        cut_us = _time_us(args.cut) if args.cut else data.cut_us
-        if cut_us < 0:
-            raise ValueError('the data has no held-out files: give --cut')
-        found = evaluate.cases(data, cut_us)
+    from trainer import evaluate
+    config, tensors = _model(args)
+    data, _ = _data(args, config)
+    data = data.with_catalogue(tensors['item_ids'])
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
-    evaluation = evaluate.Evaluation(data, found, _device(args))
+    evaluation = evaluate.Evaluation(data, _cases(args, config, data),
+                                     _device(args))
     metrics = evaluation(config.model, params, _progress)
+    if args.ranks:
+        with open(args.ranks, 'w', newline='') as file:
+            csv.writer(file).writerows(
+                [('user', 'rank'), *evaluation.ranks().items()])
     if args.json:
         print(json.dumps(metrics, indent=1))
     else:
@@ -168,6 +202,13 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--wheel', metavar='FILE',
                      help='the package, if it is already here')
+    sub = command('convert-ml-1m', _convert_ml_1m,
+                  'Write the ratings of MovieLens-1M (ml-1m.zip of '
+                  'grouplens.org) as CSV files.')
+    sub.add_argument('--ratings', required=True, metavar='FILE',
+                     help='ratings.dat, or a CSV in order: user, movie, '
+                     'rating, timestamp')
+    sub.add_argument('--out', required=True, metavar='DIR')
     sub = command('prepare', _prepare, 'Read CSV files once and write an '
                   '.npz that train and evaluate take as --data.')
     _add_data_arguments(sub)
@@ -187,14 +228,19 @@ def _parser():
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
     sub = command('evaluate', _evaluate,
                   'Rank the whole catalogue for every user at a cut in time.')
-    sub.add_argument('--model', required=True, metavar='FILE',
-                     help='model.npz, as train wrote it')
+    sub.add_argument('--model', required=True, metavar='PATH',
+                     help='model.npz, as train wrote it, or a bundle\'s folder')
+    sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
+                     'file, whose [data] says how the data is written')
     sub.add_argument('--data', required=True, metavar='PATH',
                      help='folder with the CSV files, or a prepared .npz')
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
     sub.add_argument('--device', help='default: cuda if there is one')
     sub.add_argument('--json', action='store_true')
+    sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
+                     'where the first item to find stands, 0 for nowhere in '
+                     'the top')
     sub = command('export', _export, 'Write a bundle, '
                   'OUT/<name>/<version>/, from a trained model.')
     sub.add_argument('--model', required=True, metavar='FILE')

@@ -82,51 +82,6 @@ def read(layer, readers, history):
     return _READ[layer.hyper.attention](layer, readers, history)
 
 
-# Events of a chunk in read_in_chunks.
-CHUNK = 50
-
-
-def read_in_chunks(layer, q, k, v):
-    """QLA's read, of all events of histories, at a cost linear in n.
-
-    q, k, v: [B, n, H, d_h], a user's events first; returns o [B, n, H, d_h].
-    A token reads its own chunk pair by pair, and the chunks before it through
-    the state they leave: the same sums in another order.
-    """
-    length, chunks = q.shape[1], -(-q.shape[1] // CHUNK)
-    rate, index = layer.decay_rate, torch.arange(CHUNK, device=q.device)
-    ages = torch.arange(length, device=q.device)[:, None]
-    powers = torch.exp(-rate * ages)  # lambda_h^i, [n, H]
-    count = functional.pad(powers.cumsum(0), (0, 0, 1, 0))[:length]
-
-    def split(x):
-        padded = functional.pad(x, (0, 0, 0, 0, 0, chunks * CHUNK - length))
-        return padded.unflatten(1, (chunks, CHUNK))
-    queries, keys, values = split(q), split(k), split(v)
-    within = torch.einsum('bcihk,bcjhk->bchij', queries, keys)
-    within = within * decays(layer, steps_back(index, CHUNK)).to(within.dtype)
-    total = torch.einsum('bchij,bcjhv->bcihv', within, values)
-    if chunks > 1:
-        fading = torch.exp(-rate * index[:, None]).unsqueeze(-1)  # [s, H, 1]
-        folded = torch.einsum('bcjhk,bcjhv->bchkv', keys * fading.flip(0),
-                              values)
-        earlier = _states_before(folded, rate)
-        total = total + torch.einsum('bcihk,bchkv->bcihv', queries * fading,
-                                     earlier)
-    total = total.flatten(1, 2)[:, :length]
-    scale = (layer.alpha / count.clamp_min(1)).unsqueeze(-1)
-    return scale * total + itself(layer, q, k, v)
-
-
-def _states_before(folded, rate):
-    """Z before every chunk, from what each chunk folds [B, C, H, d_h, d_h]."""
-    chunk = torch.arange(folded.shape[1], device=folded.device)
-    steps = steps_back(chunk, len(chunk))  # [C, C]
-    powers = torch.exp(-rate * CHUNK * steps.clamp_min(0).unsqueeze(-1))
-    powers = powers * (steps >= 0).unsqueeze(-1)  # [C, C, H]
-    return torch.einsum('ceh,behkv->bchkv', powers, folded)
-
-
 def itself(layer, q, k, v):
     """The diagonal term of docs/model.md: beta_h <q, k> v."""
     return layer.beta[:, None] * (q * k).sum(-1, keepdim=True) * v
@@ -210,6 +165,19 @@ def time_bucket(seconds):
     return 1 + torch.bucketize(1 + seconds.clamp_min(0), powers, right=True)
 
 
+def _look_up_times(table, buckets):
+    """table[h, bucket] as [B, H, m, n], of buckets [B, m, n].
+
+    Every row looks into a copy of its own: a GPU would add the gradients of
+    millions of look-ups into 32 cells one after the other.
+    """
+    heads = table.shape[0]
+    batch, rows, n = buckets.shape
+    copies = table[None, :, None].expand(batch, heads, rows, NUM_TIMES)
+    return torch.gather(copies, -1, buckets.unsqueeze(1).expand(
+        batch, heads, rows, n))
+
+
 def _hstu(layer, readers, history):
     """HSTU (arXiv 2402.17152): pointwise SiLU attention with biases by
     distance and by the time from an event to what follows the token."""
@@ -217,16 +185,13 @@ def _hstu(layer, readers, history):
     n, width = products.shape[-1], readers.q.shape[-1]
     bias, own_bias = _distance_biases(layer, readers, n)
     elapsed = readers.next_seconds.unsqueeze(-1) - history.seconds.unsqueeze(1)
-    times = layer.time_bias.T
-    bias = bias + functional.embedding(time_bucket(elapsed), times).movedim(
-        -1, -3)
-    own_time = functional.embedding(
-        time_bucket(readers.next_seconds - readers.seconds), times)
+    bias = bias + _look_up_times(layer.time_bias, time_bucket(elapsed))
+    own_time = _look_up_times(layer.time_bias, time_bucket(
+        readers.next_seconds - readers.seconds).unsqueeze(-1)).squeeze(-1)
     weights = functional.silu(products / math.sqrt(width) + bias)
     allowed = steps_back(readers.before, n) >= 0
     weights = weights * allowed.unsqueeze(-3)
-    own = functional.silu(own / math.sqrt(width) + own_bias[:, None] +
-                          own_time.transpose(1, 2))
+    own = functional.silu(own / math.sqrt(width) + own_bias[:, None] + own_time)
     count = (readers.before + 1).unsqueeze(-1).unsqueeze(-1)
     total = _total(weights, history) + (
         own.transpose(1, 2).unsqueeze(-1) * readers.v)

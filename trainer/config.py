@@ -9,7 +9,7 @@ import tomllib
 
 from trainer import hyper as hyper_lib
 
-# Event times in the data, in microseconds a unit.
+# Event times in the data, in microseconds a unit; 'rfc3339' are dates.
 TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 
 
@@ -39,10 +39,8 @@ class Data:
     labels: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if self.time_unit not in TIME_UNITS:
-            raise ValueError(f'data.time_unit is {self.time_unit!r}; it must '
-                             'be one of ' + ', '.join(TIME_UNITS))
-        for name, known in (('split', ('time', 'last')),
+        for name, known in (('time_unit', (*TIME_UNITS, 'rfc3339')),
+                            ('split', ('time', 'last')),
                             ('equal_times', ('moment', 'order'))):
             if getattr(self, name) not in known:
                 raise ValueError(f'data.{name} is {getattr(self, name)!r}; it '
@@ -168,6 +166,23 @@ def with_overrides(config, assignments):
         except tomllib.TOMLDecodeError:
             values[section][field] = text
     return from_dict(values)
+
+
+def with_actions(config, names):
+    """The config with a data set's action names, where it has none.
+
+    Raises ValueError if it has others, or wants to predict what is none.
+    """
+    names = tuple(str(name) for name in names)
+    if config.model.actions not in ((), names):
+        raise ValueError(f'model.actions is {config.model.actions}, but the '
+                         f'data was prepared with {names}')
+    for name in config.training.target_actions:
+        if name not in names:
+            raise ValueError(f'training.target_actions has {name!r}; the '
+                             'actions are ' + ', '.join(names))
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, actions=names))
 
 
 def _section(kind, name, values):

@@ -22,18 +22,21 @@ from trainer import reference
 TOP = 50
 _SHORT = 10
 # Candidates that pass through the target-aware layers at a time.
-_CANDIDATES = 1 << 18
+_CANDIDATES = 1 << 16
 
 
 @dataclasses.dataclass
 class Cases:
     """One row a user: history [start, start + length) in the data set,
-    gap bucket to the request, and the item rows to find. known_rows: those
-    of all events before, of whichever user."""
+    gap bucket to the request, the item rows to find and how many different
+    items they are. known_rows: those of all events before, of whichever
+    user."""
+    users: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
     nexts: np.ndarray
     baskets: list
+    sizes: np.ndarray
     known_rows: np.ndarray
     exclude_seen: bool = False
 
@@ -44,8 +47,9 @@ def cases(data, cut_us, end_us=None):
     Items outside the catalogue stay in the basket's size, but no ranking can
     hit them. With end_us, a user's first moment must be before it.
     """
-    starts, lengths, nexts, baskets = [], [], [], []
-    for begin, end in zip(data.offsets[:-1], data.offsets[1:]):
+    users, starts, lengths, nexts, baskets, sizes = [], [], [], [], [], []
+    for user, begin, end in zip(data.users, data.offsets[:-1],
+                                data.offsets[1:]):
         times = data.times_us[begin:end]
         split = int(np.searchsorted(times, cut_us))
         if split == 0 or split == len(times):
@@ -54,12 +58,15 @@ def cases(data, cut_us, end_us=None):
         if end_us is not None and when >= end_us:
             continue
         stop = int(np.searchsorted(times, when, side='right'))
+        users.append(user)
         starts.append(begin)
         lengths.append(split)
         nexts.append(int(buckets.gap_bucket(
             buckets.seconds_between(times[split - 1], when))))
         baskets.append(data.rows[begin + split:begin + stop])
-    return Cases(np.array(starts), np.array(lengths), np.array(nexts), baskets,
+        sizes.append(len(np.unique(data.items[begin + split:begin + stop])))
+    return Cases(np.array(users), np.array(starts), np.array(lengths),
+                 np.array(nexts), baskets, np.array(sizes),
                  data.rows[data.times_us < cut_us])
 
 
@@ -71,18 +78,18 @@ def last_cases(data, back=0):
     ends, lengths = ends[asked], lengths[asked]
     seconds = buckets.seconds_between(data.times_us[ends - 1],
                                       data.times_us[ends])
-    return Cases(ends - lengths, lengths, buckets.gap_bucket(seconds),
+    return Cases(data.users[asked], ends - lengths, lengths,
+                 buckets.gap_bucket(seconds),
                  [data.rows[end:end + 1] for end in ends],
-                 data.without_last(1 + back).rows, exclude_seen=True)
+                 np.ones(len(ends), int), data.without_last(1 + back).rows, exclude_seen=True)
 
 
-def metrics(top, baskets):
-    """Mean hit, precision, recall and NDCG at 10 of rankings [users, TOP],
-    and hit at 50."""
+def metrics(top, found):
+    """Mean hit, precision, recall and NDCG at 10 of rankings [users, TOP] of
+    Cases, and hit at 50."""
     totals = np.zeros(5)
     discount = 1 / np.log2(np.arange(2, _SHORT + 2))
-    for rows, basket in zip(top, baskets):
-        size = len(np.unique(basket))
+    for rows, basket, size in zip(top, found.baskets, found.sizes):
         everywhere = np.isin(rows, basket[basket > 0])
         found = everywhere[:_SHORT]
         ideal = discount[:min(size, _SHORT)].sum()
@@ -90,7 +97,16 @@ def metrics(top, baskets):
                    (found * discount[:len(found)]).sum() / ideal,
                    everywhere.any()]
     names = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
-    return dict(zip(names, (totals / max(1, len(baskets))).round(4).tolist()))
+    return dict(zip(names, (totals / max(1, len(top))).tolist()))
+
+
+def ranks(top, found):
+    """{user: place of the first item to find, 0 if not in the ranking}."""
+    result = {}
+    for user, rows, basket in zip(found.users, top, found.baskets):
+        places = np.flatnonzero(np.isin(rows, basket[basket > 0]))
+        result[str(user)] = int(places[0]) + 1 if len(places) else 0
+    return result
 
 
 def baselines(data, found):
@@ -100,12 +116,12 @@ def baselines(data, found):
     counts[0] = -1
     result = {'popularity': metrics(
         [_best(counts, data.rows[start:start + length] if found.exclude_seen
-               else ()) for start, length in zip(found.starts, found.lengths)],
-        found.baskets)}
+               else [0]) for start, length in zip(found.starts, found.lengths)],
+        found)}
     if not found.exclude_seen:
         result['own history'] = metrics(
             [_own_favourites(data, counts, start, length) for start, length in
-             zip(found.starts, found.lengths)], found.baskets)
+             zip(found.starts, found.lengths)], found)
     return result
 
 
@@ -117,10 +133,12 @@ def _own_favourites(data, counts, start, length):
 
 
 def _best(values, without):
+    """The rows of the highest values, but for some."""
     values = values.copy()
     values[without] = -1
     best = np.argpartition(-values, min(TOP, len(values) - 1))[:TOP]
-    return best[np.argsort(-values[best], kind='stable')]
+    best = best[np.argsort(-values[best], kind='stable')]
+    return best[values[best] >= 0]
 
 
 @torch.no_grad()
@@ -181,9 +199,17 @@ def _rank_group(hyper, params, source, found, group, window, task):
     left_out[:, 0] = True
     if found.exclude_seen:
         left_out.scatter_(1, history.rows, True)
-    return {name: values.masked_fill(left_out, -torch.inf).topk(
-        min(TOP, values.shape[1] - 1)).indices
-        for name, values in result.items()}
+    return {name: _top_rows(values.masked_fill(left_out, -torch.inf))
+            for name, values in result.items()}
+
+
+def _top_rows(scores):
+    """The best rows of each user [users, TOP]; 0 for those left out, where
+    there are no others. Ties go to the lower row, as with a server."""
+    values, rows = scores.sort(dim=1, descending=True, stable=True)
+    columns = min(TOP, scores.shape[1] - 1)
+    return rows[:, :columns].masked_fill(
+        values[:, :columns] == -torch.inf, 0)
 
 
 def _head_scores(hyper, params, traces, last, user, gaps, task):
@@ -223,16 +249,22 @@ class Evaluation:
                           **baselines(data, found)}
 
     def __call__(self, hyper, params, progress=lambda x: x):
-        """{'users': n, ranking: metrics}: baselines and the model's terms."""
+        """{'users': n, ranking: metrics}: baselines and the model's terms.
+
+        Keeps the rankings of all terms, or of the only one, for ranks().
+        """
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
-        for window in (None, self._window):
+        for window in (None, self._window)[:1 + bool(self._window)]:
             top = rank_catalogue(hyper, params, self._source, self._cases,
                                  window, progress=progress)
             for name, rows in top.items():
                 name += f', last {window} events' if window else ''
-                result[f'model, {name}'] = metrics(rows, self._cases.baskets)
-            if not self._window:
-                break
+                result[f'model, {name}'] = metrics(rows, self._cases)
+                self._top = rows
         return result
+
+    def ranks(self):
+        """ranks() of the last call."""
+        return ranks(self._top, self._cases)

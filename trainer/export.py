@@ -13,7 +13,6 @@ import safetensors
 import safetensors.numpy
 import torch
 
-from trainer import attention
 from trainer import fingerprint as fingerprint_lib
 from trainer import hyper as hyper_lib
 from trainer import spec as spec_lib
@@ -52,14 +51,15 @@ def write(bundle, folder, titles=None):
 
     titles: a titles.tsv, of which the catalogue's lines are kept, or None.
     Raises ValueError, naming the tensor, if the tensors are not those of the
-    bundle's hyper-parameters, and for attention that cannot be served.
+    bundle's hyper-parameters, and for models that cannot be served.
     """
-    if bundle.hyper.attention != attention.QLA:
-        raise ValueError(f'attention is {bundle.hyper.attention}; only '
-                         f'{attention.QLA} has a fixed-size state to serve')
+    if bundle.hyper.unservable():
+        raise ValueError(bundle.hyper.unservable())
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
     _check(bundle.hyper, tensors, 'bundle')
+    if not bundle.hyper.actions:
+        raise ValueError('bundle: the model has no actions')
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))

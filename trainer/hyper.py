@@ -44,6 +44,9 @@ class Hyper:
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
     attention: str = attention_lib.QLA
+    # Without it tokens do not know when the next event or the request is;
+    # for comparing with, too.
+    request_time: bool = True
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
@@ -53,7 +56,8 @@ class Hyper:
     summary_attention: bool = False
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
-    actions: tuple = ('event',)
+    # (): those of the data, the most frequent first.
+    actions: tuple = ()
     event_features: tuple = ()
     candidate_features: tuple = ()
     context_features: tuple = ()
@@ -80,7 +84,6 @@ class Hyper:
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
-        _require(len(self.actions) >= 1, 'actions', self.actions, 'not empty')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
         _require(self.num_seeds % 8 == 0 and
                  0 <= self.num_seeds <= MAX_SEEDS, 'num_seeds',
@@ -115,6 +118,15 @@ class Hyper:
     @property
     def any_dot_term(self):
         return any(task.dot_term for task in self.tasks)
+
+    def unservable(self):
+        """Why a server has no such model; '' if it has."""
+        if self.attention != attention_lib.QLA:
+            return (f'attention is {self.attention}; only {attention_lib.QLA} '
+                    'has a fixed-size state to serve')
+        if not self.request_time:
+            return 'request_time is false; a server always knows the time'
+        return ''
 
     def state_floats(self):
         """Floats of a user's Z, c and window (docs/model.md, section 5)."""

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from trainer import attention
 from trainer import buckets
+from trainer import chunks
 from trainer import hyper as hyper_lib
 from trainer import summaries
 
@@ -58,7 +59,8 @@ def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
     x = math.sqrt(hyper.d_model) * look_up(params['item_embedding'], rows)
     x = x + look_up(params['action_embedding'], actions)
     x = x + look_up(params['gap_embedding'], gaps)
-    x = x + look_up(params['next_embedding'], nexts)
+    if hyper.request_time:
+        x = x + look_up(params['next_embedding'], nexts)
     x = x + look_up(params['count_embedding'], counts)
     if hyper.event_features:
         x = x + features @ params['event_projection'].T
@@ -72,8 +74,9 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
     int tensor [...]}; features [..., C, candidate features] or None.
     """
     shared = (params['action_embedding'][len(hyper.actions)] +
-              look_up(params['gap_embedding'], gaps) +
               user @ params['w_user_in'].T)
+    if hyper.request_time:
+        shared = shared + look_up(params['gap_embedding'], gaps)
     for feature in hyper.context_features:
         table = params[f'context.{feature.name}']
         shared = shared + look_up(table, context_rows[feature.name])
@@ -369,10 +372,8 @@ def masked_layer(layer, x, clock, drop):
     n = rms_norm(x, layer.norm_attn)
     z = convolve(layer, n, _shifted(layer, n))
     q, k, v, g = project(layer, z)
-    if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
-        o = _read_states(layer, q, k, v)
-    elif layer.hyper.attention == attention.QLA:
-        o = attention.read_in_chunks(layer, q, k, v)
+    if layer.hyper.attention == attention.QLA:
+        o = chunks.read(layer, q, k, v)
     else:
         before = torch.arange(x.shape[1], device=x.device)
         readers = attention.Readers(q, k, v, z, before, *clock)
@@ -386,21 +387,6 @@ def _shifted(layer, n):
     length = n.shape[-2]
     return [functional.pad(n, (0, 0, i, 0))[..., :length, :]
             for i in range(1, layer.conv_width)]
-
-
-def _read_states(layer, q, k, v):
-    """o [B, n, H, d_h] of events through every position's state.
-
-    phi2 acts on the summed state, so all of them are made.
-    """
-    before = torch.arange(q.shape[1], device=q.device)
-    powers = attention.decays(
-        layer, attention.steps_back(before, len(before)))  # [H, n, n]
-    count = powers.sum(-1).T  # [n, H]
-    outer = k.unsqueeze(-1) * v.unsqueeze(-2)
-    states = torch.einsum('hij,bjhkv->bihkv', powers, outer)
-    q, k, v = (part.unsqueeze(2) for part in (q, k, v))
-    return read(layer, q, k, v, states, count).squeeze(2)
 
 
 def masked_candidates(hyper, params, traces, positions, x, drop=_keep):

@@ -75,5 +75,16 @@ TEST_F(CsvReaderTest, AnOpenQuoteAtTheEndIsAnError) {
               HasSubstr("ends inside a quoted field"));
 }
 
+TEST(CsvFieldTest, IsReadAsItWas) {
+  for (std::string text : {"ann", "", "a,b", "say \"no\"", "\"\"\"", "a\nb"}) {
+    std::istringstream input("header,other\n" + CsvField(text) + ",2\n");
+    CsvReader reader(input, "fields.csv");
+    ASSERT_TRUE(reader.ReadHeader().ok());
+    std::vector<std::string> fields;
+    ASSERT_TRUE(*reader.ReadRow(fields)) << text;
+    EXPECT_EQ(fields[0], text);
+  }
+}
+
 }  // namespace
 }  // namespace qlarank

@@ -1,6 +1,10 @@
 #include <cmath>
+#include <map>
+#include <string>
+#include <vector>
 
-#include "cli/basket_data.h"
+#include "cli/evaluation_data.h"
+#include "cli/event_history.h"
 #include "cli/ranking_quality.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,20 +15,32 @@ namespace {
 
 using testing::ElementsAre;
 
+std::map<std::string, double> Values(const RankingQuality& quality) {
+  std::map<std::string, double> values;
+  for (const RankingQuality::Measure& measure : quality.Measures()) {
+    values[measure.name] = measure.value;
+  }
+  return values;
+}
+
 TEST(RankingQualityTest, AveragesOverUsers) {
   RankingQuality quality(2);
-  quality.Add({1, 2, 3}, {3});     // found, but below the cut
+  quality.Add({1, 2, 3}, {3});  // found, but below the cut
+  EXPECT_FALSE(quality.many_relevant());
   quality.Add({1, 2, 3}, {2, 9});  // second of two
-  EXPECT_DOUBLE_EQ(quality.hit_rate(), 0.5);
-  EXPECT_DOUBLE_EQ(quality.precision(), 0.25);
+  EXPECT_TRUE(quality.many_relevant());
+  std::map<std::string, double> values = Values(quality);
+  EXPECT_DOUBLE_EQ(values["hit"], 0.5);
+  EXPECT_DOUBLE_EQ(values["precision"], 0.25);
+  EXPECT_DOUBLE_EQ(values["recall"], 0.25);
   double second = 1 / std::log2(3.0);
-  EXPECT_DOUBLE_EQ(quality.ndcg(), second / (1 + second) / 2);
+  EXPECT_DOUBLE_EQ(values["ndcg"], second / (1 + second) / 2);
 }
 
 TEST(RankingQualityTest, APerfectRankingHasNdcgOne) {
   RankingQuality quality(10);
   quality.Add({5, 7, 1}, {5, 7});
-  EXPECT_DOUBLE_EQ(quality.ndcg(), 1);
+  EXPECT_DOUBLE_EQ(Values(quality)["ndcg"], 1);
 }
 
 TEST(PercentileTest, IsAnObservedValue) {
@@ -36,33 +52,62 @@ TEST(PercentileTest, IsAnObservedValue) {
   EXPECT_EQ(Percentile({absl::Seconds(1)}, 0.5), absl::Seconds(1));
 }
 
-TEST(NextBasketTest, HoldsTheItemsOfTheEarliestTimeOnce) {
-  auto baskets = LoadNextBaskets(WriteFile("heldout.csv",
-                                           "user,item,time\n"
-                                           "ann,3,100\nann,1,100\n"
-                                           "bob,5,101\nann,3,100\n"
-                                           "ann,9,200\n"),
-                                 TimeUnit::kSeconds);
-  ASSERT_TRUE(baskets.ok()) << baskets.status();
-  EXPECT_THAT(baskets->at("ann").items, ElementsAre(1, 3));
-  EXPECT_EQ(baskets->at("ann").time.seconds(), 100);
-  EXPECT_THAT(baskets->at("bob").items, ElementsAre(5));
+constexpr char kHistory[] =
+    "user,item,time\n"
+    "ann,1,10\nann,1,11\n"
+    "ann,2,12\nann,3,13\n"
+    "bob,4,14\nbob,4,15\n"
+    "bob,4,16\nbob,2,17\n";
+
+TEST(EvaluationDataTest, TheNextBasketHoldsTheItemsOfTheEarliestTimeOnce) {
+  auto data = LoadNextBaskets(WriteFile("train.csv", kHistory),
+                              WriteFile("heldout.csv",
+                                        "user,item,time\n"
+                                        "ann,8,150\n"
+                                        "ann,3,100\nann,1,100\n"
+                                        "bob,5,101\nann,3,100\n"
+                                        "ann,9,200\neve,1,100\n"),
+                              EventFormat());
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_EQ(data->cases.size(), 2U);
+  EXPECT_EQ(data->cases[0].user, "ann");
+  EXPECT_THAT(data->cases[0].items, ElementsAre(1, 3));
+  EXPECT_EQ(data->cases[0].time.seconds(), 100);
+  EXPECT_THAT(data->cases[1].items, ElementsAre(5));
+  EXPECT_EQ(data->users_without_history, 1U);  // eve
+  EXPECT_FALSE(data->unseen_only);
 }
 
-TEST(PurchaseHistoryTest, RanksByCountThenRecencyThenPopularity) {
-  auto history = PurchaseHistory::Load(WriteFile("train.csv",
-                                                 "user,item,time\n"
-                                                 "ann,1,10\nann,1,11\n"
-                                                 "ann,2,12\nann,3,13\n"
-                                                 "bob,4,14\nbob,4,15\n"
-                                                 "bob,4,16\nbob,2,17\n"),
-                                       TimeUnit::kSeconds);
-  ASSERT_TRUE(history.ok()) << history.status();
-  EXPECT_THAT(history->MostPopular(2), ElementsAre(4, 1));
-  EXPECT_THAT(history->Favourites("ann", 3), ElementsAre(1, 3, 2));
-  // Filled up with what everybody buys.
-  EXPECT_THAT(history->Favourites("ann", 4), ElementsAre(1, 3, 2, 4));
-  EXPECT_THAT(history->Favourites("eve", 2), ElementsAre(4, 1));
+TEST(EvaluationDataTest, LeaveLastOutGoesByTheFilesOrder) {
+  auto data = LoadLeaveLastOut(WriteFile("events.csv",
+                                         "user,item,time\n"
+                                         "bob,5,10\nann,1,20\nbob,6,10\n"
+                                         "ann,2,20\neve,7,5\nann,2,20\n"),
+                               EventFormat());
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_EQ(data->cases.size(), 2U);
+  EXPECT_THAT(data->cases[0].items, ElementsAre(2));
+  EXPECT_EQ(data->cases[0].time.seconds(), 20);
+  EXPECT_TRUE(data->history.HasItem("ann", 2));  // she had it before, too
+  EXPECT_EQ(data->history.NumItems("ann"), 2U);
+  EXPECT_THAT(data->cases[1].items, ElementsAre(6));
+  EXPECT_FALSE(data->history.HasItem("bob", 6));
+  EXPECT_EQ(data->users_without_history, 1U);  // eve has one event
+  EXPECT_TRUE(data->unseen_only);
+}
+
+TEST(EventHistoryTest, RanksByCountThenRecencyThenPopularity) {
+  EventHistory history;
+  absl::Status status =
+      ForEachEvent(WriteFile("train.csv", kHistory), EventFormat(),
+                   [&](const v1::UserEvent& event) { history.Add(event); });
+  ASSERT_TRUE(status.ok()) << status;
+  std::vector<uint64_t> popular = history.ByPopularity();
+  EXPECT_THAT(popular, ElementsAre(4, 1, 2, 3));
+  EXPECT_THAT(history.Favourites("ann", 3, popular), ElementsAre(1, 3, 2));
+  // Filled up with what everybody takes.
+  EXPECT_THAT(history.Favourites("ann", 4, popular), ElementsAre(1, 3, 2, 4));
+  EXPECT_THAT(history.Favourites("eve", 2, popular), ElementsAre(4, 1));
 }
 
 }  // namespace

@@ -120,5 +120,19 @@ TEST_F(EventCsvTest, AnActionColumnAskedForMustBeThere) {
   EXPECT_FALSE(Open("user,item,time\n", {.action = "verb"}).ok());
 }
 
+TEST_F(EventCsvTest, FeaturesComeInTheOrderAskedFor) {
+  auto csv = Open(
+      "user,price,item,time,share\n"
+      "ann,2.5,1,5,0.25\nann,,1,5,0.25\nann,1,1,5,inf\n",
+      {.features = {"share", "price"}});
+  ASSERT_TRUE(csv.ok()) << csv.status();
+  ASSERT_TRUE(*csv->Read(event_));
+  EXPECT_THAT(event_.event().features(), testing::ElementsAre(0.25, 2.5));
+  EXPECT_THAT(csv->Read(event_).status().message(),
+              HasSubstr("events.csv:3: price \"\" is not a finite number"));
+  EXPECT_THAT(csv->Read(event_).status().message(),
+              HasSubstr("events.csv:4: share \"inf\" is not a finite"));
+}
+
 }  // namespace
 }  // namespace qlarank

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer import attention
+from trainer import chunks
 from trainer import hyper as hyper_lib
 from trainer import models
 from trainer import reference
@@ -103,8 +104,7 @@ def test_chunks_read_as_pairs_do(length):
     q, k, v, _ = reference.project(layer, n)
     readers = attention.Readers(q, k, v, n, torch.arange(length))
     pairs = attention.read(layer, readers, attention.History(k, v))
-    chunks = attention.read_in_chunks(layer, q, k, v)
-    assert (chunks - pairs).abs().max() < 1e-9
+    assert (chunks.read(layer, q, k, v) - pairs).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize('mechanism', attention.ALL)

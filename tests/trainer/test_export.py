@@ -127,3 +127,14 @@ def test_a_malformed_spec_is_named(tmp_path):
     path.write_text(path.read_text() + 'no_such_field: 1\n')
     with pytest.raises(ValueError, match='no_such_field'):
         export.read(tmp_path)
+
+
+@pytest.mark.parametrize('field', [{'attention': 'SOFTMAX'},
+                                   {'request_time': False}])
+def test_what_cannot_be_served_is_not_exported(field, tmp_path):
+    bundle = _bundle('dot_l1_plain')
+    bundle = dataclasses.replace(
+        bundle, hyper=dataclasses.replace(bundle.hyper, **field))
+    with pytest.raises(ValueError, match=next(iter(field))):
+        export.write(bundle, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer import buckets
+from trainer import chunks
 from trainer import golden
 from trainer import hyper as hyper_lib
 from trainer import reference
@@ -95,6 +96,27 @@ def test_masked_form_agrees_with_event_by_event(name, num_events):
                                          request)
     assert (masked_user - user).abs().max() < 1e-9
     assert (scores - expected).abs().max() < 1e-9 * (1 + expected.abs().max())
+
+
+@pytest.mark.parametrize('name', CONFIGURATIONS)
+@pytest.mark.parametrize('size', [1, 7, 20, 64])
+def test_chunks_agree_with_one_chunk(name, size, monkeypatch):
+    hyper = CONFIGURATIONS[name][0]
+    params = _setup(name, 1)[1]
+    q, k, v = torch.randn(3, 2, 20, hyper.num_heads, hyper.head_dim,
+                          dtype=torch.float64)
+    layer = reference.Layer(hyper, params, 0)
+    whole = chunks.read(layer, q, k, v)
+    monkeypatch.setattr(chunks, 'SIZE', size)
+    monkeypatch.setattr(chunks, 'STATES_SIZE', size)
+    assert (chunks.read(layer, q, k, v) - whole).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize('name', ['dot_l2_decay_conv', 'block_l4_decay_conv',
+                                  'all_l2_silu_decay_conv'])
+def test_long_histories_agree_with_event_by_event(name, monkeypatch):
+    monkeypatch.setattr(chunks, 'SIZE', 64)
+    test_masked_form_agrees_with_event_by_event(name, 150)
 
 
 @pytest.mark.parametrize('name', ['dot_l2_decay_conv', 'block_l4_decay_conv',

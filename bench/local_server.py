@@ -1,0 +1,122 @@
+"""A real server on this machine: free ports, a folder of its own, a bundle."""
+
+import dataclasses
+import json
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.request
+
+START_SECONDS = 60
+STOP_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """Paths of qlarank_server and qlarank."""
+    server: str
+    cli: str
+
+
+def built(folder):
+    """The Programs of a build folder such as build/release."""
+    folder = pathlib.Path(folder).resolve()
+    programs = Programs(folder / 'server/qlarank_server', folder / 'cli/qlarank')
+    for path in (programs.server, programs.cli):
+        if not path.exists():
+            raise ValueError(f'{path} is missing: build it first')
+    return programs
+
+
+class LocalServer:
+    """A running server; a context manager that stops it."""
+
+    def __init__(self, programs, bundle, name, version, folder, limits=''):
+        """folder: an empty one, for store and log; limits: fields of the
+        config's limits message."""
+        self.folder = pathlib.Path(folder)
+        self.log = self.folder / 'server.log'
+        self._cli = programs.cli
+        ports = self.folder / 'ports'
+        config = self.folder / 'server.textproto'
+        config.write_text(f'''
+            listen {{
+              grpc_address: "127.0.0.1:0"
+              http_address: "127.0.0.1:0"
+              port_file: "{ports}"
+            }}
+            models {{
+              name: "{name}" version: {version}
+              path: "{pathlib.Path(bundle).resolve()}"
+            }}
+            store {{ path: "{self.folder / 'store'}" }}
+            limits {{ {limits} }}
+            ''')
+        with self.log.open('wb') as log:
+            self.process = subprocess.Popen(
+                [programs.server, f'--config_file={config}'],
+                stdout=log, stderr=subprocess.STDOUT)
+        self._wait_for(ports)
+        grpc_port, http_port = ports.read_text().split()
+        self.address = f'127.0.0.1:{grpc_port}'
+        self.http_address = f'127.0.0.1:{http_port}'
+
+    def _wait_for(self, ports):
+        deadline = time.monotonic() + START_SECONDS
+        while not (ports.exists() and len(ports.read_text().split()) == 2):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                raise RuntimeError('the server did not start:\n' +
+                                   self.log.read_text())
+            time.sleep(0.05)
+
+    def cli(self, *arguments, check=True, stdin=None, progress=False,
+            timeout=120):
+        """Runs the command-line tool against the server.
+
+        progress: its standard error is shown, not captured.
+        """
+        result = subprocess.run(
+            [self._cli, '--server', self.address, *map(str, arguments)],
+            input=stdin, stdout=subprocess.PIPE,
+            stderr=None if progress else subprocess.PIPE, text=True,
+            timeout=timeout)
+        if check and result.returncode != 0:
+            raise RuntimeError(f'qlarank {arguments[0]} failed with exit code '
+                               f'{result.returncode}: {result.stderr or ""}')
+        return result
+
+    def cli_json(self, *arguments, **kwargs):
+        return json.loads(self.cli(*arguments, '--json', **kwargs).stdout)
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        with urllib.request.urlopen(
+                f'http://{self.http_address}/metrics') as reply:
+            for line in reply.read().decode().splitlines():
+                if line.startswith(name + ' '):
+                    return float(line.split()[1])
+        raise RuntimeError(f'the server has no metric {name}')
+
+    def wait_until_folded(self):
+        """Until every event of the log is in its user's state."""
+        while self.metric('qlarank_fold_backlog_users') > 0:
+            time.sleep(0.05)
+
+    def stop(self):
+        """As an operator would; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.stop()

@@ -1,0 +1,248 @@
+"""Ranking quality through the served path, beside the trainer's own figures.
+
+Starts the server over an empty store, imports every user's history, ranks the
+whole catalogue for each through RankService, and holds what comes out to what
+the trainer computes offline from the same bundle and the same data. `./run
+eval` calls it; docs/training.md says what it proves.
+"""
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import json
+import pathlib
+import sys
+import tempfile
+import time
+
+from bench import local_server
+
+# Figures agree to 4 decimals if they differ by less.
+TOLERANCE = .5e-4
+
+# Published on the same protocol: hit@10, ndcg@10, hit@50 of the tables in
+# github.com/meta-recsys/generative-recommenders.
+ANCHORS = {'ml-1m': {'SASRec, published': (.2853, .1603, .5474),
+                     'HSTU, published': (.3097, .1720, .5754),
+                     'HSTU-large, published': (.3294, .1893, .5935)}}
+# With one item to find, recall is the hit rate and precision a tenth of it.
+ONE_ITEM = ('hit@10', 'ndcg@10', 'hit@50')
+
+
+@dataclasses.dataclass
+class Served:
+    """What the server's evaluation gave: reports of the command line's
+    import and evaluate, {user: rank}, and seconds until all was folded."""
+    imported: dict
+    folded_s: float
+    evaluated: dict
+    ranks: dict
+
+
+def read_ranks(path):
+    """{user: place of the first item to find, 0 if not in the top}."""
+    with open(path, newline='') as file:
+        return {row['user']: int(row['rank']) for row in csv.DictReader(file)}
+
+
+def csv_options(data):
+    """The command line's options for files that a config's [data] describes."""
+    options = ['--user-column', data.user, '--item-column', data.item,
+               '--time-column', data.time, '--time-unit', data.time_unit]
+    # The default one may be missing from the file.
+    if data.action != type(data).action:
+        options += ['--action-column', data.action]
+    return options
+
+
+def serve(bundle, config, folder, programs, progress=False):
+    """Imports the histories of a data folder and evaluates; a Served.
+
+    bundle: its folder; config: the trainer's config of the data, whose model
+    is the bundle's.
+    """
+    data, folder = config.data, pathlib.Path(folder)
+    if len(data.train) != 1 or len(data.heldout) > 1:
+        raise ValueError('data.train and data.heldout must be one file each '
+                         f'to be served, not {data.train} and {data.heldout}')
+    history = folder / data.train[0]
+    options = csv_options(data)
+    if config.model.event_features:
+        options += ['--feature-columns', ','.join(config.model.event_features)]
+    how = ['--leave-last-out'] if data.split == 'last' else []
+    heldout = how or ['--heldout', folder / data.heldout[0]]
+    with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
+            programs, bundle, config.name, config.version, work,
+            'max_candidates: 1000000') as server:
+        begin = time.monotonic()
+        imported = server.cli_json('import', history, *how, *options,
+                                   progress=progress, timeout=3600)
+        server.wait_until_folded()
+        folded_s = time.monotonic() - begin
+        ranks = pathlib.Path(work) / 'ranks.csv'
+        evaluated = server.cli_json(
+            '--timeout', 60, 'evaluate', '--history', history, *heldout,
+            *options, '--bundle', bundle, '--top-k', '10,50', '--task',
+            config.model.tasks[0].name, '--ranks', ranks, progress=progress,
+            timeout=36_000)
+        return Served(imported, folded_s, evaluated, read_ranks(ranks))
+
+
+def compute_offline(tensors, config, folder, progress=lambda groups: groups):
+    """The trainer's metrics, {ranking: {measure: value}}, and {user: rank}.
+
+    On the CPU, in the bundle's float32.
+    """
+    import torch
+    from trainer import dataset, evaluate
+    data = dataset.read(config, folder).with_catalogue(tensors['item_ids'])
+    found = (evaluate.last_cases(data) if config.data.split == 'last' else
+             evaluate.cases(data, data.cut_us))
+    evaluation = evaluate.Evaluation(data, found, 'cpu')
+    params = {name: torch.from_numpy(array) for name, array in tensors.items()
+              if name != 'item_ids'}
+    metrics = evaluation(config.model, params, progress)
+    return metrics, evaluation.ranks()
+
+
+def offline_figures(metrics):
+    """The metrics of the whole model, as a server computes it."""
+    return metrics.get('model, all terms') or metrics['model, dot term']
+
+
+def disagreements(served, offline, users):
+    """Lines that say where served and offline figures differ; [] if nowhere.
+
+    served, offline: {measure: value}; users: of each.
+    """
+    lines = []
+    if users[0] != users[1]:
+        lines.append(f'{users[0]:,} users were served, {users[1]:,} ranked '
+                     'offline')
+    for measure, value in offline.items():
+        if not abs(served[measure] - value) < TOLERANCE:
+            lines.append(f'{measure} is {served[measure]:.6f} served and '
+                         f'{value:.6f} offline')
+    return lines
+
+
+def same_ranks(served, offline):
+    """How many users' first item to find has the same rank in both."""
+    return sum(offline.get(user) == rank for user, rank in served.items())
+
+
+def _digest(paths):
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f'{path.name} {path.stat().st_size}\n'.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cached(path, key, compute):
+    """compute()'s JSON-able result, kept in a file as long as key is equal."""
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept['key'] == key:
+            return kept['value']
+    value = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({'key': key, 'value': value}))
+    return value
+
+
+def _print_table(rows, measures):
+    """rows: {name: {measure: value}}."""
+    width = max(map(len, rows)) + 2
+    print('\n' + ' ' * width + ''.join(f'{name:>14}' for name in measures))
+    for name, row in rows.items():
+        print(f'{name:{width}}' + ''.join(f'{row[m]:14.4f}' for m in measures))
+    print()
+
+
+def _print_served(served):
+    imported, evaluated = served.imported, served.evaluated
+    latency = evaluated['latency_ms']
+    print(f'{imported["applied"]:,} events imported in '
+          f'{imported["seconds"]:.1f} s, {imported["events_per_second"]:,.0f} '
+          f'events/s; all folded after {served.folded_s:.1f} s')
+    print(f'{evaluated["users"]:,} users ranked, {evaluated["candidates"]:,} '
+          f'candidates each, in {evaluated["seconds"]:.1f} s: p50 '
+          f'{latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms')
+    if evaluated['users_without_history']:
+        print(f'{evaluated["users_without_history"]:,} more have no history '
+              'and are left out')
+
+
+def _load(args):
+    """(Config with the bundle's model, tensors)."""
+    from trainer import config as config_lib
+    from trainer import export
+    bundle = export.read(args.bundle)
+    config = dataclasses.replace(
+        config_lib.load(args.config), model=bundle.hyper, name=bundle.name,
+        version=bundle.version)
+    return config, bundle.tensors
+
+
+def _offline(args, config, tensors):
+    """compute_offline, or what it gave before for the same files."""
+    from tqdm import tqdm
+    bundle, folder = pathlib.Path(args.bundle), pathlib.Path(args.data)
+    trainer = pathlib.Path(__file__).resolve().parents[1] / 'trainer'
+    files = [folder / name for name in
+             (*config.data.train, *config.data.heldout)]
+    key = _digest([*sorted(bundle.iterdir()), pathlib.Path(args.config),
+                   *files, *sorted(trainer.glob('*.py'))])
+    return _cached(pathlib.Path(args.cache), key, lambda: compute_offline(
+        tensors, config, folder,
+        lambda groups: tqdm(groups, desc='ranking offline', unit='group')))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog='python -m bench.served_quality', description=__doc__)
+    parser.add_argument('--bundle', required=True, metavar='DIR')
+    parser.add_argument('--config', required=True, metavar='FILE',
+                        help='the trainer\'s TOML file: how the data is '
+                        'written')
+    parser.add_argument('--data', required=True, metavar='DIR',
+                        help='folder with the config\'s CSV files')
+    parser.add_argument('--build', default='build/release', metavar='DIR')
+    parser.add_argument('--cache', required=True, metavar='FILE',
+                        help='keeps the offline figures of these very files')
+    return parser
+
+
+def main(arguments=None):
+    """0 if served and offline figures agree, 1 if not or for an error."""
+    args = _parser().parse_args(arguments)
+    try:
+        config, tensors = _load(args)
+        served = serve(args.bundle, config, args.data,
+                       local_server.built(args.build), progress=True)
+        _print_served(served)
+        metrics, ranks = _offline(args, config, tensors)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    offline = offline_figures(metrics)
+    rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
+            ANCHORS.get(config.name, {}).items()}
+    rows |= {name: figures for name, figures in metrics.items()
+             if name != 'users' and not name.startswith('model')}
+    rows['offline, by the trainer'] = offline
+    rows['served, through RankService'] = served.evaluated['qlarank']
+    _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
+    same = same_ranks(served.ranks, ranks)
+    print(f'{same:,} of {len(ranks):,} users have the same rank served and '
+          'offline')
+    lines = disagreements(served.evaluated['qlarank'], offline,
+                          (served.evaluated['users'], metrics['users']))
+    print('\n'.join(lines) or 'served and offline agree to 4 decimals')
+    return 1 if lines else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,77 @@
+#include "cli/evaluation_data.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace qlarank {
+namespace {
+
+using Cases = std::map<std::string, EvaluationCase>;
+
+void AddToBasket(const v1::UserEvent& event, Cases& cases) {
+  EvaluationCase& next = cases[event.user_id()];
+  const absl::Time time = ToAbslTime(event.event().time());
+  if (next.items.empty() || time < ToAbslTime(next.time)) {
+    next.items.clear();
+    next.time = event.event().time();
+  }
+  if (time == ToAbslTime(next.time)) {
+    next.items.push_back(event.event().item_id());
+  }
+}
+
+void FinishCases(Cases cases, EvaluationData& data) {
+  for (auto& [user, next] : cases) {
+    if (!data.history.HasUser(user)) {
+      ++data.users_without_history;
+      continue;
+    }
+    std::sort(next.items.begin(), next.items.end());
+    next.items.erase(std::unique(next.items.begin(), next.items.end()),
+                     next.items.end());
+    next.user = user;
+    data.cases.push_back(std::move(next));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
+                                               const std::string& heldout_path,
+                                               const EventFormat& format) {
+  EvaluationData data;
+  Cases cases;
+  absl::Status status = ForEachEvent(
+      heldout_path, format,
+      [&](const v1::UserEvent& event) { AddToBasket(event, cases); });
+  if (!status.ok()) return status;
+  status = ForEachEvent(history_path, format, [&](const v1::UserEvent& event) {
+    data.history.Add(event);
+  });
+  if (!status.ok()) return status;
+  FinishCases(std::move(cases), data);
+  return data;
+}
+
+absl::StatusOr<EvaluationData> LoadLeaveLastOut(const std::string& path,
+                                                const EventFormat& format) {
+  absl::StatusOr<LastEvents> last = FindLastEvents(path, format);
+  if (!last.ok()) return last.status();
+  EvaluationData data;
+  data.unseen_only = true;
+  Cases cases;
+  absl::Status status =
+      ForEachEvent(path, format, [&](const v1::UserEvent& event) {
+        if (IsLastEvent(*last, event)) {
+          AddToBasket(event, cases);
+        } else {
+          data.history.Add(event);
+        }
+      });
+  if (!status.ok()) return status;
+  FinishCases(std::move(cases), data);
+  return data;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,34 @@
+// What an evaluation found, for people and for scripts.
+#ifndef QLARANK_CLI_EVALUATION_REPORT_H_
+#define QLARANK_CLI_EVALUATION_REPORT_H_
+
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cli/catalogue.h"
+#include "cli/contenders.h"
+#include "cli/evaluation_data.h"
+#include "cli/rank_all.h"
+
+namespace qlarank {
+
+struct EvaluationReport {
+  std::vector<Contender> contenders;
+  uint64_t users_without_history = 0;
+  size_t candidates = 0;
+  absl::Duration elapsed;
+  std::vector<absl::Duration> latencies;  // sorted, not empty; one a user
+};
+
+void PrintReport(const EvaluationReport& report, std::ostream& out);
+void PrintReportJson(const EvaluationReport& report, std::ostream& out);
+
+// The first `rows` of a user's ranking beside what she really did.
+void PrintExample(const EvaluationCase& next, const RankJob& job, size_t rows,
+                  const Titles& titles, std::ostream& out);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CLI_EVALUATION_REPORT_H_

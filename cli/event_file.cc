@@ -1,0 +1,61 @@
+#include "cli/event_file.h"
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/csv_reader.h"
+
+namespace qlarank {
+
+void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
+  app->add_option("--time-unit", format.time_unit,
+                  "How time is written: s, ms, us (since 1970) or rfc3339")
+      ->capture_default_str();
+  app->add_option("--user-column", format.columns.user)->capture_default_str();
+  app->add_option("--item-column", format.columns.item)->capture_default_str();
+  app->add_option("--action-column", format.columns.action)
+      ->capture_default_str();
+  app->add_option("--time-column", format.columns.time)->capture_default_str();
+  app->add_option("--feature-columns", format.columns.features,
+                  "Numbers that come with an event: the model's event "
+                  "features, in its order, separated by commas")
+      ->delimiter(',');
+}
+
+absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
+                          absl::FunctionRef<void(v1::UserEvent&)> take) {
+  absl::StatusOr<TimeUnit> unit = ParseTimeUnit(format.time_unit);
+  if (!unit.ok()) return unit.status();
+  std::ifstream file(path);
+  if (!file) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  }
+  CsvReader reader(file, path);
+  absl::StatusOr<EventCsv> csv = EventCsv::Open(reader, format.columns, *unit);
+  if (!csv.ok()) return csv.status();
+  v1::UserEvent event;
+  for (;;) {
+    absl::StatusOr<bool> read = csv->Read(event);
+    if (!read.ok()) return read.status();
+    if (!*read) return absl::OkStatus();
+    take(event);
+  }
+}
+
+absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
+                                          const EventFormat& format) {
+  LastEvents last;
+  absl::Status status =
+      ForEachEvent(path, format, [&](const v1::UserEvent& event) {
+        last[event.user_id()] = event.sequence();
+      });
+  if (!status.ok()) return status;
+  return last;
+}
+
+bool IsLastEvent(const LastEvents& last, const v1::UserEvent& event) {
+  auto found = last.find(event.user_id());
+  return found != last.end() && found->second == event.sequence();
+}
+
+}  // namespace qlarank

@@ -1,0 +1,123 @@
+// The evaluation, against a server whose score is how often a user had an item.
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cli/fake_server.h"
+#include "tests/cli/run_cli.h"
+
+namespace qlarank {
+namespace {
+
+using testing::HasSubstr;
+
+// Its lowest items: 37, 51, 75, 116 and 142. In ties they come first.
+constexpr char kBundle[] = QLARANK_GOLDEN_DIR "/dot_l1_plain/bundle";
+
+// The last events: ann 142, bob 37, eve 37. Bob has no other.
+constexpr char kEvents[] =
+    "user,item,time\n"
+    "ann,37,100\nann,51,101\nbob,37,102\nann,75,103\n"
+    "eve,51,104\nann,51,105\neve,37,106\nann,142,106\n";
+
+class EvaluateCommandTest : public testing::Test {
+ protected:
+  CliResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--server", server_.address()});
+    return RunCli(std::move(arguments));
+  }
+  nlohmann::json RunJson(std::vector<std::string> arguments) {
+    arguments.push_back("--json");
+    CliResult result = Run(std::move(arguments));
+    EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+    return nlohmann::json::parse(result.out);
+  }
+
+  FakeServer server_;
+};
+
+TEST_F(EvaluateCommandTest, LeaveLastOutImportsAllButTheLastEvents) {
+  std::string events = WriteFile("events.csv", kEvents);
+  auto json = RunJson({"import", "--leave-last-out", events});
+  EXPECT_EQ(json["applied"], 5);
+  EXPECT_EQ(json["left_out"], 3);
+  EXPECT_EQ(server_.EventsOf("ann").size(), 4U);
+  EXPECT_TRUE(server_.EventsOf("bob").empty());
+  // What was left out is new when the whole file is imported later.
+  json = RunJson({"import", events});
+  EXPECT_EQ(json["applied"], 3);
+  EXPECT_EQ(json["duplicates"], 5);
+  EXPECT_EQ(server_.EventsOf("ann")[4].event().item_id(), 142U);
+}
+
+TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
+  std::string events = WriteFile("events.csv", kEvents);
+  std::string ranks = WriteFile("ranks.csv", "");
+  RunJson({"import", "--leave-last-out", events});
+  auto json = RunJson({"evaluate", "--leave-last-out", "--history", events,
+                       "--bundle", kBundle, "--top-k", "1,2", "--in-flight",
+                       "1", "--ranks", ranks});
+  EXPECT_EQ(json["users"], 2);
+  EXPECT_EQ(json["users_without_history"], 1);
+  // To ann 116 and 142 are the first that are new; to eve 37 is.
+  EXPECT_EQ(json["qlarank"]["hit@1"], 0.5);
+  EXPECT_EQ(json["qlarank"]["hit@2"], 1.0);
+  // Popular are 51, 37 and 75, all of which ann has had.
+  EXPECT_EQ(json["popularity"]["hit@1"], 0.5);
+  EXPECT_EQ(json["popularity"]["hit@2"], 0.5);
+  EXPECT_FALSE(json.contains("favourites"));
+  std::stringstream written;
+  written << std::ifstream(ranks).rdbuf();
+  EXPECT_EQ(written.str(), "user,rank\n\"ann\",2\n\"eve\",1\n");
+  v1::RankRequest last = server_.last_rank();
+  EXPECT_EQ(last.user_id(), "eve");
+  EXPECT_EQ(last.request_time().seconds(), 106);
+}
+
+TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
+  std::string history = WriteFile("history.csv",
+                                  "who,what,time\n"
+                                  "ann,75,1000\nann,75,2000\nann,51,3000\n");
+  std::vector<std::string> format{
+      "--user-column", "who", "--item-column", "what", "--time-unit", "ms"};
+  std::vector<std::string> import{"import", history};
+  import.insert(import.end(), format.begin(), format.end());
+  RunJson(import);
+  std::vector<std::string> evaluate{
+      "evaluate",
+      "--history",
+      history,
+      "--bundle",
+      kBundle,
+      "--heldout",
+      WriteFile("heldout.csv",
+                "who,what,time\nann,51,5500\nann,116,5500\nbob,37,5500\n"),
+      "--top-k",
+      "2"};
+  evaluate.insert(evaluate.end(), format.begin(), format.end());
+  auto json = RunJson(evaluate);
+  EXPECT_EQ(json["users"], 1);
+  EXPECT_EQ(json["users_without_history"], 1);
+  EXPECT_EQ(json["qlarank"]["hit@2"], 1.0);
+  EXPECT_EQ(json["qlarank"]["precision@2"], 0.5);
+  EXPECT_EQ(json["qlarank"]["recall@2"], 0.5);
+  EXPECT_EQ(json["favourites"]["hit@2"], 1.0);
+  EXPECT_EQ(server_.last_rank().request_time().seconds(), 5);
+  EXPECT_EQ(server_.last_rank().request_time().nanos(), 500'000'000);
+  EXPECT_THAT(Run(evaluate).out, HasSubstr("1 more have no history"));
+}
+
+TEST_F(EvaluateCommandTest, NeedsOneWayToKnowWhatCameNext) {
+  std::string events = WriteFile("events.csv", kEvents);
+  std::vector<std::string> evaluate{"evaluate", "--history", events, "--bundle",
+                                    kBundle};
+  EXPECT_EQ(Run(evaluate).code, ExitCode::kBadInput);
+  evaluate.insert(evaluate.end(), {"--leave-last-out", "--heldout", events});
+  EXPECT_EQ(Run(evaluate).code, ExitCode::kBadInput);
+}
+
+}  // namespace
+}  // namespace qlarank

@@ -1,0 +1,117 @@
+"""What the server ranks is what the trainer computes, to 4 decimals.
+
+A tiny model is trained on generated data, exported, served by the real server
+and evaluated by the real command line, once for each protocol.
+"""
+
+import numpy as np
+import pytest
+
+from bench import served_quality
+from trainer import config as config_lib
+from trainer import export
+
+USERS, ITEMS = 200, 120
+
+CONFIG = '''
+name = "tiny"
+[data]
+{data}
+[model]
+d_model = 16
+num_heads = 2
+num_layers = 2
+ffn_width = 16
+initial_half_lives = [2.0, 50.0]
+actions = ["view", "buy"]
+{model}
+[training]
+epochs = 3
+learning_rate = 1e-2
+dropout = 0.0
+item_init_std = 0.2
+negatives = 32
+'''
+
+OFF = 'target_aware = "TARGET_AWARE_OFF"\nhead_width = 0'
+BLOCK = 'target_aware = "TARGET_AWARE_DEDICATED_BLOCK"\nhead_width = 8'
+ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
+       'phi2 = "PHI2_SILU"\nevent_features = ["price"]\n'
+       'candidate_features = ["price"]')
+
+
+def _events(rng):
+    """Lines of users who walk along the items, with baskets now and then."""
+    lines = []
+    for user in range(USERS):
+        item, when = rng.integers(ITEMS), 1_000_000 + int(rng.integers(1_000))
+        for _ in range(rng.integers(3, 40)):
+            item = (item + rng.integers(1, 4)) % ITEMS
+            when += int(rng.choice([0, 60, 86_400]))
+            action = 'buy' if rng.random() < .3 else 'view'
+            lines.append((f'u{user}', 10 * item + 7, action, when,
+                          round(rng.random(), 3)))
+    return lines
+
+
+def _write(path, lines):
+    text = ''.join(','.join(map(str, line)) + '\n' for line in lines)
+    path.write_text('user,item,action,time,price\n' + text)
+
+
+def _leave_one_out(folder, rng):
+    _write(folder / 'events.csv', _events(rng))
+    (folder / 'items.csv').write_text(
+        'item\n' + ''.join(f'{10 * item + 7}\n' for item in range(ITEMS)))
+    return ('train = ["events.csv"]\nsplit = "last"\nequal_times = "order"\n'
+            'catalogue = "items.csv"')
+
+
+def _next_basket(folder, rng):
+    lines = _events(rng)
+    cut = sorted(line[3] for line in lines)[int(.8 * len(lines))]
+    _write(folder / 'train.csv', [line for line in lines if line[3] < cut])
+    _write(folder / 'heldout.csv', [line for line in lines if line[3] >= cut])
+    # Rare items have no row; baskets hold some of them.
+    return 'heldout = ["heldout.csv"]\nmin_item_count = 15'
+
+
+@pytest.mark.parametrize('protocol, model', [
+    (_leave_one_out, OFF), (_leave_one_out, BLOCK), (_next_basket, BLOCK),
+    (_next_basket, ALL)],
+    ids=['last-dot', 'last-block', 'basket-block', 'basket-all-layers'])
+def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
+                                          protocol, model):
+    data = protocol(tmp_path, np.random.default_rng(1))
+    config_file = tmp_path / 'tiny.toml'
+    config_file.write_text(CONFIG.format(data=data, model=model))
+    run_trainer('train', '--config', config_file, '--data', tmp_path, '--out',
+                tmp_path / 'run', '--quiet')
+    run_trainer('export', '--model', tmp_path / 'run/model.npz', '--out',
+                tmp_path / 'models')
+    bundle = tmp_path / 'models/tiny/1'
+    config = config_lib.load(config_file)
+
+    served = served_quality.serve(bundle, config, tmp_path, programs)
+    metrics, ranks = served_quality.compute_offline(
+        export.read(bundle).tensors, config, tmp_path)
+    offline = served_quality.offline_figures(metrics)
+
+    assert served.evaluated['users'] > USERS / 3
+    assert 0 < offline['hit@10'] < 1
+    assert served_quality.disagreements(
+        served.evaluated['qlarank'], offline,
+        (served.evaluated['users'], metrics['users'])) == []
+    assert served.ranks == ranks
+
+
+def test_a_difference_in_the_fourth_decimal_is_told():
+    offline = {'hit@10': .5, 'ndcg@10': .25}
+    served = {'hit@10': .50004, 'ndcg@10': .25006, 'hit@50': 1}
+    lines = served_quality.disagreements(served, offline, (10, 11))
+    assert len(lines) == 2
+    assert '10 users were served, 11' in lines[0]
+    assert 'ndcg@10 is 0.250060 served and 0.250000' in lines[1]
+    # NaN agrees with nothing.
+    assert served_quality.disagreements({'hit@10': float('nan')},
+                                        {'hit@10': .5}, (1, 1))
