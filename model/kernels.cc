@@ -10,26 +10,15 @@
 // Must follow foreach_target.h.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "model/kernels-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qlarank::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most 8 lanes, or all of 16 where the width allows: every width is a
-// multiple of 8, so no kernel has a remainder loop.
-using Narrow = hn::CappedTag<float, 8>;
-using Wide = hn::CappedTag<float, 16>;
-
 constexpr float kNormEpsilon = 1e-6f;
 // exp(88) is the largest power that float holds; SiLU is 0 well before.
 constexpr float kMaxExponent = 88.0f;
-
-// Calls f with the widest tag whose lanes divide `width`.
-template <class F>
-HWY_INLINE auto WithTag(size_t width, F&& f) {
-  if (width % hn::Lanes(Wide()) == 0) return f(Wide());
-  return f(Narrow());
-}
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V SiluVector(D d, V x) {
@@ -158,45 +147,6 @@ HWY_INLINE void NormAndGate(D d, const float* o, const float* weight,
   }
 }
 
-// kVectors vectors of out = q . m, q [inner], m [inner, columns], in registers.
-template <size_t kVectors, class D>
-HWY_INLINE void MultiplyBlock(D d, const float* q, const float* m, size_t inner,
-                              size_t columns, float* out) {
-  const size_t lanes = hn::Lanes(d);
-  // Two chains per vector hide the latency of the multiply-add.
-  hn::Vec<D> even[kVectors], odd[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
-  for (size_t i = 0; i < inner; i += 2) {
-    const auto q0 = hn::Set(d, q[i]), q1 = hn::Set(d, q[i + 1]);
-    const float* row = m + i * columns;
-    for (size_t v = 0; v < kVectors; ++v) {
-      even[v] = hn::MulAdd(q0, hn::LoadU(d, row + v * lanes), even[v]);
-      odd[v] = hn::MulAdd(q1, hn::LoadU(d, row + columns + v * lanes), odd[v]);
-    }
-  }
-  for (size_t v = 0; v < kVectors; ++v) {
-    hn::StoreU(hn::Add(even[v], odd[v]), d, out + v * lanes);
-  }
-}
-
-// out = q . m, a block of columns at a time: an element's sum has the same
-// order whatever the block.
-template <class D>
-HWY_INLINE void Multiply(D d, const float* q, const float* m, size_t inner,
-                         size_t columns, float* out) {
-  const size_t lanes = hn::Lanes(d);
-  size_t column = 0;
-  for (; column + 4 * lanes <= columns; column += 4 * lanes) {
-    MultiplyBlock<4>(d, q, m + column, inner, columns, out + column);
-  }
-  for (; column + 2 * lanes <= columns; column += 2 * lanes) {
-    MultiplyBlock<2>(d, q, m + column, inner, columns, out + column);
-  }
-  for (; column < columns; column += lanes) {
-    MultiplyBlock<1>(d, q, m + column, inner, columns, out + column);
-  }
-}
-
 template <class D>
 HWY_INLINE void SiluCopy(D d, const float* x, size_t width, float* out) {
   for (size_t i = 0; i < width; i += hn::Lanes(d)) {
@@ -237,99 +187,6 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
         AddDiagonalTerm(d, q, k, in + 2 * model, beta[head], width, o);
         NormAndGate(d, o, norm_head + offset, in + 3 * model, width,
                     out + row * model + offset);
-      }
-    }
-  });
-}
-
-// x <- exp(scale (x - max x)); returns the sum. width: a multiple of the lanes.
-template <class D>
-HWY_INLINE float ExpInPlace(D d, float scale, size_t width, float* x) {
-  auto highest = hn::LoadU(d, x);
-  for (size_t i = hn::Lanes(d); i < width; i += hn::Lanes(d)) {
-    highest = hn::Max(highest, hn::LoadU(d, x + i));
-  }
-  const auto shift = hn::MaxOfLanes(d, highest), factor = hn::Set(d, scale);
-  auto sum = hn::Zero(d);
-  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-    const auto exponent = hn::Mul(factor, hn::Sub(hn::LoadU(d, x + i), shift));
-    const auto power = hn::Exp(d, exponent);
-    hn::StoreU(power, d, x + i);
-    sum = hn::Add(sum, power);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
-}
-
-// out_r = factor_r weights_r . m for kRows rows side by side, so that they
-// share the loads of m [inner, width]; weights [kRows, inner].
-template <size_t kRows, class D>
-HWY_INLINE void WeightedSums(D d, const float* weights, const float* factors,
-                             const float* m, size_t inner, size_t width,
-                             size_t out_stride, float* out) {
-  for (size_t column = 0; column < width; column += hn::Lanes(d)) {
-    hn::Vec<D> even[kRows], odd[kRows];
-    for (size_t r = 0; r < kRows; ++r) even[r] = odd[r] = hn::Zero(d);
-    for (size_t i = 0; i < inner; i += 2) {
-      const auto m0 = hn::LoadU(d, m + i * width + column);
-      const auto m1 = hn::LoadU(d, m + (i + 1) * width + column);
-      for (size_t r = 0; r < kRows; ++r) {
-        const float* w = weights + r * inner + i;
-        even[r] = hn::MulAdd(hn::Set(d, w[0]), m0, even[r]);
-        odd[r] = hn::MulAdd(hn::Set(d, w[1]), m1, odd[r]);
-      }
-    }
-    for (size_t r = 0; r < kRows; ++r) {
-      hn::StoreU(hn::Mul(hn::Set(d, factors[r]), hn::Add(even[r], odd[r])), d,
-                 out + r * out_stride + column);
-    }
-  }
-}
-
-// weights = exp(<q, key> / sqrt(width) - its maximum), [num_seeds]; returns
-// what to multiply them by. Never inlined: one body, the same bits, for all
-// rows.
-HWY_NOINLINE float SeedWeights(const float* q, const SummaryHeads& head,
-                               size_t width, float* weights) {
-  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  return WithTag(head.num_seeds, [&](auto d) {
-    Multiply(d, q, head.keys, width, head.num_seeds, weights);
-    return 1.0f / ExpInPlace(d, scale, head.num_seeds, weights);
-  });
-}
-
-constexpr size_t kMaxSeeds = 1024;
-
-// One head of AttendSummaries for kRows rows, `stride` apart in q and out.
-template <size_t kRows, class D>
-HWY_INLINE void AttendSummariesHead(D d, const float* q,
-                                    const SummaryHeads& head, size_t width,
-                                    size_t stride, float* out) {
-  HWY_ALIGN float weights[kRows * kMaxSeeds];
-  float factors[kRows];
-  for (size_t r = 0; r < kRows; ++r) {
-    factors[r] =
-        SeedWeights(q + r * stride, head, width, weights + r * head.num_seeds);
-  }
-  WeightedSums<kRows>(d, weights, factors, head.values, head.num_seeds, width,
-                      stride, out);
-}
-
-void AttendSummaries(const float* q, const SummaryHeads& summary,
-                     HeadShape heads, size_t rows, float* out) {
-  const size_t width = heads.head_width, model = heads.num_heads * width;
-  const size_t head_floats = width * summary.num_seeds;
-  WithTag(width, [&](auto d) {
-    // Head by head, so that its keys and values stay in L1 for all rows.
-    for (size_t index = 0; index < heads.num_heads; ++index) {
-      const SummaryHeads head{summary.keys + index * head_floats,
-                              summary.values + index * head_floats,
-                              summary.num_seeds};
-      size_t at = index * width, row = 0;
-      for (; row + 4 <= rows; row += 4, at += 4 * model) {
-        AttendSummariesHead<4>(d, q + at, head, width, model, out + at);
-      }
-      for (; row < rows; ++row, at += model) {
-        AttendSummariesHead<1>(d, q + at, head, width, model, out + at);
       }
     }
   });
@@ -442,7 +299,6 @@ HWY_EXPORT(Silu);
 HWY_EXPORT(GatedSilu);
 HWY_EXPORT(Readout);
 HWY_EXPORT(AttendShared);
-HWY_EXPORT(AttendSummaries);
 HWY_EXPORT(AttendAndFold);
 HWY_EXPORT(FoldOnly);
 HWY_EXPORT(HeadLogit);
@@ -487,11 +343,6 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   float* out) {
   HWY_DYNAMIC_DISPATCH(AttendShared)
   (qkvg, readout, beta, norm_head, heads, rows, out);
-}
-
-void AttendSummaries(const float* q, const SummaryHeads& summary,
-                     HeadShape heads, size_t rows, float* out) {
-  HWY_DYNAMIC_DISPATCH(AttendSummaries)(q, summary, heads, rows, out);
 }
 
 void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
