@@ -1,9 +1,14 @@
 // GetUserSummary over a socket: the bits of a fresh fold, before and after a
 // restart, whole or in bytes.
+#include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -38,15 +43,23 @@ class SummaryTest : public ::testing::Test {
     return request;
   }
 
-  // What the summaries of the log's first events must be.
-  std::vector<float> FreshSummary() {
+  // What the summaries of the log's first events must be, by their number. No
+  // server may have the store open.
+  std::map<uint64_t, std::vector<float>> FreshSummaries(
+      const std::vector<uint64_t>& event_counts) {
     RocksDbOptions options;
     options.path = options_.store.path;
     const auto store = OpenRocksDbStateStore(options);
     const auto engine = *Engine::Create(bundle_);
-    const auto state = engine->ParseState(*FreshFold(*engine, **store, "user"));
-    const auto summary = engine->Summarize(**state, *engine->NewScratch());
-    return {summary->values.begin(), summary->values.end()};
+    const auto scratch = engine->NewScratch();
+    std::map<uint64_t, std::vector<float>> fresh;
+    for (const uint64_t n : event_counts) {
+      const auto state =
+          engine->ParseState(*FreshFold(*engine, **store, "user", n));
+      const auto summary = engine->Summarize(**state, *scratch);
+      fresh[n].assign(summary->values.begin(), summary->values.end());
+    }
+    return fresh;
   }
 
   TempDir dir_;
@@ -82,7 +95,7 @@ TEST_F(SummaryTest, IsTheSameBeforeAndAfterARestartAndInAFreshFold) {
     ASSERT_TRUE(server.Rank(rank).ok());
     EXPECT_EQ(Values(*server.GetSummary(Request("user"))), before);
   }
-  EXPECT_EQ(FreshSummary(), before);
+  EXPECT_EQ(FreshSummaries({kEvents})[kEvents], before);
   TestServer server(options_);
   EXPECT_EQ(Values(*server.GetSummary(Request("user"))), before);
 }
@@ -120,6 +133,40 @@ TEST_F(SummaryTest, EveryEventButTheNewestCounts) {
     EXPECT_EQ(values == Values(*server.GetSummary(Request("nobody"))), n == 1);
     EXPECT_NE(values, last);
     last = values;
+  }
+}
+
+TEST_F(SummaryTest, WhileEventsStreamInASummaryIsOfTheStateItSays) {
+  std::mutex mutex;
+  std::map<uint64_t, std::set<std::vector<float>>> seen;  // by event count
+  {
+    TestServer server(options_);
+    std::atomic<bool> stop{false};
+    const auto read = [&] {
+      const v1::RankRequest rank =
+          MakeRank(*bundle_, "user", CatalogueItems(*bundle_, 5));
+      while (!stop) {
+        const auto summary = server.GetSummary(Request("user"));
+        ASSERT_TRUE(summary.ok()) << summary.status();
+        ASSERT_TRUE(server.Rank(rank).ok());
+        std::lock_guard lock(mutex);
+        seen[summary->state().event_count()].insert(Values(*summary));
+      }
+    };
+    std::thread first(read), second(read);
+    for (uint64_t n = 1; n <= kEvents; ++n) {
+      ASSERT_TRUE(server.Append(MakeAppend(*bundle_, "user", n, n)).ok());
+    }
+    ASSERT_TRUE(server.GetSummary(Request("user", kEvents)).ok());
+    stop = true;
+    first.join();
+    second.join();
+  }
+  ASSERT_GT(seen.size(), 1);
+  std::vector<uint64_t> event_counts;
+  for (const auto& [n, values] : seen) event_counts.push_back(n);
+  for (const auto& [n, fresh] : FreshSummaries(event_counts)) {
+    EXPECT_EQ(seen[n], std::set{fresh}) << "after " << n << " events";
   }
 }
 
