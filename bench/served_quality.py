@@ -195,9 +195,12 @@ def _offline(args, config, tensors):
              (*config.data.train, *config.data.heldout)]
     key = _digest([*sorted(bundle.iterdir()), pathlib.Path(args.config),
                    *files, *sorted(trainer.glob('*.py'))])
-    return _cached(pathlib.Path(args.cache), key, lambda: compute_offline(
-        tensors, config, folder,
-        lambda groups: tqdm(groups, desc='ranking offline', unit='group')))
+
+    def compute():
+        return compute_offline(tensors, config, folder, lambda groups: tqdm(
+            groups, desc='ranking offline', unit='group'))
+    return _cached(pathlib.Path(args.cache), key, compute) if args.cache else (
+        compute())
 
 
 def _parser():
@@ -210,8 +213,8 @@ def _parser():
     parser.add_argument('--data', required=True, metavar='DIR',
                         help='folder with the config\'s CSV files')
     parser.add_argument('--build', default='build/release', metavar='DIR')
-    parser.add_argument('--cache', required=True, metavar='FILE',
-                        help='keeps the offline figures of these very files')
+    parser.add_argument('--cache', metavar='FILE', help='keeps the offline '
+                        'figures of these very files')
     return parser
 
 

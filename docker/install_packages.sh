@@ -4,6 +4,7 @@
 #   build    compiles the server, the tool, the tests and the benchmarks
 #   runtime  runs the server and the tool, and nothing else
 #   demo     fetches and converts the demo's data
+#   bench    draws what the benchmarks measured
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
 #   test     what the integration tests run beside our own programs
 #
@@ -34,6 +35,9 @@ packages_of() {
     demo)
       echo python3 python3-venv python3-pip python3-numpy python3-pandas curl
       ;;
+    bench)
+      echo python3 python3-matplotlib
+      ;;
     trainer)
       packages_of demo
       echo python3-torch python3-matplotlib python3-tqdm \
@@ -44,8 +48,8 @@ packages_of() {
         python3-protobuf python3-yaml
       ;;
     *)
-      echo "$0: no group \"$1\"; there are build, runtime, demo, trainer," \
-        "test" >&2
+      echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \
+        "trainer, test" >&2
       exit 2
       ;;
   esac

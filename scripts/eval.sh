@@ -2,6 +2,8 @@
 # The served evaluation of a model that ships: its data into .cache, then
 # bench/served_quality.py. Sourced by ./run, in the repository's root.
 
+ml_1m_folder=../shared/data/ml-1m  # where its ratings are looked for
+
 # The newest version of a model in models/.
 latest_bundle() {
   local newest
@@ -65,7 +67,7 @@ evaluate_served() {
   case "$name" in
     grocery) [[ -n $data ]] || prepare_grocery ;;
     ml-1m)
-      prepare_ml_1m "${data:-../shared/data/ml-1m}" || return 1
+      prepare_ml_1m "${data:-$ml_1m_folder}" || return 1
       data=
       ;;
     *) fail_usage "no data is known for the model $name" ;;

@@ -3,11 +3,11 @@
 import argparse
 import csv
 import dataclasses
-import datetime
 import json
 import pathlib
 import sys
 
+from trainer import comparison_commands
 from trainer import config as config_lib
 
 
@@ -17,39 +17,29 @@ def _convert_grocery(args):
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
+def _convert_kuairand(args):
+    from trainer import convert_kuairand
+    for name, lines in convert_kuairand.convert(args.data, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
 def _convert_ml_1m(args):
     from trainer import convert_ml_1m
     for name, lines in convert_ml_1m.convert(args.ratings, args.out).items():
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
 
 
-def _config(args):
-    return config_lib.with_overrides(config_lib.load(args.config), args.set)
-
-
-def _data(args, config):
-    """The data set, a prepared .npz or the config's CSV files in a folder,
-    and the config with its actions."""
+def _data(args):
+    """The Dataset and the Config of --data, --config and --set."""
     from trainer import dataset
-    if str(args.data).endswith('.npz'):
-        data = dataset.load(args.data)
-    else:
-        data = dataset.read(config, args.data)
-    return data, config_lib.with_actions(config, data.action_names)
+    return dataset.open_data(args.data, config_lib.from_arguments(args))
 
 
 def _prepare(args):
-    data, _ = _data(args, _config(args))
+    data, _ = _data(args)
     data.save(args.out)
     print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
           f'users, {len(data.item_ids):,} items')
-
-
-def _time_us(text):
-    """Microseconds of a date such as 2017-10-01 or 2017-10-01T12:00, UTC."""
-    when = datetime.datetime.fromisoformat(text)
-    when = when.replace(tzinfo=when.tzinfo or datetime.timezone.utc)
-    return int(when.timestamp()) * 1_000_000
 
 
 def _device(args):
@@ -58,12 +48,15 @@ def _device(args):
 
 
 def _print_metrics(metrics):
-    print(f'{metrics["users"]:,} users ranked over the whole catalogue')
-    names = [name for name in metrics if name != 'users']
-    print(f'{"":22}' + ''.join(f'{key:>14}' for key in metrics[names[0]]))
-    for name in names:
+    rows = {name: {key: value for key, value in values.items()
+                   if isinstance(value, (int, float))}
+            for name, values in metrics.items() if name != 'users'}
+    print(f'{metrics["users"]:,} users')
+    print(f'{"":22}' + ''.join(f'{key:>14}'
+                               for key in next(iter(rows.values()))))
+    for name, values in rows.items():
         print(f'{name:22}' + ''.join(f'{value:14.4f}'
-                                     for value in metrics[name].values()))
+                                     for value in values.values()))
 
 
 def _split(args, config, data):
@@ -72,30 +65,53 @@ def _split(args, config, data):
     if config.data.split == 'last':
         back = 1 if args.until == 'validation' else 0
         return data.without_last(1 + back), evaluate.last_cases(data, back)
-    cut_us = _time_us(args.until) if args.until else data.cut_us
+    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
     if cut_us < 0:
         return data, None
     end_us = data.cut_us if args.until and data.cut_us >= 0 else None
     return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
 
 
-def _train(args):
-    from trainer import attention, checkpoint, evaluate, report, train
-    data, config = _data(args, _config(args))
+def _click_evaluations(config, data, device):
+    """Evaluations of the labels of the validation and of the test part."""
+    from trainer import click_evaluation
+    test_us = config_lib.time_us(config.data.test_from)
+    return (click_evaluation.Evaluation(data, data.cut_us, test_us, device),
+            click_evaluation.Evaluation(data, test_us, None, device))
+
+
+def _evaluations(args, config, data):
+    """(events to train on, validation or None, test or None) of `train`."""
+    from trainer import attention, evaluate
     device = _device(args)
+    if config.data.test_from:
+        if args.until:
+            raise ValueError('--until: data.validate_from says it already')
+        return (data.before(data.cut_us),
+                *_click_evaluations(config, data, device))
     events, found = _split(args, config, data)
     # Attention with biases by distance knows no longer history than it saw.
     window = None if config.model.attention == attention.QLA else (
         config.training.window)
     validate = found and evaluate.Evaluation(data, found, device, window)
-    model, history = train.train(config, events, validate, device,
+    return events, validate, None
+
+
+def _train(args):
+    from trainer import checkpoint, report, train
+    data, config = _data(args)
+    events, validate, test = _evaluations(args, config, data)
+    model, history = train.train(config, events, validate, _device(args),
                                  args.validate_every, args.quiet)
     metrics = history[-1].get('validation', {})
+    more = {'parameters': sum(value.numel() for value in model.parameters())}
+    if test:
+        more['test'] = test(config.model, model.params())
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
                     data.item_ids, metrics)
-    report.write(out, config, history, metrics)
+    report.write(out, config, history, metrics, **more)
     print(f'{out}: model.npz, metrics.json, curves.png')
     if metrics:
         _print_metrics(metrics)
@@ -128,7 +144,7 @@ def _cases(args, config, data):
     from trainer import evaluate
     if config.data.split == 'last':
         return evaluate.last_cases(data)
-    cut_us = _time_us(args.cut) if args.cut else data.cut_us
+    cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
     if cut_us < 0:
         raise ValueError('the data has no held-out files: give --cut')
     return evaluate.cases(data, cut_us)
@@ -136,12 +152,26 @@ def _cases(args, config, data):
 
 def _evaluate(args):
     import torch
-    from trainer import evaluate
+    from trainer import dataset
     config, tensors = _model(args)
-    data, _ = _data(args, config)
+    data, config = dataset.open_data(args.data, config)
     data = data.with_catalogue(tensors['item_ids'])
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
+    if config.data.test_from:
+        _, test = _click_evaluations(config, data, _device(args))
+        metrics = test(config.model, params)
+    else:
+        metrics = _rank(args, config, data, params)
+    if args.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        _print_metrics(metrics)
+
+
+def _rank(args, config, data, params):
+    """Metrics of catalogue rankings at --cut, or of the last events."""
+    from trainer import evaluate
     evaluation = evaluate.Evaluation(data, _cases(args, config, data),
                                      _device(args))
     metrics = evaluation(config.model, params, _progress)
@@ -149,10 +179,7 @@ def _evaluate(args):
         with open(args.ranks, 'w', newline='') as file:
             csv.writer(file).writerows(
                 [('user', 'rank'), *evaluation.ranks().items()])
-    if args.json:
-        print(json.dumps(metrics, indent=1))
-    else:
-        _print_metrics(metrics)
+    return metrics
 
 
 def _export(args):
@@ -202,6 +229,11 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--wheel', metavar='FILE',
                      help='the package, if it is already here')
+    sub = command('convert-kuairand', _convert_kuairand,
+                  'Write the KuaiRand-Pure sample as a CSV file.')
+    sub.add_argument('--data', required=True, metavar='DIR',
+                     help='folder with the sample\'s four .csv.xz files')
+    sub.add_argument('--out', required=True, metavar='DIR')
     sub = command('convert-ml-1m', _convert_ml_1m,
                   'Write the ratings of MovieLens-1M (ml-1m.zip of '
                   'grouplens.org) as CSV files.')
@@ -226,8 +258,8 @@ def _parser():
                      help='0, the default: only at the end')
     sub.add_argument('--device', help='default: cuda if there is one')
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
-    sub = command('evaluate', _evaluate,
-                  'Rank the whole catalogue for every user at a cut in time.')
+    sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
+                  'every user, or score the labels of the test part.')
     sub.add_argument('--model', required=True, metavar='PATH',
                      help='model.npz, as train wrote it, or a bundle\'s folder')
     sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
@@ -247,6 +279,7 @@ def _parser():
     sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
     sub.add_argument('--titles', metavar='FILE',
                      help='item_id<tab>title lines for people to read')
+    comparison_commands.add(command, _add_data_arguments)
     sub = command('golden', _golden, 'Write the golden vectors of '
                   'tests/golden/README.md.')
     sub.add_argument('--out', required=True, metavar='DIR')

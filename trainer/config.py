@@ -4,6 +4,7 @@ trainer/configs/grocery.toml is an example with every section.
 """
 
 import dataclasses
+import datetime
 import pathlib
 import tomllib
 
@@ -33,6 +34,10 @@ class Data:
     # A CSV file of all item ids, so that items without training events have
     # rows too; '' takes the items of the training events.
     catalogue: str = ''
+    # Instead of held-out files, where tasks have labels: training ends at the
+    # first time and tests start at the second (ISO 8601).
+    validate_from: str = ''
+    test_from: str = ''
     # Items with fewer training events share the out-of-vocabulary row.
     min_item_count: int = 5
     # {task name: column of 0/1 labels}; tasks not named predict the next item.
@@ -45,6 +50,18 @@ class Data:
             if getattr(self, name) not in known:
                 raise ValueError(f'data.{name} is {getattr(self, name)!r}; it '
                                  'must be ' + ' or '.join(known))
+        self._check_cuts()
+
+    def _check_cuts(self):
+        cuts = [self.validate_from, self.test_from]
+        if cuts == ['', '']:
+            return
+        if self.split != 'time' or self.heldout:
+            raise ValueError('data.validate_from and data.test_from cut one '
+                             'file in time: leave split and heldout alone')
+        if '' in cuts or time_us(cuts[0]) >= time_us(cuts[1]):
+            raise ValueError(f'data.test_from is {cuts[1]!r}; it must be '
+                             f'after data.validate_from, {cuts[0]!r}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +154,11 @@ def load(path):
             raise ValueError(f'{path}: {error}') from error
 
 
+def from_arguments(args):
+    """The Config of a command line's --config and --set."""
+    return with_overrides(load(args.config), args.set)
+
+
 def from_dict(values):
     """Builds a Config from parsed TOML or from Config.to_dict()."""
     for key in values:
@@ -194,6 +216,14 @@ def _section(kind, name, values):
     values = {key: tuple(value) if isinstance(value, list) else value
               for key, value in values.items()}
     return kind(**values)
+
+
+def time_us(text):
+    """Microseconds of a date such as 2017-10-01 or 2017-10-01T12:00, UTC
+    unless it says otherwise (2017-10-01T00:00+08:00)."""
+    when = datetime.datetime.fromisoformat(text)
+    when = when.replace(tzinfo=when.tzinfo or datetime.timezone.utc)
+    return int(when.timestamp()) * 1_000_000
 
 
 def data_files(config, folder):

@@ -1,6 +1,7 @@
 """Events of many users as flat arrays, read from CSV files."""
 
 import dataclasses
+import json
 import pathlib
 import sys
 
@@ -24,6 +25,7 @@ class Dataset:
     item k has row k + 1, row 0 is out of vocabulary. items [E]: ids, of
     items outside the catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
+    column_names: {field: names of its columns}, of the fields with several.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -39,6 +41,7 @@ class Dataset:
     labels: np.ndarray
     cut_us: int
     ordered: bool = False
+    column_names: dict = dataclasses.field(default_factory=dict)
 
     @property
     def num_events(self):
@@ -46,7 +49,25 @@ class Dataset:
 
     def save(self, path):
         """Writes an .npz that load() reads without the CSV files."""
-        np.savez_compressed(path, **dataclasses.asdict(self))
+        values = dataclasses.asdict(self)
+        values['column_names'] = json.dumps(self.column_names)
+        np.savez_compressed(path, **values)
+
+    def select(self, model):
+        """The same events with the columns that a Hyper declares, in its order.
+
+        Raises ValueError naming a column that was not prepared.
+        """
+        wanted, columns = _column_names(model), {}
+        for field, names in wanted.items():
+            known = self.column_names[field]
+            for name in names:
+                if name not in known:
+                    raise ValueError(f'{field} has no column {name!r}; '
+                                     f'prepared: {", ".join(known)}')
+            at = [known.index(name) for name in names]
+            columns[field] = getattr(self, field)[:, at]
+        return dataclasses.replace(self, column_names=wanted, **columns)
 
     def before(self, time_us):
         """The same users and items with the events before a time."""
@@ -71,6 +92,18 @@ class Dataset:
                                    rows=rows_of(item_ids, self.items))
 
 
+def open_data(path, config):
+    """A prepared .npz, or a config's CSV files in a folder.
+
+    Returns the Dataset, and the config with its actions.
+    """
+    if str(path).endswith('.npz'):
+        data = load(path).select(config.model)
+    else:
+        data = read(config, path)
+    return data, config_lib.with_actions(config, data.action_names)
+
+
 def load(path):
     """Reads what Dataset.save wrote."""
     with np.load(path) as arrays:
@@ -81,6 +114,7 @@ def load(path):
                          'made by another version; prepare it again')
     values['cut_us'] = int(values['cut_us'])
     values['ordered'] = bool(values['ordered'])
+    values['column_names'] = json.loads(str(values['column_names']))
     return Dataset(**values)
 
 
@@ -98,6 +132,9 @@ def read(config, folder):
         frames += [csv_events.read(path, config) for path in heldout_files]
         cut_us = int(min(frame['time_us'].min() for frame in frames[1:]))
         _note_late(train, cut_us)
+    if config.data.validate_from:
+        cut_us = config_lib.time_us(config.data.validate_from)
+        train = train[train['time_us'] < cut_us]
     events = pd.concat(frames, ignore_index=True)
     item_ids = _item_ids(config, folder, train)
     names, actions = _actions(config, events['action'])
@@ -108,22 +145,31 @@ def read(config, folder):
     counts = np.bincount(codes, minlength=len(users))
     items = events['item'].to_numpy()
 
-    def columns(names, dtype=np.float32):
-        return events[list(names)].to_numpy(dtype)
-    model = config.model
+    column_names = _column_names(config.model)
+
+    def columns(field, prefix='', dtype=np.float32):
+        return events[[prefix + name for name in column_names[field]]
+                      ].to_numpy(dtype)
     return Dataset(
         users=np.array(users, dtype=str),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         item_ids=item_ids, items=items, rows=rows_of(item_ids, items),
         action_names=np.array(names, dtype=str), actions=actions,
         times_us=events['time_us'].to_numpy(np.int64),
-        event_features=columns(model.event_features),
-        candidate_features=columns(model.candidate_features),
-        context_rows=columns((f'context {feature.name}'
-                              for feature in model.context_features),
-                             np.int16),
-        labels=columns(f'label {task.name}' for task in model.tasks),
-        cut_us=cut_us, ordered=config.data.equal_times == 'order')
+        event_features=columns('event_features'),
+        candidate_features=columns('candidate_features'),
+        context_rows=columns('context_rows', 'context ', np.int16),
+        labels=columns('labels', 'label '),
+        cut_us=cut_us, ordered=config.data.equal_times == 'order',
+        column_names=column_names)
+
+
+def _column_names(model):
+    return {'event_features': list(model.event_features),
+            'candidate_features': list(model.candidate_features),
+            'context_rows': [feature.name
+                             for feature in model.context_features],
+            'labels': [task.name for task in model.tasks]}
 
 
 def _note_late(train, cut_us):
@@ -155,8 +201,13 @@ def _actions(config, texts):
 
 
 def _item_ids(config, folder, train):
+    least = config.data.min_item_count
     if not config.data.catalogue:
-        return catalogue(train['item'].to_numpy(), config.data.min_item_count)
+        ids = catalogue(train['item'].to_numpy(), least)
+        if not len(ids):
+            raise ValueError(f'data.min_item_count is {least}, but no item has '
+                             'so many training events')
+        return ids
     return np.unique(csv_events.read_items(folder / config.data.catalogue,
                                            config.data.item))
 

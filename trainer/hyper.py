@@ -11,6 +11,11 @@ OFF = 'TARGET_AWARE_OFF'
 ALL_LAYERS = 'TARGET_AWARE_ALL_LAYERS'
 DEDICATED_BLOCK = 'TARGET_AWARE_DEDICATED_BLOCK'
 
+# Models without a trunk, which trainer/peers.py describes.
+DIN = 'DIN'
+STATELESS = 'STATELESS'
+PEERS = ('', DIN, STATELESS)
+
 NUM_BUCKETS = 32
 MAX_SEEDS = 1024
 
@@ -44,6 +49,8 @@ class Hyper:
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
     attention: str = attention_lib.QLA
+    # A model of trainer/peers.py in place of the layers, likewise.
+    peer: str = ''
     # Without it tokens do not know when the next event or the request is;
     # for comparing with, too.
     request_time: bool = True
@@ -81,18 +88,16 @@ class Hyper:
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
                  'target_aware', self.target_aware,
                  f'{OFF}, {ALL_LAYERS} or {DEDICATED_BLOCK}')
+        _require(self.peer in PEERS, 'peer', self.peer,
+                 'one of ' + ', '.join(map(repr, PEERS)))
+        _require(not self.peer or self.target_aware == ALL_LAYERS and
+                 not self.any_dot_term, 'peer', self.peer,
+                 f"'' unless with {ALL_LAYERS} and without dot terms")
         _require(len(self.initial_half_lives) == self.num_heads,
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
-        _require(self.num_seeds % 8 == 0 and
-                 0 <= self.num_seeds <= MAX_SEEDS, 'num_seeds',
-                 self.num_seeds, f'a multiple of 8, at most {MAX_SEEDS}')
-        _require(self.attention == attention_lib.QLA or not self.num_seeds,
-                 'num_seeds', self.num_seeds, f'0 with {self.attention}')
-        if not self.num_seeds:
-            _require(not self.summary_attention, 'summary_attention',
-                     self.summary_attention, 'false without seeds')
+        self._check_seeds()
         if self.target_aware == OFF:
             for name in ('candidate_features', 'context_features',
                          'head_width', 'summary_attention'):
@@ -104,6 +109,18 @@ class Hyper:
         else:
             _require(self.head_width >= 1, 'head_width', self.head_width,
                      f'at least 1 with {self.target_aware}')
+
+    def _check_seeds(self):
+        _require(self.num_seeds % 8 == 0 and
+                 0 <= self.num_seeds <= MAX_SEEDS, 'num_seeds',
+                 self.num_seeds, f'a multiple of 8, at most {MAX_SEEDS}')
+        if not self.num_seeds:
+            _require(not self.summary_attention, 'summary_attention',
+                     self.summary_attention, 'false without seeds')
+        else:
+            _require(self.attention == attention_lib.QLA and not self.peer,
+                     'num_seeds', self.num_seeds,
+                     f'0 with {self.peer or self.attention}')
 
     @property
     def head_dim(self):
@@ -124,6 +141,8 @@ class Hyper:
         if self.attention != attention_lib.QLA:
             return (f'attention is {self.attention}; only {attention_lib.QLA} '
                     'has a fixed-size state to serve')
+        if self.peer:
+            return f'peer is {self.peer}; it has no state to serve'
         if not self.request_time:
             return 'request_time is false; a server always knows the time'
         return ''

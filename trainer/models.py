@@ -57,6 +57,18 @@ class Model(nn.Module):
         with torch.no_grad():
             self.values['item_bias'].copy_(bias - bias.mean())
 
+    def start_from_rates(self, rates):
+        """Sets the biases of labelled tasks to the logits of their rates [T]."""
+        logits = torch.logit(rates.float(), 1e-6)
+        with torch.no_grad():
+            if has_head(self.hyper):
+                self.values['head__b2'].copy_(logits)
+            else:
+                self.values['item_bias'].fill_(logits[0])
+            if self.hyper.any_dot_term:
+                # Whole logits are small where labels are not one in a million.
+                self.values['log_scale'].zero_()
+
     def load_arrays(self, arrays):
         """The inverse of to_arrays."""
         with torch.no_grad():
@@ -87,7 +99,8 @@ def _key(name):
 
 def _initial(name, shape, hyper, item_init_std):
     short = name.rsplit('.', 1)[-1]
-    is_block = name.startswith(f'layers.{hyper.num_layers}.')
+    matches = _starts_as_match(hyper)
+    is_block = matches and name.startswith(f'layers.{hyper.num_layers}.')
     if short == 'decay_rate':
         return _log_rates(hyper, is_block)
     if is_block and short in ('alpha', 'beta'):
@@ -113,11 +126,11 @@ def _initial(name, shape, hyper, item_init_std):
         return .08 * torch.randn(shape)
     if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2'):
         value = torch.zeros(shape)
-        if short == 'w2' and hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
+        if short == 'w2' and matches:
             value[:, 0] = 1  # The hidden unit that reads the match, below.
         return value
     value = torch.randn(shape) / math.sqrt(shape[-1])
-    if short == 'w1' and hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
+    if short == 'w1' and matches:
         value[:, 0] = _match_direction(hyper) / math.sqrt(hyper.d_model)
     if name == 'summary.w_o':
         return .1 * value  # Summaries join in as they become useful.
@@ -136,7 +149,15 @@ def _initial(name, shape, hyper, item_init_std):
 # 1 %. W_o adds the sum to one direction of x_c and one hidden unit of the head
 # reads it. Training moves all of it; without this start it did not discover, in
 # 30 epochs of grocery data, that people buy again what they bought before.
+#
+# Without dot terms nothing is to be found in a catalogue: labels of clicks are
+# learned faster from an ordinary layer.
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
+
+
+def _starts_as_match(hyper):
+    return (hyper.target_aware == hyper_lib.DEDICATED_BLOCK and
+            hyper.any_dot_term)
 
 
 def _match_direction(hyper):

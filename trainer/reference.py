@@ -143,7 +143,11 @@ def finish(layer, x, o, g, drop=_keep):
     """The layer's output from residual x [..., d] and o, g [..., H, d_h]."""
     weight = layer.norm_head.view(layer.hyper.num_heads, -1)
     gated = (rms_norm(o, weight) * silu(g)).flatten(-2)
-    x = x + drop(gated @ layer.w_o.T)
+    return feed_forward(layer, x + drop(gated @ layer.w_o.T), drop)
+
+
+def feed_forward(layer, x, drop=_keep):
+    """The second half of a layer, [..., d]."""
     p, r = (rms_norm(x, layer.norm_ffn) @ layer.w_12.T).chunk(2, dim=-1)
     return x + drop((p * silu(r)) @ layer.w_3.T)
 
@@ -392,8 +396,8 @@ def _shifted(layer, n):
 def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
     """Candidates' x_c [B, P, C, d]: C candidates after each of P events.
 
-    positions [B, P]: a candidate at position i reads events 0 ... i.
-    x [B, P, C, d]: candidate tokens.
+    positions [B, P]: a candidate at position i reads events 0 ... i, and none
+    at position -1. x [B, P, C, d]: candidate tokens.
     """
     x = _masked_read_state(hyper, params, traces, positions, x, drop)
     if hyper.summary_attention:
@@ -446,7 +450,8 @@ def _masked_candidate_layer(layer, x, trace, positions, window, drop):
         return values.unsqueeze(2).expand(shape).flatten(1, 2)
     seconds = None
     if trace.clock.next_seconds is not None:
-        seconds = each(torch.gather(trace.clock.next_seconds, 1, positions))
+        seconds = each(torch.gather(trace.clock.next_seconds, 1,
+                                    positions.clamp_min(0)))
     flat = [part.flatten(1, 2) for part in (q, k, v, z)]
     readers = attention.Readers(*flat, each(positions + 1), seconds, seconds)
     history = attention.History(trace.keys, trace.values, trace.clock.seconds)

@@ -4,12 +4,16 @@ import json
 import pathlib
 
 
-def write(folder, config, history, metrics):
-    """Writes metrics.json and, where matplotlib is installed, curves.png."""
+def write(folder, config, history, metrics, **more):
+    """Writes metrics.json and, where matplotlib is installed, curves.png.
+
+    more: further fields of metrics.json.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    content = {'config': config.to_dict(), 'metrics': metrics,
-               'history': history}
+    seconds = sum(record['seconds'] for record in history)
+    content = {'config': config.to_dict(), 'metrics': metrics, **more,
+               'seconds': round(seconds, 2), 'history': history}
     (folder / 'metrics.json').write_text(json.dumps(content, indent=1) + '\n')
     try:
         import matplotlib
@@ -19,8 +23,14 @@ def write(folder, config, history, metrics):
     plot(history, folder / 'curves.png')
 
 
+def headline(metrics):
+    """The one figure of a row of metrics that says most: its key."""
+    rows = [values for name, values in metrics.items() if name != 'users']
+    return 'auc' if rows and 'auc' in rows[0] else 'hit@10'
+
+
 def plot(history, path):
-    """Losses and validation hits by epoch, side by side."""
+    """Losses and the validation's headline by epoch, side by side."""
     from matplotlib import pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     epochs = [record['epoch'] for record in history]
@@ -33,22 +43,23 @@ def plot(history, path):
     left.set(title='Training loss', xlabel='epoch')
     left.legend()
     points = [record for record in history if 'validation' in record]
-    _plot_hits(right, points)
+    _plot_validation(right, points)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
 
-def _plot_hits(axes, points):
-    axes.set(title='hit@10 of the next basket', xlabel='epoch')
+def _plot_validation(axes, points):
     if not points:
         return
+    key = headline(points[-1]['validation'])
+    axes.set(title=f'Validation: {key}', xlabel='epoch')
     epochs = [record['epoch'] for record in points]
     for name in points[-1]['validation']:
         if name == 'users':
             continue
-        hits = [record['validation'][name]['hit@10'] for record in points]
-        model = name.startswith('model')
-        axes.plot(epochs, hits, '-o' if model else '--', markersize=3,
+        figures = [record['validation'][name][key] for record in points]
+        baseline = name in ('popularity', 'own history')
+        axes.plot(epochs, figures, '--' if baseline else '-o', markersize=3,
                   label=name)
     axes.legend()

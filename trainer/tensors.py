@@ -7,6 +7,7 @@ import collections
 
 from trainer import attention
 from trainer import hyper as hyper_lib
+from trainer import peers
 
 # shape: tuple of int. shapes_state: the tensor is part of the fingerprint.
 # in_items: it lives in items.safetensors, else in weights.safetensors.
@@ -27,10 +28,11 @@ def tensor_specs(hyper, num_items):
         add(name, hyper_lib.NUM_BUCKETS, d, state=True)
     if hyper.event_features:
         add('event_projection', d, len(hyper.event_features), state=True)
-    for index in range(hyper.num_state_layers):
-        _add_layer(add, hyper, index)
-    add('norm_user', d, state=False)
-    add('w_user_out', d, d, state=False)
+    if hyper.peer:
+        for name, shape in peers.tensor_shapes(hyper).items():
+            add(name, *shape, state=False)
+    else:
+        _add_trunk(add, hyper)
     if hyper.any_dot_term:
         add('log_scale', 1, state=False)
     if hyper.target_aware != hyper_lib.OFF:
@@ -40,6 +42,14 @@ def tensor_specs(hyper, num_items):
     add('item_embedding', num_items + 1, d, state=True, items=True)
     add('item_bias', num_items + 1, state=False, items=True)
     return specs
+
+
+def _add_trunk(add, hyper):
+    d = hyper.d_model
+    for index in range(hyper.num_state_layers):
+        _add_layer(add, hyper, index)
+    add('norm_user', d, state=False)
+    add('w_user_out', d, d, state=False)
 
 
 def _add_layer(add, hyper, index):
@@ -61,7 +71,8 @@ def _add_layer(add, hyper, index):
 
 def _add_candidate_side(add, hyper):
     d, tasks, width = hyper.d_model, len(hyper.tasks), hyper.head_width
-    add('w_user_in', d, d, state=False)
+    if not hyper.peer:
+        add('w_user_in', d, d, state=False)
     for feature in hyper.context_features:
         add(f'context.{feature.name}', 1 + len(feature.values), d, state=False)
     if hyper.candidate_features:

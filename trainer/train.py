@@ -2,17 +2,20 @@
 
 import collections
 import contextlib
+import functools
 import time
 
 import numpy as np
 import torch
 
 from trainer import batches
+from trainer import labelled_loss
 from trainer import losses
 from trainer import models
 from trainer import reconstruction
 from trainer import recording
 from trainer import reference
+from trainer import report
 from trainer.optimizer import Optimizer
 
 try:
@@ -38,7 +41,10 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
                          settings.item_init_std, settings.dropout,
                          settings.reconstruction_window
                          if settings.reconstruction_weight else 0).to(device)
-    if config.model.any_dot_term:
+    labelled = labelled_loss.applies(source)
+    if labelled:
+        model.start_from_rates(labelled_loss.rates(data))
+    elif config.model.any_dot_term:
         counts = torch.bincount(source.columns['rows'],
                                 minlength=len(data.item_ids) + 1)
         counts[0] = 0  # Each unknown item is rare.
@@ -46,21 +52,25 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     sampler = losses.Sampler(source.columns['rows'], len(data.item_ids) + 1,
                              settings)
     # A step whose shapes do not depend on the data can be recorded.
-    fixed = data.ordered and not models.has_head(config.model)
-    optimizer = Optimizer(model, settings, settings.epochs *
-                          batches.count_batches(data.offsets, settings, fixed))
+    fixed = (data.ordered and not labelled and
+             not models.has_head(config.model))
+    steps = batches.count_batches(data.offsets, settings, fixed)
+    optimizer = Optimizer(model, settings, settings.epochs * steps)
 
     recorded = fixed and str(device).startswith('cuda')
     pieces = Pieces()
     if recorded:
         pieces = Pieces(*(torch.compile(piece, dynamic=False)
                           for piece in Pieces()))
+    forward = functools.partial(step_losses, pieces=pieces)
+    if labelled:
+        forward = labelled_loss.Loss(source, steps)
 
     def step(batch):
         optimizer.zero_grad()
         with _autocast(device):
-            dot, target_aware, rebuilt = step_losses(
-                model, source, sampler, config, batch, pieces)
+            dot, target_aware, rebuilt = forward(model, source, sampler,
+                                                 config, batch)
             loss = (dot + settings.target_aware_weight * target_aware +
                     settings.reconstruction_weight * rebuilt)
         loss.backward()
@@ -97,14 +107,16 @@ def _show(record, bar):
                    f'{record["target_aware_loss"]} all terms')
     if record['reconstruction_loss']:
         losses_text += f', {record["reconstruction_loss"]} reconstruction'
-    hits = ', '.join(f'{name} {values["hit@10"]:.4f}' for name, values in
-                     record.get('validation', {}).items() if name != 'users')
-    line = f'epoch {record["epoch"]}: {losses_text}; hit@10: {hits}'
+    found = record.get('validation', {})
+    name = report.headline(found)
+    figures = ', '.join(f'{row} {values[name]:.4f}' for row, values in
+                        found.items() if row != 'users')
+    line = f'epoch {record["epoch"]}: {losses_text}; {name}: {figures}'
     if bar is not None:
         bar.set_postfix_str(losses_text)
-        if hits:
+        if figures:
             bar.write(line)
-    elif hits:
+    elif figures:
         print(line, flush=True)
 
 
@@ -125,7 +137,7 @@ def _epoch(step, optimizer, found):
             'target_aware_loss': round(target_aware, 4),
             'reconstruction_loss': round(rebuilt, 4),
             'learning_rate': optimizer.learning_rate,
-            'seconds': round(time.monotonic() - begin, 2)}
+            'seconds': round(time.monotonic() - begin, 3)}
 
 
 def _autocast(device):

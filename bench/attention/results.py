@@ -1,0 +1,122 @@
+"""Reads what the attention benchmark measured, and the models' quality.
+
+Quality comes from training runs, not from the benchmark: results/quality.json
+holds, for mechanisms that were trained,
+
+    {"qla": {"ml-1m": {"seeds": 3, "hr@10": [x, x, x], "ndcg@10": [x, x, x]},
+             "kuairand": {"seeds": 3, "auc": [x, x, x], "ne": [x, x, x]}}}
+
+one value per seed. What is absent is shown as "-".
+"""
+
+import collections
+import csv
+import json
+import math
+import pathlib
+
+# In the order of every table and legend: (name in the CSV, title).
+TITLES = collections.OrderedDict([
+    ('none', 'no attention: the floor'),
+    ('softmax', 'softmax, keys cached'),
+    ('softmax_recomputed', 'softmax, recomputed'),
+    ('softmax_unmasked', 'softmax, no candidate mask'),
+    ('hstu', 'HSTU, keys cached'),
+    ('sliding_window', 'sliding window'),
+    ('linear', 'linear'),
+    ('log_linear', 'log-linear'),
+    ('qla', 'QLA'),
+    ('engine', 'QLA, the engine'),
+])
+
+QUALITIES = [('ml-1m', 'hr@10'), ('ml-1m', 'ndcg@10'),
+             ('kuairand', 'auc'), ('kuairand', 'ne')]
+
+# Over which the exponents are fitted: below, the constant part of the trunk
+# hides the growth.
+FIT_FROM, FIT_TO = 1_024, 16_384
+
+
+class ResultsError(Exception):
+    """A file is missing or says something impossible; str() says which."""
+
+
+def read_costs(path):
+    """{mechanism: {quantity: {history: value}}} of attention.csv.
+
+    Quantities: rank_ms, append_us, bytes_kept, events. Empty cells are absent.
+    """
+    costs = {}
+    for row in _rows(path):
+        history = int(row['history'])
+        quantities = costs.setdefault(row['mechanism'], {})
+        for name in ('rank_ms', 'append_us', 'bytes_kept', 'events'):
+            if row[name]:
+                quantities.setdefault(name, {})[history] = float(row[name])
+    return costs
+
+
+def read_leakage(path):
+    """{mechanism: largest move in deviations; 0 when no bit moved}."""
+    moves = {}
+    for row in _rows(path):
+        move = float(row['largest_move'])
+        if row['bitwise_equal'] == '1' and move != 0:
+            raise ResultsError(f'{path}: {row["mechanism"]}: bitwise equal, '
+                               f'yet moved by {move}')
+        # A move too small for a difference of values is one of bits.
+        moves[row['mechanism']] = move if row['bitwise_equal'] == '1' else max(
+            move, 1e-9)
+    return moves
+
+
+def _rows(path):
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise ResultsError(
+            f'{path} is missing: run ./run bench attention') from None
+
+
+def read_quality(path):
+    """{mechanism: {(data set, metric): [value per seed]}}."""
+    with open(path, encoding='utf-8') as file:
+        stored = json.load(file)
+    quality = {}
+    for mechanism, data_sets in stored.items():
+        if mechanism not in TITLES:
+            raise ResultsError(f'{path}: no mechanism is called {mechanism!r}')
+        for data_set, metrics in data_sets.items():
+            place = f'{path}: {mechanism}.{data_set}'
+            for metric, values in metrics.items():
+                if metric == 'seeds':
+                    continue
+                if (data_set, metric) not in QUALITIES:
+                    raise ResultsError(f'{place}.{metric}: no such column')
+                if len(values) != metrics['seeds']:
+                    raise ResultsError(
+                        f'{place}.{metric}: {len(values)} values of '
+                        f'{metrics["seeds"]} seeds')
+                quality.setdefault(mechanism, {})[data_set, metric] = values
+    return quality
+
+
+def exponent(by_history):
+    """Slope of log(value) by log(history), least squares over the fit's range.
+
+    None when fewer than two histories lie in it.
+    """
+    points = [(math.log(n), math.log(value)) for n, value in by_history.items()
+              if FIT_FROM <= n <= FIT_TO]
+    if len(points) < 2:
+        return None
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    return (sum((x - mean_x) * (y - mean_y) for x, y in points) /
+            sum((x - mean_x) ** 2 for x, _ in points))
+
+
+def quality_path():
+    """Of the file that training runs fill."""
+    return pathlib.Path(__file__).parent / 'results' / 'quality.json'

@@ -1,0 +1,28 @@
+// The one shape in which attention mechanisms are compared: that of the model
+// which docs/model.md recommends, without its convolution.
+#ifndef QLARANK_BENCH_ATTENTION_SHAPE_H_
+#define QLARANK_BENCH_ATTENTION_SHAPE_H_
+
+#include <cstddef>
+
+namespace qlarank::bench::attention {
+
+inline constexpr size_t kLayers = 4;
+inline constexpr size_t kHeads = 4;
+inline constexpr size_t kHeadWidth = 16;
+inline constexpr size_t kWidth = kHeads * kHeadWidth;  // d
+inline constexpr size_t kFfnWidth = 2 * kWidth;
+inline constexpr size_t kTileRows = 64;
+
+// Rows of a table that softmax and HSTU add to a score, by distance or time.
+inline constexpr size_t kBiasBuckets = 32;
+// Levels that a log-linear token has a weight for: 2^24 events.
+inline constexpr size_t kLevels = 24;
+// Sliding window: how many events are near, and how many of the first every
+// later token sees.
+inline constexpr size_t kWindow = 64;
+inline constexpr size_t kGlobals = 4;
+
+}  // namespace qlarank::bench::attention
+
+#endif  // QLARANK_BENCH_ATTENTION_SHAPE_H_

@@ -1,0 +1,124 @@
+#include "bench/attention/trunk.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "model/kernels.h"
+
+namespace qlarank::bench::attention {
+
+Trunk::Trunk(const MechanismKind& kind, uint32_t seed)
+    : kind_(kind),
+      parameters_(RandomParameters(kind.extra_outputs, seed)),
+      mechanism_(kind.make(parameters_)),
+      x_(kTileRows * kWidth),
+      normed_(kTileRows * kWidth),
+      attended_(kTileRows * kWidth),
+      projected_(kTileRows * (4 * kWidth + kind.extra_outputs)),
+      pr_(kTileRows * 2 * kFfnWidth),
+      gated_(kTileRows * kFfnWidth) {}
+
+absl::StatusOr<std::unique_ptr<Trunk>> Trunk::Create(const MechanismKind& kind,
+                                                     uint32_t seed) {
+  auto trunk = absl::WrapUnique(new Trunk(kind, seed));
+  if (absl::Status status = trunk->PackWeights(); !status.ok()) return status;
+  const auto tiles = ChooseTiles(trunk->matrices());
+  if (!tiles.ok()) return tiles.status();
+  trunk->gemm_ = std::make_unique<GemmScratch>(trunk->matrices(), *tiles);
+  return trunk;
+}
+
+absl::Status Trunk::PackWeights() {
+  absl::Status status;
+  const auto pack = [&](absl::string_view name,
+                        const std::vector<float>& weights, size_t in,
+                        PackedMatrix::Output output) {
+    auto matrix =
+        PackedMatrix::Create(absl::StrCat("layer ", layers_.size(), " ", name),
+                             weights, weights.size() / in, in, output);
+    status.Update(matrix.status());
+    return matrix.ok() ? *std::move(matrix) : nullptr;
+  };
+  using enum PackedMatrix::Output;
+  for (const LayerParameters& layer : parameters_.layers) {
+    layers_.push_back({pack("projection", layer.projection, kWidth, kOverwrite),
+                       pack("w_o", layer.w_o, kWidth, kAccumulate),
+                       pack("w_12", layer.w_12, kWidth, kOverwrite),
+                       pack("w_3", layer.w_3, kFfnWidth, kAccumulate)});
+  }
+  return status;
+}
+
+std::vector<const PackedMatrix*> Trunk::matrices() const {
+  std::vector<const PackedMatrix*> matrices;
+  for (const Layer& layer : layers_) {
+    for (const auto* matrix :
+         {&layer.projection, &layer.w_o, &layer.w_12, &layer.w_3}) {
+      matrices.push_back(matrix->get());
+    }
+  }
+  return matrices;
+}
+
+void Trunk::Reset() { mechanism_ = kind_.make(parameters_); }
+
+template <typename Attend>
+void Trunk::Forward(const float* tokens, size_t rows, Attend attend) {
+  std::copy_n(tokens, rows * kWidth, x_.data());
+  // Rows that only fill the tile stay finite.
+  std::fill(x_.begin() + rows * kWidth,
+            x_.begin() + gemm_->TileRows(rows) * kWidth, 0.0f);
+  const Rows projected{projected_.data(), 4 * kWidth + kind_.extra_outputs,
+                       rows};
+  for (size_t l = 0; l < kLayers; ++l) {
+    const LayerParameters& parameters = parameters_.layers[l];
+    kernels::RmsNorm(x_.data(), parameters.norm_attn.data(), rows, kWidth,
+                     normed_.data());
+    gemm_->Run(*layers_[l].projection, rows, normed_.data(), projected_.data());
+    attend(l, projected);
+    gemm_->Run(*layers_[l].w_o, rows, attended_.data(), x_.data());
+    kernels::RmsNorm(x_.data(), parameters.norm_ffn.data(), rows, kWidth,
+                     normed_.data());
+    gemm_->Run(*layers_[l].w_12, rows, normed_.data(), pr_.data());
+    kernels::GatedSilu(pr_.data(), rows, kFfnWidth, gated_.data());
+    gemm_->Run(*layers_[l].w_3, rows, gated_.data(), x_.data());
+  }
+}
+
+void Trunk::Score(size_t rows, float* scores) {
+  kernels::RmsNorm(x_.data(), parameters_.norm_score.data(), rows, kWidth,
+                   normed_.data());
+  for (size_t row = 0; row < rows; ++row) {
+    scores[row] = kernels::Dot(normed_.data() + row * kWidth,
+                               parameters_.w_score.data(), kWidth);
+  }
+}
+
+void Trunk::Append(absl::Span<const float> tokens,
+                   absl::Span<const EventTime> times, float* scores) {
+  for (size_t first = 0; first < times.size(); first += kTileRows) {
+    const absl::Span<const EventTime> tile = times.subspan(first, kTileRows);
+    Forward(tokens.data() + first * kWidth, tile.size(),
+            [&](size_t layer, const Rows& rows) {
+              mechanism_->Append(layer, rows, tile, attended_.data());
+            });
+    if (scores != nullptr) Score(tile.size(), scores + first);
+  }
+}
+
+void Trunk::Rank(absl::Span<const float> tokens, int64_t request_time_us,
+                 absl::Span<float> scores) {
+  mechanism_->BeginRanking(request_time_us);
+  for (size_t first = 0; first < scores.size(); first += kTileRows) {
+    const size_t rows = std::min(kTileRows, scores.size() - first);
+    Forward(tokens.data() + first * kWidth, rows,
+            [&](size_t layer, const Rows& projected) {
+              mechanism_->Attend(layer, projected, attended_.data());
+            });
+    Score(rows, scores.data() + first);
+  }
+}
+
+}  // namespace qlarank::bench::attention

@@ -1,0 +1,74 @@
+// The model around the compared mechanisms, the same for all: tokens through
+// kLayers of norm, projection, attention, gated feed-forward, then a score
+// (docs/model.md section 3). Matrix products are the engine's (model/gemm.h).
+//
+// Holds one user's history. Use by one thread.
+#ifndef QLARANK_BENCH_ATTENTION_TRUNK_H_
+#define QLARANK_BENCH_ATTENTION_TRUNK_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "bench/attention/mechanism.h"
+#include "bench/attention/parameters.h"
+#include "model/aligned_vector.h"
+#include "model/gemm.h"
+
+namespace qlarank::bench::attention {
+
+class Trunk {
+ public:
+  // Packs random weights. INTERNAL when oneDNN refuses.
+  static absl::StatusOr<std::unique_ptr<Trunk>> Create(
+      const MechanismKind& kind, uint32_t seed);
+
+  // Forgets the history.
+  void Reset();
+
+  // Appends events with the given tokens [times.size(), d], in tiles. When
+  // `scores` is not null it gets what each event's output scores, as if it had
+  // been a candidate.
+  void Append(absl::Span<const float> tokens, absl::Span<const EventTime> times,
+              float* scores = nullptr);
+
+  // Scores candidates with the given tokens [scores.size(), d].
+  void Rank(absl::Span<const float> tokens, int64_t request_time_us,
+            absl::Span<float> scores);
+
+  uint64_t BytesKept() const { return mechanism_->BytesKept(); }
+  const Parameters& parameters() const { return parameters_; }
+
+ private:
+  struct Layer {
+    std::unique_ptr<const PackedMatrix> projection, w_o, w_12, w_3;
+  };
+
+  Trunk(const MechanismKind& kind, uint32_t seed);
+  absl::Status PackWeights();
+  std::vector<const PackedMatrix*> matrices() const;
+
+  // Passes the `rows` tokens at `tokens` through all layers; attend(layer,
+  // rows) is the mechanism's part.
+  template <typename Attend>
+  void Forward(const float* tokens, size_t rows, Attend attend);
+  void Score(size_t rows, float* scores);
+
+  const MechanismKind kind_;
+  const Parameters parameters_;
+  std::vector<Layer> layers_;
+  std::unique_ptr<GemmScratch> gemm_;
+  std::unique_ptr<Mechanism> mechanism_;
+
+  // One tile.
+  AlignedVector<float> x_, normed_, attended_;  // [kTileRows, d]
+  AlignedVector<float> projected_;              // [kTileRows, 4 d + extra]
+  AlignedVector<float> pr_;                     // [kTileRows, 2 F]
+  AlignedVector<float> gated_;                  // [kTileRows, F]
+};
+
+}  // namespace qlarank::bench::attention
+
+#endif  // QLARANK_BENCH_ATTENTION_TRUNK_H_

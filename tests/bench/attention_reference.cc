@@ -1,0 +1,151 @@
+#include "tests/bench/attention_reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/bench/attention_formulas.h"
+
+namespace qlarank::bench::attention {
+namespace {
+
+void Map(double (*f)(double), Vector& values) {
+  for (double& value : values) value = f(value);
+}
+
+Vector RmsNorm(const Vector& x, const std::vector<float>& weight) {
+  double squares = 0;
+  for (double value : x) squares += value * value;
+  Vector normed;
+  for (size_t i = 0; i < x.size(); ++i) {
+    normed.push_back(x[i] / std::sqrt(squares / x.size() + 1e-6) * weight[i]);
+  }
+  return normed;
+}
+
+Vector Multiply(const std::vector<float>& matrix, const Vector& x) {
+  Vector y(matrix.size() / x.size());
+  for (size_t row = 0; row < y.size(); ++row) {
+    for (size_t i = 0; i < x.size(); ++i) {
+      y[row] += matrix[row * x.size() + i] * x[i];
+    }
+  }
+  return y;
+}
+
+void Project(const LayerParameters& layer, const Formula& formula,
+             Token& token) {
+  const Vector all =
+      Multiply(layer.projection, RmsNorm(token.x, layer.norm_attn));
+  const auto part = [&](size_t index) {
+    return Vector(all.begin() + index * kWidth,
+                  all.begin() + (index + 1) * kWidth);
+  };
+  token.q = part(0);
+  token.k = part(1);
+  token.v = part(2);
+  token.g = part(3);
+  token.rest = Vector(all.begin() + 4 * kWidth, all.end());
+  Map(formula.qk, token.q);
+  Map(formula.qk, token.k);
+  Map(formula.v, token.v);
+}
+
+Vector Attend(const LayerParameters& layer, const Formula& formula,
+              const Token& token, const Keys& keys) {
+  Vector attended;
+  for (size_t h = 0; h < kHeads; ++h) {
+    const Vector weights = formula.weights({layer, h}, token, keys);
+    Vector o(kHeadWidth);
+    for (size_t j = 0; j < keys.size(); ++j) {
+      for (size_t i = 0; i < kHeadWidth; ++i) {
+        o[i] += weights[j] * keys[j]->v[h * kHeadWidth + i];
+      }
+    }
+    const auto norm = layer.norm_head.begin() + h * kHeadWidth;
+    o = RmsNorm(o, std::vector<float>(norm, norm + kHeadWidth));
+    for (size_t i = 0; i < kHeadWidth; ++i) {
+      attended.push_back(o[i] * Silu(token.g[h * kHeadWidth + i]));
+    }
+  }
+  return attended;
+}
+
+void Add(const Vector& y, Vector& x) {
+  for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+}
+
+void Finish(const LayerParameters& layer, const Vector& attended,
+            Token& token) {
+  Add(Multiply(layer.w_o, attended), token.x);
+  const Vector pr = Multiply(layer.w_12, RmsNorm(token.x, layer.norm_ffn));
+  Vector gated;
+  for (size_t i = 0; i < kFfnWidth; ++i) {
+    gated.push_back(pr[i] * Silu(pr[kFfnWidth + i]));
+  }
+  Add(Multiply(layer.w_3, gated), token.x);
+}
+
+void Forward(const LayerParameters& layer, const Formula& formula,
+             size_t num_events, std::vector<Token>& tokens) {
+  for (Token& token : tokens) Project(layer, formula, token);
+  std::vector<Vector> attended;
+  for (const Token& token : tokens) {
+    Keys keys;
+    for (size_t j = 0; j < std::min(num_events, token.position); ++j) {
+      keys.push_back(&tokens[j]);
+    }
+    keys.push_back(&token);
+    attended.push_back(Attend(layer, formula, token, keys));
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    Finish(layer, attended[i], tokens[i]);
+  }
+}
+
+std::vector<Token> MakeTokens(const Events& events,
+                              absl::Span<const float> candidates,
+                              int64_t request_time_us) {
+  std::vector<Token> tokens;
+  const auto add = [&](size_t position, const EventTime& time, const float* x) {
+    tokens.push_back({position,
+                      time.time_us / 1e6,
+                      time.next_time_us / 1e6,
+                      Vector(x, x + kWidth),
+                      {},
+                      {},
+                      {},
+                      {},
+                      {}});
+  };
+  const size_t n = events.times.size();
+  for (size_t i = 0; i < n; ++i) {
+    add(i, events.times[i], events.tokens.data() + i * kWidth);
+  }
+  for (size_t c = 0; c < candidates.size() / kWidth; ++c) {
+    add(n, {request_time_us, request_time_us}, candidates.data() + c * kWidth);
+  }
+  return tokens;
+}
+
+}  // namespace
+
+ReferenceScores ScoreByBruteForce(const std::string& mechanism,
+                                  const Parameters& parameters,
+                                  const Events& events,
+                                  absl::Span<const float> candidates,
+                                  int64_t request_time_us) {
+  const size_t n = events.times.size();
+  std::vector<Token> tokens = MakeTokens(events, candidates, request_time_us);
+  for (const LayerParameters& layer : parameters.layers) {
+    Forward(layer, Formulas().at(mechanism), n, tokens);
+  }
+  ReferenceScores scores;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const double score = Multiply(
+        parameters.w_score, RmsNorm(tokens[i].x, parameters.norm_score))[0];
+    (i < n ? scores.events : scores.candidates).push_back(score);
+  }
+  return scores;
+}
+
+}  // namespace qlarank::bench::attention

@@ -1,0 +1,102 @@
+"""The tables of the attention benchmark say what its files say."""
+
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'bench' / 'attention'))
+sys.dont_write_bytecode = True
+
+import report  # noqa: E402
+import results  # noqa: E402
+
+
+class ReportTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text, encoding='utf-8')
+        return path
+
+    def quality(self, content):
+        return results.read_quality(
+            self.write('quality.json', json.dumps(content)))
+
+    def test_an_exponent_is_the_slope_of_the_fitted_range_only(self):
+        squares = {n: 3.0 * n * n for n in (1_024, 2_048, 16_384)}
+        outside = {128: 1e9, 1_000_000: 1e9}
+        self.assertAlmostEqual(results.exponent({**squares, **outside}), 2)
+
+    def test_an_exponent_needs_two_histories(self):
+        self.assertIsNone(results.exponent({2_048: 1.0, 128: 1.0}))
+
+    def test_empty_cells_are_absent(self):
+        path = self.write(
+            'attention.csv',
+            'mechanism,history,events,rank_ms,append_us,bytes_kept\n'
+            'softmax_recomputed,1024,1024,70.5,,0\n')
+        self.assertEqual(results.read_costs(path)['softmax_recomputed'], {
+            'rank_ms': {1_024: 70.5}, 'bytes_kept': {1_024: 0.0},
+            'events': {1_024: 1_024.0}})
+
+    def test_a_missing_file_is_named_with_what_makes_it(self):
+        with self.assertRaisesRegex(results.ResultsError,
+                                    'attention.csv is missing: run ./run'):
+            results.read_costs(self.folder / 'attention.csv')
+
+    def test_a_leak_of_bits_alone_is_a_leak(self):
+        moves = results.read_leakage(self.write(
+            'leakage.csv', 'mechanism,bitwise_equal,largest_move\n'
+            'softmax,1,0\nhstu,0,0\nlinear,0,0.5\n'))
+        self.assertEqual(report.leak(moves, 'softmax'), 'no')
+        self.assertRegex(report.leak(moves, 'hstu'), '^yes')
+        self.assertEqual(report.leak(moves, 'linear'), 'yes: 0.5 deviations')
+        self.assertEqual(report.leak(moves, 'qla'), '-')
+
+    def test_quality_is_mean_and_deviation_over_seeds(self):
+        quality = self.quality({'qla': {'ml-1m': {
+            'seeds': 3, 'hr@10': [0.33, 0.34, 0.35]}}})
+        table = report.quality_table({}, {'qla': 0.0}, quality)
+        self.assertIn('0.3400 ± 0.0100 (3)', table)
+        self.assertEqual(table.splitlines()[-1].count(' - '), 6)
+
+    def test_quality_of_one_seed_has_no_deviation(self):
+        self.assertEqual(report.spread([0.3]), '0.3000 (1 seed)')
+
+    def test_quality_that_cannot_be_is_refused_by_its_place(self):
+        for content, message in [
+                ({'attention': {}}, "no mechanism is called 'attention'"),
+                ({'qla': {'ml-1m': {'seeds': 1, 'hit': [1]}}},
+                 r'qla\.ml-1m\.hit: no such column'),
+                ({'qla': {'ml-1m': {'seeds': 3, 'hr@10': [1]}}},
+                 r'qla\.ml-1m\.hr@10: 1 values of 3 seeds')]:
+            with self.subTest(message):
+                with self.assertRaisesRegex(results.ResultsError, message):
+                    self.quality(content)
+
+    def test_the_stored_quality_can_be_read(self):
+        results.read_quality(results.quality_path())
+
+    def test_costs_are_shown_under_their_history(self):
+        costs = {'qla': {'rank_ms': {128: 4.0, 1_024: 4.0, 16_384: 4.0,
+                                     1_000_000: 4.1}},
+                 'softmax': {'rank_ms': {128: 8.0, 1_024: 40.0,
+                                         16_384: 640.0}}}
+        rows = report.cost_table(costs, 'rank_ms', 'ms').splitlines()[2:]
+        cells = [[cell.strip() for cell in row.strip('|').split('|')]
+                 for row in rows]
+        self.assertEqual(cells, [
+            ['softmax, keys cached', '8.00', '40.0', '640', '-', '1.00'],
+            ['QLA', '4.00', '4.00', '4.00', '4.10', '0.00']])
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,92 @@
+"""The commands that compare configurations: sweep, click-baselines, table."""
+
+import json
+import pathlib
+
+from trainer import config as config_lib
+
+
+def add(command, add_data_arguments):
+    """Adds the commands' parsers.
+
+    command(name, run, text) makes one; add_data_arguments(parser) adds
+    --config, --data and --set.
+    """
+    sub = command('sweep', _sweep, 'Train a list of runs in parallel '
+                  'processes; run NAME, seed S writes OUT/NAME/S.')
+    add_data_arguments(sub)
+    sub.add_argument('--runs', required=True, metavar='FILE',
+                     help='TOML file, e.g. trainer/configs/kuairand_runs.toml')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--only', action='append', default=[], metavar='NAME',
+                     help='train this run only; may be repeated')
+    sub.add_argument('--jobs', type=int, default=1, metavar='N',
+                     help='runs at a time; default 1')
+    sub.add_argument('--limit', type=float, default=3_600., metavar='SECONDS',
+                     help='stop a run that takes longer; default 3600')
+    sub.add_argument('--validate-every', type=int, default=0,
+                     metavar='EPOCHS', help='0, the default: only at the end')
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub = command('click-baselines', _click_baselines, 'Predict labels from '
+                  'items\' rates; writes OUT/popularity/0 as a run of a sweep.')
+    add_data_arguments(sub)
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--context', action='append', default=[], metavar='NAME',
+                     help='also by item and this context feature')
+    sub = command('table', _table, 'Print a Markdown table of a sweep.')
+    sub.add_argument('--runs', required=True, metavar='DIR',
+                     help='what the sweep wrote')
+    sub.add_argument('--part', default='metrics', choices=('metrics', 'test'),
+                     help='metrics, the default: the validation part')
+    sub.add_argument('--columns', required=True, metavar='ROW.KEY,...',
+                     help='e.g. is_click.auc,is_click.ne')
+    sub.add_argument('--order', default='', metavar='NAME,...',
+                     help='the runs to show; default: all')
+    sub.add_argument('--reliability', metavar='FILE',
+                     help='also plot predicted against observed rates (PNG)')
+
+
+def _sweep(args):
+    from trainer import sweep
+    runs = sweep.load(args.runs, args.only)
+    arguments = ['--config', args.config, '--data', args.data,
+                 '--validate-every', str(args.validate_every)]
+    for assignment in args.set:
+        arguments += ['--set', assignment]
+    if args.device:
+        arguments += ['--device', args.device]
+    failed = sweep.sweep(runs, arguments, args.out, args.jobs, args.limit,
+                         lambda line: print(line, flush=True))
+    if failed:
+        raise ValueError(f'{failed} of {len(runs)} runs failed')
+
+
+def _click_baselines(args):
+    from trainer import click_baselines, dataset
+    data, config = dataset.open_data(args.data,
+                                     config_lib.from_arguments(args))
+    test_us = config_lib.time_us(config.data.test_from)
+    for name in (None, *args.context):
+        index = None
+        if name is not None:
+            if name not in data.column_names['context_rows']:
+                raise ValueError(f'--context {name}: the model has ' +
+                                 ', '.join(data.column_names['context_rows']))
+            index = data.column_names['context_rows'].index(name)
+        result = click_baselines.evaluate(data, data.cut_us, test_us, index)
+        folder = 'popularity' + (f' by {name}' if name else '')
+        folder = pathlib.Path(args.out) / folder / '0'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'metrics.json').write_text(json.dumps(result, indent=1))
+        print(f'{folder}: metrics.json')
+
+
+def _table(args):
+    from trainer import tables
+    runs = tables.load(args.runs)
+    order = [name for name in args.order.split(',') if name]
+    print('\n'.join(tables.table(runs, args.part, args.columns.split(','),
+                                 order)))
+    if args.reliability:
+        tables.plot_reliability(runs, args.part, order or list(runs),
+                                args.reliability)
