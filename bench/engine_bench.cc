@@ -6,6 +6,10 @@
 //   RankCandidates/n      Read + Score of n candidates, d = 128, H = 4, L = 2;
 //                         times_products is its time over that of the products
 //   RankByHistory/n       500 candidates after n events: flat
+//   RankBySeeds/M         1000 candidates of the recommended model with M
+//   seeds,
+//                         whose kept summaries they attend to
+//   Summarize/M           making those summaries from a state
 //   FoldEvents/n          folding one event for each of n users side by side
 
 #include <benchmark/benchmark.h>
@@ -55,11 +59,22 @@ std::vector<ModelEvent> RandomEvents(size_t n) {
   return events;
 }
 
-std::shared_ptr<const UserState> StateAfter(size_t num_events) {
+std::shared_ptr<const UserState> StateAfter(
+    size_t num_events, const Engine& engine = BenchEngine()) {
   const auto events = RandomEvents(num_events);
-  FoldJob job{BenchEngine().empty_state(), events, nullptr};
-  BenchEngine().Fold(absl::MakeSpan(&job, 1), *BenchEngine().NewScratch());
+  FoldJob job{engine.empty_state(), events, nullptr};
+  engine.Fold(absl::MakeSpan(&job, 1), *engine.NewScratch());
   return job.after;
+}
+
+// The recommended model with a dedicated block and `num_seeds` seeds.
+std::unique_ptr<const Engine> SeededEngine(uint32_t num_seeds) {
+  model::v1::ModelSpec spec = PlainSpec(
+      /*d_model=*/64, /*num_heads=*/4, /*num_layers=*/4,
+      /*conv_width=*/4, model::v1::TARGET_AWARE_DEDICATED_BLOCK, kItems);
+  spec.set_num_seeds(num_seeds);
+  spec.set_summary_attention(num_seeds > 0);
+  return ValueOrDie(Engine::Create(RandomBundle(spec)));
 }
 
 std::vector<uint32_t> RandomRows(size_t n) {
@@ -169,6 +184,41 @@ BENCHMARK(RankByHistory)
     ->Arg(1000)
     ->Arg(100'000)
     ->Unit(benchmark::kMillisecond);
+
+void RankBySeeds(benchmark::State& bench) {
+  const auto engine = SeededEngine(bench.range(0));
+  const auto state = StateAfter(1000, *engine);
+  const auto scratch = engine->NewScratch();
+  std::shared_ptr<const UserSummary> summary;
+  if (engine->num_seeds() > 0) summary = engine->Summarize(*state, *scratch);
+  const auto rows = RandomRows(1000);
+  std::vector<float> scores(rows.size());
+  const RequestView request{int64_t{1000} * 3600 * kSecondUs, {}, {}};
+  for (auto _ : bench) {
+    const auto reading = engine->Read(*state, request, *scratch, summary);
+    engine->Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
+    benchmark::DoNotOptimize(scores.data());
+  }
+  bench.SetItemsProcessed(bench.iterations() * rows.size());
+}
+BENCHMARK(RankBySeeds)
+    ->Arg(0)
+    ->Arg(16)
+    ->Arg(64)
+    ->Arg(128)
+    ->Unit(benchmark::kMillisecond);
+
+void Summarize(benchmark::State& bench) {
+  const auto engine = SeededEngine(bench.range(0));
+  const auto state = StateAfter(1000, *engine);
+  const auto scratch = engine->NewScratch();
+  size_t bytes = 0;
+  for (auto _ : bench) {
+    bytes = engine->Summarize(*state, *scratch)->size_bytes();
+  }
+  bench.counters["kept_bytes"] = bytes;
+}
+BENCHMARK(Summarize)->Arg(16)->Arg(64)->Arg(128)->Unit(benchmark::kMicrosecond);
 
 void FoldEvents(benchmark::State& bench) {
   const auto state = StateAfter(100);

@@ -77,6 +77,15 @@ absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(
   return ResultOf(status, std::move(response));
 }
 
+absl::StatusOr<v1::GetUserSummaryResponse> Client::GetUserSummary(
+    const v1::GetUserSummaryRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetUserSummaryResponse response;
+  grpc::Status status = state_->GetUserSummary(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
 absl::StatusOr<v1::DeleteUserResponse> Client::DeleteUser(
     const v1::DeleteUserRequest& request) const {
   grpc::ClientContext context;

@@ -34,6 +34,8 @@ class Client {
       const v1::AppendEventsRequest& request) const;
   absl::StatusOr<v1::GetUserStateResponse> GetUserState(
       const v1::GetUserStateRequest& request) const;
+  absl::StatusOr<v1::GetUserSummaryResponse> GetUserSummary(
+      const v1::GetUserSummaryRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
   // The standard health service; `service` "" is the server as a whole.

@@ -42,6 +42,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddAppendCommand(commands);
   AddRankCommand(commands);
   AddStateCommand(commands);
+  AddSummaryCommand(commands);
   AddDeleteUserCommand(commands);
   AddServeCheckCommand(commands);
   AddModelCommand(commands);

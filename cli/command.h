@@ -69,6 +69,7 @@ void AddImportCommand(CommandSet& commands);
 void AddAppendCommand(CommandSet& commands);
 void AddRankCommand(CommandSet& commands);
 void AddStateCommand(CommandSet& commands);
+void AddSummaryCommand(CommandSet& commands);
 void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
 void AddServeCheckCommand(CommandSet& commands);

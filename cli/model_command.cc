@@ -47,6 +47,12 @@ void PrintSpec(const ModelSpec& spec, std::ostream& out) {
       << ", convolution " << spec.conv_width() << "\n"
       << "phi2         " << Phi2_Name(spec.phi2()) << "\n"
       << "candidates   " << TargetAware_Name(spec.target_aware()) << "\n";
+  if (spec.num_seeds() > 0) {
+    out << "seeds        " << spec.num_seeds()
+        << (spec.summary_attention() ? ", candidates attend to their summaries"
+                                     : "")
+        << "\n";
+  }
   list("half-lives   ", spec.initial_half_lives());
   list("actions      ", spec.actions());
   list("tasks        ", TaskNames(spec));
@@ -87,7 +93,9 @@ nlohmann::json ToJson(const Bundle& bundle) {
                       {"conv_width", spec.conv_width()},
                       {"num_items", spec.num_items()},
                       {"phi2", Phi2_Name(spec.phi2())},
-                      {"target_aware", TargetAware_Name(spec.target_aware())}};
+                      {"target_aware", TargetAware_Name(spec.target_aware())},
+                      {"num_seeds", spec.num_seeds()},
+                      {"summary_attention", spec.summary_attention()}};
   for (const TensorFile* file : {&bundle.weights(), &bundle.items()}) {
     for (const auto& [name, tensor] : file->tensors()) {
       json["tensors"].push_back({{"name", name},

@@ -21,6 +21,7 @@ constexpr uint32_t kMaxHeadWidth = 1024;
 constexpr uint32_t kMaxLayers = 64;
 constexpr uint32_t kMaxConvWidth = 64;
 constexpr uint64_t kMaxItems = 1ull << 31;
+constexpr uint32_t kMaxSeeds = 1024;
 
 absl::Status Invalid(absl::string_view field, absl::string_view value,
                      absl::string_view expected) {
@@ -96,6 +97,19 @@ absl::Status CheckChoices(const ModelSpec& spec) {
   if (!HasDotTerm(spec)) {
     return absl::InvalidArgumentError(
         "tasks: nothing scores them; expected dot_term or target_aware");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSeeds(const ModelSpec& spec) {
+  if (spec.num_seeds() % 8 != 0 || spec.num_seeds() > kMaxSeeds) {
+    return Invalid("num_seeds", absl::StrCat(spec.num_seeds()),
+                   absl::StrCat("a multiple of 8, at most ", kMaxSeeds));
+  }
+  if (spec.summary_attention() &&
+      (spec.num_seeds() == 0 || !IsTargetAware(spec))) {
+    return Invalid("summary_attention", "true",
+                   "false without num_seeds or target_aware");
   }
   return absl::OkStatus();
 }
@@ -179,6 +193,17 @@ class SchemaBuilder {
     Add("head.b2", {tasks}, false);
   }
 
+  void AddSeeds() {
+    const uint64_t d = spec_.d_model();
+    Add("seed_embedding", {spec_.num_seeds(), d}, false);
+    Add("norm_summary", {d}, false);
+    if (!spec_.summary_attention()) return;
+    Add("summary.norm_attn", {d}, false);
+    Add("summary.w_q", {d, d}, false);
+    Add("summary.w_kv", {2 * d, d}, false);
+    Add("summary.w_o", {d, d}, false);
+  }
+
  private:
   const ModelSpec& spec_;
   std::vector<TensorSchema>& tensors_;
@@ -232,6 +257,7 @@ absl::Status ValidateSpec(const ModelSpec& spec) {
   if (spec.version() == 0) return Invalid("version", "0", "at least 1");
   absl::Status status = CheckWidths(spec);
   status.Update(CheckChoices(spec));
+  status.Update(CheckSeeds(spec));
   status.Update(CheckVocabularies(spec));
   return status;
 }
@@ -256,6 +282,7 @@ BundleSchema SchemaOf(const ModelSpec& spec) {
   weights.Add("w_user_out", {d, d}, false);
   if (HasDotTerm(spec)) weights.Add("log_scale", {1}, false);
   if (IsTargetAware(spec)) weights.AddTargetAware();
+  if (spec.num_seeds() > 0) weights.AddSeeds();
 
   SchemaBuilder items(spec, schema.items);
   items.Add("item_ids", {spec.num_items()}, true, DType::kU64);

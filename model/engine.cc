@@ -76,6 +76,9 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
       dedicated_block = *std::move(layer);
     }
   }
+  auto created = Seeds::Create(bundle);
+  if (!created.ok()) return created.status();
+  seeds = *std::move(created);
   const auto pack = [&](const std::string& name,
                         absl::Span<const float> weights,
                         std::unique_ptr<const PackedMatrix>& matrix) {
@@ -109,6 +112,10 @@ std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
   };
   for (const auto& layer : layers) add_layer(*layer);
   if (dedicated_block != nullptr) add_layer(*dedicated_block);
+  if (seeds != nullptr) {
+    const auto of_seeds = seeds->matrices();
+    all.insert(all.end(), of_seeds.begin(), of_seeds.end());
+  }
   return all;
 }
 
@@ -122,6 +129,11 @@ absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::candidate_layers()
     default:
       return {};
   }
+}
+
+absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::seed_layers()
+    const {
+  return candidate_layers().empty() ? layers : candidate_layers();
 }
 
 ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
@@ -169,6 +181,10 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 }
 
 size_t Engine::num_tasks() const { return impl_->num_tasks; }
+
+size_t Engine::num_seeds() const { return impl_->spec.num_seeds(); }
+
+bool Engine::attends_summaries() const { return impl_->attends_summaries(); }
 
 std::unique_ptr<EngineScratch> Engine::NewScratch() const {
   return std::make_unique<EngineScratch>(std::make_unique<ScratchBuffers>(

@@ -24,6 +24,7 @@
 #include "model/bundle.h"
 #include "model/gemm.h"
 #include "model/user_state.h"
+#include "model/user_summary.h"
 
 namespace qlarank {
 
@@ -94,6 +95,10 @@ class Engine {
   // the processor's kernels, whose last bits may differ from another's.
   const std::string& state_fingerprint() const { return state_fingerprint_; }
   size_t num_tasks() const;
+  // Virtual seeds (docs/model.md section 8), 0: none; and whether candidates
+  // attend to their summaries.
+  size_t num_seeds() const;
+  bool attends_summaries() const;
 
   // Use by one thread at a time, with this engine only.
   std::unique_ptr<EngineScratch> NewScratch() const;
@@ -115,12 +120,20 @@ class Engine {
   // different users only in the sense that each starts from its own `before`.
   void Fold(absl::Span<FoldJob> jobs, EngineScratch& scratch) const;
 
+  // What the seeds make of a state: of its folded events, the pending one not
+  // counted. The same bits every time. REQUIRES: num_seeds() > 0.
+  std::shared_ptr<const UserSummary> Summarize(const UserState& state,
+                                               EngineScratch& scratch) const;
+
   // Folds the pending event (and recent events) into a private copy at the
   // request's time and derives all that candidates share. The result may be
-  // read by several threads and does not refer to the arguments.
-  std::unique_ptr<const Reading> Read(const UserState& state,
-                                      const RequestView& request,
-                                      EngineScratch& scratch) const;
+  // read by several threads and does not refer to `state` or `request`.
+  // `summary`: of `state`, where it is at hand already; made here when
+  // candidates attend and it is null, or of no use because of recent events.
+  std::unique_ptr<const Reading> Read(
+      const UserState& state, const RequestView& request,
+      EngineScratch& scratch,
+      std::shared_ptr<const UserSummary> summary = nullptr) const;
 
   // Scores candidates: item_rows [n] by Bundle::ItemRow, features row-major
   // [n, candidate features] (empty if the model has none), scores row-major

@@ -8,6 +8,7 @@
 #include "model/engine.h"
 #include "model/gemm.h"
 #include "model/layer.h"
+#include "model/seeds.h"
 #include "model/state_layout.h"
 #include "model/tokens.h"
 
@@ -21,6 +22,12 @@ struct Engine::Impl {
 
   // Layers that candidates pass through: all, the dedicated block, or none.
   absl::Span<const std::unique_ptr<const Layer>> candidate_layers() const;
+  // Layers that seeds pass through: the same, but all where it would be none.
+  absl::Span<const std::unique_ptr<const Layer>> seed_layers() const;
+  // Whether candidates attend to summaries.
+  bool attends_summaries() const {
+    return seeds != nullptr && seeds->attended();
+  }
 
   // Passes one event of each of `rows` users through all layers and folds it.
   // buffers.x holds the tokens before and x^L afterwards.
@@ -39,6 +46,7 @@ struct Engine::Impl {
 
   std::vector<std::unique_ptr<const Layer>> layers;  // num_layers
   std::unique_ptr<const Layer> dedicated_block;      // or null
+  std::unique_ptr<const Seeds> seeds;                // or null
 
   absl::Span<const float> item_embedding, item_bias;
   std::vector<float> item_inverse_norm;  // 1 / max(||E_item||, 1e-12), by row
@@ -68,6 +76,8 @@ struct ReadingValues {
   AlignedVector<float> user;           // u, [d_model]; 0 without events
   AlignedVector<float> shared;         // of every candidate's token, [d_model]
   std::vector<LayerReadout> readouts;  // one per candidate layer
+  // Null when candidates do not attend to summaries.
+  std::shared_ptr<const UserSummary> summary;
 };
 
 }  // namespace qlarank

@@ -10,26 +10,15 @@
 // Must follow foreach_target.h.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "model/kernels-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qlarank::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most 8 lanes, or all of 16 where the width allows: every width is a
-// multiple of 8, so no kernel has a remainder loop.
-using Narrow = hn::CappedTag<float, 8>;
-using Wide = hn::CappedTag<float, 16>;
-
 constexpr float kNormEpsilon = 1e-6f;
 // exp(88) is the largest power that float holds; SiLU is 0 well before.
 constexpr float kMaxExponent = 88.0f;
-
-// Calls f with the widest tag whose lanes divide `width`.
-template <class F>
-HWY_INLINE auto WithTag(size_t width, F&& f) {
-  if (width % hn::Lanes(Wide()) == 0) return f(Wide());
-  return f(Narrow());
-}
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V SiluVector(D d, V x) {
@@ -158,59 +147,6 @@ HWY_INLINE void NormAndGate(D d, const float* o, const float* weight,
   }
 }
 
-// out = q . m, q [width], m [width, width], in registers for kVectors vectors.
-template <size_t kVectors, class D>
-HWY_INLINE void VectorTimesMatrix(D d, const float* q, const float* m,
-                                  size_t width, float* out) {
-  const size_t lanes = hn::Lanes(d);
-  // Two chains per vector hide the latency of the multiply-add.
-  hn::Vec<D> even[kVectors], odd[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
-  for (size_t i = 0; i < width; i += 2) {
-    const auto q0 = hn::Set(d, q[i]), q1 = hn::Set(d, q[i + 1]);
-    const float* row = m + i * width;
-    for (size_t v = 0; v < kVectors; ++v) {
-      even[v] = hn::MulAdd(q0, hn::LoadU(d, row + v * lanes), even[v]);
-      odd[v] = hn::MulAdd(q1, hn::LoadU(d, row + width + v * lanes), odd[v]);
-    }
-  }
-  for (size_t v = 0; v < kVectors; ++v) {
-    hn::StoreU(hn::Add(even[v], odd[v]), d, out + v * lanes);
-  }
-}
-
-// The same for any width, a column block at a time.
-template <class D>
-HWY_INLINE void VectorTimesMatrixAnyWidth(D d, const float* q, const float* m,
-                                          size_t width, float* out) {
-  const size_t lanes = hn::Lanes(d);
-  for (size_t column = 0; column < width; column += lanes) {
-    auto even = hn::Zero(d), odd = hn::Zero(d);
-    for (size_t i = 0; i < width; i += 2) {
-      even = hn::MulAdd(hn::Set(d, q[i]), hn::LoadU(d, m + i * width + column),
-                        even);
-      odd = hn::MulAdd(hn::Set(d, q[i + 1]),
-                       hn::LoadU(d, m + (i + 1) * width + column), odd);
-    }
-    hn::StoreU(hn::Add(even, odd), d, out + column);
-  }
-}
-
-template <class D>
-HWY_INLINE void Multiply(D d, const float* q, const float* m, size_t width,
-                         float* out) {
-  switch (width / hn::Lanes(d)) {
-    case 1:
-      return VectorTimesMatrix<1>(d, q, m, width, out);
-    case 2:
-      return VectorTimesMatrix<2>(d, q, m, width, out);
-    case 4:
-      return VectorTimesMatrix<4>(d, q, m, width, out);
-    default:
-      return VectorTimesMatrixAnyWidth(d, q, m, width, out);
-  }
-}
-
 template <class D>
 HWY_INLINE void SiluCopy(D d, const float* x, size_t width, float* out) {
   for (size_t i = 0; i < width; i += hn::Lanes(d)) {
@@ -247,7 +183,7 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
         const float* in = qkvg + row * 4 * model + offset;
         SiluCopy(d, in, width, q);
         SiluCopy(d, in + model, width, k);
-        Multiply(d, q, m, width, o);
+        Multiply(d, q, m, width, width, o);
         AddDiagonalTerm(d, q, k, in + 2 * model, beta[head], width, o);
         NormAndGate(d, o, norm_head + offset, in + 3 * model, width,
                     out + row * model + offset);
@@ -308,7 +244,7 @@ void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
       if (layer.silu_phi2) {
         MultiplyBySilu(d, q, state, scale, width, o);
       } else {
-        Multiply(d, q, state, width, o);
+        Multiply(d, q, state, width, width, o);
         ScaleInPlace(d, scale, width, o);
       }
       AddDiagonalTerm(d, q, k, in + 2 * model, layer.beta[head], width, o);

@@ -54,7 +54,20 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out);
 
-// An event: the same for one row with its own state z
+// Candidates attend to the summaries of their user (docs/model.md section 8):
+// rows q [rows, d]; keys [num_heads, head_width, num_seeds], transposed so that
+// a vector holds several seeds; values [num_heads, num_seeds, head_width].
+//   out = softmax over seeds of <q, key> / sqrt(head_width), times values
+// per head. num_seeds is a multiple of 8, at most 1024. out [rows, d].
+struct SummaryHeads {
+  const float* keys;
+  const float* values;
+  size_t num_seeds;
+};
+void AttendSummaries(const float* q, const SummaryHeads& summary,
+                     HeadShape heads, size_t rows, float* out);
+
+// An event: the same as AttendShared for one row with its own state z
 // [num_heads, head_width, head_width] and c [num_heads], then the fold
 //   z <- decay z + k^T v;  c <- decay c + 1.
 // `silu_phi2` applies SiLU to alpha z / max(c, 1).

@@ -1,4 +1,4 @@
-// Engine::Read and Engine::Score: docs/model.md sections 4 and 5.
+// Engine::Read and Engine::Score: docs/model.md sections 4, 5 and 8.
 
 #include <algorithm>
 #include <cmath>
@@ -26,7 +26,8 @@ void Engine::Impl::UserVector(const float* x, ScratchBuffers& scratch,
 
 std::unique_ptr<const Reading> Engine::Read(
     const UserState& state, const RequestView& request,
-    EngineScratch& engine_scratch) const {
+    EngineScratch& engine_scratch,
+    std::shared_ptr<const UserSummary> summary) const {
   const Impl& impl = *impl_;
   ScratchBuffers& scratch = engine_scratch.buffers();
   FoldJob recent;
@@ -68,6 +69,11 @@ std::unique_ptr<const Reading> Engine::Read(
                               absl::MakeSpan(reading->shared));
   for (const auto& layer : impl.candidate_layers()) {
     reading->readouts.push_back(layer->MakeReadout(values.data()));
+  }
+  if (impl.attends_summaries()) {
+    const bool usable = summary != nullptr && recent.after == nullptr;
+    reading->summary =
+        usable ? std::move(summary) : Summarize(newest, engine_scratch);
   }
   return std::make_unique<Reading>(std::move(reading));
 }
@@ -115,6 +121,9 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
   for (size_t l = 0; l < layers.size(); ++l) {
     layers[l]->ForwardCandidates(rows, reading.readouts[l], scratch.tile,
                                  scratch.gemm);
+  }
+  if (reading.summary != nullptr) {
+    impl.seeds->Attend(rows, *reading.summary, scratch.tile, scratch.gemm);
   }
 }
 

@@ -110,6 +110,10 @@ class Training:
     # history; the rest is uniform. All are corrected by their log probability.
     popular_share: float = .33
     history_share: float = .33
+    # Weight of rebuilding the history from the seeds' summaries (0: off), and
+    # the events that are rebuilt at most.
+    reconstruction_weight: float = 0.0
+    reconstruction_window: int = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +124,22 @@ class Config:
     data: Data
     model: hyper_lib.Hyper
     training: Training
+
+    def __post_init__(self):
+        weight = self.training.reconstruction_weight
+        if weight and not self.model.num_seeds:
+            raise ValueError(f'training.reconstruction_weight is {weight}; it '
+                             'must be 0 without model.num_seeds')
+        if self.model.num_seeds and not (weight or
+                                         self.model.summary_attention):
+            raise ValueError(f'model.num_seeds is {self.model.num_seeds}, but '
+                             'nothing trains seeds: set '
+                             'model.summary_attention or '
+                             'training.reconstruction_weight')
+        if weight and self.training.reconstruction_window < 1:
+            raise ValueError('training.reconstruction_window is '
+                             f'{self.training.reconstruction_window}; it must '
+                             'be at least 1')
 
     def to_dict(self):
         return dataclasses.asdict(self)

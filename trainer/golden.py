@@ -76,6 +76,16 @@ def configurations():
                   event_features=('price', 'rating', 'dwell'),
                   candidate_features=('bid', 'age', 'stock'),
                   context_features=(_DAYPART,)), 300),
+        'seeds_off_l2': (_tiny(fades, num_seeds=8), 100),
+        'seeds_block_l2_attended': (
+            _tiny(fades, phi2=silu, target_aware=block, head_width=8,
+                  num_seeds=24, summary_attention=True, tasks=_TWO_TASKS,
+                  candidate_features=('bid',), context_features=(_DEVICE,)),
+            100),
+        'seeds_all_l2_attended': (
+            _tiny((1.0, 9.0, 0.0, 300.0), d_model=32, num_heads=4,
+                  conv_width=3, target_aware=every, head_width=16, num_seeds=16,
+                  summary_attention=True), 100),
     }
 
 
@@ -262,7 +272,7 @@ def golden_cases(bundle, rng):
     """The content of cases.json."""
     params = bundle.params(torch.float64)
     histories, cases = _cases(bundle.hyper, bundle.tensors['item_ids'], rng)
-    states, written = {}, []
+    states, summarized, written = {}, set(), []
     for name, history, count, recent, time_us in cases:
         if (history, count) not in states:
             states[history, count] = fold_events(bundle, params,
@@ -281,6 +291,10 @@ def golden_cases(bundle, rng):
             case['state'] = {'z': [z.tolist() for z in stored.z],
                              'c': [c.tolist() for c in stored.c],
                              'window': [w.tolist() for w in stored.window]}
+        if bundle.hyper.num_seeds and (history, count) not in summarized:
+            summarized.add((history, count))
+            case['summaries'] = reference.summarize(
+                bundle.hyper, params, stored).tolist()
         written.append(case)
     return {'histories': histories, 'cases': written}
 

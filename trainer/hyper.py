@@ -17,6 +17,7 @@ STATELESS = 'STATELESS'
 PEERS = ('', DIN, STATELESS)
 
 NUM_BUCKETS = 32
+MAX_SEEDS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Hyper:
     phi2: str = PHI2_IDENTITY
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
+    # Virtual seeds, whose summaries stand for the user (0: none), and whether
+    # candidates attend to those summaries.
+    num_seeds: int = 0
+    summary_attention: bool = False
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
     # (): those of the data, the most frequent first.
@@ -92,17 +97,30 @@ class Hyper:
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
+        self._check_seeds()
         if self.target_aware == OFF:
             for name in ('candidate_features', 'context_features',
-                         'head_width'):
+                         'head_width', 'summary_attention'):
                 _require(not getattr(self, name), name, getattr(self, name),
-                         f'empty or 0 with {OFF}')
+                         f'empty, 0 or false with {OFF}')
             for task in self.tasks:
                 _require(task.dot_term, f'tasks.{task.name}.dot_term', False,
                          f'true with {OFF}: nothing else scores candidates')
         else:
             _require(self.head_width >= 1, 'head_width', self.head_width,
                      f'at least 1 with {self.target_aware}')
+
+    def _check_seeds(self):
+        _require(self.num_seeds % 8 == 0 and
+                 0 <= self.num_seeds <= MAX_SEEDS, 'num_seeds',
+                 self.num_seeds, f'a multiple of 8, at most {MAX_SEEDS}')
+        if not self.num_seeds:
+            _require(not self.summary_attention, 'summary_attention',
+                     self.summary_attention, 'false without seeds')
+        else:
+            _require(self.attention == attention_lib.QLA and not self.peer,
+                     'num_seeds', self.num_seeds,
+                     f'0 with {self.peer or self.attention}')
 
     @property
     def head_dim(self):

@@ -16,6 +16,7 @@ from trainer import batches
 from trainer import hyper as hyper_lib
 from trainer import models
 from trainer import peers
+from trainer import reconstruction
 from trainer import reference
 
 
@@ -52,24 +53,24 @@ def asked(source, batch):
                  (at_columns(batch.first) - 1).clamp_min(-1))
 
 
-def logits(hyper, params, source, batch, drop=lambda x: x):
+def logits(hyper, params, source, batch, drop=lambda x: x, history=None):
     """Logits and labels [B, P, T] of a Batch's labelled events.
 
-    Labels are NaN where there is none, and at padding.
+    Labels are NaN where there is none, and at padding. history: what
+    read_history gave, if it is at hand.
     """
     found = asked(source, batch)
     labels = source.column('labels', found.events)
     labels = labels.masked_fill(~found.present.unsqueeze(-1), torch.nan)
-    tokens = drop(batches.tokens(hyper, params, batch))
     if hyper.peer:
+        tokens = drop(batches.tokens(hyper, params, batch))
         params = peers.with_no_user(params)
         user = tokens.new_zeros(found.rows.shape + (hyper.d_model,))
         x = _tokens(hyper, params, source, batch, found, user)
         x = peers.candidates(hyper, params, tokens, found.positions, drop(x),
                              drop)
         return reference.head_scores(params, x, drop), labels
-    x, traces = reference.masked_events(hyper, params, tokens, drop,
-                                        batch.clock)
+    x, traces = history or read_history(hyper, params, batch, drop)
     user = _users_at(reference.user_vector(params, x), found.positions)
     total = user.new_zeros(labels.shape, dtype=torch.float32)
     if models.has_head(hyper):
@@ -82,6 +83,12 @@ def logits(hyper, params, source, batch, drop=lambda x: x):
         dot = reference.dot_scores(params, user, found.rows.unsqueeze(-1))
         total = total + dot * dot_tasks
     return total, labels
+
+
+def read_history(hyper, params, batch, drop):
+    """x^L [B, n, d] and the Traces of a Batch's events."""
+    tokens = drop(batches.tokens(hyper, params, batch))
+    return reference.masked_events(hyper, params, tokens, drop, batch.clock)
 
 
 def _users_at(users, positions):
@@ -123,15 +130,22 @@ class Loss:
         self._expected = (~labels.isnan()).sum(0).float() / steps
 
     def __call__(self, model, source, sampler, config, batch):
-        """(0, loss): its place is that of train.step_losses."""
+        """(0, loss, reconstruction loss), in place of train.step_losses."""
         del sampler  # Negatives are real.
-        scores, labels = logits(config.model, model.params(), source, batch,
-                                model.dropout)
+        params, history, rebuilt = model.params(), None, None
+        if config.training.reconstruction_weight:
+            history = read_history(config.model, params, batch, model.dropout)
+            rebuilt = reconstruction.loss(model, params, batch, history[1],
+                                          model.dropout)
+        scores, labels = logits(config.model, params, source, batch,
+                                model.dropout, history)
         known = ~labels.isnan()
         losses = functional.binary_cross_entropy_with_logits(
             scores.float(), labels.nan_to_num(), reduction='none')
         sums = (losses * known).sum((0, 1))
-        return sums.new_zeros(()), (sums / self._expected).mean()
+        zero = sums.new_zeros(())
+        return (zero, (sums / self._expected).mean(),
+                zero if rebuilt is None else rebuilt)
 
 
 def rates(data):

@@ -11,15 +11,21 @@ import torch
 from torch import nn
 
 from trainer import hyper as hyper_lib
+from trainer import reconstruction
 from trainer import tensors as tensors_lib
 
 _RATE = '.decay_rate'
 
 
 class Model(nn.Module):
-    """Parameters named as in the bundle; `params()` gives them to reference."""
+    """Parameters named as in the bundle; `params()` gives them to reference.
 
-    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.):
+    reconstruction_window: steps of the decoder of trainer/reconstruction.py,
+    which no bundle holds; 0: no decoder.
+    """
+
+    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.,
+                 reconstruction_window=0):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
@@ -31,6 +37,9 @@ class Model(nn.Module):
             _key(name): nn.Parameter(
                 _initial(name, spec.shape, hyper, item_init_std))
             for name, spec in specs.items()})
+        self.decoder = None
+        if reconstruction_window:
+            self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
 
     def params(self):
         """{tensor name: tensor}, differentiable."""
@@ -77,6 +86,9 @@ class Model(nn.Module):
                 name.endswith('_projection'))
             matrix = matrix and name != 'head.w2'
             (decayed if matrix else kept).append(self.values[_key(name)])
+        if self.decoder is not None:
+            for name, value in self.decoder.named_parameters():
+                (decayed if name.startswith('w') else kept).append(value)
         return [{'params': decayed, 'weight_decay': weight_decay},
                 {'params': kept, 'weight_decay': 0.}]
 
@@ -106,6 +118,9 @@ def _initial(name, shape, hyper, item_init_std):
         return torch.full(shape, math.log(10.))
     if short == 'item_embedding':
         return item_init_std * torch.randn(shape)
+    if short == 'seed_embedding':
+        # As loud as sqrt(d) E_item: seeds read the state as items do at first.
+        return math.sqrt(hyper.d_model) * item_init_std * torch.randn(shape)
     if short.endswith('_embedding') or name.startswith('context.'):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
@@ -117,6 +132,8 @@ def _initial(name, shape, hyper, item_init_std):
     value = torch.randn(shape) / math.sqrt(shape[-1])
     if short == 'w1' and matches:
         value[:, 0] = _match_direction(hyper) / math.sqrt(hyper.d_model)
+    if name == 'summary.w_o':
+        return .1 * value  # Summaries join in as they become useful.
     if name.startswith('layers.'):
         return _layer_matrix(value, name, hyper, is_block)
     return value

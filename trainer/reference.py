@@ -22,6 +22,7 @@ from trainer import attention
 from trainer import buckets
 from trainer import chunks
 from trainer import hyper as hyper_lib
+from trainer import summaries
 
 silu = functional.silu
 
@@ -274,6 +275,8 @@ def rank(hyper, params, state, time_us, rows, context_rows=None, features=None):
     [C, candidate features] or None. Returns scores [C, T] and u [d].
     """
     gap, user = 0, torch.zeros_like(params['norm_user'])
+    # Before the pending event is folded: summaries are the stored state's.
+    summarized = summarize(hyper, params, state) if hyper.num_seeds else None
     if state.pending is not None:
         gap = int(buckets.gap_bucket(buckets.seconds_between(
             state.pending.time_us, time_us)))
@@ -288,17 +291,37 @@ def rank(hyper, params, state, time_us, rows, context_rows=None, features=None):
                         for name, row in (context_rows or {}).items()}
         x = candidate_tokens(hyper, params, rows, torch.tensor(gap), user,
                              context_rows, features)
-        for index in candidate_layers(hyper):
-            layer = Layer(hyper, params, index)
-            window = state.window[index] if layer.conv_width > 1 else None
-            x = _candidate_layer(layer, x, state.z[index], state.c[index],
-                                 window)
+        x = _read_state(hyper, params, state, x)
+        if hyper.summary_attention:
+            x = _attend_summaries(hyper, params, x, summarized)
         scores = scores + head_scores(params, x)
     return scores, user
 
 
+def summarize(hyper, params, state):
+    """The summaries [M, d] of a state: of the events that are folded."""
+    x = _read_state(hyper, params, state, summaries.seed_tokens(hyper, params))
+    return rms_norm(x, params['norm_summary'])
+
+
+def _read_state(hyper, params, state, x):
+    """Passes candidates or seeds x [C, d] through their layers."""
+    for index in candidate_layers(hyper):
+        layer = Layer(hyper, params, index)
+        window = state.window[index] if layer.conv_width > 1 else None
+        x = _candidate_layer(layer, x, state.z[index], state.c[index], window)
+    return x
+
+
+def _attend_summaries(hyper, params, x, summarized, drop=_keep):
+    """x_c [..., C, d] after it read summaries [..., M, d]."""
+    z = rms_norm(x, params['summary.norm_attn'])
+    return x + drop(summaries.attend(hyper, params, z, summarized))
+
+
 def candidate_layers(hyper):
-    """The layers that a candidate passes through."""
+    """The layers that a candidate passes through; a seed too, all L of them
+    where candidates read nothing."""
     if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
         return [hyper.num_layers]
     return list(range(hyper.num_layers))
@@ -376,6 +399,26 @@ def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
     positions [B, P]: a candidate at position i reads events 0 ... i, and none
     at position -1. x [B, P, C, d]: candidate tokens.
     """
+    x = _masked_read_state(hyper, params, traces, positions, x, drop)
+    if hyper.summary_attention:
+        summarized = masked_summaries(hyper, params, traces, positions, drop)
+        x = _attend_summaries(hyper, params, x, summarized, drop)
+    return x
+
+
+def masked_summaries(hyper, params, traces, positions, drop=_keep):
+    """Summaries [B, P, M, d] that stand beside candidates at positions [B, P].
+
+    Event i is pending there, so they are of events 0 ... i - 1.
+    """
+    tokens = drop(summaries.seed_tokens(hyper, params))
+    tokens = tokens.expand(positions.shape + tokens.shape)
+    x = _masked_read_state(hyper, params, traces, positions - 1, tokens, drop)
+    return rms_norm(x, params['norm_summary'])
+
+
+def _masked_read_state(hyper, params, traces, positions, x, drop):
+    """Passes x [B, P, C, d] through the layers; -1 is before any event."""
     # One state for many candidates, or one row of weights for each.
     through_states = hyper.attention == attention.QLA and (
         x.shape[2] > 1 or hyper.phi2 == hyper_lib.PHI2_SILU)

@@ -35,7 +35,8 @@ def plot(history, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     epochs = [record['epoch'] for record in history]
     for name, label in (('dot_loss', 'dot term (full softmax)'),
-                        ('target_aware_loss', 'all terms (sampled)')):
+                        ('target_aware_loss', 'all terms (sampled)'),
+                        ('reconstruction_loss', 'reconstruction')):
         values = [record[name] for record in history]
         if any(values):
             left.plot(epochs, values, label=label)

@@ -37,6 +37,8 @@ def tensor_specs(hyper, num_items):
         add('log_scale', 1, state=False)
     if hyper.target_aware != hyper_lib.OFF:
         _add_candidate_side(add, hyper)
+    if hyper.num_seeds:
+        _add_seeds(add, hyper)
     add('item_embedding', num_items + 1, d, state=True, items=True)
     add('item_bias', num_items + 1, state=False, items=True)
     return specs
@@ -81,3 +83,14 @@ def _add_candidate_side(add, hyper):
     add('head.b1', tasks, width, state=False)
     add('head.w2', tasks, width, state=False)
     add('head.b2', tasks, state=False)
+
+
+def _add_seeds(add, hyper):
+    d = hyper.d_model
+    add('seed_embedding', hyper.num_seeds, d, state=False)
+    add('norm_summary', d, state=False)
+    if hyper.summary_attention:
+        add('summary.norm_attn', d, state=False)
+        add('summary.w_q', d, d, state=False)
+        add('summary.w_kv', 2 * d, d, state=False)
+        add('summary.w_o', d, d, state=False)

@@ -12,6 +12,7 @@ from trainer import batches
 from trainer import labelled_loss
 from trainer import losses
 from trainer import models
+from trainer import reconstruction
 from trainer import recording
 from trainer import reference
 from trainer import report
@@ -37,7 +38,9 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = models.Model(config.model, len(data.item_ids),
-                         settings.item_init_std, settings.dropout).to(device)
+                         settings.item_init_std, settings.dropout,
+                         settings.reconstruction_window
+                         if settings.reconstruction_weight else 0).to(device)
     labelled = labelled_loss.applies(source)
     if labelled:
         model.start_from_rates(labelled_loss.rates(data))
@@ -66,11 +69,13 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     def step(batch):
         optimizer.zero_grad()
         with _autocast(device):
-            dot, target_aware = forward(model, source, sampler, config, batch)
-            loss = dot + settings.target_aware_weight * target_aware
+            dot, target_aware, rebuilt = forward(model, source, sampler,
+                                                 config, batch)
+            loss = (dot + settings.target_aware_weight * target_aware +
+                    settings.reconstruction_weight * rebuilt)
         loss.backward()
         optimizer.apply()
-        return torch.stack([dot, target_aware]).detach()
+        return torch.stack([dot, target_aware, rebuilt]).detach()
     if recorded:
         step = recording.Recorded(step)
     history = []
@@ -109,6 +114,8 @@ def _show(record, bar):
     """Losses in the progress bar; a line for every validation."""
     losses_text = (f'loss {record["dot_loss"]} dot, '
                    f'{record["target_aware_loss"]} all terms')
+    if record['reconstruction_loss']:
+        losses_text += f', {record["reconstruction_loss"]} reconstruction'
     found = record.get('validation', {})
     name = report.headline(found)
     figures = ', '.join(f'{row} {values[name]:.4f}' for row, values in
@@ -134,9 +141,10 @@ def _epoch(step, optimizer, found):
         optimizer.next_learning_rate()
         total += step(batch)
         steps += 1
-    dot, target_aware = (total / max(steps, 1)).tolist()
+    dot, target_aware, rebuilt = (total / max(steps, 1)).tolist()
     return {'dot_loss': round(dot, 4),
             'target_aware_loss': round(target_aware, 4),
+            'reconstruction_loss': round(rebuilt, 4),
             'learning_rate': optimizer.learning_rate,
             'seconds': round(time.monotonic() - begin, 3)}
 
@@ -156,7 +164,8 @@ Pieces = collections.namedtuple(
 
 
 def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
-    """(dot loss, target-aware loss) of a batch; 0 for a term that is off."""
+    """(dot loss, target-aware loss, reconstruction loss) of a batch; 0 for a
+    term that is off."""
     settings, hyper = config.training, config.model
     params, drop = model.params(), model.dropout
     tokens = drop(batches.tokens(hyper, params, batch,
@@ -166,7 +175,7 @@ def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
     users = reference.user_vector(params, x)
     targets = _targets(config, batch)
     zero = users.new_zeros((), dtype=torch.float32)
-    dot = target_aware = zero
+    dot = target_aware = rebuilt = zero
     if hyper.any_dot_term:
         next_loss = losses.next_item_loss
         if source.ordered:
@@ -176,7 +185,9 @@ def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
         target_aware = losses.target_aware_loss(
             model, params, source, sampler, batch, traces, users, targets,
             drop)
-    return dot.float(), target_aware.float()
+    if settings.reconstruction_weight:
+        rebuilt = reconstruction.loss(model, params, batch, traces, drop)
+    return dot.float(), target_aware.float(), rebuilt.float()
 
 
 def _targets(config, batch):

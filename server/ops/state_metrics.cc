@@ -8,12 +8,16 @@ namespace qlarank {
 StateMetrics::StateMetrics(prometheus::Registry& registry)
     : lookups_(CounterFamily(registry, "qlarank_state_lookups_total",
                              "Look-ups of a user state, by result.")),
+      summaries_(CounterFamily(registry, "qlarank_summaries_total",
+                               "Summaries that requests needed, by result.")),
       lookups_hit(lookups_.Add({{"result", "hit"}})),
       lookups_snapshot(lookups_.Add({{"result", "snapshot"}})),
       lookups_replayed(lookups_.Add({{"result", "replayed"}})),
       lookups_empty(lookups_.Add({{"result", "empty"}})),
       lookups_version_mismatch(lookups_.Add({{"result", "version_mismatch"}})),
       lookups_corrupt(lookups_.Add({{"result", "corrupt"}})),
+      summaries_hit(summaries_.Add({{"result", "hit"}})),
+      summaries_computed(summaries_.Add({{"result", "computed"}})),
       age_seconds(PlainHistogram(
           registry, "qlarank_state_age_seconds",
           "Age of a state's newest event when a request reads it.",
@@ -21,7 +25,8 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
       cached_users(PlainGauge(registry, "qlarank_cached_users",
                               "User states in the cache.")),
       cached_state_bytes(PlainGauge(registry, "qlarank_cached_state_bytes",
-                                    "Memory of the user states cached.")),
+                                    "Memory of the user states cached, their "
+                                    "summaries counted.")),
       snapshots_written(PlainCounter(registry,
                                      "qlarank_snapshots_written_total",
                                      "Snapshots of user states written.")),

@@ -14,6 +14,7 @@ namespace qlarank {
 class StateMetrics {
  private:
   prometheus::Family<prometheus::Counter>& lookups_;
+  prometheus::Family<prometheus::Counter>& summaries_;
 
  public:
   // `registry` must outlive this.
@@ -28,12 +29,16 @@ class StateMetrics {
   prometheus::Counter& lookups_version_mismatch;
   prometheus::Counter& lookups_corrupt;  // damaged: rebuilt, or DATA_LOSS
 
+  // qlarank_summaries_total{result}: summaries that a request needed.
+  prometheus::Counter& summaries_hit;       // kept with the state
+  prometheus::Counter& summaries_computed;  // made for the request
+
   // qlarank_state_age_seconds: from a state's newest event to the request that
   // reads it.
   prometheus::Histogram& age_seconds;
 
   // qlarank_cached_users and qlarank_cached_state_bytes: the user cache, all
-  // models together.
+  // models together, summaries counted.
   prometheus::Gauge& cached_users;
   prometheus::Gauge& cached_state_bytes;
 

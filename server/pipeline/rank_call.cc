@@ -72,8 +72,14 @@ void RankCall::LoadState(size_t worker) {
   EngineScratch& scratch = *model_.worker_scratch[worker];
   reader_.Step(scratch);
   if (!reader_.done() || !reader_.status().ok()) return;
-  reading_ =
-      model_.engine->Read(*reader_.lookup().known.state, plan_.view(), scratch);
+  const KnownState& known = reader_.lookup().known;
+  std::shared_ptr<const UserSummary> summary;
+  // Recent events have a state, and so a summary, of their own.
+  if (model_.engine->attends_summaries() && plan_.recent_events.empty()) {
+    summary = model_.memory->Summarize(request_.user_id(), known, scratch);
+  }
+  reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
+                                 std::move(summary));
 }
 
 void RankCall::Finish(size_t dropped, size_t /*worker*/) {

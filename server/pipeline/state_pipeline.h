@@ -1,7 +1,8 @@
-// Answers GetUserState: what is remembered of a user under one model.
+// Answers GetUserState and GetUserSummary: what is remembered of a user under
+// one model.
 //
-// Thread-safe. Start does not block: states are read and caught up on the
-// scoring workers, between the tiles of Rank requests.
+// Thread-safe. Start does not block: states are read, caught up and summarized
+// on the scoring workers, between the tiles of Rank requests.
 #ifndef QLARANK_SERVER_PIPELINE_STATE_PIPELINE_H_
 #define QLARANK_SERVER_PIPELINE_STATE_PIPELINE_H_
 
@@ -34,7 +35,18 @@ class StatePipeline {
              v1::GetUserStateResponse& response, absl::Time now,
              absl::Time deadline, Done done);
 
+  // The same for the user's summaries.
+  // INVALID_ARGUMENT     also: encoding
+  // FAILED_PRECONDITION  also: the model has no seeds
+  void Start(const v1::GetUserSummaryRequest& request,
+             v1::GetUserSummaryResponse& response, absl::Time now,
+             absl::Time deadline, Done done);
+
  private:
+  // The model that a request is about, once its user and model are checked.
+  template <typename Request>
+  absl::StatusOr<ServedModel*> ModelOf(const Request& request) const;
+
   const ModelRegistry& models_;
   TileScheduler& scheduler_;
   const LimitsOptions limits_;

@@ -30,6 +30,7 @@ void UserFold::Run(absl::Span<UserFold> folds, const Engine& engine,
   }
   engine.Fold(absl::MakeSpan(jobs), scratch);
   for (size_t i = 0; i < folds.size(); ++i) {
+    if (!folds[i].empty()) folds[i].known_.summary = nullptr;
     folds[i].known_.state = std::move(jobs[i].after);
     folds[i].events_.clear();
   }

@@ -18,6 +18,8 @@ namespace qlarank {
 // A user state and where it stands.
 struct KnownState {
   std::shared_ptr<const UserState> state;
+  // Of `state`; null until it was asked for, or for a model without seeds.
+  std::shared_ptr<const UserSummary> summary;
   // Of the log that it is a fold of; 0 for a user without one.
   uint64_t incarnation = 0;
   // Sequence that the newest snapshot written holds; 0: none.

@@ -8,6 +8,15 @@
 
 namespace qlarank {
 
+namespace {
+
+size_t SizeBytes(const KnownState& known) {
+  return sizeof(known) + known.state->size_bytes() +
+         (known.summary != nullptr ? known.summary->size_bytes() : 0);
+}
+
+}  // namespace
+
 UserMemory::UserMemory(const Engine& engine, StateStore& store,
                        UserLocks& locks, Metrics& metrics,
                        const Options& options)
@@ -159,7 +168,7 @@ absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
     if (known.incarnation == 0 || head->incarnation != known.incarnation) {
       return absl::OkStatus();
     }
-    // Only publications change a user's entry, and they hold this lock.
+    // Only publications change a user's state, and they hold this lock.
     const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
     if (old != nullptr && old->incarnation == known.incarnation &&
         old->folded_sequence() >= known.folded_sequence()) {
@@ -169,13 +178,37 @@ absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
         snapshot_interval_) {
       status = PutSnapshot(user_id, known);
     }
-    const size_t bytes = known.state->size_bytes() + sizeof(KnownState);
+    const size_t bytes = SizeBytes(known);
     cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
                   bytes);
   }
   status.Update(SaveEvicted());
   ReportCacheSize();
   return status;
+}
+
+std::shared_ptr<const UserSummary> UserMemory::Summarize(
+    absl::string_view user_id, const KnownState& known,
+    EngineScratch& scratch) {
+  if (known.summary != nullptr) {
+    metrics_.state.summaries_hit.Increment();
+    return known.summary;
+  }
+  metrics_.state.summaries_computed.Increment();
+  const auto kept = std::make_shared<KnownState>(known);
+  kept->summary = engine_.Summarize(*known.state, scratch);
+  const auto summary = kept->summary;
+  const auto of_same_state = [&](const KnownState* cached) {
+    if (cached == nullptr || cached->state != known.state) return false;
+    kept->snapshot_sequence = cached->snapshot_sequence;
+    return cached->summary == nullptr;
+  };
+  if (cache_.InsertIf(user_id, kept, SizeBytes(*kept), of_same_state)) {
+    // What it evicted can be rebuilt, so an error of the store can wait.
+    SaveEvicted().IgnoreError();
+    ReportCacheSize();
+  }
+  return summary;
 }
 
 absl::Status UserMemory::SaveEvicted() {

@@ -8,7 +8,7 @@
 // erased user does not come back.
 //
 // Thread-safe. Methods read the store and may block on its disk; none of them
-// folds but RunFolds.
+// folds but RunFolds, or runs seeds but Summarize.
 #ifndef QLARANK_SERVER_PIPELINE_USER_MEMORY_H_
 #define QLARANK_SERVER_PIPELINE_USER_MEMORY_H_
 
@@ -82,6 +82,13 @@ class UserMemory {
   // user was erased; writes a snapshot when one is due. An error is one of the
   // store: the state may be published all the same.
   absl::Status Publish(absl::string_view user_id, KnownState known);
+
+  // The summary of a user's state: the one that Find found with it, or one made
+  // now and kept with the state for as long as that is cached.
+  // REQUIRES: engine().num_seeds() > 0.
+  std::shared_ptr<const UserSummary> Summarize(absl::string_view user_id,
+                                               const KnownState& known,
+                                               EngineScratch& scratch);
 
   // Forgets a user. The caller holds the user's lock and erases the log.
   void Forget(absl::string_view user_id);

@@ -5,19 +5,33 @@
 
 namespace qlarank {
 
-grpc::ServerUnaryReactor* StateService::GetUserState(
-    grpc::CallbackServerContext* context,
-    const v1::GetUserStateRequest* request,
-    v1::GetUserStateResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* StateService::Start(
+    grpc::CallbackServerContext& context, const Request& request,
+    Response& response) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
   if (drain_.draining()) {
     reactor->Finish(DrainingStatus());
     return reactor;
   }
   state_.Start(
-      *request, *response, absl::Now(), DeadlineOf(*context),
+      request, response, absl::Now(), DeadlineOf(context),
       [reactor](absl::Status status) { reactor->Finish(ToRpcStatus(status)); });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* StateService::GetUserState(
+    grpc::CallbackServerContext* context,
+    const v1::GetUserStateRequest* request,
+    v1::GetUserStateResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* StateService::GetUserSummary(
+    grpc::CallbackServerContext* context,
+    const v1::GetUserSummaryRequest* request,
+    v1::GetUserSummaryResponse* response) {
+  return Start(*context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* StateService::DeleteUser(

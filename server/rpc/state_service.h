@@ -20,6 +20,11 @@ class StateService final : public v1::StateService::CallbackService {
       const v1::GetUserStateRequest* request,
       v1::GetUserStateResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetUserSummary(
+      grpc::CallbackServerContext* context,
+      const v1::GetUserSummaryRequest* request,
+      v1::GetUserSummaryResponse* response) override;
+
   // An erasure is a write like any other: the ingest pipeline orders it.
   grpc::ServerUnaryReactor* DeleteUser(
       grpc::CallbackServerContext* context,
@@ -27,6 +32,11 @@ class StateService final : public v1::StateService::CallbackService {
       v1::DeleteUserResponse* response) override;
 
  private:
+  // Starts `request` in the state pipeline.
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext& context,
+                                  const Request& request, Response& response);
+
   StatePipeline& state_;
   IngestPipeline& ingest_;
   const Drain& drain_;

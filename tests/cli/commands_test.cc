@@ -173,6 +173,31 @@ TEST_F(CommandsTest, StateOfAnUnknownUserIsANegativeAnswer) {
   EXPECT_THAT(result.out, HasSubstr("empty: no events"));
 }
 
+TEST_F(CommandsTest, SummaryShowsTheSameNumbersInEitherEncoding) {
+  Import();
+  const auto expected =
+      nlohmann::json::parse("[[63.5, -63.5, 0.0], [0.5, 0.25, -0.25]]");
+  auto floats = RunJson({"summary", "--user", "ann"});
+  EXPECT_EQ(floats["summaries"], expected);
+  EXPECT_EQ(floats["event_count"], 3);
+  EXPECT_EQ(RunJson({"summary", "--user", "ann", "--int8"})["summaries"],
+            expected);
+  CliResult text = Run({"summary", "--user", "ann", "--int8"});
+  EXPECT_EQ(text.code, ExitCode::kOk);
+  EXPECT_THAT(text.out, HasSubstr("2 x 3 bytes with a scale each, 14 bytes"));
+  EXPECT_THAT(text.out, HasSubstr("-63.5000"));
+}
+
+TEST_F(CommandsTest, SummaryOfAnUnknownUserIsANegativeAnswer) {
+  EXPECT_EQ(Run({"summary", "--user", "nobody"}).code, ExitCode::kNegative);
+}
+
+TEST_F(CommandsTest, SummaryOfAModelWithoutSeedsIsTheServersError) {
+  CliResult result = Run({"summary", "--user", "ann", "--model", "seedless"});
+  EXPECT_EQ(result.code, ExitCode::kRpcError);
+  EXPECT_THAT(result.err, HasSubstr("has no seeds"));
+}
+
 TEST_F(CommandsTest, DeleteUserErases) {
   Import();
   auto json = RunJson({"delete-user", "--user", "ann", "--yes"});

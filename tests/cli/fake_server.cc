@@ -141,6 +141,34 @@ class FakeServer::State final : public v1::StateService::Service {
     return grpc::Status::OK;
   }
 
+  // Two seeds of width 3.
+  grpc::Status GetUserSummary(grpc::ServerContext*,
+                              const v1::GetUserSummaryRequest* request,
+                              v1::GetUserSummaryResponse* response) override {
+    if (request->model_name() == "seedless") {
+      return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                          "model \"seedless\" version 1 has no seeds");
+    }
+    absl::MutexLock lock(&fake_.mutex_);
+    *response->mutable_state() = fake_.InfoOf(request->user_id());
+    response->set_model_name("toy");
+    response->set_model_version(3);
+    response->set_state_fingerprint("feed.f32");
+    response->set_num_seeds(2);
+    response->set_width(3);
+    if (request->encoding() == v1::SUMMARY_ENCODING_INT8) {
+      response->set_quantized_values(
+          std::string("\x7f\x81\x00\x02\x01\xff", 6));
+      response->add_scales(0.5F);
+      response->add_scales(0.25F);
+    } else {
+      for (float value : {63.5F, -63.5F, 0.0F, 0.5F, 0.25F, -0.25F}) {
+        response->add_values(value);
+      }
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status DeleteUser(grpc::ServerContext*,
                           const v1::DeleteUserRequest* request,
                           v1::DeleteUserResponse* response) override {

@@ -17,20 +17,20 @@
 namespace qlarank::testing {
 namespace {
 
-constexpr size_t kTasks = 3;
 constexpr uint64_t kEvents = 50;
 
 // A server whose user "user" has a history, and a scorer over its socket.
 class Subject {
  public:
-  explicit Subject(uint32_t workers)
-      : options_(TestOptions()),
+  explicit Subject(uint32_t workers, const ModelOptions& model = GoldenModel())
+      : options_(TestOptions(model)),
         bundle_(LoadGolden(options_.models.front())),
         server_(WithWorkers(workers)) {
     EXPECT_TRUE(server_.Append(MakeAppend(*bundle_, "user", 1, kEvents)).ok());
   }
 
   const Bundle& bundle() const { return *bundle_; }
+  size_t num_tasks() const { return bundle_->spec().tasks_size(); }
   TestServer& server() { return server_; }
 
   Scorer scorer() {
@@ -54,16 +54,18 @@ class Subject {
 
   // None of the probes.
   std::vector<uint64_t> crowd() const {
-    const std::vector<uint64_t> all = CatalogueItems(*bundle_, 300);
+    const size_t num_items = bundle_->item_ids().size();
+    const std::vector<uint64_t> all = CatalogueItems(*bundle_, num_items);
     std::vector<uint64_t> items;
     for (size_t i = 0; items.size() < 5000; ++i) {
-      items.push_back(i % 10 == 0 ? 1'000'000 + i : all[20 + i % 280]);
+      items.push_back(i % 10 == 0 ? 1'000'000 + i
+                                  : all[20 + i % (num_items - 20)]);
     }
     return items;
   }
 
   std::optional<std::string> Check(const Scorer& scorer) const {
-    return FindDependence(scorer, probes(), crowd(), kTasks, /*seed=*/1);
+    return FindDependence(scorer, probes(), crowd(), num_tasks(), /*seed=*/1);
   }
 
  private:
@@ -82,6 +84,16 @@ TEST(IndependenceTest, AScoreDependsOnItsCandidateOnly) {
     Subject subject(workers);
     EXPECT_EQ(subject.Check(subject.scorer()), std::nullopt)
         << workers << " workers";
+  }
+}
+
+// With candidates that attend to summaries, kept with the state or made for the
+// request.
+TEST(IndependenceTest, SummariesLetNothingThrough) {
+  for (const char* model :
+       {"seeds_block_l2_attended", "seeds_all_l2_attended"}) {
+    Subject subject(2, GoldenModel(model));
+    EXPECT_EQ(subject.Check(subject.scorer()), std::nullopt) << model;
   }
 }
 
@@ -122,7 +134,8 @@ TEST(IndependenceTest, TheCheckNoticesALeak) {
     std::vector<float> scores = honest;
     for (size_t i = 1; i < items.size(); ++i) {
       if (items[i] % 100 != subject.probes()[3] % 100) continue;
-      scores[i * kTasks] += 1e-6f * honest[(i - 1) * kTasks];
+      const size_t tasks = subject.num_tasks();
+      scores[i * tasks] += 1e-6f * honest[(i - 1) * tasks];
     }
     return scores;
   };
@@ -135,7 +148,8 @@ TEST(IndependenceTest, TheCheckNoticesAPositionThatMatters) {
   const Scorer leaky = [&](const std::vector<uint64_t>& items) {
     std::vector<float> scores = subject.scorer()(items);
     for (size_t i = 63; i < items.size(); i += 64) {
-      scores[i * kTasks + 1] = std::nextafter(scores[i * kTasks + 1], 100.0f);
+      float& score = scores[i * subject.num_tasks() + 1];
+      score = std::nextafter(score, 100.0f);
     }
     return scores;
   };

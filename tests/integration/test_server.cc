@@ -97,6 +97,16 @@ absl::StatusOr<v1::GetUserStateResponse> TestServer::GetState(
   return Result(status, std::move(response));
 }
 
+absl::StatusOr<v1::GetUserSummaryResponse> TestServer::GetSummary(
+    const v1::GetUserSummaryRequest& request) {
+  grpc::ClientContext context;
+  SetTimeout(context, kTimeout);
+  v1::GetUserSummaryResponse response;
+  const grpc::Status status =
+      state_->GetUserSummary(&context, request, &response);
+  return Result(status, std::move(response));
+}
+
 absl::StatusOr<v1::DeleteUserResponse> TestServer::Delete(
     const std::string& user_id) {
   grpc::ClientContext context;

@@ -40,6 +40,8 @@ class TestServer {
   // Of the default model, caught up to `min_event_count`, with its bytes.
   absl::StatusOr<v1::GetUserStateResponse> GetState(const std::string& user_id,
                                                     uint64_t min_event_count);
+  absl::StatusOr<v1::GetUserSummaryResponse> GetSummary(
+      const v1::GetUserSummaryRequest& request);
   absl::StatusOr<v1::DeleteUserResponse> Delete(const std::string& user_id);
 
  private:

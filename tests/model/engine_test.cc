@@ -188,9 +188,13 @@ TEST_P(EngineTest, RecentEventsScoreAsStoredEvents) {
   const Candidates candidates = RandomCandidates(100);
   const auto stored = engine_.Read(*FoldHistory(model_, "long", 25),
                                    {kRequestTimeUs, {}, {}}, *scratch_);
+  const auto before = FoldHistory(model_, "long", 20);
+  // The stored state's summary is of no use for them.
+  std::shared_ptr<const UserSummary> summary;
+  if (engine_.num_seeds() > 0) summary = engine_.Summarize(*before, *scratch_);
   const auto recent = engine_.Read(
-      *FoldHistory(model_, "long", 20),
-      {kRequestTimeUs, absl::MakeSpan(events).subspan(20), {}}, *scratch_);
+      *before, {kRequestTimeUs, absl::MakeSpan(events).subspan(20), {}},
+      *scratch_, summary);
   EXPECT_EQ(Bits(Score(*stored, candidates)), Bits(Score(*recent, candidates)));
 }
 
@@ -210,6 +214,10 @@ TEST_P(EngineTest, OneTileSizeGivesTheSameBitsAsAll) {
   (*largest_only)->Fold(absl::MakeSpan(&job, 1), *scratch);
   EXPECT_EQ((*largest_only)->SerializeState(*job.after),
             engine_.SerializeState(*FoldHistory(model_, "long", 50)));
+  if (engine_.num_seeds() > 0) {
+    EXPECT_EQ(Bits((*largest_only)->Summarize(*job.after, *scratch)->values),
+              Bits(engine_.Summarize(*job.after, *scratch_)->values));
+  }
 
   const RequestView request{kRequestTimeUs, {}, {}};
   const Candidates candidates = RandomCandidates(70);
@@ -222,8 +230,51 @@ TEST_P(EngineTest, OneTileSizeGivesTheSameBitsAsAll) {
   EXPECT_EQ(Bits(scores), Bits(Score(*reading, candidates)));
 }
 
+// Models whose candidates attend to summaries.
+class SeedsTest : public EngineTest {};
+
+// Whoever summarizes, whatever was computed before, however the state was
+// folded; and a summary that is at hand scores as one made for the request.
+TEST_P(SeedsTest, SummaryIsBitwiseAFunctionOfTheState) {
+  const auto events = model_.histories.at("long").First(60);
+  const auto state = FoldHistory(model_, "long", 60);
+  const auto summary = engine_.Summarize(*state, *scratch_);
+  const RequestView request{kRequestTimeUs, {}, {}};
+  const Candidates candidates = RandomCandidates(70);
+  const std::vector<float> scores =
+      Score(*engine_.Read(*state, request, *scratch_, summary), candidates);
+  EXPECT_EQ(Bits(Score(*engine_.Read(*state, request, *scratch_), candidates)),
+            Bits(scores));
+
+  const auto fresh = engine_.NewScratch();
+  for (const auto& [same, scratch] : {std::pair(state, fresh.get()),
+                                      {FoldInPieces(events, 7), fresh.get()},
+                                      {state, scratch_.get()}}) {
+    const auto again = engine_.Summarize(*same, *scratch);
+    EXPECT_EQ(Bits(again->values), Bits(summary->values));
+    EXPECT_EQ(Bits(again->head_keys), Bits(summary->head_keys));
+    EXPECT_EQ(Bits(again->head_values), Bits(summary->head_values));
+  }
+}
+
+TEST_P(SeedsTest, AttendedSummariesMatter) {
+  const auto state = FoldHistory(model_, "long", 60);
+  const RequestView request{kRequestTimeUs, {}, {}};
+  const auto other =
+      engine_.Summarize(*FoldHistory(model_, "long", 20), *scratch_);
+  const Candidates candidates = RandomCandidates(70);
+  EXPECT_NE(
+      Bits(Score(*engine_.Read(*state, request, *scratch_, other), candidates)),
+      Bits(Score(*engine_.Read(*state, request, *scratch_), candidates)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, EngineTest,
                          ::testing::ValuesIn(GoldenModelNames()),
+                         [](const auto& info) { return info.param; });
+
+INSTANTIATE_TEST_SUITE_P(Models, SeedsTest,
+                         ::testing::Values("seeds_all_l2_attended",
+                                           "seeds_block_l2_attended"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -89,6 +89,9 @@ GoldenCase ReadCase(const Bundle& bundle, const json& entry) {
     Flatten(state.at("window"), result.state);
     Flatten(state.at("c"), result.state);
   }
+  if (entry.contains("summaries")) {
+    Flatten(entry.at("summaries"), result.summaries);
+  }
   return result;
 }
 

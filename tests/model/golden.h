@@ -41,6 +41,7 @@ struct GoldenCase {
   std::vector<double> user_vector;  // [d_model]
   std::vector<double> scores;       // [candidates, tasks]
   std::vector<double> state;        // UserState::values, or empty
+  std::vector<double> summaries;    // [num_seeds, d_model], or empty
 };
 
 struct GoldenModel {

@@ -1,5 +1,5 @@
 // The engine against the trainer's float64 reference, configuration by
-// configuration: scores, user vectors and the state itself.
+// configuration: scores, user vectors, summaries and the state itself.
 
 #include "tests/model/golden.h"
 
@@ -15,14 +15,17 @@ constexpr double kRelativeTolerance = 1e-4;
 // Below this magnitude a value is compared absolutely: logits around 0 carry
 // the rounding of the larger terms that cancel in them.
 constexpr double kFloor = 0.1;
+// A summary is a row whose elements share one normalisation: they round as its
+// root mean square, about 1, does.
+constexpr double kSummaryFloor = 1;
 
 template <typename Actual>
 void ExpectClose(const Actual& actual, const std::vector<double>& expected,
-                 const std::string& what) {
+                 const std::string& what, double floor = kFloor) {
   ASSERT_EQ(actual.size(), expected.size()) << what;
   for (size_t i = 0; i < expected.size(); ++i) {
     const double bound =
-        kRelativeTolerance * std::max(std::abs(expected[i]), kFloor);
+        kRelativeTolerance * std::max(std::abs(expected[i]), floor);
     EXPECT_NEAR(actual[i], expected[i], bound) << what << " [" << i << "]";
   }
 }
@@ -33,12 +36,18 @@ TEST_P(GoldenTest, ScoresAndStatesAgreeWithTheReference) {
   const GoldenModel model = LoadGoldenModel(GetParam());
   const auto scratch = model.engine->NewScratch();
   ASSERT_FALSE(model.cases.empty());
+  size_t num_summaries = 0;
   for (const GoldenCase& golden : model.cases) {
     SCOPED_TRACE(golden.name);
     const auto state = FoldHistory(model, golden.history, golden.num_events);
     EXPECT_EQ(state->event_count, golden.num_events);
     if (!golden.state.empty()) {
       ExpectClose(state->values, golden.state, "state");
+    }
+    if (!golden.summaries.empty()) {
+      num_summaries += golden.summaries.size() / model.bundle->spec().d_model();
+      ExpectClose(model.engine->Summarize(*state, *scratch)->values,
+                  golden.summaries, "summaries", kSummaryFloor);
     }
 
     const auto recent = golden.recent_events.First(golden.recent_events.size());
@@ -53,6 +62,7 @@ TEST_P(GoldenTest, ScoresAndStatesAgreeWithTheReference) {
                         absl::MakeSpan(scores), *scratch);
     ExpectClose(scores, golden.scores, "scores");
   }
+  EXPECT_EQ(num_summaries > 0, model.engine->num_seeds() > 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,

@@ -39,6 +39,8 @@ ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
        'phi2 = "PHI2_SILU"\nevent_features = ["price"]\n'
        'candidate_features = ["price"]')
 
+SEEDS = BLOCK + '\nnum_seeds = 16\nsummary_attention = true'
+
 
 def _events(rng):
     """Lines of users who walk along the items, with baskets now and then."""
@@ -78,8 +80,9 @@ def _next_basket(folder, rng):
 
 @pytest.mark.parametrize('protocol, model', [
     (_leave_one_out, OFF), (_leave_one_out, BLOCK), (_next_basket, BLOCK),
-    (_next_basket, ALL)],
-    ids=['last-dot', 'last-block', 'basket-block', 'basket-all-layers'])
+    (_next_basket, ALL), (_next_basket, SEEDS)],
+    ids=['last-dot', 'last-block', 'basket-block', 'basket-all-layers',
+         'basket-seeds'])
 def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
                                           protocol, model):
     data = protocol(tmp_path, np.random.default_rng(1))

@@ -74,6 +74,18 @@ def test_fingerprint_leaves_out_heads_and_biases():
         assert _fingerprint(changed) == before, name
 
 
+def test_fingerprint_leaves_out_seeds():
+    bundle = _bundle('seeds_block_l2_attended')
+    before = _fingerprint(bundle)
+    tensors = {name: array for name, array in bundle.tensors.items()
+               if 'summary' not in name and name != 'seed_embedding'}
+    hyper = dataclasses.replace(bundle.hyper, num_seeds=0,
+                                summary_attention=False)
+    without = dataclasses.replace(bundle, hyper=hyper, tensors=tensors)
+    assert len(bundle.tensors) - len(tensors) == 6
+    assert _fingerprint(without) == before
+
+
 def _refused(tensors, message, tmp_path):
     bundle = dataclasses.replace(_bundle(), tensors=tensors)
     with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ import torch
 
 from trainer import export
 from trainer import golden
+from trainer import reference
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'golden'
 
@@ -34,3 +35,9 @@ def test_committed_scores_are_reproduced(name):
                               rtol=1e-9, atol=1e-9), case['name']
         assert torch.allclose(user, _double(case['user_vector']),
                               rtol=1e-9, atol=1e-9), case['name']
+        if 'summaries' in case:
+            stored = golden.fold_events(bundle, params,
+                                        history[:case['num_events']])
+            found = reference.summarize(bundle.hyper, params, stored)
+            assert torch.allclose(found, _double(case['summaries']),
+                                  rtol=1e-9, atol=1e-9), case['name']

@@ -103,8 +103,11 @@ def _served(config, params, data, event):
     return scores[0].numpy()
 
 
+SEEDS = {'num_seeds': 8, 'summary_attention': True}
+
+
 @pytest.mark.parametrize('model', [
-    {}, {'phi2': hyper_lib.PHI2_SILU},
+    {}, {'phi2': hyper_lib.PHI2_SILU}, SEEDS,
     {'target_aware': hyper_lib.DEDICATED_BLOCK},
     {'target_aware': hyper_lib.OFF, 'head_width': 0, 'candidate_features': [],
      'context_features': [], 'tasks': [{'name': 'like'}]}])
@@ -127,7 +130,7 @@ PEERS = [{'peer': peer, 'tasks': [{'name': 'click', 'dot_term': False}]}
 
 @pytest.mark.parametrize('model', [
     *({'attention': name} for name in attention.ALL),
-    {'phi2': hyper_lib.PHI2_SILU},
+    {'phi2': hyper_lib.PHI2_SILU}, SEEDS,
     {'target_aware': hyper_lib.DEDICATED_BLOCK}, *PEERS])
 def test_what_came_of_an_event_reaches_later_moments_only(tmp_path, model):
     config = _config(**model)
@@ -163,6 +166,15 @@ def test_training_learns_the_rule_with_every_mechanism(tmp_path, model):
     assert losses[-1] < .7 * losses[0]
     assert history[-1]['validation']['click']['auc'] > .9
     assert history[-1]['validation']['users'] == 60
+
+
+def test_the_history_is_rebuilt_beside_the_labels(tmp_path):
+    config = config_lib.with_overrides(_config(**SEEDS), [
+        'training.reconstruction_weight=0.5', 'training.epochs=10'])
+    data = _data(config, tmp_path, users=60)
+    _, history = train.train(config, data, quiet=True)
+    for name in ('target_aware_loss', 'reconstruction_loss'):
+        assert 0 < history[-1][name] < history[0][name], name
 
 
 def test_a_window_in_mid_history_does_not_pretend_that_nothing_came_before(

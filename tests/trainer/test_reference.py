@@ -1,5 +1,7 @@
 """The two forms of the reference model agree, and candidates do not leak."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,10 @@ from trainer import hyper as hyper_lib
 from trainer import reference
 
 CONFIGURATIONS = golden.configurations()
+SEEDED = [name for name, (hyper, _) in CONFIGURATIONS.items()
+          if hyper.num_seeds]
+ATTENDED = [name for name in SEEDED
+            if CONFIGURATIONS[name][0].summary_attention]
 
 
 def _setup(name, num_events):
@@ -22,9 +28,9 @@ def _setup(name, num_events):
     return bundle, bundle.params(torch.float64), events, rng
 
 
-def _masked_scores(bundle, params, events, time_us, request):
-    """Ranks after the newest of events through the masked form."""
-    hyper = bundle.hyper
+def _masked_events(bundle, params, events, time_us):
+    """x^L [n, d], traces, and bucket to what follows [n], of events that a
+    request at time_us follows."""
     parsed = [golden.to_event(bundle, event) for event in events]
     times = np.array([event.time_us for event in parsed])
     gaps = np.concatenate([[0], buckets.gap_bucket(
@@ -33,12 +39,19 @@ def _masked_scores(bundle, params, events, time_us, request):
         times, np.append(times[1:], time_us)))
     counts = buckets.count_bucket(np.arange(1, len(parsed) + 1))
     tokens = reference.event_tokens(
-        hyper, params, torch.tensor([event.row for event in parsed]),
+        bundle.hyper, params, torch.tensor([event.row for event in parsed]),
         torch.tensor([event.action for event in parsed]), torch.tensor(gaps),
         torch.tensor(nexts), torch.tensor(counts),
         torch.tensor([event.features for event in parsed]).double())
-    x, traces = reference.masked_events(hyper, params, tokens[None])
-    user = reference.user_vector(params, x[0, -1])
+    x, traces = reference.masked_events(bundle.hyper, params, tokens[None])
+    return x[0], traces, nexts
+
+
+def _masked_scores(bundle, params, events, time_us, request):
+    """Ranks after the newest of events through the masked form."""
+    hyper = bundle.hyper
+    x, traces, nexts = _masked_events(bundle, params, events, time_us)
+    user = reference.user_vector(params, x[-1])
     rows = bundle.rows(request['item_ids'])
     scores = torch.zeros(len(rows), len(hyper.tasks), dtype=torch.float64)
     if hyper.any_dot_term:
@@ -57,7 +70,7 @@ def _masked_scores(bundle, params, events, time_us, request):
         gap = torch.tensor(int(nexts[-1]))
         token = reference.candidate_tokens(hyper, params, rows, gap, user,
                                            context, features)
-        position = torch.tensor([[len(parsed) - 1]])
+        position = torch.tensor([[len(events) - 1]])
         x = reference.masked_candidates(hyper, params, traces, position,
                                         token[None, None])
         scores += reference.head_scores(params, x[0, 0])
@@ -107,7 +120,9 @@ def test_long_histories_agree_with_event_by_event(name, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['dot_l2_decay_conv', 'block_l4_decay_conv',
-                                  'all_l2_silu_decay_conv'])
+                                  'all_l2_silu_decay_conv',
+                                  'seeds_block_l2_attended',
+                                  'seeds_all_l2_attended'])
 def test_a_score_does_not_depend_on_other_candidates(name):
     bundle, params, events, rng = _setup(name, 20)
     state = golden.fold_events(bundle, params, events)
@@ -134,6 +149,63 @@ def test_ranking_changes_with_request_time_and_leaves_the_state(name):
         bundle, params, state, dict(request, time_us=time_us + golden.DAY))
     assert (soon - later).abs().max() > 1e-6
     assert all(torch.equal(z, old) for z, old in zip(state.z, before))
+
+
+def _summaries(bundle, params, events):
+    state = golden.fold_events(bundle, params, events)
+    return reference.summarize(bundle.hyper, params, state)
+
+
+@pytest.mark.parametrize('name', SEEDED)
+def test_masked_summaries_agree_with_the_state_s_after_every_event(name):
+    bundle, params, events, _ = _setup(name, 12)
+    _, traces, _ = _masked_events(bundle, params, events,
+                                  events[-1]['time_us'] + golden.DAY)
+    masked = reference.masked_summaries(bundle.hyper, params, traces,
+                                        torch.arange(12)[None])
+    for count in range(1, 13):
+        expected = _summaries(bundle, params, events[:count])
+        assert expected.shape == (bundle.hyper.num_seeds, bundle.hyper.d_model)
+        assert (masked[0, count - 1] - expected).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize('name', SEEDED)
+def test_summaries_are_of_the_folded_events(name):
+    bundle, params, events, _ = _setup(name, 6)
+    before = _summaries(bundle, params, events)
+    # Of the pending event only its time counts: as the gap before it.
+    events[-1]['item_id'] = events[0]['item_id']
+    assert torch.equal(_summaries(bundle, params, events), before)
+    events[-2]['item_id'] = events[0]['item_id']
+    assert (_summaries(bundle, params, events) - before).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize('name', ATTENDED)
+def test_every_tensor_of_the_seeds_moves_scores(name):
+    bundle, params, events, rng = _setup(name, 6)
+    state = golden.fold_events(bundle, params, events)
+    request = _request(bundle, events[-1]['time_us'] + golden.SECOND, rng)
+    before, _ = golden.rank_request(bundle, params, state, request)
+    for tensor in ('seed_embedding', 'norm_summary', 'summary.norm_attn',
+                   'summary.w_q', 'summary.w_kv', 'summary.w_o'):
+        noise = torch.from_numpy(rng.standard_normal(params[tensor].shape))
+        changed = dict(params, **{tensor: params[tensor] + .3 * noise})
+        scores, _ = golden.rank_request(bundle, changed, state, request)
+        assert (scores - before).abs().max() > 1e-6, tensor
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'num_seeds': 12}, 'num_seeds is 12; it must be a multiple of 8'),
+    ({'num_seeds': 2048}, 'num_seeds is 2048'),
+    ({'num_seeds': -8}, 'num_seeds is -8'),
+    ({'num_seeds': 8, 'attention': 'SOFTMAX'}, 'num_seeds is 8; it must be 0'),
+    ({'summary_attention': True}, 'summary_attention is True'),
+    ({'num_seeds': 8, 'summary_attention': True, 'head_width': 0,
+      'target_aware': hyper_lib.OFF}, 'summary_attention is True'),
+])
+def test_impossible_seeds_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(hyper_lib.Hyper(), **change)
 
 
 def test_without_events_the_dot_term_is_popularity():

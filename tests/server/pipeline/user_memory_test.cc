@@ -17,7 +17,8 @@ using Origin = UserMemory::Origin;
 
 class UserMemoryTest : public ::testing::Test {
  protected:
-  UserMemoryTest() {
+  explicit UserMemoryTest(const ModelOptions& model = GoldenModel())
+      : bundle_(LoadGolden(model)) {
     EXPECT_TRUE(store_.OpenFingerprint(engine_->state_fingerprint()).ok());
     Restart();
   }
@@ -65,7 +66,7 @@ class UserMemoryTest : public ::testing::Test {
     return store_.GetSnapshot(engine_->state_fingerprint(), "user");
   }
 
-  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+  const std::shared_ptr<const Bundle> bundle_;
   const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
   FaultyStateStore store_;
@@ -181,6 +182,74 @@ TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {
   };
   const auto fold = memory_->ReadTail("user", *lookup, 100);
   EXPECT_TRUE(absl::IsAborted(fold.status())) << fold.status();
+}
+
+class SummaryTest : public UserMemoryTest {
+ protected:
+  SummaryTest() : UserMemoryTest(GoldenModel("seeds_block_l2_attended")) {}
+
+  std::shared_ptr<const UserSummary> Summarize() {
+    return memory_->Summarize("user", memory_->Find("user")->known, *scratch_);
+  }
+};
+
+TEST_F(SummaryTest, IsMadeOnceForAStateAndCounted) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  const double bytes = metrics_.state.cached_state_bytes.Value();
+  const auto summary = Summarize();
+  EXPECT_EQ(summary->values,
+            engine_->Summarize(*Fold("user").state, *scratch_)->values);
+  EXPECT_EQ(Summarize(), summary);
+  EXPECT_EQ(metrics_.state.summaries_computed.Value(), 1);
+  EXPECT_EQ(metrics_.state.summaries_hit.Value(), 1);
+  EXPECT_EQ(metrics_.state.cached_state_bytes.Value(),
+            bytes + summary->size_bytes());
+}
+
+TEST_F(SummaryTest, ANewStateHasANewSummary) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  const auto before = Summarize();
+  Append("user", 6, 7);
+  FoldAndPublish("user");
+  const auto after = Summarize();
+  EXPECT_NE(after->values, before->values);
+  EXPECT_EQ(after->values,
+            engine_->Summarize(*Fold("user").state, *scratch_)->values);
+}
+
+// A snapshot written on the way must not be written again for the summary.
+TEST_F(SummaryTest, LeavesTheStateAsItWasPublished) {
+  Append("user", 1, 9);
+  const KnownState folded = Fold("user");
+  ASSERT_TRUE(memory_->Publish("user", folded).ok());
+  ASSERT_EQ(folded.snapshot_sequence, 0);
+  memory_->Summarize("user", folded, *scratch_);
+  const auto lookup = memory_->Find("user");
+  EXPECT_NE(lookup->known.summary, nullptr);
+  EXPECT_EQ(lookup->known.snapshot_sequence, 9);
+}
+
+TEST_F(SummaryTest, DoesNotBringBackAnErasedUserNorAnOldState) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  const KnownState old = memory_->Find("user")->known;
+  Append("user", 6, 7);
+  FoldAndPublish("user");
+  memory_->Summarize("user", old, *scratch_);
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 7);
+  EXPECT_EQ(memory_->Find("user")->known.summary, nullptr);
+  const KnownState newest = memory_->Find("user")->known;
+  Erase("user");
+  memory_->Summarize("user", newest, *scratch_);
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
+}
+
+TEST_F(SummaryTest, OfAnUnknownUserIsOfTheEmptyState) {
+  EXPECT_EQ(Summarize()->values,
+            engine_->Summarize(*engine_->empty_state(), *scratch_)->values);
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
 }
 
 class BadSnapshotTest : public UserMemoryTest {
