@@ -129,9 +129,8 @@ class Loss:
         labels = source.columns['labels']
         self._expected = (~labels.isnan()).sum(0).float() / steps
 
-    def __call__(self, model, source, sampler, config, batch):
-        """(0, loss, reconstruction loss), in place of train.step_losses."""
-        del sampler  # Negatives are real.
+    def __call__(self, model, source, config, batch):
+        """(0, loss, reconstruction loss), in place of steps.step_losses."""
         params, history, rebuilt = model.params(), None, None
         if config.training.reconstruction_weight:
             history = read_history(config.model, params, batch, model.dropout)

@@ -198,7 +198,7 @@ def test_the_loss_weighs_every_label_alike(tmp_path):
     model = models.Model(config.model, len(data.item_ids), .3).eval()
     lengths = np.diff(data.offsets)
     loss = labelled_loss.Loss(source, steps=2)
-    total = sum(loss(model, source, None, config, source.cut(
+    total = sum(loss(model, source, config, source.cut(
         data.offsets[:-1][part], lengths[part]))[1]
         for part in (slice(0, 3), slice(3, None)))
     scores, labels = labelled_loss.logits(

@@ -1,0 +1,48 @@
+"""The progress of training, for people."""
+
+from trainer import report
+
+try:
+    from tqdm import tqdm
+except ImportError:  # Only the progress bar is lost.
+    tqdm = None
+
+
+class Progress:
+    """A bar over the steps of all epochs, and a line for every validation."""
+
+    def __init__(self, total, quiet):
+        """total: steps, to within a few. quiet: no bar."""
+        self._bar = None
+        if tqdm is not None and not quiet:
+            self._bar = tqdm(total=total, desc='training', unit='step')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.close()
+
+    def counted(self, found):
+        """The same batches, with each step that is done told to the bar."""
+        for batch in found:
+            yield batch
+            if self._bar is not None and self._bar.n < self._bar.total:
+                self._bar.update()
+
+    def show(self, record):
+        """An epoch's losses, and its validation if it has one."""
+        text = (f'epoch {record["epoch"]}: loss {record["dot_loss"]} dot, '
+                f'{record["target_aware_loss"]} all terms')
+        if record['reconstruction_loss']:
+            text += f', {record["reconstruction_loss"]} reconstruction'
+        found = record.get('validation', {})
+        name = report.headline(found)
+        figures = ', '.join(f'{row} {values[name]:.4f}' for row, values in
+                            found.items() if row != 'users')
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        if figures:
+            write = print if self._bar is None else self._bar.write
+            write(f'{text}; {name}: {figures}')

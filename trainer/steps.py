@@ -1,0 +1,114 @@
+"""One training step: which losses, on which device, compiled and recorded."""
+
+import collections
+import contextlib
+import functools
+
+import torch
+
+from trainer import batches
+from trainer import labelled_loss
+from trainer import losses
+from trainer import models
+from trainer import reconstruction
+from trainer import recording
+from trainer import reference
+
+
+class Step:
+    """Called with a Batch: changes the model, returns its losses [3] (dot,
+    target-aware, reconstruction; 0 for a term that is off)."""
+
+    def __init__(self, model, optimizer, source, config, num_batches):
+        """num_batches: of an epoch, to within a few."""
+        self._model = model
+        self._optimizer = optimizer
+        self._settings = config.training
+        self._on_gpu = str(source.device).startswith('cuda')
+        self._losses = self._choose_losses(source, config, num_batches)
+        self._run = self._step
+        if self._on_gpu and has_fixed_shapes(source, config):
+            self._run = recording.Recorded(self._step)
+
+    def __call__(self, batch):
+        return self._run(batch)
+
+    def _choose_losses(self, source, config, num_batches):
+        """A function of a Batch that returns the three losses."""
+        if labelled_loss.applies(source):
+            loss = labelled_loss.Loss(source, num_batches)
+            return lambda batch: loss(self._model, source, config, batch)
+        pieces = Pieces()
+        if self._on_gpu and has_fixed_shapes(source, config):
+            pieces = Pieces(*(torch.compile(piece, dynamic=False)
+                              for piece in pieces))
+        sampler = losses.Sampler(source.columns['rows'],
+                                 self._model.num_items + 1, self._settings)
+        return functools.partial(step_losses, self._model, source, sampler,
+                                 config, pieces=pieces)
+
+    def _step(self, batch):
+        self._optimizer.zero_grad()
+        with self._autocast():
+            dot, target_aware, rebuilt = self._losses(batch)
+            loss = (dot + self._settings.target_aware_weight * target_aware +
+                    self._settings.reconstruction_weight * rebuilt)
+        loss.backward()
+        self._optimizer.apply()
+        return torch.stack([dot, target_aware, rebuilt]).detach()
+
+    def _autocast(self):
+        if self._on_gpu:
+            return torch.autocast('cuda', dtype=torch.bfloat16,
+                                  cache_enabled=False)
+        return contextlib.nullcontext()
+
+
+def has_fixed_shapes(source, config):
+    """Whether no shape in a step depends on the data: it can be recorded."""
+    return (source.ordered and not labelled_loss.applies(source) and
+            not models.has_head(config.model))
+
+
+# What a step spends its time in, and may be compiled: small enough that this
+# takes seconds, and the same for every layer.
+Pieces = collections.namedtuple(
+    'Pieces', ['layer', 'next_event_loss'],
+    defaults=[reference.masked_layer, losses.next_event_loss])
+
+
+def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
+    """(dot loss, target-aware loss, reconstruction loss) of a batch; 0 for a
+    term that is off."""
+    settings, hyper = config.training, config.model
+    params, drop = model.params(), model.dropout
+    tokens = drop(batches.tokens(hyper, params, batch,
+                                 settings.unseen_share * model.training))
+    x, traces = reference.masked_events(hyper, params, tokens, drop,
+                                        batch.clock, pieces.layer)
+    users = reference.user_vector(params, x)
+    targets = _targets(config, batch)
+    zero = users.new_zeros((), dtype=torch.float32)
+    dot = target_aware = rebuilt = zero
+    if hyper.any_dot_term:
+        next_loss = losses.next_item_loss
+        if source.ordered:
+            next_loss = pieces.next_event_loss
+        dot = next_loss(params, settings, batch, users, targets)
+    if models.has_head(hyper) and settings.target_aware_weight > 0:
+        target_aware = losses.target_aware_loss(
+            model, params, source, sampler, batch, traces, users, targets,
+            drop)
+    if settings.reconstruction_weight:
+        rebuilt = reconstruction.loss(model, params, batch, traces, drop)
+    return dot.float(), target_aware.float(), rebuilt.float()
+
+
+def _targets(config, batch):
+    """[B, n]: the events that are something to predict."""
+    wanted = config.training.target_actions
+    if not wanted:
+        return batch.valid
+    codes = [config.model.actions.index(name) for name in wanted]
+    return batch.valid & torch.isin(
+        batch.actions, torch.tensor(codes, device=batch.actions.device))
