@@ -60,20 +60,25 @@ prepare_ml_1m() {
     --ratings "$ratings" --out .cache/ml-1m
 }
 
+# prepare_data NAME [FOLDER]: .cache/NAME holds its CSV files then.
+prepare_data() {
+  case "$1" in
+    grocery) prepare_grocery ;;
+    ml-1m) prepare_ml_1m "${2:-$ml_1m_folder}" ;;
+    *) fail_usage "no data is known for the model $1" ;;
+  esac
+}
+
 # evaluate_served NAME [FOLDER]
 evaluate_served() {
   local name="$1" data="${2:-}" bundle
   bundle="$(latest_bundle "$name")" || return 1
-  case "$name" in
-    grocery) [[ -n $data ]] || prepare_grocery ;;
-    ml-1m)
-      prepare_ml_1m "${data:-$ml_1m_folder}" || return 1
-      data=
-      ;;
-    *) fail_usage "no data is known for the model $name" ;;
-  esac
+  if [[ $name != grocery || -z $data ]]; then
+    prepare_data "$name" "$data" || return 1
+    data=".cache/$name"
+  fi
   say "Evaluating $bundle, served and offline"
   .venv/bin/python -m bench.served_quality --bundle "$bundle" \
-    --config "trainer/configs/$name.toml" --data "${data:-.cache/$name}" \
+    --config "trainer/configs/$name.toml" --data "$data" \
     --cache ".cache/offline-$name.json"
 }

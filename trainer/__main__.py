@@ -3,6 +3,7 @@
 import argparse
 import csv
 import dataclasses
+import functools
 import json
 import pathlib
 import sys
@@ -93,8 +94,12 @@ def _evaluations(args, config, data):
     # Attention with biases by distance knows no longer history than it saw.
     window = None if config.model.attention == attention.QLA else (
         config.training.window)
-    validate = found and evaluate.Evaluation(data, found, device, window)
-    return events, validate, None
+    if not found:
+        return events, None, None
+    evaluation = evaluate.Evaluation(data, found, device, window)
+    if args.quiet:
+        return events, evaluation, None
+    return events, functools.partial(evaluation, progress=_progress), None
 
 
 def _train(args):
@@ -122,7 +127,7 @@ def _progress(groups):
         from tqdm import tqdm
     except ImportError:
         return groups
-    return tqdm(groups, desc='ranking', unit='group')
+    return tqdm(groups, desc='ranking', unit='group', leave=False)
 
 
 def _model(args):

@@ -16,11 +16,10 @@ import torch
 
 from trainer import batches
 from trainer import buckets
+from trainer import ranking_metrics
 from trainer import reference
+from trainer.ranking_metrics import TOP
 
-# Length of a ranking; all metrics but hit@50 look at its first 10.
-TOP = 50
-_SHORT = 10
 # Candidates that pass through the target-aware layers at a time.
 _CANDIDATES = 1 << 16
 
@@ -82,63 +81,6 @@ def last_cases(data, back=0):
                  buckets.gap_bucket(seconds),
                  [data.rows[end:end + 1] for end in ends],
                  np.ones(len(ends), int), data.without_last(1 + back).rows, exclude_seen=True)
-
-
-def metrics(top, found):
-    """Mean hit, precision, recall and NDCG at 10 of rankings [users, TOP] of
-    Cases, and hit at 50."""
-    totals = np.zeros(5)
-    discount = 1 / np.log2(np.arange(2, _SHORT + 2))
-    for rows, basket, size in zip(top, found.baskets, found.sizes):
-        everywhere = np.isin(rows, basket[basket > 0])
-        found = everywhere[:_SHORT]
-        ideal = discount[:min(size, _SHORT)].sum()
-        totals += [found.any(), found.sum() / _SHORT, found.sum() / size,
-                   (found * discount[:len(found)]).sum() / ideal,
-                   everywhere.any()]
-    names = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
-    return dict(zip(names, (totals / max(1, len(top))).tolist()))
-
-
-def ranks(top, found):
-    """{user: place of the first item to find, 0 if not in the ranking}."""
-    result = {}
-    for user, rows, basket in zip(found.users, top, found.baskets):
-        places = np.flatnonzero(np.isin(rows, basket[basket > 0]))
-        result[str(user)] = int(places[0]) + 1 if len(places) else 0
-    return result
-
-
-def baselines(data, found):
-    """Metrics of rankings without a model, from events before the cases."""
-    counts = np.bincount(found.known_rows,
-                         minlength=len(data.item_ids) + 1).astype(float)
-    counts[0] = -1
-    result = {'popularity': metrics(
-        [_best(counts, data.rows[start:start + length] if found.exclude_seen
-               else [0]) for start, length in zip(found.starts, found.lengths)],
-        found)}
-    if not found.exclude_seen:
-        result['own history'] = metrics(
-            [_own_favourites(data, counts, start, length) for start, length in
-             zip(found.starts, found.lengths)], found)
-    return result
-
-
-def _own_favourites(data, counts, start, length):
-    """A user's own most frequent items; popularity fills up."""
-    own = counts / (counts.max() + 1)
-    np.add.at(own, data.rows[start:start + length], 1)
-    return _best(own, [0])
-
-
-def _best(values, without):
-    """The rows of the highest values, but for some."""
-    values = values.copy()
-    values[without] = -1
-    best = np.argpartition(-values, min(TOP, len(values) - 1))[:TOP]
-    best = best[np.argsort(-values[best], kind='stable')]
-    return best[values[best] >= 0]
 
 
 @torch.no_grad()
@@ -246,7 +188,7 @@ class Evaluation:
         self._window = window
         self._source = batches.Source(data, device)
         self.baselines = {'users': len(found.baskets),
-                          **baselines(data, found)}
+                          **ranking_metrics.baselines(data, found)}
 
     def __call__(self, hyper, params, progress=lambda x: x):
         """{'users': n, ranking: metrics}: baselines and the model's terms.
@@ -261,10 +203,11 @@ class Evaluation:
                                  window, progress=progress)
             for name, rows in top.items():
                 name += f', last {window} events' if window else ''
-                result[f'model, {name}'] = metrics(rows, self._cases)
+                result[f'model, {name}'] = ranking_metrics.metrics(
+                    rows, self._cases)
                 self._top = rows
         return result
 
     def ranks(self):
-        """ranks() of the last call."""
-        return ranks(self._top, self._cases)
+        """ranking_metrics.ranks() of the last call."""
+        return ranking_metrics.ranks(self._top, self._cases)

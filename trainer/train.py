@@ -79,15 +79,14 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     if recorded:
         step = recording.Recorded(step)
     history = []
-    epochs = range(settings.epochs)
     bar = None
     if tqdm is not None and not quiet:
-        bar = epochs = tqdm(epochs, desc='epochs', unit='epoch')
-    for number in epochs:
+        bar = tqdm(total=settings.epochs * steps, desc='training', unit='step')
+    for number in range(settings.epochs):
         source.shuffle_moments(generator)
         model.train()
-        record = _epoch(step, optimizer,
-                        batches.epoch(source, settings, rng, fixed))
+        found = batches.epoch(source, settings, rng, fixed)
+        record = _epoch(step, optimizer, _counted(found, bar))
         record['epoch'] = number + 1
         last = number + 1 == settings.epochs
         if validate and (last or validate_every and
@@ -98,7 +97,17 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
         history.append(record)
         _show(record, bar)
     optimizer.keep_average()
+    if bar is not None:
+        bar.close()
     return model, history
+
+
+def _counted(found, bar):
+    """The same batches, with each step that is done told to the bar."""
+    for batch in found:
+        yield batch
+        if bar is not None and bar.n < bar.total:  # Known to within a few.
+            bar.update()
 
 
 def _show(record, bar):
@@ -113,7 +122,7 @@ def _show(record, bar):
                         found.items() if row != 'users')
     line = f'epoch {record["epoch"]}: {losses_text}; {name}: {figures}'
     if bar is not None:
-        bar.set_postfix_str(losses_text)
+        bar.set_postfix_str(f'epoch {record["epoch"]}: {losses_text}')
         if figures:
             bar.write(line)
     elif figures:

@@ -2,7 +2,7 @@
 do not: other column names, columns that nobody asked for, times in
 milliseconds, one user with 16,500 events and many with one to three, items
 again and again, ties in time, ids up to 2^64 - 1, and later items and users
-that training never saw.
+that training never saw. later.csv has a byte order mark and Windows line ends.
 
     python tests/served/odd_files.py FOLDER
 """
@@ -59,11 +59,15 @@ def write(folder, rng):
             after.append((CUT_MS + 5_000_000, line(
                 rng, visitor, CUT_MS + 5_000_000, favourites[1], 'look')))
     after.append((CUT_MS, line(rng, 'only later', CUT_MS, skus[0], 'gift')))
-    for name, lines in (('clicks.csv', before), ('later.csv', after)):
-        lines.sort(key=lambda pair: pair[0])
-        (folder / name).write_text(
-            HEADER + ''.join(text for _, text in lines), encoding='utf-8')
+    _write(folder / 'clicks.csv', before, encoding='utf-8')
+    # As a spreadsheet would save it.
+    _write(folder / 'later.csv', after, encoding='utf-8-sig', newline='\r\n')
     return both
+
+
+def _write(path, lines, **options):
+    lines.sort(key=lambda pair: pair[0])
+    path.write_text(HEADER + ''.join(text for _, text in lines), **options)
 
 
 if __name__ == '__main__':

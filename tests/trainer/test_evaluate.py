@@ -7,6 +7,7 @@ import torch
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
+from trainer import ranking_metrics
 
 EVENTS = ('user,item,time\n'
           'ann,1,10\nann,1,11\nann,2,12\n'
@@ -40,7 +41,7 @@ def test_the_last_event_is_left_out(data):
 
 
 def test_popularity_counts_what_was_before(data):
-    baselines = evaluate.baselines(data, evaluate.cases(data, 20_000_000))
+    baselines = ranking_metrics.baselines(data, evaluate.cases(data, 20_000_000))
     # 1 and 2 twice, 3 once: 2 is second, and one of three to find.
     assert baselines['popularity']['hit@10'] == 1
     assert baselines['popularity']['recall@10'] == pytest.approx(1 / 3)
@@ -51,7 +52,7 @@ def test_popularity_counts_what_was_before(data):
 
 def test_popularity_leaves_out_what_was_seen(data):
     found = evaluate.last_cases(data)
-    baselines = evaluate.baselines(data, found)
+    baselines = ranking_metrics.baselines(data, found)
     # Ann had 1 only, so 2 and 3 lead; Bob's 9 has no row.
     assert baselines['popularity']['hit@10'] == .5
     assert baselines['popularity']['ndcg@10'] == .5
@@ -65,5 +66,5 @@ def test_ties_go_to_the_lower_row_and_what_is_left_out_is_none():
 
 def test_ranks_are_those_of_the_first_item_found(data):
     found = evaluate.cases(data, 20_000_000)
-    assert evaluate.ranks(np.array([[1, 3, 2, 4]]), found) == {'bob': 3}
-    assert evaluate.ranks(np.array([[1, 3, 4, 0]]), found) == {'bob': 0}
+    assert ranking_metrics.ranks(np.array([[1, 3, 2, 4]]), found) == {'bob': 3}
+    assert ranking_metrics.ranks(np.array([[1, 3, 4, 0]]), found) == {'bob': 0}
