@@ -24,6 +24,13 @@ TEST(RankOrderTest, BestFirst) {
   EXPECT_THAT(Top({1, 3, 2}, {-1}, 3), ElementsAre(0, 2, 1));
 }
 
+TEST(RankOrderTest, OneTaskIsOrderedByItsLogitHoweverHigh) {
+  // The sigmoids of both are 1 in float64.
+  EXPECT_THAT(Top({40, 41}, {1}, 2), ElementsAre(1, 0));
+  EXPECT_THAT(Top({0, 40, 0, 41}, {0, 2}, 2), ElementsAre(1, 0));
+  EXPECT_THAT(Top({-800, -900}, {-1}, 2), ElementsAre(1, 0));
+}
+
 TEST(RankOrderTest, AddsTheTasksUp) {
   // sigmoid saturates: two good tasks beat one excellent one.
   EXPECT_THAT(Top({9, -9, 2, 2}, {1, 1}, 2), ElementsAre(1, 0));
