@@ -72,23 +72,23 @@ class Training:
     learning_rate: float = 1e-3
     warmup_share: float = .05
     weight_decay: float = .01
-    dropout: float = .2
+    dropout: float = .3
     gradient_norm: float = 1.0
     # Events a step, padding included, and events a sample at most.
     batch_events: int = 16_384
     window: int = 1_024
     # Samples a step at most, however short.
     batch_samples: int = 64
-    # The model that is kept is the running mean of the weights, which forgets
-    # by this factor a step; 0: the last weights.
-    average_decay: float = 0.0
+    # The model that is kept is the running mean of the weights, which keeps
+    # this share of itself in a step (less in the first); 0: the last weights.
+    average_decay: float = 0.999
     # Share of the events whose item the model does not see (row 0): they are
     # still to be predicted.
     unseen_share: float = 0.0
     # Loss of predicting the second, third ... next event from an event, as
     # weights beside 1 for the next one.
     later_weights: tuple = ()
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
     item_init_std: float = .02

@@ -44,7 +44,7 @@ class Hyper:
     """
     d_model: int = 64
     num_heads: int = 4
-    num_layers: int = 4
+    num_layers: int = 8
     ffn_width: int = 128
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.

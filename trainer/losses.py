@@ -41,8 +41,8 @@ def next_item_loss(params, training, batch, users, targets):
     flat, inverse = torch.unique(windows * n + positions, return_inverse=True)
     asked = users.reshape(-1, users.shape[-1])[flat]
     normaliser = _log_normalisers(params, asked)
-    positive = reference.dot_scores(params, asked[inverse].float(),
-                                    rows[:, None])[:, 0]
+    positive = _smoothed(params, training, asked[inverse].float(),
+                         rows[:, None])[:, 0]
     loss = weights * (normaliser[inverse] - positive)
     return loss.sum() / weights.sum().clamp_min(1e-6)
 
@@ -61,28 +61,26 @@ def next_event_loss(params, training, batch, users, targets):
     for steps, share in enumerate((1., *training.later_weights)):
         rows = batch.rows[:, 1 + steps:]
         count = rows.shape[1]
-        positive = reference.dot_scores(
-            params, users[:, :count].float(), rows[..., None])[..., 0]
+        positive = _smoothed(params, training, users[:, :count].float(),
+                             rows[..., None])[..., 0]
         wanted = share * targets[:, 1 + steps:]
         losses = normalisers[:, :count] - positive
         total = total + (wanted * losses).sum()
         weight = weight + wanted.sum()
-    loss = total / weight.clamp_min(1e-6)
-    if training.label_smoothing > 0:
-        loss = loss + training.label_smoothing * _uniform_excess(
-            params, users, positive_mask=targets, normalisers=normalisers,
-            loss=loss)
-    return loss
+    return total / weight.clamp_min(1e-6)
 
 
-def _uniform_excess(params, users, positive_mask, normalisers, loss):
-    """Loss against the uniform distribution, minus the loss itself."""
-    items = reference.unit(params['item_embedding'])
-    mean = params['log_scale'].exp() * (users[:, :-1].float() @ items.mean(0))
+def _smoothed(params, training, users, rows):
+    """The logits of targets [..., C]; with label smoothing a share of each
+    target is spread over the whole catalogue."""
+    logits = reference.dot_scores(params, users, rows)
+    share = training.label_smoothing
+    if share == 0:
+        return logits
+    items = reference.unit(params['item_embedding']).mean(0)
+    mean = params['log_scale'].exp() * (users @ items)
     mean = mean + params['item_bias'].mean()
-    wanted = positive_mask[:, 1:]
-    uniform = ((normalisers - mean) * wanted).sum() / wanted.sum().clamp_min(1)
-    return uniform - loss
+    return (1 - share) * logits + share * mean.unsqueeze(-1)
 
 
 def _log_normalisers(params, users):

@@ -15,8 +15,12 @@ class Optimizer:
         self._done = 0
         self._parameters = list(model.parameters())
         rate, options = settings.learning_rate, {}
-        if self._parameters[0].is_cuda:  # A recorded step reads it there.
-            rate = torch.tensor(rate, device=self._parameters[0].device)
+        # How much of the mean a step replaces.
+        self._renewed = 1.
+        device = self._parameters[0].device
+        if device.type == 'cuda':  # A recorded step reads them there.
+            rate = torch.tensor(rate, device=device)
+            self._renewed = torch.tensor(1., device=device)
             options = {'capturable': True, 'fused': True}
         self._adam = torch.optim.AdamW(
             model.parameter_groups(settings.weight_decay), lr=rate,
@@ -31,10 +35,11 @@ class Optimizer:
         self.learning_rate = self._settings.learning_rate * self._factor()
         self._done += 1
         for group in self._adam.param_groups:
-            if torch.is_tensor(group['lr']):
-                group['lr'].fill_(self.learning_rate)
-            else:
-                group['lr'] = self.learning_rate
+            group['lr'] = _set(group['lr'], self.learning_rate)
+        # The first steps are forgotten sooner: a short training has a mean,
+        # too.
+        self._renewed = _set(self._renewed, max(
+            1 - self._settings.average_decay, 9 / (9 + self._done)))
 
     def _factor(self):
         warmup = max(1, round(self._settings.warmup_share * self._steps))
@@ -53,9 +58,10 @@ class Optimizer:
         self._adam.step()
         if self._mean is not None:
             with torch.no_grad():
-                torch._foreach_mul_(self._mean, self._settings.average_decay)
-                torch._foreach_add_(self._mean, self._parameters,
-                                    alpha=1 - self._settings.average_decay)
+                # Not mean + share (value - mean): some values are infinite.
+                torch._foreach_mul_(self._mean, 1 - self._renewed)
+                torch._foreach_add_(self._mean, torch._foreach_mul(
+                    self._parameters, self._renewed))
 
     @contextlib.contextmanager
     def averaged(self):
@@ -78,3 +84,8 @@ class Optimizer:
                 kept = value.clone()
                 value.copy_(mean)
                 mean.copy_(kept)
+
+
+def _set(place, value):
+    """The place, which holds the value: a tensor stays the one it is."""
+    return place.fill_(value) if torch.is_tensor(place) else value

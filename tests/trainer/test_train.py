@@ -1,7 +1,10 @@
 """A tiny training run learns, for each way that candidates are scored."""
 
+import types
+
 import numpy as np
 import pytest
+import torch
 
 from trainer import checkpoint
 from trainer import config as config_lib
@@ -9,7 +12,11 @@ from trainer import dataset
 from trainer import evaluate
 from trainer import export
 from trainer import hyper as hyper_lib
+from trainer import losses
+from trainer import models
+from trainer import reference
 from trainer import train
+from trainer.optimizer import Optimizer
 
 
 def _write_csv(path, rng, users=40, moments=8):
@@ -78,3 +85,53 @@ def test_baselines_rank_as_they_say(tmp_path):
     assert baselines['own history']['hit@10'] == 1
     assert baselines['own history']['recall@10'] == 1
     assert baselines['popularity']['recall@10'] < 1
+
+
+def test_next_event_loss_is_the_smoothed_softmax():
+    config = _config(hyper_lib.OFF)
+    settings = types.SimpleNamespace(label_smoothing=.2, later_weights=(.5,))
+    params = models.Model(config.model, 6).params()
+    params['item_bias'] = torch.randn(7)
+    users = reference.unit(torch.randn(2, 4, 16))
+    rows = torch.tensor([[1, 2, 3, 4], [5, 0, 6, 1]])
+    valid = torch.tensor([[True] * 4, [True, True, True, False]])
+    batch = types.SimpleNamespace(rows=rows, valid=valid)
+    loss = losses.next_event_loss(params, settings, batch, users, valid)
+    logits = reference.dot_scores(params, users, torch.arange(7))
+    log_p = torch.log_softmax(logits, -1)
+    total = weight = 0
+    for b in range(2):
+        for i in range(4):
+            for later, share in ((1, 1.), (2, .5)):
+                j = i + later
+                if j < 4 and valid[b, j] and rows[b, j] > 0:
+                    p = .2 / 7 * torch.ones(7)
+                    p[rows[b, j]] += .8
+                    total = total - share * (p * log_p[b, i]).sum()
+                    weight += share
+    assert float(loss) == pytest.approx(float(total / weight), rel=1e-5)
+
+
+def test_the_kept_weights_are_a_running_mean():
+    model = models.Model(_config(hyper_lib.OFF).model, 6)
+    settings = types.SimpleNamespace(
+        learning_rate=.1, warmup_share=0., weight_decay=0., gradient_norm=1.,
+        average_decay=.6)
+    optimizer = Optimizer(model, settings, 20)
+    bias = model.values['item_bias']
+    expected = bias.detach().clone()
+    for step in range(1, 21):
+        optimizer.next_learning_rate()
+        optimizer.zero_grad()
+        model.params()['item_bias'].square().sum().backward()
+        bias.grad.add_(torch.arange(7.))
+        optimizer.apply()
+        renewed = max(.4, 9 / (9 + step))
+        expected = expected + renewed * (bias.detach() - expected)
+    last = bias.detach().clone()
+    with optimizer.averaged():
+        assert torch.allclose(bias, expected)
+        assert not torch.allclose(bias, last)
+    assert torch.equal(bias, last)
+    optimizer.keep_average()
+    assert torch.allclose(bias, expected)
