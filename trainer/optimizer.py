@@ -36,10 +36,10 @@ class Optimizer:
         self._done += 1
         for group in self._adam.param_groups:
             group['lr'] = _set(group['lr'], self.learning_rate)
-        # The first steps are forgotten sooner: a short training has a mean,
-        # too.
+        # At first a polynomial mean (Shamir and Zhang 2013): a short training
+        # has one, too, and the first steps are forgotten.
         self._renewed = _set(self._renewed, max(
-            1 - self._settings.average_decay, 9 / (9 + self._done)))
+            1 - self._settings.average_decay, 3 / (3 + self._done)))
 
     def _factor(self):
         warmup = max(1, round(self._settings.warmup_share * self._steps))

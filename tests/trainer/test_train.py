@@ -116,7 +116,7 @@ def test_the_kept_weights_are_a_running_mean():
     model = models.Model(_config(hyper_lib.OFF).model, 6)
     settings = types.SimpleNamespace(
         learning_rate=.1, warmup_share=0., weight_decay=0., gradient_norm=1.,
-        average_decay=.6)
+        average_decay=.8)
     optimizer = Optimizer(model, settings, 20)
     bias = model.values['item_bias']
     expected = bias.detach().clone()
@@ -126,7 +126,7 @@ def test_the_kept_weights_are_a_running_mean():
         model.params()['item_bias'].square().sum().backward()
         bias.grad.add_(torch.arange(7.))
         optimizer.apply()
-        renewed = max(.4, 9 / (9 + step))
+        renewed = max(.2, 3 / (3 + step))
         expected = expected + renewed * (bias.detach() - expected)
     last = bias.detach().clone()
     with optimizer.averaged():
