@@ -92,7 +92,8 @@ def compute_offline(tensors, config, folder, progress=lambda groups: groups):
     """
     import torch
     from trainer import dataset, evaluate
-    data = dataset.read(config, folder).with_catalogue(tensors['item_ids'])
+    data, config = dataset.open_data(folder, config)
+    data = data.with_catalogue(tensors['item_ids'])
     found = (evaluate.last_cases(data) if config.data.split == 'last' else
              evaluate.cases(data, data.cut_us))
     evaluation = evaluate.Evaluation(data, found, 'cpu')
