@@ -7,6 +7,7 @@ import torch
 
 from trainer import buckets
 from trainer import dataset as dataset_lib
+from trainer import masked
 from trainer import reference
 
 
@@ -33,7 +34,7 @@ class Batch:
 
     @property
     def clock(self):
-        return reference.Clock(self.seconds, self.next_seconds)
+        return masked.Clock(self.seconds, self.next_seconds)
 
 
 class Source:

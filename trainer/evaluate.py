@@ -16,6 +16,7 @@ import torch
 
 from trainer import batches
 from trainer import buckets
+from trainer import masked
 from trainer import ranking_metrics
 from trainer import reference
 from trainer.ranking_metrics import TOP
@@ -80,7 +81,8 @@ def last_cases(data, back=0):
     return Cases(data.users[asked], ends - lengths, lengths,
                  buckets.gap_bucket(seconds),
                  [data.rows[end:end + 1] for end in ends],
-                 np.ones(len(ends), int), data.without_last(1 + back).rows, exclude_seen=True)
+                 np.ones(len(ends), int), data.without_last(1 + back).rows,
+                 exclude_seen=True)
 
 
 @torch.no_grad()
@@ -122,8 +124,7 @@ def _rank_group(hyper, params, source, found, group, window, task):
     batch.nexts[users, last] = torch.as_tensor(found.nexts[group],
                                                device=source.device)
     tokens = batches.tokens(hyper, params, batch)
-    x, traces = reference.masked_events(hyper, params, tokens,
-                                        clock=batch.clock)
+    x, traces = masked.events(hyper, params, tokens, clock=batch.clock)
     user = reference.user_vector(params, x[users, last])
     scores = torch.zeros(len(group), len(params['item_bias']),
                          device=source.device)
@@ -166,8 +167,8 @@ def _head_scores(hyper, params, traces, last, user, gaps, task):
                                   len(hyper.candidate_features))
         x = reference.candidate_tokens(hyper, params, chunk.expand(count, -1),
                                        gaps, user, context, features)
-        x = reference.masked_candidates(hyper, params, traces, last[:, None],
-                                        x[:, None])
+        x = masked.candidates(hyper, params, traces, last[:, None],
+                              x[:, None])
         parts.append(reference.head_scores(params, x)[:, 0, :, task].float())
     return torch.cat(parts, dim=1)
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from trainer import batches
 from trainer import hyper as hyper_lib
+from trainer import masked
 from trainer import models
 from trainer import peers
 from trainer import reconstruction
@@ -75,8 +76,8 @@ def logits(hyper, params, source, batch, drop=lambda x: x, history=None):
     total = user.new_zeros(labels.shape, dtype=torch.float32)
     if models.has_head(hyper):
         x = _tokens(hyper, params, source, batch, found, user)
-        x = reference.masked_candidates(hyper, params, traces, found.positions,
-                                        drop(x).unsqueeze(2), drop).squeeze(2)
+        x = masked.candidates(hyper, params, traces, found.positions,
+                              drop(x).unsqueeze(2), drop).squeeze(2)
         total = total + reference.head_scores(params, x, drop)
     if hyper.any_dot_term:
         dot_tasks = total.new_tensor([task.dot_term for task in hyper.tasks])
@@ -88,7 +89,7 @@ def logits(hyper, params, source, batch, drop=lambda x: x, history=None):
 def read_history(hyper, params, batch, drop):
     """x^L [B, n, d] and the Traces of a Batch's events."""
     tokens = drop(batches.tokens(hyper, params, batch))
-    return reference.masked_events(hyper, params, tokens, drop, batch.clock)
+    return masked.events(hyper, params, tokens, drop, batch.clock)
 
 
 def _users_at(users, positions):

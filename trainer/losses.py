@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional
 from torch.utils import checkpoint
 
+from trainer import masked
 from trainer import reference
 
 # Positions whose logits over the whole catalogue are held at a time.
@@ -244,8 +245,7 @@ def _combined_logits(hyper, params, source, batch, traces, users, positions,
     x = reference.candidate_tokens(hyper, params, rows,
                                    batch.nexts[window, positions], user,
                                    context_rows, features)
-    x = reference.masked_candidates(hyper, params, traces, positions, drop(x),
-                                    drop)
+    x = masked.candidates(hyper, params, traces, positions, drop(x), drop)
     logits = reference.head_scores(params, x, drop)
     if hyper.any_dot_term:
         dot_tasks = logits.new_tensor([task.dot_term for task in hyper.tasks])

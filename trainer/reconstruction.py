@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from trainer import masked
 from trainer import reference
 
 # Windows a sample: histories that end at so many of its events.
@@ -83,8 +84,7 @@ def loss(model, params, batch, traces, drop):
     """
     hyper = model.hyper
     positions = _positions(batch)
-    summaries = reference.masked_summaries(hyper, params, traces, positions,
-                                           drop)
+    summaries = masked.summaries(hyper, params, traces, positions, drop)
     back = torch.arange(len(model.decoder.step_embedding), 0, -1,
                         device=positions.device)
     columns = positions.unsqueeze(-1) - back  # [B, P, W]

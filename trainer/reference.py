@@ -2,16 +2,10 @@
 
 `params` is everywhere the dict {tensor name: tensor} of a bundle, of any
 floating dtype; `hyper` is a hyper.Hyper. Leading dimensions written `...` are
-free. Two forms of the one computation:
-
-* event by event: `append`, `rank`. What a server does.
-* masked: `masked_events`, `masked_candidates`. Whole histories at once; what
-  training uses.
-
-tests/trainer/test_reference.py holds them to 1e-9 of each other in float64.
+free. Events are folded one by one here, as a server does; trainer/masked.py
+takes whole histories at once, as training does, from the same pieces.
 """
 
-import collections
 import dataclasses
 import math
 
@@ -20,7 +14,6 @@ from torch.nn import functional
 
 from trainer import attention
 from trainer import buckets
-from trainer import chunks
 from trainer import hyper as hyper_lib
 from trainer import summaries
 
@@ -43,7 +36,7 @@ def look_up(table, rows):
     return functional.embedding(rows, table)
 
 
-def _keep(x):
+def keep(x):
     """The place where training puts dropout: nothing, in the reference."""
     return x
 
@@ -87,7 +80,7 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
     return x
 
 
-# ---- Section 3: one layer, in the pieces that both forms share ---------------
+# ---- Section 3: one layer, in pieces ----------------------------------------
 
 
 class Layer:
@@ -139,14 +132,14 @@ def read(layer, q, k, v, state, count):
     return seen + attention.itself(layer, q, k, v)
 
 
-def finish(layer, x, o, g, drop=_keep):
+def finish(layer, x, o, g, drop=keep):
     """The layer's output from residual x [..., d] and o, g [..., H, d_h]."""
     weight = layer.norm_head.view(layer.hyper.num_heads, -1)
     gated = (rms_norm(o, weight) * silu(g)).flatten(-2)
     return feed_forward(layer, x + drop(gated @ layer.w_o.T), drop)
 
 
-def feed_forward(layer, x, drop=_keep):
+def feed_forward(layer, x, drop=keep):
     """The second half of a layer, [..., d]."""
     p, r = (rms_norm(x, layer.norm_ffn) @ layer.w_12.T).chunk(2, dim=-1)
     return x + drop((p * silu(r)) @ layer.w_3.T)
@@ -168,7 +161,7 @@ def dot_scores(params, user, rows):
     return params['log_scale'].exp() * dot + bias
 
 
-def head_scores(params, x, drop=_keep):
+def head_scores(params, x, drop=keep):
     """The target-aware term [..., T] of candidates' x_c [..., d]."""
     x = drop(rms_norm(x, params['norm_cand']))
     hidden = torch.einsum('...d,twd->...tw', x, params['head.w1'])
@@ -293,7 +286,7 @@ def rank(hyper, params, state, time_us, rows, context_rows=None, features=None):
                              context_rows, features)
         x = _read_state(hyper, params, state, x)
         if hyper.summary_attention:
-            x = _attend_summaries(hyper, params, x, summarized)
+            x = attend_summaries(hyper, params, x, summarized)
         scores = scores + head_scores(params, x)
     return scores, user
 
@@ -309,11 +302,11 @@ def _read_state(hyper, params, state, x):
     for index in candidate_layers(hyper):
         layer = Layer(hyper, params, index)
         window = state.window[index] if layer.conv_width > 1 else None
-        x = _candidate_layer(layer, x, state.z[index], state.c[index], window)
+        x = candidate_layer(layer, x, state.z[index], state.c[index], window)
     return x
 
 
-def _attend_summaries(hyper, params, x, summarized, drop=_keep):
+def attend_summaries(hyper, params, x, summarized, drop=keep):
     """x_c [..., C, d] after it read summaries [..., M, d]."""
     z = rms_norm(x, params['summary.norm_attn'])
     return x + drop(summaries.attend(hyper, params, z, summarized))
@@ -327,7 +320,7 @@ def candidate_layers(hyper):
     return list(range(hyper.num_layers))
 
 
-def _candidate_layer(layer, x, z, c, window, drop=_keep):
+def candidate_layer(layer, x, z, c, window, drop=keep):
     """One layer over candidates: they read the state and are never folded.
 
     x [..., C, d]; z [..., H, d_h, d_h]; c [..., H]; window [w - 1, ..., d].
@@ -336,148 +329,3 @@ def _candidate_layer(layer, x, z, c, window, drop=_keep):
     earlier = None if window is None else window.unsqueeze(-2)
     q, k, v, g = project(layer, convolve(layer, n, earlier))
     return finish(layer, x, read(layer, q, k, v, z, c), g, drop)
-
-
-# ---- The masked form ---------------------------------------------------------
-
-# What candidates need of one layer: events' normalised inputs n [B, n, d],
-# keys and values [B, n, H, d_h], and the Clock.
-Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values', 'clock'])
-
-# Whole seconds [B, n] of events and of what follows each (the next event or
-# the request). Only attention.HSTU asks for them.
-Clock = collections.namedtuple('Clock', ['seconds', 'next_seconds'])
-
-
-def masked_events(hyper, params, tokens, drop=_keep, clock=Clock(None, None),
-                  run_layer=None):
-    """All events of histories at once.
-
-    tokens: [B, n, d], a user's events first; what stands behind them is
-    padding, which no event reads. run_layer: masked_layer or what is as good.
-    Returns x^L [B, n, d] and a Trace for each state layer.
-    """
-    run_layer = run_layer or masked_layer
-    x = tokens
-    traces = []
-    for index in range(hyper.num_layers):
-        x, n, k, v = run_layer(Layer(hyper, params, index), x, clock, drop)
-        traces.append(Trace(n, k, v, clock))
-    if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
-        layer = Layer(hyper, params, hyper.num_layers)
-        n = rms_norm(x, layer.norm_attn)
-        _, k, v, _ = project(layer, n)
-        traces.append(Trace(n, k, v, clock))
-    return x, traces
-
-
-def masked_layer(layer, x, clock, drop):
-    """One layer over events [B, n, d]; returns x, and n, k and v of a Trace."""
-    n = rms_norm(x, layer.norm_attn)
-    z = convolve(layer, n, _shifted(layer, n))
-    q, k, v, g = project(layer, z)
-    if layer.hyper.attention == attention.QLA:
-        o = chunks.read(layer, q, k, v)
-    else:
-        before = torch.arange(x.shape[1], device=x.device)
-        readers = attention.Readers(q, k, v, z, before, *clock)
-        history = attention.History(k, v, clock.seconds)
-        o = attention.read(layer, readers, history)
-    return finish(layer, x, o, g, drop), n, k, v
-
-
-def _shifted(layer, n):
-    """The n of the i-th event before each, i = 1 ... w - 1, 0 if none."""
-    length = n.shape[-2]
-    return [functional.pad(n, (0, 0, i, 0))[..., :length, :]
-            for i in range(1, layer.conv_width)]
-
-
-def masked_candidates(hyper, params, traces, positions, x, drop=_keep):
-    """Candidates' x_c [B, P, C, d]: C candidates after each of P events.
-
-    positions [B, P]: a candidate at position i reads events 0 ... i, and none
-    at position -1. x [B, P, C, d]: candidate tokens.
-    """
-    x = _masked_read_state(hyper, params, traces, positions, x, drop)
-    if hyper.summary_attention:
-        summarized = masked_summaries(hyper, params, traces, positions, drop)
-        x = _attend_summaries(hyper, params, x, summarized, drop)
-    return x
-
-
-def masked_summaries(hyper, params, traces, positions, drop=_keep):
-    """Summaries [B, P, M, d] that stand beside candidates at positions [B, P].
-
-    Event i is pending there, so they are of events 0 ... i - 1.
-    """
-    tokens = drop(summaries.seed_tokens(hyper, params))
-    tokens = tokens.expand(positions.shape + tokens.shape)
-    x = _masked_read_state(hyper, params, traces, positions - 1, tokens, drop)
-    return rms_norm(x, params['norm_summary'])
-
-
-def _masked_read_state(hyper, params, traces, positions, x, drop):
-    """Passes x [B, P, C, d] through the layers; -1 is before any event."""
-    # One state for many candidates, or one row of weights for each.
-    through_states = hyper.attention == attention.QLA and (
-        x.shape[2] > 1 or hyper.phi2 == hyper_lib.PHI2_SILU)
-    for index in candidate_layers(hyper):
-        layer = Layer(hyper, params, index)
-        trace = traces[index]
-        window = None
-        if layer.conv_width > 1:
-            window = _window_at(layer, trace.inputs, positions)
-        if through_states:
-            z, c = states_after(layer, trace, positions)
-            x = _candidate_layer(layer, x, z, c, window, drop)
-        else:
-            x = _masked_candidate_layer(layer, x, trace, positions, window,
-                                        drop)
-    return x
-
-
-def _masked_candidate_layer(layer, x, trace, positions, window, drop):
-    """One layer over candidates [B, P, C, d], through attention weights."""
-    shape = x.shape[:3]
-    n = rms_norm(x, layer.norm_attn)
-    earlier = None if window is None else window.unsqueeze(-2)
-    z = convolve(layer, n, earlier)
-    q, k, v, g = project(layer, z)
-
-    def each(values):
-        """[B, P] -> [B, P * C]."""
-        return values.unsqueeze(2).expand(shape).flatten(1, 2)
-    seconds = None
-    if trace.clock.next_seconds is not None:
-        seconds = each(torch.gather(trace.clock.next_seconds, 1,
-                                    positions.clamp_min(0)))
-    flat = [part.flatten(1, 2) for part in (q, k, v, z)]
-    readers = attention.Readers(*flat, each(positions + 1), seconds, seconds)
-    history = attention.History(trace.keys, trace.values, trace.clock.seconds)
-    o = attention.read(layer, readers, history).unflatten(1, shape[1:])
-    return finish(layer, x, o, g, drop)
-
-
-def states_after(layer, trace, positions):
-    """The states once events 0 ... position are folded.
-
-    positions [B, P]; returns Z [B, P, H, d_h, d_h] and c [B, P, H].
-    """
-    steps = attention.steps_back(positions + 1, trace.keys.shape[1])
-    powers = attention.decays(layer, steps.unsqueeze(-2)).squeeze(-2)
-    weighted = torch.einsum('bphj,bjhk->bphjk', powers.to(trace.keys.dtype),
-                            trace.keys)
-    z = torch.einsum('bphjk,bjhv->bphkv', weighted, trace.values)
-    return z, powers.sum(-1)
-
-
-def _window_at(layer, inputs, positions):
-    """[w - 1, B, P, d]: the n of the events at positions, and before them."""
-    batch = torch.arange(inputs.shape[0], device=inputs.device)[:, None]
-    window = []
-    for i in range(layer.conv_width - 1):
-        at = positions - i
-        n = inputs[batch, at.clamp_min(0)]
-        window.append(n * (at >= 0).unsqueeze(-1))
-    return torch.stack(window)

@@ -9,6 +9,7 @@ import torch
 from trainer import batches
 from trainer import labelled_loss
 from trainer import losses
+from trainer import masked
 from trainer import models
 from trainer import reconstruction
 from trainer import recording
@@ -74,7 +75,7 @@ def has_fixed_shapes(source, config):
 # takes seconds, and the same for every layer.
 Pieces = collections.namedtuple(
     'Pieces', ['layer', 'next_event_loss'],
-    defaults=[reference.masked_layer, losses.next_event_loss])
+    defaults=[masked.layer_of_events, losses.next_event_loss])
 
 
 def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
@@ -84,8 +85,8 @@ def step_losses(model, source, sampler, config, batch, pieces=Pieces()):
     params, drop = model.params(), model.dropout
     tokens = drop(batches.tokens(hyper, params, batch,
                                  settings.unseen_share * model.training))
-    x, traces = reference.masked_events(hyper, params, tokens, drop,
-                                        batch.clock, pieces.layer)
+    x, traces = masked.events(hyper, params, tokens, drop, batch.clock,
+                              pieces.layer)
     users = reference.user_vector(params, x)
     targets = _targets(config, batch)
     zero = users.new_zeros((), dtype=torch.float32)

@@ -9,6 +9,7 @@ import torch
 from trainer import attention
 from trainer import chunks
 from trainer import hyper as hyper_lib
+from trainer import masked
 from trainer import models
 from trainer import reference
 
@@ -117,15 +118,15 @@ def test_a_candidate_is_read_like_the_next_event_and_alone(mechanism):
     following = torch.cat([seconds[:, 1:], seconds[:, -1:]], 1)
     # The next event as the server would see a candidate: at its own time.
     following[0, at + 1] = seconds[0, at + 1]
-    clock = reference.Clock(seconds, following)
-    x, traces = reference.masked_events(hyper, params, tokens, clock=clock)
+    clock = masked.Clock(seconds, following)
+    x, traces = masked.events(hyper, params, tokens, clock=clock)
     positions = torch.tensor([[at, 3]])
     candidate = tokens[:, None, at + 1:at + 2]
     others = torch.randn(1, 2, 1, hyper.d_model).double()
-    alone = reference.masked_candidates(
+    alone = masked.candidates(
         hyper, params, traces, positions[:, :1], candidate)
     assert (alone[0, 0, 0] - x[0, at + 1]).abs().max() < 1e-9
-    together = reference.masked_candidates(
+    together = masked.candidates(
         hyper, params, traces, positions,
         torch.cat([candidate.expand(1, 2, 1, -1), others], 2))
     assert (together[0, 0, 0] - alone[0, 0, 0]).abs().max() < 1e-9

@@ -8,8 +8,8 @@ from trainer import batches
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import hyper as hyper_lib
+from trainer import masked
 from trainer import reconstruction
-from trainer import reference
 from trainer import train
 
 
@@ -86,7 +86,7 @@ def _loss(model, data):
     torch.manual_seed(3)
     source = batches.Source(data, 'cpu')
     batch = source.cut(data.offsets[:-1], np.diff(data.offsets))
-    _, traces = reference.masked_events(
+    _, traces = masked.events(
         model.hyper, model.params(), batches.tokens(model.hyper,
                                                     model.params(), batch))
     return reconstruction.loss(model, model.params(), batch, traces,

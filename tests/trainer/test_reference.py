@@ -10,6 +10,7 @@ from trainer import buckets
 from trainer import chunks
 from trainer import golden
 from trainer import hyper as hyper_lib
+from trainer import masked
 from trainer import reference
 
 CONFIGURATIONS = golden.configurations()
@@ -43,7 +44,7 @@ def _masked_events(bundle, params, events, time_us):
         torch.tensor([event.action for event in parsed]), torch.tensor(gaps),
         torch.tensor(nexts), torch.tensor(counts),
         torch.tensor([event.features for event in parsed]).double())
-    x, traces = reference.masked_events(bundle.hyper, params, tokens[None])
+    x, traces = masked.events(bundle.hyper, params, tokens[None])
     return x[0], traces, nexts
 
 
@@ -71,8 +72,8 @@ def _masked_scores(bundle, params, events, time_us, request):
         token = reference.candidate_tokens(hyper, params, rows, gap, user,
                                            context, features)
         position = torch.tensor([[len(events) - 1]])
-        x = reference.masked_candidates(hyper, params, traces, position,
-                                        token[None, None])
+        x = masked.candidates(hyper, params, traces, position,
+                              token[None, None])
         scores += reference.head_scores(params, x[0, 0])
     return scores, user
 
@@ -161,12 +162,12 @@ def test_masked_summaries_agree_with_the_state_s_after_every_event(name):
     bundle, params, events, _ = _setup(name, 12)
     _, traces, _ = _masked_events(bundle, params, events,
                                   events[-1]['time_us'] + golden.DAY)
-    masked = reference.masked_summaries(bundle.hyper, params, traces,
-                                        torch.arange(12)[None])
+    found = masked.summaries(bundle.hyper, params, traces,
+                             torch.arange(12)[None])
     for count in range(1, 13):
         expected = _summaries(bundle, params, events[:count])
         assert expected.shape == (bundle.hyper.num_seeds, bundle.hyper.d_model)
-        assert (masked[0, count - 1] - expected).abs().max() < 1e-9
+        assert (found[0, count - 1] - expected).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize('name', SEEDED)
