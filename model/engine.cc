@@ -13,7 +13,7 @@ namespace qlarank {
 namespace {
 
 // Counts changes of this code that change a state's last bits.
-constexpr int kNumericsVersion = 1;
+constexpr int kNumericsVersion = 2;
 
 std::string NumericsTag() {
   return absl::StrCat("f32v", kNumericsVersion, "-", kernels::NumericsTag(),
