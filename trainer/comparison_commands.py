@@ -3,18 +3,15 @@
 import json
 import pathlib
 
+from trainer import arguments
 from trainer import config as config_lib
 
 
-def add(command, add_data_arguments):
-    """Adds the commands' parsers.
-
-    command(name, run, text) makes one; add_data_arguments(parser) adds
-    --config, --data and --set.
-    """
+def add(command):
+    """Adds the commands' parsers; command(name, run, text) makes one."""
     sub = command('sweep', _sweep, 'Train a list of runs in parallel '
                   'processes; run NAME, seed S writes OUT/NAME/S.')
-    add_data_arguments(sub)
+    arguments.add_data(sub)
     sub.add_argument('--runs', required=True, metavar='FILE',
                      help='TOML file, e.g. trainer/configs/kuairand_runs.toml')
     sub.add_argument('--out', required=True, metavar='DIR')
@@ -29,7 +26,7 @@ def add(command, add_data_arguments):
     sub.add_argument('--device', help='default: cuda if there is one')
     sub = command('click-baselines', _click_baselines, 'Predict labels from '
                   'items\' rates; writes OUT/popularity/0 as a run of a sweep.')
-    add_data_arguments(sub)
+    arguments.add_data(sub)
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--context', action='append', default=[], metavar='NAME',
                      help='also by item and this context feature')
@@ -49,22 +46,21 @@ def add(command, add_data_arguments):
 def _sweep(args):
     from trainer import sweep
     runs = sweep.load(args.runs, args.only)
-    arguments = ['--config', args.config, '--data', args.data,
+    given = ['--config', args.config, '--data', args.data,
                  '--validate-every', str(args.validate_every)]
     for assignment in args.set:
-        arguments += ['--set', assignment]
+        given += ['--set', assignment]
     if args.device:
-        arguments += ['--device', args.device]
-    failed = sweep.sweep(runs, arguments, args.out, args.jobs, args.limit,
+        given += ['--device', args.device]
+    failed = sweep.sweep(runs, given, args.out, args.jobs, args.limit,
                          lambda line: print(line, flush=True))
     if failed:
         raise ValueError(f'{failed} of {len(runs)} runs failed')
 
 
 def _click_baselines(args):
-    from trainer import click_baselines, dataset
-    data, config = dataset.open_data(args.data,
-                                     config_lib.from_arguments(args))
+    from trainer import click_baselines
+    data, config = arguments.data(args)
     test_us = config_lib.time_us(config.data.test_from)
     for name in (None, *args.context):
         index = None

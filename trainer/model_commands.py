@@ -1,0 +1,210 @@
+"""The commands that make and try models: train, evaluate, export, golden."""
+
+import csv
+import dataclasses
+import functools
+import json
+import pathlib
+
+from trainer import arguments
+from trainer import config as config_lib
+
+
+def add(command):
+    """Adds the commands' parsers; command(name, run, text) makes one."""
+    sub = command('train', _train, 'Train a model; writes model.npz, '
+                  'metrics.json and curves.png.')
+    arguments.add_data(sub)
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--until', metavar='DATE', help='train on events before '
+                     'this date (UTC) and validate on what follows; default: '
+                     'the first held-out event. With data.split = "last": '
+                     '"validation" trains without the last two events of a '
+                     'user and validates on the last but one')
+    sub.add_argument('--validate-every', type=int, default=0, metavar='EPOCHS',
+                     help='0, the default: only at the end')
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub.add_argument('--quiet', action='store_true', help='no progress bar')
+    sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
+                  'every user, or score the labels of the test part.')
+    sub.add_argument('--model', required=True, metavar='PATH',
+                     help='model.npz, as train wrote it, or a bundle\'s folder')
+    sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
+                     'file, whose [data] says how the data is written')
+    sub.add_argument('--data', required=True, metavar='PATH',
+                     help='folder with the CSV files, or a prepared .npz')
+    sub.add_argument('--cut', metavar='DATE',
+                     help='default: the first held-out event')
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub.add_argument('--json', action='store_true')
+    sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
+                     'where the first item to find stands, 0 for nowhere in '
+                     'the top')
+    sub = command('export', _export, 'Write a bundle, '
+                  'OUT/<name>/<version>/, from a trained model.')
+    sub.add_argument('--model', required=True, metavar='FILE')
+    sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
+    sub.add_argument('--titles', metavar='FILE',
+                     help='item_id<tab>title lines for people to read')
+    sub = command('golden', _golden, 'Write the golden vectors of '
+                  'tests/golden/README.md.')
+    sub.add_argument('--out', required=True, metavar='DIR')
+    sub.add_argument('--seed', type=int, default=7)
+
+
+def _print_metrics(metrics):
+    rows = {name: {key: value for key, value in values.items()
+                   if isinstance(value, (int, float))}
+            for name, values in metrics.items() if name != 'users'}
+    print(f'{metrics["users"]:,} users')
+    print(f'{"":22}' + ''.join(f'{key:>14}'
+                               for key in next(iter(rows.values()))))
+    for name, values in rows.items():
+        print(f'{name:22}' + ''.join(f'{value:14.4f}'
+                                     for value in values.values()))
+
+
+def _split(args, config, data):
+    """(events to train on, cases to validate on or None) of `train`."""
+    from trainer import evaluate
+    if config.data.split == 'last':
+        back = 1 if args.until == 'validation' else 0
+        return data.without_last(1 + back), evaluate.last_cases(data, back)
+    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
+    if cut_us < 0:
+        return data, None
+    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
+    return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
+
+
+def _click_evaluations(config, data, device):
+    """Evaluations of the labels of the validation and of the test part."""
+    from trainer import click_evaluation
+    test_us = config_lib.time_us(config.data.test_from)
+    return (click_evaluation.Evaluation(data, data.cut_us, test_us, device),
+            click_evaluation.Evaluation(data, test_us, None, device))
+
+
+def _evaluations(args, config, data):
+    """(events to train on, validation or None, test or None) of `train`."""
+    from trainer import attention, evaluate
+    device = arguments.device(args)
+    if config.data.test_from:
+        if args.until:
+            raise ValueError('--until: data.validate_from says it already')
+        return (data.before(data.cut_us),
+                *_click_evaluations(config, data, device))
+    events, found = _split(args, config, data)
+    # Attention with biases by distance knows no longer history than it saw.
+    window = None if config.model.attention == attention.QLA else (
+        config.training.window)
+    if not found:
+        return events, None, None
+    evaluation = evaluate.Evaluation(data, found, device, window)
+    if args.quiet:
+        return events, evaluation, None
+    return events, functools.partial(evaluation, progress=_progress), None
+
+
+def _train(args):
+    from trainer import checkpoint, report, train
+    data, config = arguments.data(args)
+    events, validate, test = _evaluations(args, config, data)
+    model, history = train.train(config, events, validate,
+                                 arguments.device(args), args.validate_every,
+                                 args.quiet)
+    metrics = history[-1].get('validation', {})
+    more = {'parameters': sum(value.numel() for value in model.parameters())}
+    if test:
+        more['test'] = test(config.model, model.params())
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(out / 'model.npz', config, model.to_arrays(),
+                    data.item_ids, metrics)
+    report.write(out, config, history, metrics, **more)
+    print(f'{out}: model.npz, metrics.json, curves.png')
+    if metrics:
+        _print_metrics(metrics)
+
+
+def _progress(groups):
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return groups
+    return tqdm(groups, desc='ranking', unit='group', leave=False)
+
+
+def _model(args):
+    """(Config, {tensor: array}) of a model.npz, or of a bundle's folder and
+    the data section of --config."""
+    from trainer import checkpoint, export
+    if not pathlib.Path(args.model).is_dir():
+        return checkpoint.load(args.model)[:2]
+    if not args.config:
+        raise ValueError(f'{args.model} is a bundle: --config says how the '
+                         'data is written')
+    bundle = export.read(args.model)
+    config = dataclasses.replace(config_lib.load(args.config),
+                                 model=bundle.hyper)
+    return config, bundle.tensors
+
+
+def _cases(args, config, data):
+    from trainer import evaluate
+    if config.data.split == 'last':
+        return evaluate.last_cases(data)
+    cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
+    if cut_us < 0:
+        raise ValueError('the data has no held-out files: give --cut')
+    return evaluate.cases(data, cut_us)
+
+
+def _evaluate(args):
+    import torch
+    from trainer import dataset
+    config, tensors = _model(args)
+    data, config = dataset.open_data(args.data, config)
+    data = data.with_catalogue(tensors['item_ids'])
+    params = {name: torch.from_numpy(array) for name, array in tensors.items()
+              if name != 'item_ids'}
+    if config.data.test_from:
+        _, test = _click_evaluations(config, data, arguments.device(args))
+        metrics = test(config.model, params)
+    else:
+        metrics = _rank(args, config, data, params)
+    if args.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        _print_metrics(metrics)
+
+
+def _rank(args, config, data, params):
+    """Metrics of catalogue rankings at --cut, or of the last events."""
+    from trainer import evaluate
+    evaluation = evaluate.Evaluation(data, _cases(args, config, data),
+                                     arguments.device(args))
+    metrics = evaluation(config.model, params, _progress)
+    if args.ranks:
+        with open(args.ranks, 'w', newline='') as file:
+            csv.writer(file).writerows(
+                [('user', 'rank'), *evaluation.ranks().items()])
+    return metrics
+
+
+def _export(args):
+    from trainer import checkpoint, export
+    config, tensors, _ = checkpoint.load(args.model)
+    bundle = export.Bundle(config.name, config.version, config.description,
+                           config.model, tensors)
+    titles = args.titles
+    folder = pathlib.Path(args.out) / config.name / str(config.version)
+    fingerprint = export.write(bundle, folder, titles)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f'{folder}: {size / 1e6:.1f} MB, fingerprint {fingerprint}')
+
+
+def _golden(args):
+    from trainer import golden
+    for name, count in golden.write_all(args.out, args.seed):
+        print(f'{pathlib.Path(args.out) / name}: {count} cases')
