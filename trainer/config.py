@@ -88,6 +88,7 @@ class Training:
     # Loss of predicting the second, third ... next event from an event, as
     # weights beside 1 for the next one.
     later_weights: tuple = ()
+    # Share of a target of the dot term that is spread over the catalogue.
     label_smoothing: float = 0.1
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
