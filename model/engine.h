@@ -115,9 +115,10 @@ class Engine {
   absl::StatusOr<std::shared_ptr<const UserState>> ParseState(
       absl::string_view bytes) const;
 
-  // Folds every job's events into its state, event by event per user, side by
-  // side across users. States are those of this engine. Jobs must be of
-  // different users only in the sense that each starts from its own `before`.
+  // Folds every job's events into its state: fastest when there are many, of
+  // one job or of all together. States are those of this engine. Jobs must be
+  // of different users only in the sense that each starts from its own
+  // `before`.
   void Fold(absl::Span<FoldJob> jobs, EngineScratch& scratch) const;
 
   // What the seeds make of a state: of its folded events, the pending one not

@@ -29,10 +29,14 @@ struct Engine::Impl {
     return seeds != nullptr && seeds->attended();
   }
 
-  // Passes one event of each of `rows` users through all layers and folds it.
-  // buffers.x holds the tokens before and x^L afterwards.
+  // Passes `rows` events through all layers and folds them, as
+  // Layer::ForwardEvents takes them. buffers.x holds the tokens before and x^L
+  // afterwards.
   void ForwardEvents(size_t rows, float* const* states,
                      ScratchBuffers& scratch) const;
+  // The same, without x^L: the last layer that holds a state only folds.
+  void FoldEvents(size_t rows, float* const* states,
+                  ScratchBuffers& scratch) const;
 
   // x^L of the newest event -> the user vector u, [d_model].
   void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;

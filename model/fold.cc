@@ -1,8 +1,16 @@
-// Engine::Fold: events into states, one event per user and tile row at a time.
+// Engine::Fold: events into states, in full tiles.
+//
+// The rows of a tile are consecutive events of one user, then of the next, so a
+// lone user with a long history fills tiles as well as many users do. That is
+// possible because only the attention reads what the event before has left
+// behind: layer by layer, the matrix products of all rows come first, then
+// state and window go from row to row. Every row undergoes the operations that
+// it would undergo alone, in the same order, so the bits are those of folding
+// event by event.
 
 #include <algorithm>
+#include <array>
 #include <utility>
-#include <vector>
 
 #include "model/engine.h"
 #include "model/engine_impl.h"
@@ -11,12 +19,6 @@ namespace qlarank {
 namespace {
 
 constexpr size_t kTileRows = Engine::kTileRows;
-
-// The pending event of a state, as an event.
-ModelEvent PendingEvent(const UserState& state) {
-  return {state.pending_item_row, state.pending_action, state.pending_time_us,
-          state.pending_features};
-}
 
 void SetPending(const ModelEvent& event, UserState& state) {
   if (state.event_count > 0) state.predecessor_time_us = state.pending_time_us;
@@ -27,28 +29,49 @@ void SetPending(const ModelEvent& event, UserState& state) {
   state.pending_features.assign(event.features.begin(), event.features.end());
 }
 
-// A user's fold under way.
-struct Lane {
-  FoldJob* job = nullptr;
-  std::shared_ptr<UserState> state;
-  size_t next = 0;  // of job->events
-};
-
-// The state's pending event, folded when `next_time_us` comes after it.
-EventInContext PendingInContext(const UserState& state, const ModelEvent& event,
-                                int64_t next_time_us) {
-  return {&event, state.event_count, state.event_count > 1,
-          state.predecessor_time_us, next_time_us};
+// Rows that only fill the tile stay finite.
+void ClearRowsFrom(size_t rows, size_t d_model, ScratchBuffers& scratch) {
+  AlignedVector<float>& x = scratch.tile.x;
+  std::fill(x.begin() + rows * d_model,
+            x.begin() + scratch.gemm.TileRows(rows) * d_model, 0.0f);
 }
+
+// A tile being filled; folded whenever it is full.
+class FoldTile {
+ public:
+  FoldTile(const Engine::Impl& impl, ScratchBuffers& scratch)
+      : impl_(impl), scratch_(scratch) {}
+
+  // Takes the pending event of `state`, which an event at `next_time_us`
+  // follows. state.values are up to date after the next Finish.
+  void AddPending(UserState& state, int64_t next_time_us) {
+    const ModelEvent pending{state.pending_item_row, state.pending_action,
+                             state.pending_time_us, state.pending_features};
+    impl_.tokens.EventToken({&pending, state.event_count, state.event_count > 1,
+                             state.predecessor_time_us, next_time_us},
+                            scratch_.tile.x.data() + rows_ * impl_.d_model);
+    states_[rows_++] = state.values.data();
+    if (rows_ == kTileRows) Finish();
+  }
+
+  // Folds what was added.
+  void Finish() {
+    if (rows_ > 0) impl_.FoldEvents(rows_, states_.data(), scratch_);
+    rows_ = 0;
+  }
+
+ private:
+  const Engine::Impl& impl_;
+  ScratchBuffers& scratch_;
+  size_t rows_ = 0;
+  std::array<float*, kTileRows> states_;
+};
 
 }  // namespace
 
 void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
                                  ScratchBuffers& scratch) const {
-  // Rows that only fill the tile stay finite.
-  AlignedVector<float>& x = scratch.tile.x;
-  std::fill(x.begin() + rows * d_model,
-            x.begin() + scratch.gemm.TileRows(rows) * d_model, 0.0f);
+  ClearRowsFrom(rows, d_model, scratch);
   for (const auto& layer : layers) {
     layer->ForwardEvents(rows, states, scratch.tile, scratch.gemm);
   }
@@ -57,54 +80,33 @@ void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
   }
 }
 
+void Engine::Impl::FoldEvents(size_t rows, float* const* states,
+                              ScratchBuffers& scratch) const {
+  if (dedicated_block != nullptr) return ForwardEvents(rows, states, scratch);
+  ClearRowsFrom(rows, d_model, scratch);
+  for (size_t i = 0; i + 1 < layers.size(); ++i) {
+    layers[i]->ForwardEvents(rows, states, scratch.tile, scratch.gemm);
+  }
+  layers.back()->FoldEvents(rows, states, scratch.tile, scratch.gemm);
+}
+
 void Engine::Fold(absl::Span<FoldJob> jobs,
                   EngineScratch& engine_scratch) const {
-  ScratchBuffers& scratch = engine_scratch.buffers();
-  std::vector<Lane> lanes;
+  FoldTile tile(*impl_, engine_scratch.buffers());
   for (FoldJob& job : jobs) {
     if (job.events.empty()) {
       job.after = job.before;
       continue;
     }
-    Lane& lane = lanes.emplace_back();
-    lane.job = &job;
-    lane.state = std::make_shared<UserState>(*job.before);
-    // A first event only becomes pending.
-    if (lane.state->event_count == 0) {
-      SetPending(job.events[lane.next++], *lane.state);
+    auto state = std::make_shared<UserState>(*job.before);
+    for (const ModelEvent& event : job.events) {
+      // A first event only becomes pending.
+      if (state->found()) tile.AddPending(*state, event.time_us);
+      SetPending(event, *state);
     }
+    job.after = std::move(state);
   }
-  // Longest first, so that the lanes still busy are a prefix of every tile.
-  std::stable_sort(
-      lanes.begin(), lanes.end(), [](const Lane& a, const Lane& b) {
-        return a.job->events.size() - a.next > b.job->events.size() - b.next;
-      });
-
-  for (size_t first = 0; first < lanes.size(); first += kTileRows) {
-    const absl::Span<Lane> tile =
-        absl::MakeSpan(lanes).subspan(first, kTileRows);
-    while (true) {
-      float* states[kTileRows];
-      size_t rows = 0;
-      for (; rows < tile.size(); ++rows) {
-        Lane& lane = tile[rows];
-        if (lane.next == lane.job->events.size()) break;
-        const ModelEvent pending = PendingEvent(*lane.state);
-        impl_->tokens.EventToken(
-            PendingInContext(*lane.state, pending,
-                             lane.job->events[lane.next].time_us),
-            scratch.tile.x.data() + rows * impl_->d_model);
-        states[rows] = lane.state->values.data();
-      }
-      if (rows == 0) break;
-      impl_->ForwardEvents(rows, states, scratch);
-      for (size_t row = 0; row < rows; ++row) {
-        Lane& lane = tile[row];
-        SetPending(lane.job->events[lane.next++], *lane.state);
-      }
-    }
-  }
-  for (Lane& lane : lanes) lane.job->after = std::move(lane.state);
+  tile.Finish();
 }
 
 }  // namespace qlarank

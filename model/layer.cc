@@ -94,17 +94,18 @@ void Layer::MixEvent(size_t row, float* state, TileBuffers& buffers) const {
   std::memcpy(window, n, d_model_ * sizeof(float));
 }
 
-void Layer::ForwardEvents(size_t rows, float* const* states,
-                          TileBuffers& buffers, GemmScratch& gemm) const {
+const float* Layer::NormAndMix(size_t rows, float* const* states,
+                               TileBuffers& buffers) const {
   kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
                    buffers.normed.data());
-  const float* mixed = buffers.normed.data();
-  if (has_window()) {
-    for (size_t row = 0; row < rows; ++row) {
-      MixEvent(row, states[row], buffers);
-    }
-    mixed = buffers.mixed.data();
-  }
+  if (!has_window()) return buffers.normed.data();
+  for (size_t row = 0; row < rows; ++row) MixEvent(row, states[row], buffers);
+  return buffers.mixed.data();
+}
+
+void Layer::ForwardEvents(size_t rows, float* const* states,
+                          TileBuffers& buffers, GemmScratch& gemm) const {
+  const float* mixed = NormAndMix(rows, states, buffers);
   gemm.Run(*w_qkvg_, rows, mixed, buffers.qkvg.data());
   const kernels::EventLayer parameters{alpha_.data(), beta_.data(),
                                        decay_.data(), norm_head_.data(),
@@ -121,9 +122,8 @@ void Layer::ForwardEvents(size_t rows, float* const* states,
 
 void Layer::FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
                        GemmScratch& gemm) const {
-  kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
-                   buffers.normed.data());
-  gemm.Run(*w_kv_, rows, buffers.normed.data(), buffers.qkvg.data());
+  const float* mixed = NormAndMix(rows, states, buffers);
+  gemm.Run(*w_kv_, rows, mixed, buffers.qkvg.data());
   for (size_t row = 0; row < rows; ++row) {
     kernels::FoldOnly(buffers.qkvg.data() + row * 2 * d_model_, decay_.data(),
                       heads_, states[row] + layout_.z(index_),

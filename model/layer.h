@@ -43,12 +43,15 @@ class Layer {
   static absl::StatusOr<std::unique_ptr<const Layer>> Create(
       const Bundle& bundle, size_t index);
 
-  // Passes `rows` events, one user each, through the layer and folds them:
-  // states[i] is row i's UserState::values, updated. buffers.x in and out.
+  // Passes `rows` events through the layer and folds them: states[i] is row i's
+  // UserState::values, updated. Rows of one user are consecutive events, the
+  // oldest first: each reads the state that the rows before it left.
+  // buffers.x in and out.
   void ForwardEvents(size_t rows, float* const* states, TileBuffers& buffers,
                      GemmScratch& gemm) const;
 
-  // Only folds the events, for the dedicated block; buffers.x is kept.
+  // The same where nobody reads the events' outputs: only folds them. buffers.x
+  // is kept.
   void FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
                   GemmScratch& gemm) const;
 
@@ -66,6 +69,10 @@ class Layer {
   Layer(const Bundle& bundle, size_t index);
 
   bool has_window() const { return !conv_.empty(); }
+  // The rows that the matrix products take: normed, and mixed with the window
+  // where there is one.
+  const float* NormAndMix(size_t rows, float* const* states,
+                          TileBuffers& buffers) const;
   void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
   void FeedForward(size_t rows, TileBuffers& buffers, GemmScratch& gemm) const;
 
