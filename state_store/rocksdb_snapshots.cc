@@ -1,7 +1,9 @@
 // Snapshots, and the erasure of a user. They are side by side because of what
 // must hold between them: a late snapshot does not bring an erased user back.
 
+#include <deque>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,19 +58,43 @@ absl::StatusOr<std::vector<std::string>> RocksDbStateStore::ListFingerprints()
 absl::Status RocksDbStateStore::PutSnapshot(absl::string_view fingerprint,
                                             absl::string_view user_id,
                                             const Snapshot& snapshot) {
-  absl::ReaderMutexLock snapshot_lock(&SnapshotLock(user_id));
-  absl::StatusOr<UserHead> head = GetHead(user_id);
-  if (!head.ok()) return head.status();
+  const UserSnapshot one{std::string(user_id), snapshot};
+  return PutSnapshots(fingerprint, absl::MakeConstSpan(&one, 1));
+}
+
+absl::Status RocksDbStateStore::PutSnapshots(
+    absl::string_view fingerprint, absl::Span<const UserSnapshot> snapshots) {
+  // In the order of their addresses, so that two of these calls and their users
+  // cannot wait for each other.
+  std::set<absl::Mutex*> users_locks;
+  for (const UserSnapshot& snapshot : snapshots) {
+    users_locks.insert(&SnapshotLock(snapshot.user_id));
+  }
+  std::deque<absl::ReaderMutexLock> held;
+  for (absl::Mutex* lock : users_locks) held.emplace_back(lock);
   // Held until it is written: a batch for a column family that was dropped on
   // the way fails the whole group that RocksDB writes it with, appends too.
   absl::ReaderMutexLock lock(&states_mutex_);
   const auto states = states_.find(fingerprint);
-  if (states == states_.end()) return FingerprintNotOpenError(fingerprint);
-  if (head->incarnation != snapshot.incarnation) return absl::OkStatus();
-  const std::string key = UserKey(user_id);
-  return ToAbslStatus(db_->Put(unlogged_, states->second.get(), key,
-                               EncodeSnapshot(key, fingerprint, snapshot)),
-                      SnapshotName(fingerprint, user_id));
+  absl::Status status;
+  rocksdb::WriteBatch batch;
+  for (const auto& [user_id, snapshot] : snapshots) {
+    const absl::StatusOr<UserHead> head = GetHead(user_id);
+    status.Update(head.status());
+    if (!head.ok() || states == states_.end()) continue;
+    if (head->incarnation != snapshot.incarnation) continue;
+    const std::string key = UserKey(user_id);
+    batch.Put(states->second.get(), key,
+              EncodeSnapshot(key, fingerprint, snapshot));
+  }
+  if (status.ok() && states == states_.end()) {
+    return FingerprintNotOpenError(fingerprint);
+  }
+  if (batch.Count() == 0) return status;
+  status.Update(ToAbslStatus(db_->Write(unlogged_, &batch),
+                             absl::StrCat("writing ", batch.Count(),
+                                          " snapshots under ", fingerprint)));
+  return status;
 }
 
 absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
@@ -120,6 +146,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   }
   status = ToAbslStatus(db_->Write(synced_, &batch),
                         absl::StrCat("deleting user ", QuotedUser(user_id)));
+  head_cache_.Erase(user_id);
   if (!status.ok()) return status;
   return removed;
 }

