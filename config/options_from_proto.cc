@@ -217,10 +217,14 @@ LimitsOptions LimitsFromProto(const proto::LimitsConfig& config,
   return options;
 }
 
+uint32_t NumProcessors() {
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
 RankOptions RankFromProto(const proto::RankConfig& config, Problems& problems) {
   constexpr uint32_t kMaxThreads = 1024;
   RankOptions options;
-  options.workers = std::max(1u, std::thread::hardware_concurrency());
+  options.workers = NumProcessors();
   SetUnlessZero(config.workers(), options.workers, kMaxThreads, "rank.workers",
                 problems);
   SetUnlessZero(config.max_inflight_requests(), options.max_inflight_requests);
@@ -235,6 +239,9 @@ IngestOptions IngestFromProto(const proto::IngestConfig& config,
                 problems);
   SetUnlessZero(config.max_group_events(), options.max_group_events);
   SetUnlessZero(config.max_queued_events(), options.max_queued_events);
+  options.fold_threads = NumProcessors();
+  SetUnlessZero(config.fold_threads(), options.fold_threads, kMaxThreads,
+                "ingest.fold_threads", problems);
   if (options.max_queued_events < limits.max_events_per_append) {
     problems.Add("ingest.max_queued_events",
                  absl::StrCat(options.max_queued_events),

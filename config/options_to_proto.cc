@@ -55,6 +55,7 @@ void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
   to.set_shards(from.shards);
   to.set_max_group_events(from.max_group_events);
   to.set_max_queued_events(from.max_queued_events);
+  to.set_fold_threads(from.fold_threads);
 }
 
 void SetLifecycle(const LifecycleOptions& from, proto::LifecycleConfig& to) {

@@ -66,6 +66,7 @@ struct IngestOptions {
   uint32_t shards = 2;
   uint32_t max_group_events = 4096;
   uint32_t max_queued_events = 65'536;
+  uint32_t fold_threads = 1;  // when loaded: one per processor, likewise
 
   bool operator==(const IngestOptions&) const = default;
 };

@@ -8,13 +8,6 @@
 #include "server/pipeline/commit_group.h"
 
 namespace qlarank {
-namespace {
-
-// Heads kept at hand by one shard; a head read again costs microseconds.
-constexpr size_t kMaxCachedHeads = 65536;
-
-}  // namespace
-
 IngestShard::IngestShard(StateStore& store, Metrics& metrics,
                          const Options& options, Hooks hooks)
     : store_(store),
@@ -97,16 +90,9 @@ void IngestShard::WriterLoop() {
   }
 }
 
-absl::StatusOr<UserHead> IngestShard::LoadHead(absl::string_view user_id) {
-  if (const auto found = heads_.find(user_id); found != heads_.end()) {
-    return found->second;
-  }
-  return store_.GetHead(user_id);
-}
-
 void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   const auto load_head = [this](absl::string_view user_id) {
-    return LoadHead(user_id);
+    return store_.GetHead(user_id);
   };
   CommitGroup group(options_.max_sources_per_user, load_head, random_);
   std::vector<absl::StatusOr<CommitGroup::Tally>> outcomes;
@@ -127,15 +113,6 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     const absl::Time begin = absl::Now();
     committed = store_.AppendEvents(appends);
     ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
-  }
-  if (heads_.size() > kMaxCachedHeads) heads_.clear();
-  for (const UserAppend& append : appends) {
-    if (committed.ok()) {
-      heads_[append.user_id] = append.head_after;
-    } else {
-      // It may or may not have reached the disk: the store will say.
-      heads_.erase(append.user_id);
-    }
   }
   if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
 
@@ -165,7 +142,6 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
 }
 
 void IngestShard::EraseUser(Task& task) {
-  heads_.erase(task.user_id);
   fence_.Forget(task.user_id);
   task.erased(hooks_.erase(task.user_id));
 }

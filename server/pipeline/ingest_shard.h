@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -87,7 +86,6 @@ class IngestShard {
   std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitAppends(std::vector<Task>& tasks);
   void EraseUser(Task& task);
-  absl::StatusOr<UserHead> LoadHead(absl::string_view user_id);
 
   StateStore& store_;
   Metrics& metrics_;
@@ -99,8 +97,7 @@ class IngestShard {
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // The writer's own: nobody else changes these users' heads.
-  absl::flat_hash_map<std::string, UserHead> heads_;
+  // The writer's own.
   GapFence fence_;
   absl::BitGen random_;
 

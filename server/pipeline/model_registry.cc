@@ -55,7 +55,8 @@ absl::StatusOr<std::unique_ptr<ServedModel>> Serve(
   model->memory =
       std::make_unique<UserMemory>(*model->engine, environment.store,
                                    environment.locks, metrics, memory_options);
-  model->folder = std::make_unique<Folder>(*model->memory, metrics);
+  model->folder = std::make_unique<Folder>(*model->memory, metrics,
+                                           environment.fold_threads);
   return model;
 }
 

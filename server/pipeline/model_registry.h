@@ -48,6 +48,7 @@ class ModelRegistry {
     uint64_t snapshot_interval = 64;
     size_t user_cache_bytes = size_t{1} << 30;  // shared equally
     size_t scoring_threads = 1;
+    size_t fold_threads = 1;  // of each model
   };
 
   // Loads every bundle; takes tens of milliseconds each. A bundle is served

@@ -12,6 +12,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   environment.snapshot_interval = options.store.snapshot_interval_events;
   environment.user_cache_bytes = options.store.user_cache_bytes;
   environment.scoring_threads = options.rank.workers;
+  environment.fold_threads = options.ingest.fold_threads;
   auto models = ModelRegistry::Load(options.models, environment);
   if (!models.ok()) return models.status();
   pipeline->models_ = *std::move(models);

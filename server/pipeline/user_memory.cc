@@ -25,11 +25,11 @@ UserMemory::UserMemory(const Engine& engine, StateStore& store,
       locks_(locks),
       metrics_(metrics),
       snapshot_interval_(options.snapshot_interval),
+      snapshots_(engine, store, metrics),
       cache_({.budget_bytes = options.cache_bytes},
              [this](const std::string& user_id,
                     std::shared_ptr<const KnownState> known) {
-               absl::MutexLock lock(&evicted_mutex_);
-               evicted_.push_back({user_id, std::move(known)});
+               Save(user_id, *known);
              }) {}
 
 absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
@@ -129,7 +129,22 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
 }
 
 absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
+                                               LogTail& tail,
                                                size_t limit) const {
+  KnownState known;
+  if (const auto cached = cache_.Lookup(user_id); cached != nullptr) {
+    known = *cached;
+  } else {  // true of a user whose tail begins with her first event
+    known.state = engine_.empty_state();
+    known.incarnation = tail.incarnation;
+  }
+  if (tail.Continues(known.incarnation, known.folded_sequence())) {
+    // If the user has been erased meanwhile, Publish will find out.
+    const uint64_t last_sequence = tail.end_sequence() - 1;
+    auto events = tail.Take(known.folded_sequence() + 1, limit);
+    return UserFold(std::move(known), std::move(events), last_sequence,
+                    engine_.bundle());
+  }
   const absl::StatusOr<Lookup> lookup = Find(user_id);
   if (!lookup.ok()) return lookup.status();
   return ReadTail(user_id, *lookup, limit);
@@ -143,48 +158,32 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
   metrics_.ingest.fold_events.Increment(num_events);
 }
 
-absl::Status UserMemory::PutSnapshot(absl::string_view user_id,
-                                     KnownState& known) {
-  Snapshot snapshot;
-  snapshot.incarnation = known.incarnation;
-  snapshot.folded_sequence = known.folded_sequence();
-  snapshot.time_us = absl::ToUnixMicros(absl::Now());
-  snapshot.state = engine_.SerializeState(*known.state);
-  const absl::Status status =
-      store_.PutSnapshot(engine_.state_fingerprint(), user_id, snapshot);
-  if (status.ok()) {
-    known.snapshot_sequence = snapshot.folded_sequence;
-    metrics_.state.snapshots_written.Increment();
-  }
-  return status;
-}
-
 absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
-  absl::Status status;
   {
     absl::MutexLock lock(&locks_.For(user_id));
-    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-    if (!head.ok()) return head.status();
-    if (known.incarnation == 0 || head->incarnation != known.incarnation) {
-      return absl::OkStatus();
-    }
-    // Only publications change a user's state, and they hold this lock.
+    if (known.incarnation == 0) return absl::OkStatus();
+    // Only publications change a user's state, and they hold this lock, as does
+    // erasure, which empties the cache: what is there is of the user's present
+    // life.
     const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
-    if (old != nullptr && old->incarnation == known.incarnation &&
-        old->folded_sequence() >= known.folded_sequence()) {
+    if (old == nullptr || old->incarnation != known.incarnation) {
+      const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+      if (!head.ok()) return head.status();
+      if (head->incarnation != known.incarnation) return absl::OkStatus();
+    } else if (old->folded_sequence() >= known.folded_sequence()) {
       return absl::OkStatus();
     }
     if (known.folded_sequence() - known.snapshot_sequence >=
-        snapshot_interval_) {
-      status = PutSnapshot(user_id, known);
+            snapshot_interval_ &&
+        snapshots_.Offer(user_id, known)) {
+      known.snapshot_sequence = known.folded_sequence();
     }
     const size_t bytes = SizeBytes(known);
     cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
                   bytes);
   }
-  status.Update(SaveEvicted());
   ReportCacheSize();
-  return status;
+  return absl::OkStatus();
 }
 
 std::shared_ptr<const UserSummary> UserMemory::Summarize(
@@ -204,37 +203,14 @@ std::shared_ptr<const UserSummary> UserMemory::Summarize(
     return cached->summary == nullptr;
   };
   if (cache_.InsertIf(user_id, kept, SizeBytes(*kept), of_same_state)) {
-    // What it evicted can be rebuilt, so an error of the store can wait.
-    SaveEvicted().IgnoreError();
     ReportCacheSize();
   }
   return summary;
 }
 
-absl::Status UserMemory::SaveEvicted() {
-  std::vector<Evicted> evicted;
-  {
-    absl::MutexLock lock(&evicted_mutex_);
-    evicted.swap(evicted_);
-  }
-  absl::Status status;
-  for (const Evicted& entry : evicted) {
-    status.Update(SaveIfCurrent(entry.user_id, *entry.known));
-  }
-  return status;
-}
-
-absl::Status UserMemory::SaveIfCurrent(absl::string_view user_id,
-                                       const KnownState& known) {
-  if (known.folded_sequence() == known.snapshot_sequence) {
-    return absl::OkStatus();
-  }
-  absl::MutexLock lock(&locks_.For(user_id));
-  const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-  if (!head.ok()) return head.status();
-  if (head->incarnation != known.incarnation) return absl::OkStatus();
-  KnownState saved = known;
-  return PutSnapshot(user_id, saved);
+void UserMemory::Save(absl::string_view user_id, const KnownState& known) {
+  if (known.folded_sequence() == known.snapshot_sequence) return;
+  snapshots_.Put(user_id, known);
 }
 
 void UserMemory::Forget(absl::string_view user_id) {
@@ -243,12 +219,11 @@ void UserMemory::Forget(absl::string_view user_id) {
 }
 
 absl::Status UserMemory::WriteSnapshots() {
-  absl::Status status = SaveEvicted();
   cache_.ForEach([&](const std::string& user_id,
                      const std::shared_ptr<const KnownState>& known) {
-    status.Update(SaveIfCurrent(user_id, *known));
+    Save(user_id, *known);
   });
-  return status;
+  return snapshots_.AwaitWritten();
 }
 
 void UserMemory::ReportCacheSize() {

@@ -25,6 +25,8 @@
 #include "absl/types/span.h"
 #include "model/engine.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/log_tail.h"
+#include "server/pipeline/snapshot_writer.h"
 #include "server/pipeline/user_fold.h"
 #include "server/pipeline/user_locks.h"
 #include "state_store/state_store.h"
@@ -72,15 +74,18 @@ class UserMemory {
   absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
                                     const Lookup& lookup, size_t limit) const;
 
-  // Find, then ReadTail.
-  absl::StatusOr<UserFold> BeginFold(absl::string_view user_id,
+  // At most `limit` events that come after the state at hand, ready to fold:
+  // out of `tail` where it has them, which takes no look at the store, else
+  // Find, then ReadTail. The fold is complete with the last event of what it
+  // was taken from.
+  absl::StatusOr<UserFold> BeginFold(absl::string_view user_id, LogTail& tail,
                                      size_t limit) const;
 
   void RunFolds(absl::Span<UserFold> folds, EngineScratch& scratch) const;
 
   // Makes `known` what Find returns, unless something newer is there or the
-  // user was erased; writes a snapshot when one is due. An error is one of the
-  // store: the state may be published all the same.
+  // user was erased; has a snapshot written when one is due. An error is one of
+  // the store: nothing was published.
   absl::Status Publish(absl::string_view user_id, KnownState known);
 
   // The summary of a user's state: the one that Find found with it, or one made
@@ -93,25 +98,19 @@ class UserMemory {
   // Forgets a user. The caller holds the user's lock and erases the log.
   void Forget(absl::string_view user_id);
 
-  // Writes a snapshot of every cached state that is ahead of its last one.
+  // Blocks until the snapshots that were due are written.
+  absl::Status AwaitSnapshots() { return snapshots_.AwaitWritten(); }
+
+  // Writes a snapshot of every cached state that is ahead of its last one, and
+  // those that are still to be written. Blocks.
   absl::Status WriteSnapshots();
 
  private:
-  struct Evicted {
-    std::string user_id;
-    std::shared_ptr<const KnownState> known;
-  };
-
   // The newest usable snapshot; the empty state when there is none.
   absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
                                           const UserHead& head) const;
-  // The caller holds the user's lock and has checked the incarnation.
-  absl::Status PutSnapshot(absl::string_view user_id, KnownState& known);
-  // Writes the snapshot of a state that is leaving the cache.
-  absl::Status SaveIfCurrent(absl::string_view user_id,
-                             const KnownState& known);
-  // Saves what the cache evicted. Takes users' locks: the caller holds none.
-  absl::Status SaveEvicted() ABSL_LOCKS_EXCLUDED(evicted_mutex_);
+  // Queues a snapshot of a state that is ahead of its last one.
+  void Save(absl::string_view user_id, const KnownState& known);
   void ReportCacheSize() ABSL_LOCKS_EXCLUDED(reported_mutex_);
 
   const Engine& engine_;
@@ -120,11 +119,8 @@ class UserMemory {
   Metrics& metrics_;
   const uint64_t snapshot_interval_;
 
-  // Publishing happens under a user's lock, and saving what it evicts needs
-  // another's: so evicted states wait here until the first is released.
-  absl::Mutex evicted_mutex_;
-  std::vector<Evicted> evicted_ ABSL_GUARDED_BY(evicted_mutex_);
-
+  SnapshotWriter snapshots_;
+  // Saves what it evicts.
   mutable UserCache<KnownState> cache_;
 
   // What this memory contributed to the gauges, which all memories share.

@@ -87,7 +87,8 @@ constexpr char kEverything[] = R"pb(
     max_event_future { seconds: 13 nanos: 14 }
   }
   rank { workers: 15 max_inflight_requests: 16 }
-  ingest { shards: 17 max_group_events: 18 max_queued_events: 19 }
+  ingest { shards: 17 max_group_events: 18 max_queued_events: 19
+    fold_threads: 20 }
   lifecycle {
     drain_delay { seconds: 20 }
     shutdown_timeout { nanos: 21 }

@@ -44,13 +44,15 @@ class UserMemoryTest : public ::testing::Test {
 
   // Folds what waits, `limit` events at most.
   KnownState Fold(const std::string& user_id, size_t limit = 1000) {
-    auto fold = memory_->BeginFold(user_id, limit);
+    LogTail none;
+    auto fold = memory_->BeginFold(user_id, none, limit);
     EXPECT_TRUE(fold.ok()) << fold.status();
     memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
     return fold->after();
   }
   void FoldAndPublish(const std::string& user_id) {
     ASSERT_TRUE(memory_->Publish(user_id, Fold(user_id)).ok());
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
   }
 
   void Erase(const std::string& user_id) {
