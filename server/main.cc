@@ -21,6 +21,7 @@
 #include "server/ops/logging.h"
 #include "server/ops/termination_signals.h"
 #include "server/ops/version.h"
+#include "server/rebuild_command.h"
 #include "server/server.h"
 
 ABSL_FLAG(std::string, config_file, "",
@@ -28,6 +29,9 @@ ABSL_FLAG(std::string, config_file, "",
           "config/example.textproto shows every field.");
 ABSL_FLAG(bool, validate_config, false,
           "Check the configuration, say what is wrong with it, and exit.");
+ABSL_FLAG(bool, rebuild_states, false,
+          "Make every user's states anew from the event log, write their "
+          "snapshots, and exit. No server may have the store open.");
 ABSL_FLAG(bool, print_config, false,
           "Print the configuration with its defaults written out, and exit.");
 
@@ -61,6 +65,14 @@ int Serve(const ServerOptions& options) {
   return (*server)->Shutdown().ok() ? kExitStopped : kExitFailed;
 }
 
+int RebuildStates(const ServerOptions& options) {
+  InitLogging(options.log);
+  const absl::Status status = RebuildConfiguredStates(options);
+  if (status.ok()) return kExitStopped;
+  LogError("not everything could be rebuilt", {{"error", status}});
+  return kExitFailed;
+}
+
 int Run() {
   const std::string path = absl::GetFlag(FLAGS_config_file);
   if (path.empty()) {
@@ -80,6 +92,7 @@ int Run() {
     std::cout << path << ": ok\n";
     return 0;
   }
+  if (absl::GetFlag(FLAGS_rebuild_states)) return RebuildStates(*options);
   return Serve(*options);
 }
 

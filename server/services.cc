@@ -9,9 +9,7 @@
 
 namespace qlarank {
 
-namespace {
-
-absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(
+absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
     const StoreOptions& options) {
   if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
   RocksDbOptions rocksdb;
@@ -23,12 +21,10 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(
   return OpenRocksDbStateStore(rocksdb);
 }
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(
     const ServerOptions& options, Metrics& metrics) {
   std::unique_ptr<Services> services(new Services);
-  auto store = OpenStore(options.store);
+  auto store = OpenConfiguredStore(options.store);
   if (!store.ok()) return store.status();
   services->store_ = *std::move(store);
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);

@@ -23,6 +23,10 @@
 
 namespace qlarank {
 
+// The store that the configuration names.
+absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
+    const StoreOptions& options);
+
 class Services {
  public:
   // Opens the store (errors: OpenRocksDbStateStore's), loads the models, starts

@@ -1,0 +1,62 @@
+#include "server/rebuild_command.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "model/bundle.h"
+#include "model/engine.h"
+#include "server/ops/logging.h"
+#include "server/ops/metrics.h"
+#include "server/pipeline/state_rebuild.h"
+#include "server/services.h"
+
+namespace qlarank {
+namespace {
+
+absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
+                          StateStore& store, Metrics& metrics) {
+  const auto bundle = Bundle::Load(model.path);
+  if (!bundle.ok()) return bundle.status();
+  const auto engine = Engine::Create(*bundle);
+  if (!engine.ok()) return engine.status();
+  absl::Status status = store.OpenFingerprint((*engine)->state_fingerprint());
+  if (!status.ok()) return status;
+
+  RebuildOptions options;
+  options.num_threads = num_threads;
+  options.on_progress = [&](const RebuildTotals& totals) {
+    LogInfo("rebuilding states", {{"model", model.name},
+                                  {"version", model.version},
+                                  {"users", totals.users},
+                                  {"events", totals.events}});
+  };
+  const absl::Time begin = absl::Now();
+  const auto totals = RebuildStates(**engine, store, metrics, options);
+  if (!totals.ok()) return totals.status();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+  LogInfo("rebuilt states",
+          {{"model", model.name},
+           {"version", model.version},
+           {"users", totals->users},
+           {"events", totals->events},
+           {"seconds", seconds},
+           {"events_per_s_per_core", totals->events / seconds / num_threads}});
+  if (totals->failed_users == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the log of ", totals->failed_users,
+                                          " users could not be read"));
+}
+
+}  // namespace
+
+absl::Status RebuildConfiguredStates(const ServerOptions& options) {
+  const auto store = OpenConfiguredStore(options.store);
+  if (!store.ok()) return store.status();
+  Metrics metrics;
+  absl::Status status;
+  for (const ModelOptions& model : options.models) {
+    status.Update(
+        RebuildModel(model, options.ingest.fold_threads, **store, metrics));
+  }
+  return status;
+}
+
+}  // namespace qlarank
