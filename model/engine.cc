@@ -13,7 +13,7 @@ namespace qlarank {
 namespace {
 
 // Counts changes of this code that change a state's last bits.
-constexpr int kNumericsVersion = 2;
+constexpr int kNumericsVersion = 3;
 
 std::string NumericsTag() {
   return absl::StrCat("f32v", kNumericsVersion, "-", kernels::NumericsTag(),
