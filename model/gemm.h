@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,6 +78,7 @@ class PackedMatrix {
   size_t in_;
   Output output_;
   Precision precision_;
+  std::vector<int32_t> zero_share_;  // [out] in 8 bits, else empty
   std::vector<std::unique_ptr<Primitive>> primitives_;  // by tile index
 };
 
