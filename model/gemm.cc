@@ -278,34 +278,40 @@ void GemmScratch::Impl::Execute(Call& call, const void* x, float* y) {
                          call.arguments.data());
 }
 
-void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
-                      float* y) {
+const float* GemmScratch::RunUnscaled(const PackedMatrix& matrix, size_t rows,
+                                      const float* x, float* y) {
   UseOneOpenMpThread();
   Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
   const size_t tile_rows = TileRows(rows);
+  unsigned char* converted = impl_->converted.data();
   switch (matrix.precision_) {
-    case Precision::kF32:
-      impl_->Execute(call, x, y);
-      return;
-    case Precision::kBf16: {
-      auto* converted = reinterpret_cast<uint16_t*>(impl_->converted.data());
-      kernels::ToBf16(x, tile_rows * matrix.in(), converted);
+    case Precision::kBf16:
+      kernels::ToBf16(x, tile_rows * matrix.in(),
+                      reinterpret_cast<uint16_t*>(converted));
       impl_->Execute(call, converted, y);
-      return;
-    }
-    case Precision::kInt8: {
-      unsigned char* converted = impl_->converted.data();
-      float* scales = impl_->row_scales.data();
-      kernels::QuantizeRows(x, tile_rows, matrix.in(), converted, scales);
-      if (matrix.output_ == PackedMatrix::Output::kAccumulate) {
-        float* product = impl_->product.data();
-        impl_->Execute(call, converted, product);
-        kernels::AddScaledRows(scales, product, tile_rows, matrix.out(), y);
-      } else {
-        impl_->Execute(call, converted, y);
-        kernels::ScaleRows(scales, tile_rows, matrix.out(), y);
-      }
-    }
+      return nullptr;
+    case Precision::kInt8:
+      kernels::QuantizeRows(x, tile_rows, matrix.in(), converted,
+                            impl_->row_scales.data());
+      impl_->Execute(call, converted, y);
+      return impl_->row_scales.data();
+    default:
+      impl_->Execute(call, x, y);
+      return nullptr;
+  }
+}
+
+void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
+                      float* y) {
+  // oneDNN adds to y by itself, but for 8 bits.
+  const bool adds = matrix.precision_ == Precision::kInt8 &&
+                    matrix.output_ == PackedMatrix::Output::kAccumulate;
+  float* product = adds ? impl_->product.data() : y;
+  const float* scales = RunUnscaled(matrix, rows, x, product);
+  if (adds) {
+    kernels::AddScaledRows(scales, product, TileRows(rows), matrix.out(), y);
+  } else if (scales != nullptr) {
+    kernels::ScaleRows(scales, TileRows(rows), matrix.out(), y);
   }
 }
 

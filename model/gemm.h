@@ -97,6 +97,12 @@ class GemmScratch {
   // REQUIRES: `matrix` was given to the constructor.
   void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
 
+  // The same, but each row of y may have to be multiplied by a factor yet:
+  // returns them, [TileRows(rows)], valid until the next call; null for none.
+  // REQUIRES: the matrix overwrites.
+  const float* RunUnscaled(const PackedMatrix& matrix, size_t rows,
+                           const float* x, float* y);
+
  private:
   struct Impl;
   const TileChoice tiles_;
