@@ -24,17 +24,20 @@ constexpr absl::Duration kTimePerShape = absl::Milliseconds(250);
 
 // The types of rows, weights and results.
 struct Types {
-  memory::data_type factor, result;
+  memory::data_type rows, weights, result;
 };
 
 Types TypesOf(Precision precision) {
   switch (precision) {
     case Precision::kBf16:
-      return {memory::data_type::bf16, memory::data_type::f32};
+      return {memory::data_type::bf16, memory::data_type::bf16,
+              memory::data_type::f32};
     case Precision::kInt8:
-      return {memory::data_type::s8, memory::data_type::s32};
+      return {memory::data_type::u8, memory::data_type::s8,
+              memory::data_type::s32};
     default:
-      return {memory::data_type::f32, memory::data_type::f32};
+      return {memory::data_type::f32, memory::data_type::f32,
+              memory::data_type::f32};
   }
 }
 
@@ -47,8 +50,8 @@ double OperationsPerSecond(const Shape& shape, const Types& types) {
     return memory::desc({rows, columns}, type, memory::format_tag::ab);
   };
   const dnnl::matmul::primitive_desc description(
-      dnnl::matmul::desc(row_major(shape.rows, shape.in, types.factor),
-                         memory::desc({shape.in, shape.out}, types.factor,
+      dnnl::matmul::desc(row_major(shape.rows, shape.in, types.rows),
+                         memory::desc({shape.in, shape.out}, types.weights,
                                       memory::format_tag::any),
                          row_major(shape.rows, shape.out, types.result)),
       cpu);

@@ -32,9 +32,10 @@ def built(folder):
 class LocalServer:
     """A running server; a context manager that stops it."""
 
-    def __init__(self, programs, bundle, name, version, folder, limits=''):
+    def __init__(self, programs, bundle, name, version, folder, limits='',
+                 precision='f32'):
         """folder: an empty one, for store and log; limits: fields of the
-        config's limits message."""
+        config's limits message; precision: what candidates are scored in."""
         self.folder = pathlib.Path(folder)
         self.log = self.folder / 'server.log'
         self._cli = programs.cli
@@ -49,6 +50,7 @@ class LocalServer:
             models {{
               name: "{name}" version: {version}
               path: "{pathlib.Path(bundle).resolve()}"
+              precision: PRECISION_{precision.upper()}
             }}
             store {{ path: "{self.folder / 'store'}" }}
             limits {{ {limits} }}

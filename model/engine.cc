@@ -154,6 +154,7 @@ ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                                const model::v1::ModelSpec& spec)
     : gemm(matrices, tiles),
       tile(spec.d_model(), spec.ffn_width()),
+      candidates(kPassRows * spec.d_model()),
       head_hidden(Engine::kTileRows * spec.tasks_size() *
                   PaddedWidth(spec.head_width())) {}
 

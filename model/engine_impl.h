@@ -66,12 +66,17 @@ struct Engine::Impl {
   absl::Span<const float> head_b2;              // [tasks]
 };
 
+// Candidates that pass a layer before any passes the next: its weights are
+// fetched into L2 once for all of them.
+inline constexpr size_t kPassRows = 2 * Engine::kTileRows;
+
 struct ScratchBuffers {
   ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                  const TileChoice& tiles, const model::v1::ModelSpec& spec);
 
   GemmScratch gemm;
   TileBuffers tile;
+  AlignedVector<float> candidates;   // tokens of a pass, [kPassRows, d_model]
   AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
 };
 

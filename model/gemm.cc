@@ -43,8 +43,7 @@ memory::desc RowMajor(size_t rows, size_t columns,
       memory::format_tag::ab);
 }
 
-// Of the rows and the weights alike.
-memory::data_type FactorType(Precision precision) {
+memory::data_type WeightType(Precision precision) {
   switch (precision) {
     case Precision::kBf16:
       return memory::data_type::bf16;
@@ -53,6 +52,11 @@ memory::data_type FactorType(Precision precision) {
     default:
       return memory::data_type::f32;
   }
+}
+
+memory::data_type RowType(Precision precision) {
+  return precision == Precision::kInt8 ? memory::data_type::u8
+                                       : WeightType(precision);
 }
 
 bool HasInstructions(dnnl_cpu_isa_t wanted) {
@@ -107,6 +111,32 @@ dnnl::primitive_attr Attributes(Precision precision,
   return attributes;
 }
 
+// Weights in 8 bits: a row, an output channel, has one scale.
+struct QuantizedWeights {
+  std::vector<int8_t> values;  // [out, in]
+  std::vector<float> scales;   // [out]
+  // What to add to a channel's sum, because 0 is kQuantizedZero in the rows
+  // that it multiplies: [out].
+  std::vector<int32_t> zero_share;
+};
+
+QuantizedWeights Quantize(absl::Span<const float> weights, size_t out,
+                          size_t in) {
+  QuantizedWeights quantized{std::vector<int8_t>(out * in),
+                             std::vector<float>(out),
+                             std::vector<int32_t>(out)};
+  std::vector<uint8_t> shifted(out * in);
+  kernels::QuantizeRows(weights.data(), out, in, shifted.data(),
+                        quantized.scales.data());
+  for (size_t i = 0; i < shifted.size(); ++i) {
+    quantized.values[i] =
+        static_cast<int8_t>(shifted[i] - kernels::kQuantizedZero);
+    quantized.zero_share[i / in] -=
+        kernels::kQuantizedZero * quantized.values[i];
+  }
+  return quantized;
+}
+
 // Weights in whatever order a primitive wants.
 memory Pack(memory& source, const memory::desc& wanted) {
   memory packed(wanted, CpuEngine());
@@ -124,32 +154,34 @@ absl::StatusOr<std::unique_ptr<const PackedMatrix>> PackedMatrix::Create(
   UseOneOpenMpThread();
   auto matrix = absl::WrapUnique(
       new PackedMatrix(std::move(name), out, in, output, precision));
-  // In 8 bits a row, an output channel, has one scale.
-  std::vector<int8_t> quantized;
-  std::vector<float> channel_scales(out);
-  if (precision == Precision::kInt8) {
-    quantized.resize(weights.size());
-    kernels::QuantizeRows(weights.data(), out, in, quantized.data(),
-                          channel_scales.data());
-  }
+  const bool is_int8 = precision == Precision::kInt8;
+  const QuantizedWeights quantized =
+      is_int8 ? Quantize(weights, out, in) : QuantizedWeights();
   const memory::dim k = static_cast<memory::dim>(in);
   const memory::dim n = static_cast<memory::dim>(out);
-  const memory::data_type type = FactorType(precision);
-  const bool is_int8 = precision == Precision::kInt8;
+  const memory::data_type type = WeightType(precision);
   // oneDNN's weights are [in, out]; ours are [out, in]: a transposed view.
   const memory::desc plain({k, n}, is_int8 ? type : memory::data_type::f32,
                            memory::format_tag::ba);
   const memory::desc any({k, n}, type, memory::format_tag::any);
   try {
     memory source(plain, CpuEngine(),
-                  is_int8 ? static_cast<void*>(quantized.data())
-                          : const_cast<float*>(weights.data()));
+                  is_int8
+                      ? const_cast<int8_t*>(quantized.values.data())
+                      : static_cast<void*>(const_cast<float*>(weights.data())));
     const dnnl::primitive_attr attributes =
-        Attributes(precision, output, channel_scales);
+        Attributes(precision, output, quantized.scales);
+    const memory::desc bias({1, n}, memory::data_type::s32,
+                            memory::format_tag::ab);
+    if (is_int8) {
+      matrix->zero_share_ = quantized.zero_share;
+    }
     for (size_t rows : kTileSizes) {
       dnnl::matmul::primitive_desc description(
-          dnnl::matmul::desc(RowMajor(rows, in, type), any,
-                             RowMajor(rows, out)),
+          is_int8 ? dnnl::matmul::desc(RowMajor(rows, in, RowType(precision)),
+                                       any, bias, RowMajor(rows, out))
+                  : dnnl::matmul::desc(RowMajor(rows, in, type), any,
+                                       RowMajor(rows, out)),
           attributes, CpuEngine());
       memory packed;
       // Tile sizes that want the same packing share it.
@@ -173,8 +205,8 @@ absl::StatusOr<std::unique_ptr<const PackedMatrix>> PackedMatrix::Create(
 struct GemmScratch::Impl {
   // The objects of one call; x, y and the scratchpad are rebound or fixed.
   struct Call {
-    memory x, y, scratchpad;
-    std::array<dnnl_exec_arg_t, 4> arguments;
+    memory x, y, bias, scratchpad;
+    std::vector<dnnl_exec_arg_t> arguments;
     dnnl_primitive_t primitive;
   };
 
@@ -221,10 +253,15 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
       call.y = memory(description.dst_desc(), CpuEngine(), nullptr);
       call.scratchpad = memory(description.scratchpad_desc(), CpuEngine(),
                                impl_->scratchpad.data());
-      call.arguments = {{{DNNL_ARG_SRC, call.x.get()},
-                         {DNNL_ARG_WEIGHTS, primitive->packed_weights.get()},
-                         {DNNL_ARG_DST, call.y.get()},
-                         {DNNL_ARG_SCRATCHPAD, call.scratchpad.get()}}};
+      call.arguments = {{DNNL_ARG_SRC, call.x.get()},
+                        {DNNL_ARG_WEIGHTS, primitive->packed_weights.get()},
+                        {DNNL_ARG_DST, call.y.get()},
+                        {DNNL_ARG_SCRATCHPAD, call.scratchpad.get()}};
+      if (!matrix->zero_share_.empty()) {
+        call.bias = memory(description.bias_desc(), CpuEngine(),
+                           const_cast<int32_t*>(matrix->zero_share_.data()));
+        call.arguments.push_back({DNNL_ARG_BIAS, call.bias.get()});
+      }
       call.primitive = primitive->matmul.get();
     }
   }
@@ -241,34 +278,40 @@ void GemmScratch::Impl::Execute(Call& call, const void* x, float* y) {
                          call.arguments.data());
 }
 
-void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
-                      float* y) {
+const float* GemmScratch::RunUnscaled(const PackedMatrix& matrix, size_t rows,
+                                      const float* x, float* y) {
   UseOneOpenMpThread();
   Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
   const size_t tile_rows = TileRows(rows);
+  unsigned char* converted = impl_->converted.data();
   switch (matrix.precision_) {
-    case Precision::kF32:
-      impl_->Execute(call, x, y);
-      return;
-    case Precision::kBf16: {
-      auto* converted = reinterpret_cast<uint16_t*>(impl_->converted.data());
-      kernels::ToBf16(x, tile_rows * matrix.in(), converted);
+    case Precision::kBf16:
+      kernels::ToBf16(x, tile_rows * matrix.in(),
+                      reinterpret_cast<uint16_t*>(converted));
       impl_->Execute(call, converted, y);
-      return;
-    }
-    case Precision::kInt8: {
-      auto* converted = reinterpret_cast<int8_t*>(impl_->converted.data());
-      float* scales = impl_->row_scales.data();
-      kernels::QuantizeRows(x, tile_rows, matrix.in(), converted, scales);
-      if (matrix.output_ == PackedMatrix::Output::kAccumulate) {
-        float* product = impl_->product.data();
-        impl_->Execute(call, converted, product);
-        kernels::AddScaledRows(scales, product, tile_rows, matrix.out(), y);
-      } else {
-        impl_->Execute(call, converted, y);
-        kernels::ScaleRows(scales, tile_rows, matrix.out(), y);
-      }
-    }
+      return nullptr;
+    case Precision::kInt8:
+      kernels::QuantizeRows(x, tile_rows, matrix.in(), converted,
+                            impl_->row_scales.data());
+      impl_->Execute(call, converted, y);
+      return impl_->row_scales.data();
+    default:
+      impl_->Execute(call, x, y);
+      return nullptr;
+  }
+}
+
+void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
+                      float* y) {
+  // oneDNN adds to y by itself, but for 8 bits.
+  const bool adds = matrix.precision_ == Precision::kInt8 &&
+                    matrix.output_ == PackedMatrix::Output::kAccumulate;
+  float* product = adds ? impl_->product.data() : y;
+  const float* scales = RunUnscaled(matrix, rows, x, product);
+  if (adds) {
+    kernels::AddScaledRows(scales, product, TileRows(rows), matrix.out(), y);
+  } else if (scales != nullptr) {
+    kernels::ScaleRows(scales, TileRows(rows), matrix.out(), y);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,6 +78,7 @@ class PackedMatrix {
   size_t in_;
   Output output_;
   Precision precision_;
+  std::vector<int32_t> zero_share_;  // [out] in 8 bits, else empty
   std::vector<std::unique_ptr<Primitive>> primitives_;  // by tile index
 };
 
@@ -94,6 +96,12 @@ class GemmScratch {
   // which the rows from `rows` on only have to be finite.
   // REQUIRES: `matrix` was given to the constructor.
   void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
+
+  // The same, but each row of y may have to be multiplied by a factor yet:
+  // returns them, [TileRows(rows)], valid until the next call; null for none.
+  // REQUIRES: the matrix overwrites.
+  const float* RunUnscaled(const PackedMatrix& matrix, size_t rows,
+                           const float* x, float* y);
 
  private:
   struct Impl;

@@ -73,17 +73,51 @@ HWY_INLINE float InverseRms(float sum_of_squares, size_t width) {
          std::sqrt(sum_of_squares / static_cast<float>(width) + kNormEpsilon);
 }
 
+// Rows that are taken side by side, so that none waits for another row's sums;
+// a multiple of every vector's lanes.
+constexpr size_t kRowBlock = 16;
+
+// factors[i] = 1 / RMS of a row whose squares sum to sums[i]; kRowBlock of
+// them, in as few square roots and divisions as vectors allow.
+HWY_INLINE void InverseRmsOfBlock(const float* sums, size_t width,
+                                  float* factors) {
+  const Wide d;
+  const auto inverse_width = hn::Set(d, static_cast<float>(width));
+  for (size_t i = 0; i < kRowBlock; i += hn::Lanes(d)) {
+    const auto mean = hn::Div(hn::Load(d, sums + i), inverse_width);
+    const auto rms = hn::Sqrt(hn::Add(mean, hn::Set(d, kNormEpsilon)));
+    hn::Store(hn::Div(hn::Set(d, 1.0f), rms), d, factors + i);
+  }
+}
+
+// Calls store(row, i, normed vector) for RMSNorm(x; weight), [rows, width].
+template <class D, class Store>
+HWY_INLINE void NormRows(D d, const float* x, const float* weight, size_t rows,
+                         size_t width, Store&& store) {
+  HWY_ALIGN float sums[kRowBlock] = {};
+  HWY_ALIGN float inverses[kRowBlock];
+  for (size_t first = 0; first < rows; first += kRowBlock) {
+    const size_t end = std::min(rows, first + kRowBlock);
+    for (size_t row = first; row < end; ++row) {
+      sums[row - first] = SumOfSquares(d, x + row * width, width);
+    }
+    InverseRmsOfBlock(sums, width, inverses);
+    for (size_t row = first; row < end; ++row) {
+      const auto inverse = hn::Set(d, inverses[row - first]);
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        const auto normed = hn::Mul(hn::LoadU(d, x + row * width + i), inverse);
+        store(row, i, hn::Mul(normed, hn::LoadU(d, weight + i)));
+      }
+    }
+  }
+}
+
 void RmsNorm(const float* x, const float* weight, size_t rows, size_t width,
              float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-      const auto inverse =
-          hn::Set(d, InverseRms(SumOfSquares(d, x, width), width));
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto normed = hn::Mul(hn::LoadU(d, x + i), inverse);
-        hn::StoreU(hn::Mul(normed, hn::LoadU(d, weight + i)), d, out + i);
-      }
-    }
+    NormRows(d, x, weight, rows, width, [&](size_t row, size_t i, auto normed) {
+      hn::StoreU(normed, d, out + row * width + i);
+    });
   });
 }
 
@@ -91,17 +125,11 @@ void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
                        const float* shift, size_t rows, size_t width,
                        float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-      const auto inverse =
-          hn::Set(d, InverseRms(SumOfSquares(d, x, width), width));
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, x + i), inverse),
-                                    hn::LoadU(d, weight + i));
-        hn::StoreU(hn::MulAdd(normed, hn::LoadU(d, scale + i),
-                              hn::LoadU(d, shift + i)),
-                   d, out + i);
-      }
-    }
+    NormRows(d, x, weight, rows, width, [&](size_t row, size_t i, auto normed) {
+      hn::StoreU(
+          hn::MulAdd(normed, hn::LoadU(d, scale + i), hn::LoadU(d, shift + i)),
+          d, out + row * width + i);
+    });
   });
 }
 
@@ -175,13 +203,41 @@ void Silu(size_t width, float* x) {
   });
 }
 
-void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
+// What rows of a product are multiplied by as they are loaded, if anything
+//.
+template <bool kScaled, class D>
+HWY_INLINE hn::Vec<D> LoadScaled(D d, const float* x, hn::Vec<D> scale) {
+  const auto value = hn::LoadU(d, x);
+  if constexpr (kScaled) return hn::Mul(value, scale);
+  return value;
+}
+
+template <bool kScaled, class D>
+HWY_INLINE hn::Vec<D> ScaleOf(D d, const float* row_scales, size_t row) {
+  return hn::Set(d, kScaled ? row_scales[row] : 1.0f);
+}
+
+template <bool kScaled, class D>
+HWY_INLINE void GatedSiluRows(D d, const float* pr, const float* row_scales,
+                              size_t rows, size_t width, float* out) {
+  for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto gate =
+          SiluVector(d, LoadScaled<kScaled>(d, pr + width + i, scale));
+      hn::StoreU(hn::Mul(LoadScaled<kScaled>(d, pr + i, scale), gate), d,
+                 out + i);
+    }
+  }
+}
+
+void GatedSilu(const float* pr, const float* row_scales, size_t rows,
+               size_t width, float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto gate = SiluVector(d, hn::LoadU(d, pr + width + i));
-        hn::StoreU(hn::Mul(hn::LoadU(d, pr + i), gate), d, out + i);
-      }
+    if (row_scales != nullptr) {
+      GatedSiluRows<true>(d, pr, row_scales, rows, width, out);
+    } else {
+      GatedSiluRows<false>(d, pr, row_scales, rows, width, out);
     }
   });
 }
@@ -230,29 +286,13 @@ HWY_INLINE void AddDiagonalTerm(D d, const float* q, const float* k,
   }
 }
 
-// Rows that AttendShared takes side by side, so that no row waits for another
-// row's sums; a multiple of every vector's lanes.
-constexpr size_t kRowBlock = 16;
-
-// factors[i] = 1 / RMS of a row whose squares sum to sums[i]; kRowBlock of
-// them, in as few square roots and divisions as vectors allow.
-HWY_INLINE void InverseRmsOfBlock(const float* sums, size_t width,
-                                  float* factors) {
-  const Wide d;
-  const auto inverse_width = hn::Set(d, static_cast<float>(width));
-  for (size_t i = 0; i < kRowBlock; i += hn::Lanes(d)) {
-    const auto mean = hn::Div(hn::Load(d, sums + i), inverse_width);
-    const auto rms = hn::Sqrt(hn::Add(mean, hn::Set(d, kNormEpsilon)));
-    hn::Store(hn::Div(hn::Set(d, 1.0f), rms), d, factors + i);
-  }
-}
-
 // One head of AttendShared for at most kRowBlock rows, in steps over all of
 // them. in, norm_head and out begin at the head's columns.
-template <class D>
-HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
-                                  float beta, const float* norm_head,
-                                  HeadShape heads, size_t rows, float* out) {
+template <bool kScaled, class D>
+HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
+                                  const float* m, float beta,
+                                  const float* norm_head, HeadShape heads,
+                                  size_t rows, float* out) {
   const size_t width = heads.head_width, model = heads.num_heads * width;
   HWY_ALIGN float q[kRowBlock * kMaxHeadWidth];
   HWY_ALIGN float weights[kRowBlock];    // beta <q, k>
@@ -260,10 +300,12 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
   HWY_ALIGN float inverses[kRowBlock];
   for (size_t row = 0; row < rows; ++row) {
     const float* q_in = in + row * 4 * model;
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     auto dot = hn::Zero(d);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto query = SiluVector(d, hn::LoadU(d, q_in + i));
-      const auto key = SiluVector(d, hn::LoadU(d, q_in + model + i));
+      const auto query = SiluVector(d, LoadScaled<kScaled>(d, q_in + i, scale));
+      const auto key =
+          SiluVector(d, LoadScaled<kScaled>(d, q_in + model + i, scale));
       hn::StoreU(query, d, q + row * width + i);
       dot = hn::MulAdd(query, key, dot);
     }
@@ -281,10 +323,11 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
     float* o = out + row * model;
     const float* v = in + row * 4 * model + 2 * model;
     const auto weight = hn::Set(d, weights[row]);
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     auto sum = hn::Zero(d);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto x =
-          hn::MulAdd(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i));
+      const auto x = hn::MulAdd(weight, LoadScaled<kScaled>(d, v + i, scale),
+                                hn::LoadU(d, o + i));
       hn::StoreU(x, d, o + i);
       sum = hn::MulAdd(x, x, sum);
     }
@@ -295,29 +338,48 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
     float* o = out + row * model;
     const float* g = in + row * 4 * model + 3 * model;
     const auto inverse = hn::Set(d, inverses[row]);
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
       const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, o + i), inverse),
                                   hn::LoadU(d, norm_head + i));
-      hn::StoreU(hn::Mul(normed, SiluVector(d, hn::LoadU(d, g + i))), d, o + i);
+      hn::StoreU(
+          hn::Mul(normed, SiluVector(d, LoadScaled<kScaled>(d, g + i, scale))),
+          d, o + i);
     }
   }
 }
 
-void AttendShared(const float* qkvg, const float* readout, const float* beta,
+template <bool kScaled, class D>
+HWY_INLINE void AttendSharedRows(D d, const float* qkvg,
+                                 const float* row_scales, const float* readout,
+                                 const float* beta, const float* norm_head,
+                                 HeadShape heads, size_t rows, float* out) {
+  const size_t width = heads.head_width, model = heads.num_heads * width;
+  // Head by head, so that its readout stays in L1 for all rows.
+  for (size_t head = 0; head < heads.num_heads; ++head) {
+    const size_t offset = head * width;
+    const float* m = readout + head * width * width;
+    for (size_t row = 0; row < rows; row += kRowBlock) {
+      AttendSharedBlock<kScaled>(d, qkvg + row * 4 * model + offset,
+                                 kScaled ? row_scales + row : nullptr, m,
+                                 beta[head], norm_head + offset, heads,
+                                 std::min(kRowBlock, rows - row),
+                                 out + row * model + offset);
+    }
+  }
+}
+
+void AttendShared(const float* qkvg, const float* row_scales,
+                  const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
-  const size_t width = heads.head_width, model = heads.num_heads * width;
-  WithTag(width, [&](auto d) {
-    // Head by head, so that its readout stays in L1 for all rows.
-    for (size_t head = 0; head < heads.num_heads; ++head) {
-      const size_t offset = head * width;
-      const float* m = readout + head * width * width;
-      for (size_t row = 0; row < rows; row += kRowBlock) {
-        AttendSharedBlock(d, qkvg + row * 4 * model + offset, m, beta[head],
-                          norm_head + offset, heads,
-                          std::min(kRowBlock, rows - row),
-                          out + row * model + offset);
-      }
+  WithTag(heads.head_width, [&](auto d) {
+    if (row_scales != nullptr) {
+      AttendSharedRows<true>(d, qkvg, row_scales, readout, beta, norm_head,
+                             heads, rows, out);
+    } else {
+      AttendSharedRows<false>(d, qkvg, row_scales, readout, beta, norm_head,
+                              heads, rows, out);
     }
   });
 }
@@ -466,19 +528,21 @@ void CandidateRows(const CandidateItems& items, const float* shared,
 
 void Silu(size_t width, float* x) { HWY_DYNAMIC_DISPATCH(Silu)(width, x); }
 
-void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
-  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, rows, width, out);
+void GatedSilu(const float* pr, const float* row_scales, size_t rows,
+               size_t width, float* out) {
+  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, row_scales, rows, width, out);
 }
 
 void Readout(const float* z, float scale, bool silu, size_t size, float* out) {
   HWY_DYNAMIC_DISPATCH(Readout)(z, scale, silu, size, out);
 }
 
-void AttendShared(const float* qkvg, const float* readout, const float* beta,
+void AttendShared(const float* qkvg, const float* row_scales,
+                  const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
   HWY_DYNAMIC_DISPATCH(AttendShared)
-  (qkvg, readout, beta, norm_head, heads, rows, out);
+  (qkvg, row_scales, readout, beta, norm_head, heads, rows, out);
 }
 
 void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,

@@ -138,7 +138,7 @@ void Layer::ForwardEvents(size_t rows, float* const* states,
                            buffers.attended.data() + row * d_model_);
   }
   gemm.Run(*exact_.w_o, rows, buffers.attended.data(), buffers.x.data());
-  FeedForward(exact_, rows, buffers, gemm);
+  FeedForward(exact_, rows, buffers.x.data(), buffers, gemm);
 }
 
 void Layer::FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
@@ -176,31 +176,46 @@ LayerReadout Layer::MakeReadout(const float* state) const {
 }
 
 void Layer::ForwardReaders(const Products& products, size_t rows,
-                           const LayerReadout& readout, TileBuffers& buffers,
-                           GemmScratch& gemm) const {
-  if (has_window()) {
-    kernels::RmsNormScaleShift(buffers.x.data(), norm_attn_.data(),
-                               conv_.data(), readout.conv_shift.data(), rows,
-                               d_model_, buffers.mixed.data());
-  } else {
-    kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
-                     buffers.mixed.data());
+                           const LayerReadout& readout, float* x,
+                           TileBuffers& buffers, GemmScratch& gemm) const {
+  // Half a layer at a time for all tiles: its weights stay in L2 meanwhile.
+  for (size_t first = 0; first < rows; first += kRows) {
+    ReadState(products, std::min(kRows, rows - first), readout,
+              x + first * d_model_, buffers, gemm);
   }
-  gemm.Run(*products.w_qkvg, rows, buffers.mixed.data(), buffers.qkvg.data());
-  kernels::AttendShared(buffers.qkvg.data(), readout.matrix.data(),
-                        beta_.data(), norm_head_.data(), heads_, rows,
-                        buffers.attended.data());
-  gemm.Run(*products.w_o, rows, buffers.attended.data(), buffers.x.data());
-  FeedForward(products, rows, buffers, gemm);
+  for (size_t first = 0; first < rows; first += kRows) {
+    FeedForward(products, std::min(kRows, rows - first), x + first * d_model_,
+                buffers, gemm);
+  }
 }
 
-void Layer::FeedForward(const Products& products, size_t rows,
+void Layer::ReadState(const Products& products, size_t rows,
+                      const LayerReadout& readout, float* x,
+                      TileBuffers& buffers, GemmScratch& gemm) const {
+  if (has_window()) {
+    kernels::RmsNormScaleShift(x, norm_attn_.data(), conv_.data(),
+                               readout.conv_shift.data(), rows, d_model_,
+                               buffers.mixed.data());
+  } else {
+    kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_,
+                     buffers.mixed.data());
+  }
+  const float* row_scales = gemm.RunUnscaled(
+      *products.w_qkvg, rows, buffers.mixed.data(), buffers.qkvg.data());
+  kernels::AttendShared(buffers.qkvg.data(), row_scales, readout.matrix.data(),
+                        beta_.data(), norm_head_.data(), heads_, rows,
+                        buffers.attended.data());
+  gemm.Run(*products.w_o, rows, buffers.attended.data(), x);
+}
+
+void Layer::FeedForward(const Products& products, size_t rows, float* x,
                         TileBuffers& buffers, GemmScratch& gemm) const {
-  kernels::RmsNorm(buffers.x.data(), norm_ffn_.data(), rows, d_model_,
-                   buffers.normed.data());
-  gemm.Run(*products.w_12, rows, buffers.normed.data(), buffers.pr.data());
-  kernels::GatedSilu(buffers.pr.data(), rows, ffn_width_, buffers.gated.data());
-  gemm.Run(*products.w_3, rows, buffers.gated.data(), buffers.x.data());
+  kernels::RmsNorm(x, norm_ffn_.data(), rows, d_model_, buffers.normed.data());
+  const float* row_scales = gemm.RunUnscaled(
+      *products.w_12, rows, buffers.normed.data(), buffers.pr.data());
+  kernels::GatedSilu(buffers.pr.data(), row_scales, rows, ffn_width_,
+                     buffers.gated.data());
+  gemm.Run(*products.w_3, rows, buffers.gated.data(), x);
 }
 
 }  // namespace qlarank

@@ -56,16 +56,16 @@ class Layer {
   // Derives what candidates read from a state's values.
   LayerReadout MakeReadout(const float* state) const;
 
-  // Passes `rows` candidates through in the scoring precision; buffers.x in
-  // and out.
-  void ForwardCandidates(size_t rows, const LayerReadout& readout,
+  // Passes `rows` candidates, any number, through in the scoring precision: x
+  // [rows, d_model] in and out. The last tile's rows beyond must be finite.
+  void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
                          TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardReaders(scoring_, rows, readout, buffers, gemm);
+    ForwardReaders(scoring_, rows, readout, x, buffers, gemm);
   }
   // The same for seeds: always in float32, as what they give is kept.
-  void ForwardSeeds(size_t rows, const LayerReadout& readout,
+  void ForwardSeeds(size_t rows, const LayerReadout& readout, float* x,
                     TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardReaders(exact_, rows, readout, buffers, gemm);
+    ForwardReaders(exact_, rows, readout, x, buffers, gemm);
   }
 
   // Its matrices, for GemmScratch and the self-check.
@@ -83,10 +83,14 @@ class Layer {
   bool has_window() const { return !conv_.empty(); }
   void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
   void ForwardReaders(const Products& products, size_t rows,
-                      const LayerReadout& readout, TileBuffers& buffers,
-                      GemmScratch& gemm) const;
-  void FeedForward(const Products& products, size_t rows, TileBuffers& buffers,
-                   GemmScratch& gemm) const;
+                      const LayerReadout& readout, float* x,
+                      TileBuffers& buffers, GemmScratch& gemm) const;
+  // Both for a tile.
+  void ReadState(const Products& products, size_t rows,
+                 const LayerReadout& readout, float* x, TileBuffers& buffers,
+                 GemmScratch& gemm) const;
+  void FeedForward(const Products& products, size_t rows, float* x,
+                   TileBuffers& buffers, GemmScratch& gemm) const;
 
   size_t index_;
   size_t d_model_;

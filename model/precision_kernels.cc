@@ -27,25 +27,48 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
   });
 }
 
-void QuantizeRows(const float* x, size_t rows, size_t width, int8_t* out,
+// Rows side by side, so that none waits for another's largest value.
+constexpr size_t kRowBlock = 16;
+
+template <class D>
+HWY_INLINE float LargestMagnitude(D d, const float* x, size_t width) {
+  auto most = hn::Zero(d);
+  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+    most = hn::Max(most, hn::Abs(hn::LoadU(d, x + i)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+template <class D>
+HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
+                              uint8_t* out, float* scales) {
+  const hn::RebindToUnsigned<D> bits_tag;
+  const hn::Rebind<uint8_t, D> out_tag;
+  HWY_ALIGN float largest[kRowBlock];
+  for (size_t row = 0; row < rows; ++row) {
+    // A row of zeros stays one; the bound keeps the inverse finite.
+    largest[row] =
+        std::max(LargestMagnitude(d, x + row * width, width), 1e-30f);
+  }
+  // Adding 1.5 * 2^23 rounds and leaves the whole number in the lowest bits.
+  const auto shifter = hn::Set(d, 12582912.0f + kQuantizedZero);
+  for (size_t row = 0; row < rows; ++row, x += width, out += width) {
+    scales[row] = largest[row] / 127.0f;
+    const auto inverse = hn::Set(d, 127.0f / largest[row]);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto whole = hn::MulAdd(hn::LoadU(d, x + i), inverse, shifter);
+      hn::StoreU(hn::TruncateTo(out_tag, hn::BitCast(bits_tag, whole)), out_tag,
+                 out + i);
+    }
+  }
+}
+
+void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
                   float* scales) {
   WithTag(width, [&](auto d) {
-    const hn::Rebind<int8_t, decltype(d)> out_tag;
-    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-      auto most = hn::Zero(d);
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        most = hn::Max(most, hn::Abs(hn::LoadU(d, x + i)));
-      }
-      // A row of zeros stays one; the bound keeps the inverse finite.
-      const float largest =
-          std::max(hn::GetLane(hn::MaxOfLanes(d, most)), 1e-30f);
-      scales[row] = largest / 127.0f;
-      const auto inverse = hn::Set(d, 127.0f / largest);
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto whole =
-            hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), inverse));
-        hn::StoreU(hn::DemoteTo(out_tag, whole), out_tag, out + i);
-      }
+    for (size_t row = 0; row < rows; row += kRowBlock) {
+      QuantizeBlock(d, x + row * width, std::min(kRowBlock, rows - row), width,
+                    out + row * width, scales + row);
     }
   });
 }
@@ -89,7 +112,7 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(ToBf16)(x, size, out);
 }
 
-void QuantizeRows(const float* x, size_t rows, size_t width, int8_t* out,
+void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
                   float* scales) {
   HWY_DYNAMIC_DISPATCH(QuantizeRows)(x, rows, width, out, scales);
 }

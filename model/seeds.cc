@@ -82,16 +82,15 @@ void Seeds::Conclude(size_t first, size_t rows, TileBuffers& buffers,
   }
 }
 
-void Seeds::Attend(size_t rows, const UserSummary& summary,
+void Seeds::Attend(size_t rows, const UserSummary& summary, float* x,
                    TileBuffers& buffers, GemmScratch& gemm) const {
-  kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
-                   buffers.normed.data());
+  kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_, buffers.normed.data());
   gemm.Run(*w_q_, rows, buffers.normed.data(), buffers.mixed.data());
   kernels::AttendSummaries(
       buffers.mixed.data(),
       {summary.head_keys.data(), summary.head_values.data(), num_seeds()},
       heads_, rows, buffers.attended.data());
-  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
+  gemm.Run(*w_o_, rows, buffers.attended.data(), x);
 }
 
 }  // namespace qlarank

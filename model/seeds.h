@@ -38,10 +38,10 @@ class Seeds {
                 GemmScratch& gemm, UserSummary& summary) const;
   void MakeRoom(UserSummary& summary) const;
 
-  // Adds to `rows` candidates, buffers.x, what they read of the summaries.
+  // Adds to `rows` candidates of a tile, x, what they read of the summaries.
   // REQUIRES: attended().
-  void Attend(size_t rows, const UserSummary& summary, TileBuffers& buffers,
-              GemmScratch& gemm) const;
+  void Attend(size_t rows, const UserSummary& summary, float* x,
+              TileBuffers& buffers, GemmScratch& gemm) const;
 
   // Its matrices, for GemmScratch and the self-check.
   std::vector<const PackedMatrix*> matrices() const;

@@ -68,6 +68,7 @@ constexpr char kEverything[] = R"pb(
     path: "p"
     expected_fingerprint: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     default_model: true
+    precision: PRECISION_INT8
   }
   store {
     engine: ENGINE_MEMORY
@@ -104,8 +105,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
-       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-       true}};
+       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
+       ScoringPrecision::kInt8}};
   expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
