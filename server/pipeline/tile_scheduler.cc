@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/pipeline/give_way.h"
 
 namespace qlarank {
 
@@ -149,6 +150,7 @@ void TileScheduler::WorkerLoop(size_t worker) {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !queue_.empty() || (stopping_ && open_jobs_ == 0);
   };
+  GiveWay();
   mutex_.Lock();
   while (true) {
     mutex_.Await(absl::Condition(&has_work));
