@@ -97,10 +97,8 @@ void RankCall::RunUnit(size_t tile, size_t worker) {
   const size_t first = tile * Engine::kTileRows;
   const size_t rows =
       std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
-  const Bundle& bundle = model_.bundle();
-  for (size_t c = first; c < first + rows; ++c) {
-    item_rows_[c] = bundle.ItemRow(request_.item_ids(c));
-  }
+  model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
+                           {item_rows_.data() + first, rows});
   Score(first, rows, *model_.worker_scratch[worker]);
   scored_.fetch_add(rows, std::memory_order_relaxed);
   if (rows == Engine::kTileRows) {
