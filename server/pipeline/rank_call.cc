@@ -32,6 +32,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       context_(context),
       done_(std::move(done)),
       stage_begin_(context.arrival),
+      outside_(context.arrival),
       reader_(model, request.user_id(), DemandOf(plan_)) {}
 
 absl::Time RankCall::Expiry() const {
@@ -69,6 +70,7 @@ TileJob::Step RankCall::Prepare(size_t worker) {
 }
 
 void RankCall::Read(EngineScratch& scratch) {
+  outside_.Enter(absl::Now());
   const KnownState& known = reader_.lookup().known;
   std::shared_ptr<const UserSummary> summary;
   // Recent events have a state, and so a summary, of their own.
@@ -77,6 +79,7 @@ void RankCall::Read(EngineScratch& scratch) {
   }
   reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
                                  std::move(summary));
+  outside_.Leave(absl::Now());
 }
 
 void RankCall::BeginScoring() {
@@ -93,17 +96,18 @@ void RankCall::BeginScoring() {
 
 void RankCall::RunUnit(size_t tile, size_t worker) {
   if (cancelled()) return;
-  const absl::Time begin = absl::Now();
   const size_t first = tile * Engine::kTileRows;
   const size_t rows =
       std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
   model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
                            {item_rows_.data() + first, rows});
+  const absl::Time begin = absl::Now();
+  outside_.Enter(begin);
   Score(first, rows, *model_.worker_scratch[worker]);
+  const absl::Time end = absl::Now();
+  outside_.Leave(end);
   scored_.fetch_add(rows, std::memory_order_relaxed);
-  if (rows == Engine::kTileRows) {
-    model_.tile_cost.Observe(absl::Now() - begin);
-  }
+  if (rows == Engine::kTileRows) model_.tile_cost.Observe(end - begin);
 }
 
 void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
@@ -184,7 +188,9 @@ void RankCall::Encode() {
       static_cast<double>(scored_.load(std::memory_order_relaxed)) /
       num_candidates);
   response_.set_request_id(request_.request_id());
-  ObserveSeconds(metrics_.rank.encode_seconds, absl::Now() - begin);
+  const absl::Time end = absl::Now();
+  ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
+  ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));
 }
 
 void RankCall::Reply(absl::Status status) {

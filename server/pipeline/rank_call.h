@@ -22,6 +22,7 @@
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/outside_clock.h"
 #include "server/pipeline/rank_plan.h"
 #include "server/pipeline/state_reader.h"
 #include "server/pipeline/tile_scheduler.h"
@@ -88,6 +89,7 @@ class RankCall final : public TileJob,
   Done done_;
 
   absl::Time stage_begin_;
+  OutsideClock outside_;
   bool begun_ = false;
   StateReader reader_;
   std::unique_ptr<const Reading> reading_;
