@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/pipeline/give_way.h"
 
 namespace qlarank {
 
@@ -74,6 +75,7 @@ std::vector<Folder::DirtyUser> Folder::TakeBatch() {
 }
 
 void Folder::Loop() {
+  GiveWay();
   while (true) {
     std::vector<DirtyUser> batch = TakeBatch();
     if (batch.empty()) return;
