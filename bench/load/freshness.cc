@@ -7,7 +7,7 @@ namespace qlarank::bench {
 namespace {
 
 constexpr uint64_t kUsers = 16;
-constexpr absl::Duration kBetweenProbes = absl::Milliseconds(50);
+constexpr absl::Duration kBetweenProbes = absl::Milliseconds(20);
 constexpr absl::Duration kBetweenQuestions = absl::Milliseconds(1);
 
 std::string UserName(const std::string& source, uint64_t probe) {

@@ -14,7 +14,7 @@
 
 namespace qlarank::bench {
 
-// Probes until `stop`, 20 times a second at most; lags are accurate to 1 ms,
+// Probes until `stop`, 50 times a second at most; lags are accurate to 1 ms,
 // the pause between two questions. Returns the first error.
 absl::Status ProbeFreshness(const Client& client, const std::string& source,
                             int64_t first_second, const std::atomic<bool>& stop,
