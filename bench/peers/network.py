@@ -75,11 +75,15 @@ class CandidateNetwork(torch.nn.Module):
         x = functional.embedding(rows, self.tokens) + shared
         for index in range(self.hyper.num_layers):
             x = self._layer(index, x, readout[index], window[index])
-        hidden = functional.silu(
-            rms_norm(x, self.norm_cand) @ self.w1 + self.head_b1[0])
         dot = functional.embedding(rows, self.unit_items) @ user
         bias = functional.embedding(rows, self.item_bias.unsqueeze(1))[:, 0]
-        return dot + bias + hidden @ self.head_w2[0] + self.head_b2[0]
+        return dot + bias + self.head(x)
+
+    def head(self, x):
+        """The target-aware term [C] of candidates [C, d] after their layers."""
+        hidden = functional.silu(
+            rms_norm(x, self.norm_cand) @ self.w1 + self.head_b1[0])
+        return hidden @ self.head_w2[0] + self.head_b2[0]
 
     def _layer(self, index, x, readout, window):
         own = lambda name: getattr(self, f'layers_{index}_{name}')
@@ -90,6 +94,13 @@ class CandidateNetwork(torch.nn.Module):
                    for part in (functional.silu(q), functional.silu(k), v))
         beta = own('beta')[:, None, None]
         o = q @ readout + beta * (q * k).sum(-1, keepdim=True) * v
+        return self.finish(index, x, o, g)
+
+    def finish(self, index, x, o, g):
+        """The layer's output, from residual x and gate g [C, d] and what was
+        read, o [H, C, d_h]."""
+        own = lambda name: getattr(self, f'layers_{index}_{name}')
+        heads, width = self.hyper.num_heads, self.hyper.head_dim
         o = rms_norm(o, own('norm_head').view(heads, 1, width))
         o = o.transpose(0, 1).reshape(-1, heads * width)
         x = x + (o * functional.silu(g)) @ own('w_o')
@@ -97,37 +108,60 @@ class CandidateNetwork(torch.nn.Module):
         return x + (p * functional.silu(r)) @ own('w_3')
 
 
-class TargetAttention(torch.nn.Module):
-    """What is done without a state: one layer of softmax attention.
+class SoftmaxLayer(torch.nn.Module):
+    """A layer of CandidateNetwork with softmax attention in QLA's place: x
+    [C, d] attend to keys and values [n, d] of earlier tokens."""
 
-    Keys and values of the raw history are computed in every request, each
-    candidate attends to all of them; norm per head, gate and feed-forward as
-    in CandidateNetwork's first layer, whose weights it takes.
-    """
+    def __init__(self, network, index):
+        super().__init__()
+        self.network, self.index = network, index
+
+    def own(self, name):
+        return getattr(self.network, f'layers_{self.index}_{name}')
+
+    def _normed(self, x):
+        return rms_norm(x, self.own('norm_attn'))
+
+    def keys(self, x):
+        """(keys, values), [n, d] each, of tokens [n, d]."""
+        d = self.network.hyper.d_model
+        return (self._normed(x) @ self.own('w_qkvg')[:, d:3 * d]).chunk(
+            2, dim=-1)
+
+    def forward(self, x, keys, values):
+        heads, width = (self.network.hyper.num_heads,
+                        self.network.hyper.head_dim)
+        d = heads * width
+        split = lambda part: part.reshape(-1, heads, width).transpose(0, 1)
+        z = self._normed(x)
+        q = z @ self.own('w_qkvg')[:, :d] / math.sqrt(width)
+        g = z @ self.own('w_qkvg')[:, 3 * d:]
+        scores = split(q) @ split(keys).transpose(1, 2)
+        o = torch.softmax(scores, dim=-1) @ split(values)
+        return self.network.finish(self.index, x, o, g)
+
+
+class Keys(torch.nn.Module):
+    """A SoftmaxLayer's keys and values, as a module of their own."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer.keys(x)
+
+
+class TargetAttention(torch.nn.Module):
+    """What is done without a state: candidates [C] attend to the raw history
+    [n], one layer, keys and values computed in every request."""
 
     def __init__(self, network):
         super().__init__()
-        self.network = network
+        self.layer = SoftmaxLayer(network, 0)
 
     def forward(self, rows, history):
-        net = self.network
-        own = lambda name: getattr(net, f'layers_0_{name}')
-        heads, width = net.hyper.num_heads, net.hyper.head_dim
-        d = heads * width
-        split = lambda x: x.reshape(-1, heads, width).transpose(0, 1)
-        past = rms_norm(functional.embedding(history, net.tokens),
-                        own('norm_attn'))
-        keys, values = (past @ own('w_qkvg')[:, d:3 * d]).chunk(2, dim=-1)
-        x = functional.embedding(rows, net.tokens)
-        z = rms_norm(x, own('norm_attn'))
-        q, g = z @ own('w_qkvg')[:, :d], z @ own('w_qkvg')[:, 3 * d:]
-        scores = split(q / math.sqrt(width)) @ split(keys).transpose(1, 2)
-        o = torch.softmax(scores, dim=-1) @ split(values)
-        o = rms_norm(o, own('norm_head').view(heads, 1, width))
-        o = o.transpose(0, 1).reshape(-1, d)
-        x = x + (o * functional.silu(g)) @ own('w_o')
-        p, r = (rms_norm(x, own('norm_ffn')) @ own('w_12')).chunk(2, dim=-1)
-        x = x + (p * functional.silu(r)) @ own('w_3')
-        hidden = functional.silu(rms_norm(x, net.norm_cand) @ net.w1 +
-                                 net.head_b1[0])
-        return hidden @ net.head_w2[0] + net.head_b2[0]
+        network = self.layer.network
+        past = functional.embedding(history, network.tokens)
+        x = functional.embedding(rows, network.tokens)
+        return network.head(self.layer(x, *self.layer.keys(past)))

@@ -11,6 +11,8 @@ from bench.peers import network, runners
 from trainer import export, reference
 
 median_seconds = runners.median_seconds
+EXAMPLE_ROWS = torch.zeros(128, dtype=torch.long)
+SOFTMAX_CHUNK = 256
 DTYPES = {'f32': torch.float32, 'bf16': torch.bfloat16}
 
 
@@ -40,7 +42,7 @@ class Track:
         for label, candidates in self._candidates().items():
             best, errors = runners.fastest(candidates, self.rows)
             if best:
-                found[f'{label}'] = best[1]
+                found[label] = best[1]
             else:
                 refused[label] = next(iter(errors.values()))
         return found, refused
@@ -65,7 +67,8 @@ class Track:
 
     def _onnx(self, name):
         module, others = self._network(DTYPES.get(name, torch.float32))
-        model = runners.onnx_bytes(module, others, network.INPUTS)
+        model = runners.onnx_bytes(module, [EXAMPLE_ROWS, *others],
+                                   network.INPUTS, ('rows',))
         if name == 'int8':
             with tempfile.TemporaryDirectory() as folder:
                 model = runners.int8_model(model, pathlib.Path(folder))
@@ -79,7 +82,7 @@ class Track:
         module = network.TargetAttention(self._network(torch.float32)[0])
         past = [torch.from_numpy(np.asarray(history, np.int64))]
         names = ('rows', 'history')
-        model = runners.onnx_bytes(module, past, names, dynamic=('history',))
+        model = runners.onnx_bytes(module, [EXAMPLE_ROWS, *past], names, names)
         forms = {
             'PyTorch': [(str(c), lambda c=c: runners.torch_runner(
                 module, past, c, False)) for c in (None, 256)],
@@ -87,3 +90,49 @@ class Track:
                 model, [past[0].numpy()], names, c)) for c in (None, 256)]}
         return {label: runners.fastest(candidates, self.rows, .1)[0][1]
                 for label, candidates in forms.items()}
+
+    def softmax_network(self, history):
+        """run(rows): the whole network with softmax attention for QLA, in ONNX
+        Runtime: every event attends to those before it, in chunks that see
+        themselves whole, and each candidate to all events, in every layer but
+        that the last one computes of events only keys and values."""
+        module = self._network(torch.float32)[0]
+        layers = [_SoftmaxSessions(network.SoftmaxLayer(module, index))
+                  for index in range(self.hyper.num_layers)]
+        tokens = module.tokens.numpy()
+
+        def run(rows):
+            events, x = tokens[history], tokens[rows]
+            for index, layer in enumerate(layers):
+                keys, values = layer.keys(events)
+                x = layer.attend(x, keys, values, causal=False)
+                if index + 1 < len(layers):
+                    events = layer.attend(events, keys, values, causal=True)
+            with torch.inference_mode():
+                return module.head(torch.from_numpy(x)).numpy()
+        return run
+
+
+class _SoftmaxSessions:
+    """A network.SoftmaxLayer in ONNX Runtime, in chunks of SOFTMAX_CHUNK."""
+
+    def __init__(self, layer):
+        x = torch.zeros(8, layer.network.hyper.d_model)
+        pair = ('keys', 'values')
+        self._keys = runners.onnx_session(runners.onnx_bytes(
+            network.Keys(layer), [x], ['x'], ('x', *pair), pair))
+        names = ('x', *pair)
+        self._layer = runners.onnx_session(runners.onnx_bytes(
+            layer, [x, x, x], names, names))
+
+    def keys(self, x):
+        return self._keys({'x': x})
+
+    def attend(self, x, keys, values, causal):
+        parts = []
+        for first in range(0, len(x), SOFTMAX_CHUNK):
+            end = first + SOFTMAX_CHUNK
+            seen = end if causal else len(keys)
+            parts += self._layer({'x': x[first:end], 'keys': keys[:seen],
+                                  'values': values[:seen]})
+        return np.concatenate(parts)

@@ -51,22 +51,20 @@ def torch_runner(module, others, chunk, script):
     return run
 
 
-def onnx_bytes(module, others, names, dynamic=()):
-    """The module exported; rows, and the inputs of `dynamic`, of any length."""
+def onnx_bytes(module, inputs, names, dynamic, outputs=('scores',)):
+    """The module exported; the first dimension of `dynamic` is free."""
     file = io.BytesIO()
-    axes = {'rows': {0: 'candidates'}}
-    axes.update({name: {0: name} for name in dynamic})
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.onnx.export(
-            module.eval(), (torch.zeros(128, dtype=torch.long), *others), file,
-            input_names=list(names), output_names=['scores'],
-            dynamic_axes=axes, opset_version=17)
+            module.eval(), tuple(inputs), file, input_names=list(names),
+            output_names=list(outputs), opset_version=17,
+            dynamic_axes={name: {0: f'any_{name}'} for name in dynamic})
     return file.getvalue()
 
 
-def onnx_runner(model, others, names, chunk):
-    """others: numpy arrays behind rows, in the order of names."""
+def onnx_session(model):
+    """run(inputs by name) -> outputs, on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -75,12 +73,17 @@ def onnx_runner(model, others, names, chunk):
             model, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # its own classes share no other base
         raise Unsupported(str(error).strip().splitlines()[0]) from error
+    return lambda inputs: session.run(None, inputs)
+
+
+def onnx_runner(model, others, names, chunk):
+    """others: numpy arrays behind rows, in the order of names."""
+    session = onnx_session(model)
     fixed = dict(zip(names[1:], others))
 
     def run(rows):
-        return np.concatenate([
-            session.run(None, {'rows': part, **fixed})[0]
-            for part in _chunks(rows, chunk)])
+        return np.concatenate([session({'rows': part, **fixed})[0]
+                               for part in _chunks(rows, chunk)])
     return run
 
 
@@ -105,14 +108,17 @@ def int8_model(model, folder):
 
 
 def median_seconds(run, min_seconds, min_repeats=3):
-    """Median seconds of run(), after one that is not counted."""
+    """Median processor seconds of run(), after one that is not counted.
+
+    Processor time, as google-benchmark takes for the engine: all run on one
+    thread, and what else the machine does counts little.
+    """
     run()
-    seconds, begin = [], time.perf_counter()
-    while (len(seconds) < min_repeats or
-           time.perf_counter() - begin < min_seconds):
-        start = time.perf_counter()
+    seconds = []
+    while len(seconds) < min_repeats or sum(seconds) < min_seconds:
+        start = time.process_time()
         run()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return statistics.median(seconds)
 
 

@@ -3,8 +3,8 @@
     ./run bench [SECTION...]
 
 Prints every figure beside its target, writes the results and plots to
-bench/performance/results, adds a line to history.jsonl there, and puts the table
-into docs/performance.md.
+bench/performance/results, adds a line to history.jsonl there, and puts the
+table into docs/performance.md.
 """
 
 import argparse

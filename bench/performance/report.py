@@ -18,7 +18,7 @@ def section_text(name, result):
     lines = [f'-- {name}']
     for figure in result.figures:
         value = f'{figures.number(figure.value)} {figure.unit}'.strip()
-        lines.append(f'   {figure.name:52} {value:>18}  {figure.target:>9}  '
+        lines.append(f'   {figure.name:60} {value:>18}  {figure.target:>9}  '
                      f'{figure.verdict():12} {figure.note}'.rstrip())
     return '\n'.join(lines)
 
