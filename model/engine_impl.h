@@ -18,6 +18,8 @@ struct Engine::Impl {
   explicit Impl(const Bundle& bundle);
 
   absl::Status PackWeights(const Bundle& bundle);
+  // Whether candidates pass through layer `index`.
+  bool ReadsLayer(size_t index) const;
   std::vector<const PackedMatrix*> matrices() const;
 
   // Layers that candidates pass through: all, the dedicated block, or none.
@@ -38,6 +40,7 @@ struct Engine::Impl {
   void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
 
   const model::v1::ModelSpec& spec;
+  Precision precision = Precision::kF32;  // of scoring
   TileChoice tiles = TileChoice::All();
   size_t d_model;
   size_t num_tasks;

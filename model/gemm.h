@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "model/precision.h"
 
 namespace qlarank {
 
@@ -53,9 +54,12 @@ class PackedMatrix {
   enum class Output { kOverwrite, kAccumulate };
 
   // `name` names the matrix in errors; weights row-major [out, in], copied.
+  // Rows go in and come out in float32 whatever the precision they are
+  // multiplied in. INTERNAL where oneDNN refuses, as it may a precision that
+  // the processor does not have (ProcessorHas).
   static absl::StatusOr<std::unique_ptr<const PackedMatrix>> Create(
       std::string name, absl::Span<const float> weights, size_t out, size_t in,
-      Output output);
+      Output output, Precision precision = Precision::kF32);
   ~PackedMatrix();
 
   size_t in() const { return in_; }
@@ -65,11 +69,14 @@ class PackedMatrix {
   friend class GemmScratch;
   struct Primitive;
 
-  PackedMatrix(std::string name, size_t out, size_t in);
+  PackedMatrix(std::string name, size_t out, size_t in, Output output,
+               Precision precision);
 
   std::string name_;
   size_t out_;
   size_t in_;
+  Output output_;
+  Precision precision_;
   std::vector<std::unique_ptr<Primitive>> primitives_;  // by tile index
 };
 

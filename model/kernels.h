@@ -8,6 +8,7 @@
 #define QLARANK_MODEL_KERNELS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace qlarank::kernels {
@@ -36,6 +37,20 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out);
 
 // <a, b>, [width].
 float Dot(const float* a, const float* b, size_t width);
+
+// A tile of candidates: rows of the table that holds items, [items, width].
+struct CandidateItems {
+  const float* embedding;
+  const uint32_t* rows;  // [count]
+  size_t count;
+  float scale;
+};
+
+// Candidates' tokens without their features, and their share of the dot term,
+// in one pass over the items' rows, which are fetched ahead:
+//   x = scale * item + shared, [count, width];  dots = <user, item>, [count].
+void CandidateRows(const CandidateItems& items, const float* shared,
+                   const float* user, size_t width, float* x, float* dots);
 
 // x = SiLU(x) in place, [width].
 void Silu(size_t width, float* x);

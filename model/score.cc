@@ -86,16 +86,13 @@ struct CandidateTile {
   const float* features;
 };
 
-// Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term.
-void AddDotTerm(const Engine::Impl& impl, const ReadingValues& reading,
-                const CandidateTile& tile, float* scores) {
+// Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term;
+// dots: <u, E_item> of every row.
+void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
+                const float* dots, float* scores) {
   for (size_t row = 0; row < tile.rows.size(); ++row) {
     const size_t item = tile.rows[row];
-    const float cosine =
-        kernels::Dot(reading.user.data(),
-                     impl.item_embedding.data() + item * impl.d_model,
-                     impl.d_model) *
-        impl.item_inverse_norm[item];
+    const float cosine = dots[row] * impl.item_inverse_norm[item];
     const float term = impl.dot_scale * cosine + impl.item_bias[item];
     for (size_t task = 0; task < impl.num_tasks; ++task) {
       scores[row * impl.num_tasks + task] += impl.dot_weight[task] * term;
@@ -103,17 +100,26 @@ void AddDotTerm(const Engine::Impl& impl, const ReadingValues& reading,
   }
 }
 
-// Passes the candidates through their layers; scratch.tile.x holds x_c then.
+// <u, E_item> of every row, where no token is made of it.
+void DotsOnly(const Engine::Impl& impl, const ReadingValues& reading,
+              const CandidateTile& tile, float* dots) {
+  for (size_t row = 0; row < tile.rows.size(); ++row) {
+    const size_t item = tile.rows[row];
+    dots[row] = kernels::Dot(reading.user.data(),
+                             impl.item_embedding.data() + item * impl.d_model,
+                             impl.d_model);
+  }
+}
+
+// Passes the candidates through their layers; scratch.tile.x holds x_c then,
+// and dots <u, E_item>.
 void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
-                       const CandidateTile& tile, ScratchBuffers& scratch) {
+                       const CandidateTile& tile, ScratchBuffers& scratch,
+                       float* dots) {
   AlignedVector<float>& x = scratch.tile.x;
   const size_t d = impl.d_model, rows = tile.rows.size();
-  const size_t num_features = impl.spec.candidate_features_size();
-  for (size_t row = 0; row < rows; ++row) {
-    impl.tokens.CandidateToken(tile.rows[row], reading.shared,
-                               tile.features + row * num_features,
-                               x.data() + row * d);
-  }
+  impl.tokens.CandidateTokens(tile.rows, reading.shared, reading.user,
+                              tile.features, x.data(), dots);
   // Rows that only fill the tile stay finite.
   std::fill(x.begin() + rows * d, x.begin() + scratch.gemm.TileRows(rows) * d,
             0.0f);
@@ -155,13 +161,15 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
     const CandidateTile tile{item_rows.subspan(first, kTileRows),
                              features.data() + first * num_features};
     float* out = scores.data() + first * impl_->num_tasks;
-    if (!impl_->candidate_layers().empty()) {
-      ForwardCandidates(*impl_, reading.values(), tile, scratch.buffers());
+    float dots[kTileRows];
+    if (impl_->candidate_layers().empty()) {
+      DotsOnly(*impl_, reading.values(), tile, dots);
+    } else {
+      ForwardCandidates(*impl_, reading.values(), tile, scratch.buffers(),
+                        dots);
       AddHeadTerm(*impl_, tile.rows.size(), scratch.buffers(), out);
     }
-    if (HasDotTerm(impl_->spec)) {
-      AddDotTerm(*impl_, reading.values(), tile, out);
-    }
+    if (HasDotTerm(impl_->spec)) AddDotTerm(*impl_, tile, dots, out);
   }
 }
 

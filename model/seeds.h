@@ -20,9 +20,10 @@ namespace qlarank {
 
 class Seeds {
  public:
-  // Null for a model without seeds. INTERNAL when oneDNN refuses a matrix.
+  // Null for a model without seeds. `scoring`: the precision of Attend.
+  // INTERNAL when oneDNN refuses a matrix.
   static absl::StatusOr<std::unique_ptr<const Seeds>> Create(
-      const Bundle& bundle);
+      const Bundle& bundle, Precision scoring);
 
   size_t num_seeds() const { return tokens_.size() / d_model_; }
   // Whether candidates attend to the summaries.
