@@ -3,8 +3,8 @@
     ./run bench [SECTION...]
 
 Prints every figure beside its target, writes the results and plots to
-bench/performance/results, adds a line to history.jsonl there, and puts the
-table into docs/performance.md.
+bench/performance/results, adds a line to history.jsonl there, and puts
+the tables into docs/performance.md and README.md.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from bench.performance import plots, report, store
 SECTIONS = ('engine', 'peers', 'softmax', 'rpc', 'load', 'mixed', 'ingest',
             'rebuild', 'memory', 'startup', 'history')
 RESULTS = pathlib.Path(__file__).parent / 'results'
-PAGE = pathlib.Path('docs/performance.md')
+# {page: what makes its table}
+PAGES = {'docs/performance.md': report.markdown, 'README.md': report.headline}
 
 
 def _parser():
@@ -58,6 +59,13 @@ def _run(context, machine, names, folder):
     return results, failed
 
 
+def _fill_pages(sections):
+    for name, table in PAGES.items():
+        page = pathlib.Path(name)
+        page.write_text(report.into_page(page.read_text(), table(sections)))
+        print(page)
+
+
 def main(arguments=None):
     """0, or 1 when a section could not be measured, 2 for a wrong call. A
     target that is missed is a result, not an error."""
@@ -78,10 +86,8 @@ def main(arguments=None):
     for path in plots.draw({name: data for name, (_, _, data)
                             in latest.items()}, args.results):
         print(path)
-    if args.results == RESULTS and PAGE.exists():
-        PAGE.write_text(report.into_page(PAGE.read_text(), report.markdown(
-            {name: own[:2] for name, own in latest.items()})))
-        print(PAGE)
+    if args.results == RESULTS:
+        _fill_pages({name: own[:2] for name, own in latest.items()})
     print(report.summary({name: result.figures
                           for name, result in results.items()}))
     if failed:

@@ -7,7 +7,7 @@ BEGIN, END = '<!-- figures: begin -->', '<!-- figures: end -->'
 
 def machine_line(machine):
     """One sentence on where the figures are from."""
-    return (f'{machine["processors"]} cores of an {machine["processor"]} '
+    return (f'{machine["processors"]} cores of {machine["processor"]} '
             f'({", ".join(machine["instructions"])}), '
             f'{machine["memory_gib"]:.0f} GiB; commit {machine["commit"]}, '
             f'{machine["date"][:10]}')
@@ -17,10 +17,19 @@ def section_text(name, result):
     """Lines for a terminal."""
     lines = [f'-- {name}']
     for figure in result.figures:
-        value = f'{figures.number(figure.value)} {figure.unit}'.strip()
-        lines.append(f'   {figure.name:60} {value:>18}  {figure.target:>9}  '
+        lines.append(f'   {figure.name:60} {_value(figure):>18}  '
+                     f'{figure.target:>9}  '
                      f'{figure.verdict():12} {figure.note}'.rstrip())
     return '\n'.join(lines)
+
+
+def _value(figure):
+    return f'{figures.number(figure.value)} {figure.unit}'.strip()
+
+
+def _verdict(figure):
+    verdict = figure.verdict()
+    return f'**{verdict}**' if verdict.startswith('NOT') else verdict
 
 
 def markdown(sections):
@@ -38,14 +47,24 @@ def _table(sections):
              '|---|---|---:|---:|---|---|']
     for name, figures_ in sections.items():
         for index, figure in enumerate(figures_):
-            value = f'{figures.number(figure.value)} {figure.unit}'.strip()
-            verdict = figure.verdict()
-            if verdict.startswith('NOT'):
-                verdict = f'**{verdict}**'
-            cells = [f'`{name}`' if index == 0 else '', figure.name, value,
-                     figure.target, verdict, figure.note.replace('|', '/')]
+            cells = [f'`{name}`' if index == 0 else '', figure.name,
+                     _value(figure), figure.target, _verdict(figure),
+                     figure.note.replace('|', '/')]
             lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def headline(sections):
+    """The README's table: figures with a target, and no notes."""
+    lines = ['| | measured | target | |', '|---|---:|---:|---|']
+    for name, (_, figures_) in sections.items():
+        for figure in figures_:
+            if figure.target:
+                lines.append(f'| {name}: {figure.name} | {_value(figure)} | '
+                             f'{figure.target} | {_verdict(figure)} |')
+    machines = dict.fromkeys(machine_line(machine)
+                             for machine, _ in sections.values())
+    return '\n'.join(lines) + '\n\n' + '; '.join(machines) + '.'
 
 
 def into_page(text, table):

@@ -92,8 +92,16 @@ class ReportTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, 'figures: begin'):
             report.into_page('page', 'table')
 
-    def test_the_real_page_has_the_markers(self):
-        report.into_page((ROOT / 'docs/performance.md').read_text(), '')
+    def test_the_real_pages_have_the_markers(self):
+        for page in ('docs/performance.md', 'README.md'):
+            report.into_page((ROOT / page).read_text(), '')
+
+    def test_the_headline_has_judged_figures_only(self):
+        text = report.headline({'a': (MACHINE, [figures.at_most('x', 2, 1),
+                                                figures.plain('y', 3)])})
+        self.assertIn('| a: x | 2.00 | <= 1.00 | **NOT met** |', text)
+        self.assertNotIn('y', text.splitlines()[2])
+        self.assertIn('2 cores of Some CPU', text)
 
     def test_sections_of_two_runs_have_two_tables(self):
         other = {**MACHINE, 'commit': 'def'}
