@@ -37,15 +37,16 @@ class Track:
 
     def peers(self):
         """{label: run(rows) -> scores}, each with the chunk and form it is
-        fastest with, and {label: why it cannot}."""
-        found, refused = {}, {}
+        fastest with; {label: seconds} in one call, as exported; and {label:
+        why it cannot}."""
+        found, plain, refused = {}, {}, {}
         for label, candidates in self._candidates().items():
-            best, errors = runners.fastest(candidates, self.rows)
+            best, times, errors = runners.fastest(candidates, self.rows)
             if best:
-                found[label] = best[1]
+                found[label], plain[label] = best, times.get(candidates[0][0])
             else:
                 refused[label] = next(iter(errors.values()))
-        return found, refused
+        return found, plain, refused
 
     def _candidates(self):
         return {**{f'PyTorch {name}': self._torch(dtype)
@@ -88,7 +89,7 @@ class Track:
                 module, past, c, False)) for c in (None, 256)],
             'ONNX Runtime': [(str(c), lambda c=c: runners.onnx_runner(
                 model, [past[0].numpy()], names, c)) for c in (None, 256)]}
-        return {label: runners.fastest(candidates, self.rows, .1)[0][1]
+        return {label: runners.fastest(candidates, self.rows, .1)[0]
                 for label, candidates in forms.items()}
 
     def softmax_network(self, history):

@@ -123,16 +123,16 @@ def median_seconds(run, min_seconds, min_repeats=3):
 
 
 def fastest(runners, rows, min_seconds=.3):
-    """(label, runner) of the fastest of [(label, make)], and what could not
-    be made: {label: why}."""
-    best, refused = None, {}
+    """Tries [(label, make)] out: the fastest runner, None if none could be
+    made; {label: seconds} of those that could; {label: why} of the others."""
+    best, times, refused = None, {}, {}
     for label, make in runners:
         try:
             run = make()
-            seconds = median_seconds(lambda: run(rows), min_seconds)
+            times[label] = median_seconds(lambda: run(rows), min_seconds)
         except (Unsupported, RuntimeError, NotImplementedError) as error:
             refused[label] = str(error).strip().splitlines()[0][:160]
             continue
-        if best is None or seconds < best[0]:
-            best = seconds, label, run
-    return best and best[1:], refused
+        if times[label] == min(times.values()):
+            best = run
+    return best, times, refused

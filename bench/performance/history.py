@@ -36,11 +36,15 @@ def run(context):
 def _fill(context, server, n):
     """The user's n events are in the store, and her state is made of them."""
     user = f'history-{n}-0'
-    # An unknown user has the exit code 1, and a reply.
-    reply = server.cli('--json', 'state', '--user', user, check=False)
+    # Under a model that the store has not met, asking makes the state. An
+    # unknown user has the exit code 1, and a reply.
+    reply = server.cli('--json', '--timeout', 600, 'state', '--user', user,
+                       check=False, timeout=600)
+    if reply.returncode > 1:
+        raise RuntimeError(f'{user}: {reply.stderr}')
     if json.loads(reply.stdout)['log_sequence'] < n:
         context.say(f'a history of {n:,} events, once')
         # What is there of an interrupted run counts as duplicates.
         context.send_events(server, 1, n, user_prefix=f'history-{n}-')
-    server.cli_json('--timeout', 600, 'state', '--user', user,
-                    '--min-event-count', n, timeout=600)
+        server.cli_json('--timeout', 600, 'state', '--user', user,
+                        '--min-event-count', n, timeout=600)
