@@ -18,7 +18,8 @@ def run(context):
         rounds = {n: [] for n in HISTORIES}
         for number in range(ROUNDS):
             context.say(f'round {number + 1} of {ROUNDS}')
-            for n in HISTORIES:
+            # To and fro, so that a machine that slows down favours none.
+            for n in HISTORIES if number % 2 == 0 else HISTORIES[::-1]:
                 flows, _ = context.load(
                     server, 1, f'one:closed:1:{CANDIDATES}', warm_up='100ms',
                     user_prefix=f'history-{n}-', duration='600ms')
@@ -26,10 +27,11 @@ def run(context):
     p50 = {n: statistics.median(times) for n, times in rounds.items()}
     found = [figures.plain(f'{CANDIDATES:,} candidates after {n:,} events, p50',
                            p50[n], 'ms') for n in HISTORIES]
+    ratio = statistics.median(most / least for most, least in zip(
+        rounds[HISTORIES[-1]], rounds[HISTORIES[0]]))
     return figures.Result(found + [figures.at_most(
-        'p50 after 1,000,000 events over p50 after 10',
-        p50[HISTORIES[-1]] / p50[HISTORIES[0]], 1.03, 'x',
-        f'medians of {ROUNDS} alternating rounds')],
+        'p50 after 1,000,000 events over p50 after 10', ratio, 1.03, 'x',
+        f'median over {ROUNDS} rounds of both in turn')],
         {'p50_ms': {str(n): value for n, value in p50.items()}})
 
 

@@ -39,7 +39,7 @@ def _round_trips(context, name):
 
 def _one_size(context, workers, candidates):
     """Median ms of a request on so many workers, none beside it."""
-    context.say(f'{candidates:,} candidates on {workers} workers')
+    context.say(f'{candidates:,} candidates, workers: {workers}')
     with context.server(rank=f'workers: {workers}') as server:
         context.send_events(server, USERS, EVENTS)
         server.wait_until_folded()
