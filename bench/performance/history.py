@@ -6,7 +6,7 @@ import statistics
 from bench.performance import figures
 
 HISTORIES = (10, 1_000, 100_000, 1_000_000)
-CANDIDATES, ROUNDS = 1000, 7
+CANDIDATES, ROUNDS = 1000, 15
 
 
 def run(context):
@@ -17,12 +17,13 @@ def run(context):
             _fill(context, server, n)
         rounds = {n: [] for n in HISTORIES}
         for number in range(ROUNDS):
-            context.say(f'round {number + 1} of {ROUNDS}')
+            if number % 5 == 0:
+                context.say(f'round {number + 1} of {ROUNDS}')
             # To and fro, so that a machine that slows down favours none.
             for n in HISTORIES if number % 2 == 0 else HISTORIES[::-1]:
                 flows, _ = context.load(
                     server, 1, f'one:closed:1:{CANDIDATES}', warm_up='100ms',
-                    user_prefix=f'history-{n}-', duration='600ms')
+                    user_prefix=f'history-{n}-', duration='300ms')
                 rounds[n].append(flows['one']['latency_ms']['p50'])
     p50 = {n: statistics.median(times) for n, times in rounds.items()}
     found = [figures.plain(f'{CANDIDATES:,} candidates after {n:,} events, p50',
