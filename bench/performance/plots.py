@@ -87,6 +87,7 @@ def _peers(axes, peers):
                      color=['tab:blue' if label.startswith('engine')
                             else '0.6' for label, _ in ordered])
     axes.bar_label(bars, fmt='%.1f', padding=2)
+    axes.margins(x=.12)  # room for the longest bar's label
     axes.set_xlabel('2,000 candidates on one core, ms')
 
 
