@@ -72,7 +72,8 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
     heldout = how or ['--heldout', folder / data.heldout[0]]
     with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
             programs, bundle, config.name, config.version, work,
-            'max_candidates: 1000000', precision) as server:
+            'max_candidates: 1000000',
+            model=f'precision: PRECISION_{precision.upper()}') as server:
         begin = time.monotonic()
         imported = server.cli_json('import', history, *how, *options,
                                    progress=progress, timeout=3600)
