@@ -1,10 +1,11 @@
-// What the engine costs on one core, beside the time of its matrix products
-// alone: those are oneDNN's, so they are the floor that no engine on oneDNN can
-// get under.
+// What the engine costs on one core, beside the limit: the fastest that oneDNN
+// multiplies matrices here, in the same run.
 //
-//   MatrixProductsOnly/n  the matrix products of n candidates and nothing else
-//   RankCandidates/n      Read + Score of n candidates, d = 128, H = 4, L = 2;
-//                         times_products is its time over that of the products
+//   GemmPeak/p            that limit in precision p (f32, bf16, int8)
+//   RankCandidates/p/n    Read + Score of n candidates in it, d = 128, H = 4,
+//                         L = 2; gflops counts the network's matrix work (see
+//                         MatrixOperations), share_of_peak is its rate over the
+//                         limit
 //   RankByHistory/n       500 candidates after n events: flat
 //   RankBySeeds/M         1000 candidates of the recommended model with M
 //   seeds,
@@ -18,9 +19,10 @@
 #include <random>
 
 #include "absl/time/clock.h"
+#include "bench/gemm_peak.h"
 #include "bench/random_bundle.h"
 #include "model/engine.h"
-#include "model/gemm.h"
+#include "model/precision.h"
 
 namespace qlarank::bench {
 namespace {
@@ -40,12 +42,14 @@ T ValueOrDie(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-const Engine& BenchEngine() {
-  static const Engine* const engine =
-      ValueOrDie(Engine::Create(RandomBundle(
-                     PlainSpec(kWidth, kHeads, kLayers, /*conv_width=*/4,
-                               model::v1::TARGET_AWARE_ALL_LAYERS, kItems))))
-          .release();
+const Engine& BenchEngine(Precision precision = Precision::kF32) {
+  static const std::shared_ptr<const Bundle> bundle =
+      RandomBundle(PlainSpec(kWidth, kHeads, kLayers, /*conv_width=*/4,
+                             model::v1::TARGET_AWARE_ALL_LAYERS, kItems));
+  static auto* const engines =
+      new std::map<Precision, std::unique_ptr<const Engine>>;
+  std::unique_ptr<const Engine>& engine = (*engines)[precision];
+  if (!engine) engine = ValueOrDie(Engine::Create(bundle, {precision, {}}));
   return *engine;
 }
 
@@ -84,97 +88,72 @@ std::vector<uint32_t> RandomRows(size_t n) {
   return rows;
 }
 
-// Wall seconds of one iteration of the benchmark that it is told to time.
-class IterationClock {
- public:
-  explicit IterationClock(benchmark::State& bench)
-      : bench_(bench), begin_(absl::Now()) {}
-  double seconds() const {
-    return absl::ToDoubleSeconds(absl::Now() - begin_) / bench_.iterations();
-  }
-
- private:
-  benchmark::State& bench_;
-  const absl::Time begin_;
-};
-
-// Seconds of MatrixProductsOnly by its number of candidates, once it has run.
-std::map<int64_t, double>& ProductSeconds() {
-  static auto* const seconds = new std::map<int64_t, double>;
-  return *seconds;
+// Operations of a candidate's matrix products: in each layer W_qkvg, the read
+// of the state (one d_h x d_h product per head), W_o, W_12 and W_3; then the
+// head's W_1. A multiplication and an addition are two.
+double MatrixOperations(const model::v1::ModelSpec& spec) {
+  const double d = spec.d_model(), f = spec.ffn_width();
+  const double read = d * d / spec.num_heads();
+  const double layer = 4 * d * d + read + d * d + 2 * f * d + f * d;
+  const double head = spec.tasks_size() * spec.head_width() * d;
+  return 2 * (spec.num_layers() * layer + head);
 }
 
-// Per tile and layer: [64, d] by W_qkvg, W_o, W_12 and W_3.
-void MatrixProductsOnly(benchmark::State& bench) {
-  struct Product {
-    std::unique_ptr<const PackedMatrix> matrix;
-    std::vector<float> x, y;
-  };
-  std::vector<Product> products;
-  std::vector<const PackedMatrix*> matrices;
-  for (auto [out, in] : {std::pair<size_t, size_t>{4 * kWidth, kWidth},
-                         {kWidth, kWidth},
-                         {4 * kWidth, kWidth},
-                         {kWidth, 2 * kWidth}}) {
-    const std::vector<float> weights(out * in, 0.01f);
-    Product& product = products.emplace_back();
-    product.matrix = ValueOrDie(PackedMatrix::Create(
-        "bench", weights, out, in, PackedMatrix::Output::kOverwrite));
-    product.x.assign(Engine::kTileRows * in, 0.5f);
-    product.y.assign(Engine::kTileRows * out, 0.0f);
-    matrices.push_back(product.matrix.get());
+void GemmPeak(benchmark::State& bench, Precision precision) {
+  if (!ProcessorHas(precision)) {
+    return bench.SkipWithError("this processor does not have it");
   }
-  GemmScratch scratch(matrices, TileChoice::All());
-  const size_t tiles =
-      (bench.range(0) + Engine::kTileRows - 1) / Engine::kTileRows;
-  const IterationClock clock(bench);
-  for (auto _ : bench) {
-    for (size_t i = 0; i < tiles * kLayers; ++i) {
-      for (Product& product : products) {
-        scratch.Run(*product.matrix, Engine::kTileRows, product.x.data(),
-                    product.y.data());
-      }
-    }
-    benchmark::DoNotOptimize(products[0].y.data());
-  }
-  ProductSeconds()[bench.range(0)] = clock.seconds();
-  bench.SetItemsProcessed(bench.iterations() * bench.range(0));
+  const double peak = PeakOperationsPerSecond(precision);
+  for (auto _ : bench) benchmark::DoNotOptimize(peak);
+  bench.counters["gflops"] = bench.counters["peak_gflops"] = peak / 1e9;
+  bench.counters["share_of_peak"] = 1;
 }
-BENCHMARK(MatrixProductsOnly)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(4000)
-    ->Unit(benchmark::kMillisecond)
-    ->MinTime(1.0);
+BENCHMARK_CAPTURE(GemmPeak, f32, Precision::kF32);
+BENCHMARK_CAPTURE(GemmPeak, bf16, Precision::kBf16);
+BENCHMARK_CAPTURE(GemmPeak, int8, Precision::kInt8);
 
-void Rank(benchmark::State& bench, size_t num_candidates, size_t num_events) {
+// Returns the wall seconds of an iteration.
+double Rank(benchmark::State& bench, size_t num_candidates, size_t num_events,
+            Precision precision = Precision::kF32) {
+  const Engine& engine = BenchEngine(precision);
   const auto state = StateAfter(num_events);
-  const auto scratch = BenchEngine().NewScratch();
+  const auto scratch = engine.NewScratch();
   const auto rows = RandomRows(num_candidates);
   std::vector<float> scores(num_candidates);
   const int64_t now_us = static_cast<int64_t>(num_events) * 3600 * kSecondUs;
-  const IterationClock clock(bench);
+  const absl::Time begin = absl::Now();
   for (auto _ : bench) {
-    const auto reading = BenchEngine().Read(*state, {now_us, {}, {}}, *scratch);
-    BenchEngine().Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
+    const auto reading = engine.Read(*state, {now_us, {}, {}}, *scratch);
+    engine.Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
     benchmark::DoNotOptimize(scores.data());
   }
+  const absl::Duration took = absl::Now() - begin;
   bench.SetItemsProcessed(bench.iterations() * num_candidates);
-  const auto products = ProductSeconds().find(num_candidates);
-  if (products != ProductSeconds().end()) {
-    bench.counters["times_products"] = clock.seconds() / products->second;
-  }
+  return absl::ToDoubleSeconds(took) / bench.iterations();
 }
 
-void RankCandidates(benchmark::State& bench) {
-  Rank(bench, bench.range(0), 1000);
+void RankCandidates(benchmark::State& bench, Precision precision) {
+  if (!ProcessorHas(precision)) {
+    return bench.SkipWithError("this processor does not have it");
+  }
+  const double peak = PeakOperationsPerSecond(precision);
+  const double seconds = Rank(bench, bench.range(0), 1000, precision);
+  const double rate = bench.range(0) *
+                      MatrixOperations(BenchEngine(precision).bundle().spec()) /
+                      seconds;
+  bench.counters["gflops"] = rate / 1e9;
+  bench.counters["peak_gflops"] = peak / 1e9;
+  bench.counters["share_of_peak"] = rate / peak;
 }
-BENCHMARK(RankCandidates)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(4000)
-    ->Unit(benchmark::kMillisecond)
-    ->MinTime(1.0);
+BENCHMARK_CAPTURE(RankCandidates, f32, Precision::kF32)
+    ->ArgsProduct({{1000, 2000, 4000}})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(RankCandidates, bf16, Precision::kBf16)
+    ->ArgsProduct({{1000, 2000, 4000}})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(RankCandidates, int8, Precision::kInt8)
+    ->ArgsProduct({{1000, 2000, 4000}})
+    ->Unit(benchmark::kMillisecond);
 
 void RankByHistory(benchmark::State& bench) {
   Rank(bench, 500, bench.range(0));

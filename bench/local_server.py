@@ -32,32 +32,45 @@ def built(folder):
 class LocalServer:
     """A running server; a context manager that stops it."""
 
-    def __init__(self, programs, bundle, name, version, folder, limits=''):
-        """folder: an empty one, for store and log; limits: fields of the
-        config's limits message."""
+    def __init__(self, programs, bundle, name, version, folder, limits='',
+                 **sections):
+        """folder: for store and log, an empty one or an earlier server's.
+
+        limits: fields of the config's limits message; sections: of its others,
+        by their names ('model' and 'listen' join what is written here).
+        """
         self.folder = pathlib.Path(folder)
         self.log = self.folder / 'server.log'
         self._cli = programs.cli
         ports = self.folder / 'ports'
+        ports.unlink(missing_ok=True)
+        store = sections.pop('store', '')
+        model = sections.pop('model', '')
+        listen = sections.pop('listen', '')
+        others = '\n'.join(f'{section} {{ {fields} }}'
+                           for section, fields in sections.items())
         config = self.folder / 'server.textproto'
         config.write_text(f'''
             listen {{
               grpc_address: "127.0.0.1:0"
               http_address: "127.0.0.1:0"
-              port_file: "{ports}"
+              port_file: "{ports}" {listen}
             }}
             models {{
               name: "{name}" version: {version}
-              path: "{pathlib.Path(bundle).resolve()}"
+              path: "{pathlib.Path(bundle).resolve()}" {model}
             }}
-            store {{ path: "{self.folder / 'store'}" }}
+            store {{ path: "{(self.folder / 'store').resolve()}" {store} }}
             limits {{ {limits} }}
+            {others}
             ''')
+        begin = time.monotonic()
         with self.log.open('wb') as log:
             self.process = subprocess.Popen(
                 [programs.server, f'--config_file={config}'],
                 stdout=log, stderr=subprocess.STDOUT)
         self._wait_for(ports)
+        self.start_seconds = time.monotonic() - begin  # to within 5 ms
         grpc_port, http_port = ports.read_text().split()
         self.address = f'127.0.0.1:{grpc_port}'
         self.http_address = f'127.0.0.1:{http_port}'
@@ -69,7 +82,7 @@ class LocalServer:
                 self.process.kill()
                 raise RuntimeError('the server did not start:\n' +
                                    self.log.read_text())
-            time.sleep(0.05)
+            time.sleep(0.005)
 
     def cli(self, *arguments, check=True, stdin=None, progress=False,
             timeout=120):

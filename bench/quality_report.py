@@ -28,11 +28,11 @@ def print_run(served):
               'and are left out')
 
 
-def print_figures(config, metrics, offline, served):
+def print_figures(config, metrics, offline, served, lower=None):
     """A table of published figures, baselines, and the model on both paths.
 
     metrics: the trainer's, of all rankings; offline and served: {measure:
-    value} of the model.
+    value} of the model; lower: (precision, the same served in it), if any.
     """
     rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
             ANCHORS.get(config.name, {}).items()}
@@ -40,6 +40,8 @@ def print_figures(config, metrics, offline, served):
              if name != 'users' and not name.startswith('model')}
     rows['offline, by the trainer'] = offline
     rows['served, through RankService'] = served
+    if lower:
+        rows[f'served, scored in {lower[0]}'] = lower[1]
     _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
 
 

@@ -92,6 +92,10 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
   spec.set_phi2(model::v1::PHI2_IDENTITY);
   spec.set_target_aware(target_aware);
   if (IsTargetAware(spec)) spec.set_head_width(d_model);
+  // Informative, and unknown here: the rates are random.
+  for (uint32_t head = 0; head < num_heads; ++head) {
+    spec.add_initial_half_lives(0);
+  }
   spec.add_actions("view");
   auto* task = spec.add_tasks();
   task->set_name("click");

@@ -21,6 +21,9 @@ from bench import quality_report
 
 # Figures agree to 4 decimals if they differ by less.
 TOLERANCE = .5e-4
+# A lower precision may move hit@10 and ndcg@10 by so much of them.
+RELATIVE_TOLERANCE = .005
+PRECISIONS = ('f32', 'bf16', 'int8')
 
 
 @dataclasses.dataclass
@@ -51,11 +54,11 @@ def csv_options(data):
     return options
 
 
-def serve(bundle, config, folder, programs, progress=False):
+def serve(bundle, config, folder, programs, progress=False, precision='f32'):
     """Imports the histories of a data folder and evaluates; a Served.
 
     bundle: its folder; config: the trainer's config of the data, whose model
-    is the bundle's.
+    is the bundle's; precision: one of PRECISIONS, for scoring.
     """
     data, folder = config.data, pathlib.Path(folder)
     if len(data.train) != 1 or len(data.heldout) > 1:
@@ -69,7 +72,8 @@ def serve(bundle, config, folder, programs, progress=False):
     heldout = how or ['--heldout', folder / data.heldout[0]]
     with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
             programs, bundle, config.name, config.version, work,
-            'max_candidates: 1000000') as server:
+            'max_candidates: 1000000',
+            model=f'precision: PRECISION_{precision.upper()}') as server:
         begin = time.monotonic()
         imported = server.cli_json('import', history, *how, *options,
                                    progress=progress, timeout=3600)
@@ -122,6 +126,15 @@ def disagreements(served, offline, users):
             lines.append(f'{measure} is {served[measure]:.6f} served and '
                          f'{value:.6f} offline')
     return lines
+
+
+def losses(served, exact):
+    """{measure: relative change} of a lower precision, hit@10 and ndcg@10.
+
+    served, exact: {measure: value} in it and in f32.
+    """
+    return {measure: served[measure] / exact[measure] - 1
+            for measure in ('hit@10', 'ndcg@10')}
 
 
 def same_ranks(served, offline):
@@ -186,33 +199,56 @@ def _parser():
                         'written')
     parser.add_argument('--data', required=True, metavar='DIR',
                         help='folder with the config\'s CSV files')
+    parser.add_argument('--precision', choices=PRECISIONS, default='f32',
+                        help='also serve in this one, and hold it to f32')
     parser.add_argument('--build', default='build/release', metavar='DIR')
     parser.add_argument('--cache', metavar='FILE', help='keeps the offline '
                         'figures of these very files')
     return parser
 
 
+def _as_good(precision, lower, served):
+    """Prints what a lower precision changes; whether little enough."""
+    changes = losses(lower.evaluated['qlarank'], served.evaluated['qlarank'])
+    print(f'{precision} against f32: ' + ', '.join(
+        f'{measure} {change:+.2%}' for measure, change in changes.items()) +
+        f'; at most {RELATIVE_TOLERANCE:.1%} is allowed')
+    return all(abs(change) <= RELATIVE_TOLERANCE
+               for change in changes.values())
+
+
 def main(arguments=None):
-    """0 if served and offline figures agree, 1 if not or for an error."""
+    """0 if served and offline figures agree, and a lower precision is as good;
+    1 if not or for an error."""
     args = _parser().parse_args(arguments)
     try:
         config, tensors = _load(args)
         served = serve(args.bundle, config, args.data,
                        local_server.built(args.build), progress=True)
         quality_report.print_run(served)
+        lower = None
+        if args.precision != 'f32':
+            lower = serve(args.bundle, config, args.data,
+                          local_server.built(args.build), progress=True,
+                          precision=args.precision)
+            quality_report.print_run(lower)
         metrics, ranks = _offline(args, config, tensors)
     except (ValueError, OSError, RuntimeError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     offline = offline_figures(metrics)
     quality_report.print_figures(config, metrics, offline,
-                                 served.evaluated['qlarank'])
+                                 served.evaluated['qlarank'],
+                                 lower and (args.precision,
+                                            lower.evaluated['qlarank']))
     same = same_ranks(served.ranks, ranks)
     print(f'{same:,} of {len(ranks):,} users have the same rank served and '
           'offline')
     lines = disagreements(served.evaluated['qlarank'], offline,
                           (served.evaluated['users'], metrics['users']))
     print('\n'.join(lines) or 'served and offline agree to 4 decimals')
+    if lower and not _as_good(args.precision, lower, served):
+        return 1
     return 1 if lines else 0
 
 

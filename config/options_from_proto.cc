@@ -120,6 +120,19 @@ bool IsFingerprint(absl::string_view text) {
          });
 }
 
+ScoringPrecision PrecisionFromProto(proto::ModelConfig::Precision precision) {
+  switch (precision) {
+    case proto::ModelConfig::PRECISION_AUTO:
+      return ScoringPrecision::kAuto;
+    case proto::ModelConfig::PRECISION_BF16:
+      return ScoringPrecision::kBf16;
+    case proto::ModelConfig::PRECISION_INT8:
+      return ScoringPrecision::kInt8;
+    default:
+      return ScoringPrecision::kF32;
+  }
+}
+
 ModelOptions ModelFromProto(const proto::ModelConfig& config,
                             const std::string& field, Problems& problems) {
   ModelOptions options;
@@ -129,6 +142,7 @@ ModelOptions ModelFromProto(const proto::ModelConfig& config,
   SetUnlessZero(config.path(), options.path);
   options.expected_fingerprint = config.expected_fingerprint();
   options.default_model = config.default_model();
+  options.precision = PrecisionFromProto(config.precision());
   if (config.name().empty()) {
     problems.AddQuoted(field + ".name", "", "is required");
   } else if (!IsModelName(config.name())) {

@@ -17,12 +17,26 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_port_file(from.port_file);
 }
 
+proto::ModelConfig::Precision PrecisionToProto(ScoringPrecision precision) {
+  switch (precision) {
+    case ScoringPrecision::kAuto:
+      return proto::ModelConfig::PRECISION_AUTO;
+    case ScoringPrecision::kBf16:
+      return proto::ModelConfig::PRECISION_BF16;
+    case ScoringPrecision::kInt8:
+      return proto::ModelConfig::PRECISION_INT8;
+    default:
+      return proto::ModelConfig::PRECISION_F32;
+  }
+}
+
 void SetModel(const ModelOptions& from, proto::ModelConfig& to) {
   to.set_name(from.name);
   to.set_version(from.version);
   to.set_path(from.path);
   to.set_expected_fingerprint(from.expected_fingerprint);
   to.set_default_model(from.default_model);
+  to.set_precision(PrecisionToProto(from.precision));
 }
 
 void SetStore(const StoreOptions& from, proto::StoreConfig& to) {

@@ -20,12 +20,15 @@ struct ListenOptions {
   bool operator==(const ListenOptions&) const = default;
 };
 
+enum class ScoringPrecision { kAuto, kF32, kBf16, kInt8 };
+
 struct ModelOptions {
   std::string name;
   uint64_t version = 0;
   std::string path;                  // of the bundle's folder
   std::string expected_fingerprint;  // empty: any
   bool default_model = false;        // true for exactly one
+  ScoringPrecision precision = ScoringPrecision::kF32;
 
   bool operator==(const ModelOptions&) const = default;
 };

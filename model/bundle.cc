@@ -134,18 +134,17 @@ absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
   bundle->titles_ = *std::move(titles);
 
   bundle->IndexVocabularies();
-  if (bundle->item_rows_.size() != bundle->spec_.num_items()) {
+  if (bundle->items_by_id_.size() != bundle->spec_.num_items()) {
     return absl::InvalidArgumentError(
         absl::StrCat(bundle->items_->path(), ": tensor item_ids: ",
-                     bundle->spec_.num_items() - bundle->item_rows_.size(),
+                     bundle->spec_.num_items() - bundle->items_by_id_.size(),
                      " ids occur more than once"));
   }
   return std::shared_ptr<const Bundle>(std::move(bundle));
 }
 
 void Bundle::IndexVocabularies() {
-  uint32_t row = kOutOfVocabularyRow;
-  for (uint64_t item_id : item_ids()) item_rows_.emplace(item_id, ++row);
+  items_by_id_ = ItemIndex(item_ids());
   for (const std::string& action : spec_.actions()) {
     actions_.emplace(action, actions_.size());
   }
@@ -173,11 +172,6 @@ absl::Span<const float> Bundle::tensor(absl::string_view name) const {
 
 absl::Span<const uint64_t> Bundle::item_ids() const {
   return items_->tensors().find("item_ids")->second.u64s();
-}
-
-uint32_t Bundle::ItemRow(uint64_t item_id) const {
-  const auto found = item_rows_.find(item_id);
-  return found == item_rows_.end() ? kOutOfVocabularyRow : found->second;
 }
 
 absl::string_view Bundle::Title(uint64_t item_id) const {

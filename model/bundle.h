@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "model/item_index.h"
 #include "model/tensor_file.h"
 #include "qlarank/model/v1/model_spec.pb.h"
 
@@ -23,7 +24,7 @@ namespace qlarank {
 class Bundle {
  public:
   // The row of every item that the catalogue does not hold.
-  static constexpr uint32_t kOutOfVocabularyRow = 0;
+  static constexpr uint32_t kOutOfVocabularyRow = ItemIndex::kNoRow;
   // The row of an action that the model does not know; such an event is folded
   // without an action embedding.
   static constexpr uint32_t kUnknownAction = UINT32_MAX;
@@ -54,7 +55,12 @@ class Bundle {
   // Ids of the catalogue; item k has row k + 1.
   absl::Span<const uint64_t> item_ids() const;
   // The item's row, or kOutOfVocabularyRow.
-  uint32_t ItemRow(uint64_t item_id) const;
+  uint32_t ItemRow(uint64_t item_id) const { return items_by_id_.Row(item_id); }
+  // The rows of many items at once, into a span as long; much faster.
+  void ItemRows(absl::Span<const uint64_t> item_ids,
+                absl::Span<uint32_t> rows) const {
+    items_by_id_.Rows(item_ids, rows);
+  }
   // The item's title; empty when the bundle has none.
   absl::string_view Title(uint64_t item_id) const;
 
@@ -76,7 +82,7 @@ class Bundle {
   model::v1::ModelSpec spec_;
   std::unique_ptr<TensorFile> weights_;
   std::unique_ptr<TensorFile> items_;
-  absl::flat_hash_map<uint64_t, uint32_t> item_rows_;
+  ItemIndex items_by_id_;
   absl::flat_hash_map<uint64_t, std::string> titles_;
   absl::flat_hash_map<std::string, uint32_t> actions_;
   absl::flat_hash_map<std::string, uint32_t> tasks_;

@@ -13,7 +13,7 @@ namespace qlarank {
 namespace {
 
 // Counts changes of this code that change a state's last bits.
-constexpr int kNumericsVersion = 3;
+constexpr int kNumericsVersion = 4;
 
 std::string NumericsTag() {
   return absl::StrCat("f32v", kNumericsVersion, "-", kernels::NumericsTag(),
@@ -68,7 +68,8 @@ Engine::Impl::Impl(const Bundle& bundle)
 
 absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
   for (size_t index = 0; index < NumStateLayers(spec); ++index) {
-    auto layer = Layer::Create(bundle, index);
+    auto layer = Layer::Create(bundle, index,
+                               ReadsLayer(index) ? precision : Precision::kF32);
     if (!layer.ok()) return layer.status();
     if (index < spec.num_layers()) {
       layers.push_back(*std::move(layer));
@@ -76,15 +77,16 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
       dedicated_block = *std::move(layer);
     }
   }
-  auto created = Seeds::Create(bundle);
+  auto created = Seeds::Create(bundle, precision);
   if (!created.ok()) return created.status();
   seeds = *std::move(created);
   const auto pack = [&](const std::string& name,
                         absl::Span<const float> weights,
-                        std::unique_ptr<const PackedMatrix>& matrix) {
+                        std::unique_ptr<const PackedMatrix>& matrix,
+                        Precision in_precision = Precision::kF32) {
     auto packed =
         PackedMatrix::Create(name, weights, weights.size() / d_model, d_model,
-                             PackedMatrix::Output::kOverwrite);
+                             PackedMatrix::Output::kOverwrite, in_precision);
     if (packed.ok()) matrix = *std::move(packed);
     return packed.status();
   };
@@ -97,9 +99,20 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
     const AlignedVector<float> w1 =
         PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model,
                 head_width * d_model);
-    status.Update(pack("head.w1", w1, head_w1));
+    status.Update(pack("head.w1", w1, head_w1, precision));
   }
   return status;
+}
+
+bool Engine::Impl::ReadsLayer(size_t index) const {
+  switch (spec.target_aware()) {
+    case model::v1::TARGET_AWARE_ALL_LAYERS:
+      return true;
+    case model::v1::TARGET_AWARE_DEDICATED_BLOCK:
+      return index == spec.num_layers();
+    default:
+      return false;
+  }
 }
 
 std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
@@ -141,6 +154,7 @@ ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                                const model::v1::ModelSpec& spec)
     : gemm(matrices, tiles),
       tile(spec.d_model(), spec.ffn_width()),
+      candidates(kPassRows * spec.d_model()),
       head_hidden(Engine::kTileRows * spec.tasks_size() *
                   PaddedWidth(spec.head_width())) {}
 
@@ -162,8 +176,16 @@ Engine::Engine(std::shared_ptr<const Bundle> bundle)
 Engine::~Engine() = default;
 
 absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
-    std::shared_ptr<const Bundle> bundle, std::optional<TileChoice> tiles) {
+    std::shared_ptr<const Bundle> bundle) {
+  return Create(std::move(bundle), Options());
+}
+
+absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
+    std::shared_ptr<const Bundle> bundle, const Options& options) {
   auto engine = absl::WrapUnique(new Engine(std::move(bundle)));
+  if (ProcessorHas(options.precision)) {
+    engine->impl_->precision = options.precision;
+  }
   if (absl::Status status = engine->impl_->PackWeights(*engine->bundle_);
       !status.ok()) {
     return status;
@@ -171,7 +193,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   const absl::StatusOr<TileChoice> agreeing =
       ChooseTiles(engine->impl_->matrices());
   if (!agreeing.ok()) return agreeing.status();
-  engine->impl_->tiles = tiles.value_or(*agreeing);
+  engine->impl_->tiles = options.tiles.value_or(*agreeing);
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
   auto empty = std::make_shared<UserState>();
@@ -179,6 +201,8 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   engine->empty_state_ = std::move(empty);
   return engine;
 }
+
+Precision Engine::precision() const { return impl_->precision; }
 
 size_t Engine::num_tasks() const { return impl_->num_tasks; }
 

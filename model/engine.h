@@ -82,18 +82,30 @@ class Engine {
   // Rows of a full tile; Score is fastest in multiples of it.
   static constexpr size_t kTileRows = 64;
 
+  struct Options {
+    // Of scoring; float32 is used where the processor does not have it
+    // (precision() tells). States are folded in float32 in any case.
+    Precision precision = Precision::kF32;
+    // The tile sizes to use; default: those that agree bitwise on this
+    // processor.
+    std::optional<TileChoice> tiles;
+  };
+
   // Packs the weights and makes every primitive: takes tens of milliseconds.
-  // INTERNAL when oneDNN refuses, naming the primitive. `tiles`: the tile sizes
-  // to use; default: those that agree bitwise on this processor.
+  // INTERNAL when oneDNN refuses, naming the primitive.
   static absl::StatusOr<std::unique_ptr<const Engine>> Create(
-      std::shared_ptr<const Bundle> bundle,
-      std::optional<TileChoice> tiles = std::nullopt);
+      std::shared_ptr<const Bundle> bundle, const Options& options);
+  // With the default options.
+  static absl::StatusOr<std::unique_ptr<const Engine>> Create(
+      std::shared_ptr<const Bundle> bundle);
   ~Engine();
 
   const Bundle& bundle() const { return *bundle_; }
   // Under which states are stored: the bundle's fingerprint, ".", and a tag for
   // the processor's kernels, whose last bits may differ from another's.
   const std::string& state_fingerprint() const { return state_fingerprint_; }
+  // What candidates are scored in.
+  Precision precision() const;
   size_t num_tasks() const;
   // Virtual seeds (docs/model.md section 8), 0: none; and whether candidates
   // attend to their summaries.

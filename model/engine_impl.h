@@ -18,6 +18,8 @@ struct Engine::Impl {
   explicit Impl(const Bundle& bundle);
 
   absl::Status PackWeights(const Bundle& bundle);
+  // Whether candidates pass through layer `index`.
+  bool ReadsLayer(size_t index) const;
   std::vector<const PackedMatrix*> matrices() const;
 
   // Layers that candidates pass through: all, the dedicated block, or none.
@@ -42,6 +44,7 @@ struct Engine::Impl {
   void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
 
   const model::v1::ModelSpec& spec;
+  Precision precision = Precision::kF32;  // of scoring
   TileChoice tiles = TileChoice::All();
   size_t d_model;
   size_t num_tasks;
@@ -67,12 +70,17 @@ struct Engine::Impl {
   absl::Span<const float> head_b2;              // [tasks]
 };
 
+// Candidates that pass a layer before any passes the next: its weights are
+// fetched into L2 once for all of them.
+inline constexpr size_t kPassRows = 2 * Engine::kTileRows;
+
 struct ScratchBuffers {
   ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                  const TileChoice& tiles, const model::v1::ModelSpec& spec);
 
   GemmScratch gemm;
   TileBuffers tile;
+  AlignedVector<float> candidates;   // tokens of a pass, [kPassRows, d_model]
   AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
 };
 

@@ -8,12 +8,14 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "model/precision.h"
 
 namespace qlarank {
 
@@ -53,9 +55,12 @@ class PackedMatrix {
   enum class Output { kOverwrite, kAccumulate };
 
   // `name` names the matrix in errors; weights row-major [out, in], copied.
+  // Rows go in and come out in float32 whatever the precision they are
+  // multiplied in. INTERNAL where oneDNN refuses, as it may a precision that
+  // the processor does not have (ProcessorHas).
   static absl::StatusOr<std::unique_ptr<const PackedMatrix>> Create(
       std::string name, absl::Span<const float> weights, size_t out, size_t in,
-      Output output);
+      Output output, Precision precision = Precision::kF32);
   ~PackedMatrix();
 
   size_t in() const { return in_; }
@@ -65,11 +70,15 @@ class PackedMatrix {
   friend class GemmScratch;
   struct Primitive;
 
-  PackedMatrix(std::string name, size_t out, size_t in);
+  PackedMatrix(std::string name, size_t out, size_t in, Output output,
+               Precision precision);
 
   std::string name_;
   size_t out_;
   size_t in_;
+  Output output_;
+  Precision precision_;
+  std::vector<int32_t> zero_share_;  // [out] in 8 bits, else empty
   std::vector<std::unique_ptr<Primitive>> primitives_;  // by tile index
 };
 
@@ -87,6 +96,12 @@ class GemmScratch {
   // which the rows from `rows` on only have to be finite.
   // REQUIRES: `matrix` was given to the constructor.
   void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
+
+  // The same, but each row of y may have to be multiplied by a factor yet:
+  // returns them, [TileRows(rows)], valid until the next call; null for none.
+  // REQUIRES: the matrix overwrites.
+  const float* RunUnscaled(const PackedMatrix& matrix, size_t rows,
+                           const float* x, float* y);
 
  private:
   struct Impl;

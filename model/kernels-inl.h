@@ -29,43 +29,63 @@ HWY_INLINE auto WithTag(size_t width, F&& f) {
   return f(Narrow());
 }
 
-// kVectors vectors of out = q . m, q [inner], m [inner, columns], in registers.
-template <size_t kVectors, class D>
-HWY_INLINE void MultiplyBlock(D d, const float* q, const float* m, size_t inner,
-                              size_t columns, float* out) {
+// kRows rows of q by kVectors vectors of m: out = q . m in registers, rows of q
+// [inner] and of out `q_stride` and `out_stride` apart. Rows share the loads of
+// m; a row's sums have the same order whatever kRows and kVectors.
+template <size_t kRows, size_t kVectors, class D>
+HWY_INLINE void MultiplyBlock(D d, const float* q, size_t q_stride,
+                              const float* m, size_t inner, size_t columns,
+                              size_t out_stride, float* out) {
   const size_t lanes = hn::Lanes(d);
   // Two chains per vector hide the latency of the multiply-add.
-  hn::Vec<D> even[kVectors], odd[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
+  hn::Vec<D> even[kRows][kVectors], odd[kRows][kVectors];
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t v = 0; v < kVectors; ++v) even[r][v] = odd[r][v] = hn::Zero(d);
+  }
   for (size_t i = 0; i < inner; i += 2) {
-    const auto q0 = hn::Set(d, q[i]), q1 = hn::Set(d, q[i + 1]);
     const float* row = m + i * columns;
-    for (size_t v = 0; v < kVectors; ++v) {
-      even[v] = hn::MulAdd(q0, hn::LoadU(d, row + v * lanes), even[v]);
-      odd[v] = hn::MulAdd(q1, hn::LoadU(d, row + columns + v * lanes), odd[v]);
+    for (size_t r = 0; r < kRows; ++r) {
+      const auto q0 = hn::Set(d, q[r * q_stride + i]);
+      const auto q1 = hn::Set(d, q[r * q_stride + i + 1]);
+      for (size_t v = 0; v < kVectors; ++v) {
+        even[r][v] = hn::MulAdd(q0, hn::LoadU(d, row + v * lanes), even[r][v]);
+        odd[r][v] =
+            hn::MulAdd(q1, hn::LoadU(d, row + columns + v * lanes), odd[r][v]);
+      }
     }
   }
-  for (size_t v = 0; v < kVectors; ++v) {
-    hn::StoreU(hn::Add(even[v], odd[v]), d, out + v * lanes);
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(hn::Add(even[r][v], odd[r][v]), d,
+                 out + r * out_stride + v * lanes);
+    }
   }
 }
 
-// out = q . m, a block of columns at a time: an element's sum has the same
-// order whatever the block.
+// out = q . m for kRows rows, a block of columns at a time.
+template <size_t kRows, class D>
+HWY_INLINE void MultiplyRows(D d, const float* q, size_t q_stride,
+                             const float* m, size_t inner, size_t columns,
+                             size_t out_stride, float* out) {
+  const size_t lanes = hn::Lanes(d);
+  size_t column = 0;
+  // As many sums as registers hold beside what they are made of.
+  constexpr size_t kMost = kRows == 1 ? 4 : 2;
+  for (; column + kMost * lanes <= columns; column += kMost * lanes) {
+    MultiplyBlock<kRows, kMost>(d, q, q_stride, m + column, inner, columns,
+                                out_stride, out + column);
+  }
+  for (; column < columns; column += lanes) {
+    MultiplyBlock<kRows, 1>(d, q, q_stride, m + column, inner, columns,
+                            out_stride, out + column);
+  }
+}
+
+// out = q . m for one row.
 template <class D>
 HWY_INLINE void Multiply(D d, const float* q, const float* m, size_t inner,
                          size_t columns, float* out) {
-  const size_t lanes = hn::Lanes(d);
-  size_t column = 0;
-  for (; column + 4 * lanes <= columns; column += 4 * lanes) {
-    MultiplyBlock<4>(d, q, m + column, inner, columns, out + column);
-  }
-  for (; column + 2 * lanes <= columns; column += 2 * lanes) {
-    MultiplyBlock<2>(d, q, m + column, inner, columns, out + column);
-  }
-  for (; column < columns; column += lanes) {
-    MultiplyBlock<1>(d, q, m + column, inner, columns, out + column);
-  }
+  MultiplyRows<1>(d, q, inner, m, inner, columns, columns, out);
 }
 
 }  // namespace qlarank::kernels::HWY_NAMESPACE

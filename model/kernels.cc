@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "hwy/cache_control.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "model/kernels.cc"
 #include "hwy/foreach_target.h"
@@ -20,33 +22,40 @@ constexpr float kNormEpsilon = 1e-6f;
 // exp(-x) of SiLU: beyond, SiLU(x) is x, or 0 to all of float's digits.
 constexpr float kMaxExponent = 87.0f;
 
-// exp(x) for |x| <= kMaxExponent, relative error below 2e-7. Highway's serves
-// infinities and denormals, too, for a third more time.
+// exp(-x) for |x| <= kMaxExponent: relative error below 2e-7 (1 + |x| / 8),
+// where Highway's exp serves infinities and denormals, too, for twice the time.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V BoundedExp(D d, V x) {
+HWY_INLINE V BoundedExpOfNegative(D d, V x) {
   const hn::RebindToSigned<D> di;
-  // x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts keeps r exact.
-  const auto n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
-  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  // exp(r) by its series, in two halves that do not wait for each other.
-  const auto r2 = hn::Mul(r, r);
-  const auto high =
-      hn::MulAdd(hn::MulAdd(hn::Set(d, 1.0f / 720), r, hn::Set(d, 1.0f / 120)),
-                 r, hn::Set(d, 1.0f / 24));
-  const auto middle = hn::MulAdd(hn::Set(d, 1.0f / 6), r, hn::Set(d, 0.5f));
-  const auto p = hn::MulAdd(hn::MulAdd(high, r2, middle), r2,
-                            hn::Add(r, hn::Set(d, 1.0f)));
+  // exp(-x) = 2^(n + f), n whole, |f| <= 1/2. Adding 1.5 * 2^23 rounds to n and
+  // leaves it in the lowest bits.
+  const auto shifter = hn::Set(d, 12582912.0f);
+  const auto minus_log2_e = hn::Set(d, -1.44269504f);
+  const auto shifted = hn::MulAdd(x, minus_log2_e, shifter);
+  const auto n = hn::Sub(shifted, shifter);
+  const auto f = hn::MulSub(x, minus_log2_e, n);
+  // 2^f by the polynomial of degree 6 with the least relative error, 2e-9, in
+  // parts that do not wait for each other.
+  const auto f2 = hn::Mul(f, f);
+  const auto high = hn::MulAdd(
+      hn::MulAdd(hn::Set(d, 1.535330957e-04f), f, hn::Set(d, 1.339893905e-03f)),
+      f, hn::Set(d, 9.618437849e-03f));
+  const auto middle =
+      hn::MulAdd(hn::Set(d, 5.550332367e-02f), f, hn::Set(d, 2.402264774e-01f));
+  const auto low =
+      hn::MulAdd(hn::Set(d, 6.931471825e-01f), f, hn::Set(d, 1.0f));
+  const auto p = hn::MulAdd(hn::MulAdd(high, f2, middle), f2, low);
   // Times 2^n: n joins the exponent's bits.
-  const auto shifted = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), shifted));
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
+  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
 }
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V SiluVector(D d, V x) {
   const auto bound = hn::Set(d, kMaxExponent);
-  const auto exponent = hn::Clamp(hn::Neg(x), hn::Neg(bound), bound);
-  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), BoundedExp(d, exponent)));
+  const auto exponent = hn::Clamp(x, hn::Neg(bound), bound);
+  return hn::Div(x,
+                 hn::Add(hn::Set(d, 1.0f), BoundedExpOfNegative(d, exponent)));
 }
 
 template <class D>
@@ -64,17 +73,51 @@ HWY_INLINE float InverseRms(float sum_of_squares, size_t width) {
          std::sqrt(sum_of_squares / static_cast<float>(width) + kNormEpsilon);
 }
 
+// Rows that are taken side by side, so that none waits for another row's sums;
+// a multiple of every vector's lanes.
+constexpr size_t kRowBlock = 16;
+
+// factors[i] = 1 / RMS of a row whose squares sum to sums[i]; kRowBlock of
+// them, in as few square roots and divisions as vectors allow.
+HWY_INLINE void InverseRmsOfBlock(const float* sums, size_t width,
+                                  float* factors) {
+  const Wide d;
+  const auto inverse_width = hn::Set(d, static_cast<float>(width));
+  for (size_t i = 0; i < kRowBlock; i += hn::Lanes(d)) {
+    const auto mean = hn::Div(hn::Load(d, sums + i), inverse_width);
+    const auto rms = hn::Sqrt(hn::Add(mean, hn::Set(d, kNormEpsilon)));
+    hn::Store(hn::Div(hn::Set(d, 1.0f), rms), d, factors + i);
+  }
+}
+
+// Calls store(row, i, normed vector) for RMSNorm(x; weight), [rows, width].
+template <class D, class Store>
+HWY_INLINE void NormRows(D d, const float* x, const float* weight, size_t rows,
+                         size_t width, Store&& store) {
+  HWY_ALIGN float sums[kRowBlock] = {};
+  HWY_ALIGN float inverses[kRowBlock];
+  for (size_t first = 0; first < rows; first += kRowBlock) {
+    const size_t end = std::min(rows, first + kRowBlock);
+    for (size_t row = first; row < end; ++row) {
+      sums[row - first] = SumOfSquares(d, x + row * width, width);
+    }
+    InverseRmsOfBlock(sums, width, inverses);
+    for (size_t row = first; row < end; ++row) {
+      const auto inverse = hn::Set(d, inverses[row - first]);
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        const auto normed = hn::Mul(hn::LoadU(d, x + row * width + i), inverse);
+        store(row, i, hn::Mul(normed, hn::LoadU(d, weight + i)));
+      }
+    }
+  }
+}
+
 void RmsNorm(const float* x, const float* weight, size_t rows, size_t width,
              float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-      const auto inverse =
-          hn::Set(d, InverseRms(SumOfSquares(d, x, width), width));
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto normed = hn::Mul(hn::LoadU(d, x + i), inverse);
-        hn::StoreU(hn::Mul(normed, hn::LoadU(d, weight + i)), d, out + i);
-      }
-    }
+    NormRows(d, x, weight, rows, width, [&](size_t row, size_t i, auto normed) {
+      hn::StoreU(normed, d, out + row * width + i);
+    });
   });
 }
 
@@ -82,17 +125,11 @@ void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
                        const float* shift, size_t rows, size_t width,
                        float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-      const auto inverse =
-          hn::Set(d, InverseRms(SumOfSquares(d, x, width), width));
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, x + i), inverse),
-                                    hn::LoadU(d, weight + i));
-        hn::StoreU(hn::MulAdd(normed, hn::LoadU(d, scale + i),
-                              hn::LoadU(d, shift + i)),
-                   d, out + i);
-      }
-    }
+    NormRows(d, x, weight, rows, width, [&](size_t row, size_t i, auto normed) {
+      hn::StoreU(
+          hn::MulAdd(normed, hn::LoadU(d, scale + i), hn::LoadU(d, shift + i)),
+          d, out + row * width + i);
+    });
   });
 }
 
@@ -129,6 +166,35 @@ float Dot(const float* a, const float* b, size_t width) {
   return WithTag(width, [&](auto d) { return DotWith(d, a, b, width); });
 }
 
+void CandidateRows(const CandidateItems& items, const float* shared,
+                   const float* user, size_t width, float* x, float* dots) {
+  // Far enough ahead for a row to come from memory meanwhile.
+  constexpr size_t kRowsAhead = 6;
+  constexpr size_t kLineFloats = 16;
+  const auto fetch = [&](size_t row) {
+    const float* item = items.embedding + items.rows[row] * width;
+    for (size_t i = 0; i < width; i += kLineFloats) hwy::Prefetch(item + i);
+  };
+  for (size_t row = 0; row < std::min(kRowsAhead, items.count); ++row) {
+    fetch(row);
+  }
+  WithTag(width, [&](auto d) {
+    const auto scale = hn::Set(d, items.scale);
+    for (size_t row = 0; row < items.count; ++row, x += width) {
+      if (row + kRowsAhead < items.count) fetch(row + kRowsAhead);
+      const float* item = items.embedding + items.rows[row] * width;
+      auto dot = hn::Zero(d);
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        const auto value = hn::LoadU(d, item + i);
+        hn::StoreU(hn::MulAdd(scale, value, hn::LoadU(d, shared + i)), d,
+                   x + i);
+        dot = hn::MulAdd(hn::LoadU(d, user + i), value, dot);
+      }
+      dots[row] = hn::GetLane(hn::SumOfLanes(d, dot));
+    }
+  });
+}
+
 void Silu(size_t width, float* x) {
   WithTag(width, [&](auto d) {
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
@@ -137,13 +203,41 @@ void Silu(size_t width, float* x) {
   });
 }
 
-void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
+// What rows of a product are multiplied by as they are loaded, if anything
+//.
+template <bool kScaled, class D>
+HWY_INLINE hn::Vec<D> LoadScaled(D d, const float* x, hn::Vec<D> scale) {
+  const auto value = hn::LoadU(d, x);
+  if constexpr (kScaled) return hn::Mul(value, scale);
+  return value;
+}
+
+template <bool kScaled, class D>
+HWY_INLINE hn::Vec<D> ScaleOf(D d, const float* row_scales, size_t row) {
+  return hn::Set(d, kScaled ? row_scales[row] : 1.0f);
+}
+
+template <bool kScaled, class D>
+HWY_INLINE void GatedSiluRows(D d, const float* pr, const float* row_scales,
+                              size_t rows, size_t width, float* out) {
+  for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto gate =
+          SiluVector(d, LoadScaled<kScaled>(d, pr + width + i, scale));
+      hn::StoreU(hn::Mul(LoadScaled<kScaled>(d, pr + i, scale), gate), d,
+                 out + i);
+    }
+  }
+}
+
+void GatedSilu(const float* pr, const float* row_scales, size_t rows,
+               size_t width, float* out) {
   WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        const auto gate = SiluVector(d, hn::LoadU(d, pr + width + i));
-        hn::StoreU(hn::Mul(hn::LoadU(d, pr + i), gate), d, out + i);
-      }
+    if (row_scales != nullptr) {
+      GatedSiluRows<true>(d, pr, row_scales, rows, width, out);
+    } else {
+      GatedSiluRows<false>(d, pr, row_scales, rows, width, out);
     }
   });
 }
@@ -192,25 +286,100 @@ HWY_INLINE void AddDiagonalTerm(D d, const float* q, const float* k,
   }
 }
 
-void AttendShared(const float* qkvg, const float* readout, const float* beta,
+// One head of AttendShared for at most kRowBlock rows, in steps over all of
+// them. in, norm_head and out begin at the head's columns.
+template <bool kScaled, class D>
+HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
+                                  const float* m, float beta,
+                                  const float* norm_head, HeadShape heads,
+                                  size_t rows, float* out) {
+  const size_t width = heads.head_width, model = heads.num_heads * width;
+  HWY_ALIGN float q[kRowBlock * kMaxHeadWidth];
+  HWY_ALIGN float weights[kRowBlock];    // beta <q, k>
+  HWY_ALIGN float sums[kRowBlock] = {};  // of the squares of o
+  HWY_ALIGN float inverses[kRowBlock];
+  for (size_t row = 0; row < rows; ++row) {
+    const float* q_in = in + row * 4 * model;
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
+    auto dot = hn::Zero(d);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto query = SiluVector(d, LoadScaled<kScaled>(d, q_in + i, scale));
+      const auto key =
+          SiluVector(d, LoadScaled<kScaled>(d, q_in + model + i, scale));
+      hn::StoreU(query, d, q + row * width + i);
+      dot = hn::MulAdd(query, key, dot);
+    }
+    weights[row] = beta * hn::GetLane(hn::SumOfLanes(d, dot));
+  }
+  size_t done = 0;
+  for (; done + 4 <= rows; done += 4) {
+    MultiplyRows<4>(d, q + done * width, width, m, width, width, model,
+                    out + done * model);
+  }
+  for (; done < rows; ++done) {
+    Multiply(d, q + done * width, m, width, width, out + done * model);
+  }
+  for (size_t row = 0; row < rows; ++row) {
+    float* o = out + row * model;
+    const float* v = in + row * 4 * model + 2 * model;
+    const auto weight = hn::Set(d, weights[row]);
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
+    auto sum = hn::Zero(d);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto x = hn::MulAdd(weight, LoadScaled<kScaled>(d, v + i, scale),
+                                hn::LoadU(d, o + i));
+      hn::StoreU(x, d, o + i);
+      sum = hn::MulAdd(x, x, sum);
+    }
+    sums[row] = hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+  InverseRmsOfBlock(sums, width, inverses);
+  for (size_t row = 0; row < rows; ++row) {
+    float* o = out + row * model;
+    const float* g = in + row * 4 * model + 3 * model;
+    const auto inverse = hn::Set(d, inverses[row]);
+    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, o + i), inverse),
+                                  hn::LoadU(d, norm_head + i));
+      hn::StoreU(
+          hn::Mul(normed, SiluVector(d, LoadScaled<kScaled>(d, g + i, scale))),
+          d, o + i);
+    }
+  }
+}
+
+template <bool kScaled, class D>
+HWY_INLINE void AttendSharedRows(D d, const float* qkvg,
+                                 const float* row_scales, const float* readout,
+                                 const float* beta, const float* norm_head,
+                                 HeadShape heads, size_t rows, float* out) {
+  const size_t width = heads.head_width, model = heads.num_heads * width;
+  // Head by head, so that its readout stays in L1 for all rows.
+  for (size_t head = 0; head < heads.num_heads; ++head) {
+    const size_t offset = head * width;
+    const float* m = readout + head * width * width;
+    for (size_t row = 0; row < rows; row += kRowBlock) {
+      AttendSharedBlock<kScaled>(d, qkvg + row * 4 * model + offset,
+                                 kScaled ? row_scales + row : nullptr, m,
+                                 beta[head], norm_head + offset, heads,
+                                 std::min(kRowBlock, rows - row),
+                                 out + row * model + offset);
+    }
+  }
+}
+
+void AttendShared(const float* qkvg, const float* row_scales,
+                  const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
-  const size_t width = heads.head_width, model = heads.num_heads * width;
-  HWY_ALIGN float q[kMaxHeadWidth], k[kMaxHeadWidth], o[kMaxHeadWidth];
-  WithTag(width, [&](auto d) {
-    // Head by head, so that its readout stays in L1 for all rows.
-    for (size_t head = 0; head < heads.num_heads; ++head) {
-      const size_t offset = head * width;
-      const float* m = readout + head * width * width;
-      for (size_t row = 0; row < rows; ++row) {
-        const float* in = qkvg + row * 4 * model + offset;
-        SiluCopy(d, in, width, q);
-        SiluCopy(d, in + model, width, k);
-        Multiply(d, q, m, width, width, o);
-        AddDiagonalTerm(d, q, k, in + 2 * model, beta[head], width, o);
-        NormAndGate(d, o, norm_head + offset, in + 3 * model, width,
-                    out + row * model + offset);
-      }
+  WithTag(heads.head_width, [&](auto d) {
+    if (row_scales != nullptr) {
+      AttendSharedRows<true>(d, qkvg, row_scales, readout, beta, norm_head,
+                             heads, rows, out);
+    } else {
+      AttendSharedRows<false>(d, qkvg, row_scales, readout, beta, norm_head,
+                              heads, rows, out);
     }
   });
 }
@@ -318,6 +487,7 @@ HWY_EXPORT(RmsNormScaleShift);
 HWY_EXPORT(MultiplyAdd);
 HWY_EXPORT(ScaleAdd);
 HWY_EXPORT(Dot);
+HWY_EXPORT(CandidateRows);
 HWY_EXPORT(Silu);
 HWY_EXPORT(GatedSilu);
 HWY_EXPORT(Readout);
@@ -351,21 +521,28 @@ float Dot(const float* a, const float* b, size_t width) {
   return HWY_DYNAMIC_DISPATCH(Dot)(a, b, width);
 }
 
+void CandidateRows(const CandidateItems& items, const float* shared,
+                   const float* user, size_t width, float* x, float* dots) {
+  HWY_DYNAMIC_DISPATCH(CandidateRows)(items, shared, user, width, x, dots);
+}
+
 void Silu(size_t width, float* x) { HWY_DYNAMIC_DISPATCH(Silu)(width, x); }
 
-void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
-  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, rows, width, out);
+void GatedSilu(const float* pr, const float* row_scales, size_t rows,
+               size_t width, float* out) {
+  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, row_scales, rows, width, out);
 }
 
 void Readout(const float* z, float scale, bool silu, size_t size, float* out) {
   HWY_DYNAMIC_DISPATCH(Readout)(z, scale, silu, size, out);
 }
 
-void AttendShared(const float* qkvg, const float* readout, const float* beta,
+void AttendShared(const float* qkvg, const float* row_scales,
+                  const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
   HWY_DYNAMIC_DISPATCH(AttendShared)
-  (qkvg, readout, beta, norm_head, heads, rows, out);
+  (qkvg, row_scales, readout, beta, norm_head, heads, rows, out);
 }
 
 void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,

@@ -8,6 +8,7 @@
 #define QLARANK_MODEL_KERNELS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace qlarank::kernels {
@@ -37,11 +38,27 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out);
 // <a, b>, [width].
 float Dot(const float* a, const float* b, size_t width);
 
+// A tile of candidates: rows of the table that holds items, [items, width].
+struct CandidateItems {
+  const float* embedding;
+  const uint32_t* rows;  // [count]
+  size_t count;
+  float scale;
+};
+
+// Candidates' tokens without their features, and their share of the dot term,
+// in one pass over the items' rows, which are fetched ahead:
+//   x = scale * item + shared, [count, width];  dots = <user, item>, [count].
+void CandidateRows(const CandidateItems& items, const float* shared,
+                   const float* user, size_t width, float* x, float* dots);
+
 // x = SiLU(x) in place, [width].
 void Silu(size_t width, float* x);
 
-// out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward.
-void GatedSilu(const float* pr, size_t rows, size_t width, float* out);
+// out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward. Rows are
+// multiplied by row_scales [rows] first, unless it is null.
+void GatedSilu(const float* pr, const float* row_scales, size_t rows,
+               size_t width, float* out);
 
 // out = phi2-ready readout: scale * z, or SiLU(scale * z), [size].
 void Readout(const float* z, float scale, bool silu, size_t size, float* out);
@@ -49,8 +66,10 @@ void Readout(const float* z, float scale, bool silu, size_t size, float* out);
 // Candidates: rows [q k v g] of 4 d read one shared readout per head
 // ([num_heads, head_width, head_width], rows: key) and themselves:
 //   out = RMSNorm(q . readout + beta <q, k> v; norm_head) * SiLU(g)
-// with q, k <- SiLU(q), SiLU(k). out [rows, d].
-void AttendShared(const float* qkvg, const float* readout, const float* beta,
+// with q, k <- SiLU(q), SiLU(k). out [rows, d]. Rows are multiplied by
+// row_scales [rows] first, unless it is null.
+void AttendShared(const float* qkvg, const float* row_scales,
+                  const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out);
 

@@ -35,7 +35,8 @@ Layer::Layer(const Bundle& bundle, size_t index)
       layout_(bundle.spec()) {}
 
 absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(const Bundle& bundle,
-                                                           size_t index) {
+                                                           size_t index,
+                                                           Precision scoring) {
   auto layer = absl::WrapUnique(new Layer(bundle, index));
   const auto tensor = [&](absl::string_view name) {
     return bundle.tensor(absl::StrCat("layers.", index, ".", name));
@@ -52,30 +53,51 @@ absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(const Bundle& bundle,
     layer->decay_.push_back(std::exp(-rate));
   }
 
-  const size_t d = layer->d_model_, f = layer->ffn_width_;
-  absl::Status status;
-  const auto pack = [&](absl::string_view name, absl::Span<const float> weights,
-                        size_t out, size_t in, PackedMatrix::Output output) {
-    auto matrix = PackedMatrix::Create(
-        absl::StrCat("layers.", index, ".", name), weights, out, in, output);
-    status.Update(matrix.status());
-    return matrix.ok() ? *std::move(matrix) : nullptr;
-  };
-  using enum PackedMatrix::Output;
-  const absl::Span<const float> w_qkvg = tensor("w_qkvg");
-  layer->w_qkvg_ = pack("w_qkvg", w_qkvg, 4 * d, d, kOverwrite);
+  const size_t d = layer->d_model_;
   // Rows k and v alone, for events that are only folded.
-  layer->w_kv_ =
-      pack("w_kv", w_qkvg.subspan(d * d, 2 * d * d), 2 * d, d, kOverwrite);
-  layer->w_o_ = pack("w_o", tensor("w_o"), d, d, kAccumulate);
-  layer->w_12_ = pack("w_12", tensor("w_12"), 2 * f, d, kOverwrite);
-  layer->w_3_ = pack("w_3", tensor("w_3"), d, f, kAccumulate);
-  if (!status.ok()) return status;
+  auto w_kv = PackedMatrix::Create(absl::StrCat("layers.", index, ".w_kv"),
+                                   tensor("w_qkvg").subspan(d * d, 2 * d * d),
+                                   2 * d, d, PackedMatrix::Output::kOverwrite);
+  if (!w_kv.ok()) return w_kv.status();
+  layer->w_kv_ = w_kv->get();
+  layer->packed_.push_back(*std::move(w_kv));
+  auto exact = layer->Pack(bundle, Precision::kF32);
+  if (!exact.ok()) return exact.status();
+  layer->exact_ = layer->scoring_ = *exact;
+  if (scoring != Precision::kF32) {
+    auto lower = layer->Pack(bundle, scoring);
+    if (!lower.ok()) return lower.status();
+    layer->scoring_ = *lower;
+  }
   return layer;
 }
 
+absl::StatusOr<Layer::Products> Layer::Pack(const Bundle& bundle,
+                                            Precision precision) {
+  absl::Status status;
+  const auto pack = [&](absl::string_view name, size_t out, size_t in,
+                        PackedMatrix::Output output) -> const PackedMatrix* {
+    const std::string full_name = absl::StrCat("layers.", index_, ".", name);
+    auto matrix = PackedMatrix::Create(full_name, bundle.tensor(full_name), out,
+                                       in, output, precision);
+    status.Update(matrix.status());
+    if (!matrix.ok()) return nullptr;
+    packed_.push_back(*std::move(matrix));
+    return packed_.back().get();
+  };
+  using enum PackedMatrix::Output;
+  const size_t d = d_model_, f = ffn_width_;
+  const Products products{
+      pack("w_qkvg", 4 * d, d, kOverwrite), pack("w_o", d, d, kAccumulate),
+      pack("w_12", 2 * f, d, kOverwrite), pack("w_3", d, f, kAccumulate)};
+  if (!status.ok()) return status;
+  return products;
+}
+
 std::vector<const PackedMatrix*> Layer::matrices() const {
-  return {w_qkvg_.get(), w_kv_.get(), w_o_.get(), w_12_.get(), w_3_.get()};
+  std::vector<const PackedMatrix*> matrices;
+  for (const auto& matrix : packed_) matrices.push_back(matrix.get());
+  return matrices;
 }
 
 // mixed = conv_0 n + sum conv_i n_{-i}; n joins the window.
@@ -106,7 +128,7 @@ const float* Layer::NormAndMix(size_t rows, float* const* states,
 void Layer::ForwardEvents(size_t rows, float* const* states,
                           TileBuffers& buffers, GemmScratch& gemm) const {
   const float* mixed = NormAndMix(rows, states, buffers);
-  gemm.Run(*w_qkvg_, rows, mixed, buffers.qkvg.data());
+  gemm.Run(*exact_.w_qkvg, rows, mixed, buffers.qkvg.data());
   const kernels::EventLayer parameters{alpha_.data(), beta_.data(),
                                        decay_.data(), norm_head_.data(),
                                        silu_phi2_};
@@ -116,8 +138,8 @@ void Layer::ForwardEvents(size_t rows, float* const* states,
                            states[row] + layout_.count(index_),
                            buffers.attended.data() + row * d_model_);
   }
-  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
-  FeedForward(rows, buffers, gemm);
+  gemm.Run(*exact_.w_o, rows, buffers.attended.data(), buffers.x.data());
+  FeedForward(exact_, rows, buffers.x.data(), buffers, gemm);
 }
 
 void Layer::FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
@@ -153,31 +175,47 @@ LayerReadout Layer::MakeReadout(const float* state) const {
   return readout;
 }
 
-void Layer::ForwardCandidates(size_t rows, const LayerReadout& readout,
-                              TileBuffers& buffers, GemmScratch& gemm) const {
-  if (has_window()) {
-    kernels::RmsNormScaleShift(buffers.x.data(), norm_attn_.data(),
-                               conv_.data(), readout.conv_shift.data(), rows,
-                               d_model_, buffers.mixed.data());
-  } else {
-    kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
-                     buffers.mixed.data());
+void Layer::ForwardReaders(const Products& products, size_t rows,
+                           const LayerReadout& readout, float* x,
+                           TileBuffers& buffers, GemmScratch& gemm) const {
+  // Half a layer at a time for all tiles: its weights stay in L2 meanwhile.
+  for (size_t first = 0; first < rows; first += kRows) {
+    ReadState(products, std::min(kRows, rows - first), readout,
+              x + first * d_model_, buffers, gemm);
   }
-  gemm.Run(*w_qkvg_, rows, buffers.mixed.data(), buffers.qkvg.data());
-  kernels::AttendShared(buffers.qkvg.data(), readout.matrix.data(),
-                        beta_.data(), norm_head_.data(), heads_, rows,
-                        buffers.attended.data());
-  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
-  FeedForward(rows, buffers, gemm);
+  for (size_t first = 0; first < rows; first += kRows) {
+    FeedForward(products, std::min(kRows, rows - first), x + first * d_model_,
+                buffers, gemm);
+  }
 }
 
-void Layer::FeedForward(size_t rows, TileBuffers& buffers,
-                        GemmScratch& gemm) const {
-  kernels::RmsNorm(buffers.x.data(), norm_ffn_.data(), rows, d_model_,
-                   buffers.normed.data());
-  gemm.Run(*w_12_, rows, buffers.normed.data(), buffers.pr.data());
-  kernels::GatedSilu(buffers.pr.data(), rows, ffn_width_, buffers.gated.data());
-  gemm.Run(*w_3_, rows, buffers.gated.data(), buffers.x.data());
+void Layer::ReadState(const Products& products, size_t rows,
+                      const LayerReadout& readout, float* x,
+                      TileBuffers& buffers, GemmScratch& gemm) const {
+  if (has_window()) {
+    kernels::RmsNormScaleShift(x, norm_attn_.data(), conv_.data(),
+                               readout.conv_shift.data(), rows, d_model_,
+                               buffers.mixed.data());
+  } else {
+    kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_,
+                     buffers.mixed.data());
+  }
+  const float* row_scales = gemm.RunUnscaled(
+      *products.w_qkvg, rows, buffers.mixed.data(), buffers.qkvg.data());
+  kernels::AttendShared(buffers.qkvg.data(), row_scales, readout.matrix.data(),
+                        beta_.data(), norm_head_.data(), heads_, rows,
+                        buffers.attended.data());
+  gemm.Run(*products.w_o, rows, buffers.attended.data(), x);
+}
+
+void Layer::FeedForward(const Products& products, size_t rows, float* x,
+                        TileBuffers& buffers, GemmScratch& gemm) const {
+  kernels::RmsNorm(x, norm_ffn_.data(), rows, d_model_, buffers.normed.data());
+  const float* row_scales = gemm.RunUnscaled(
+      *products.w_12, rows, buffers.normed.data(), buffers.pr.data());
+  kernels::GatedSilu(buffers.pr.data(), row_scales, rows, ffn_width_,
+                     buffers.gated.data());
+  gemm.Run(*products.w_3, rows, buffers.gated.data(), x);
 }
 
 }  // namespace qlarank

@@ -39,9 +39,10 @@ struct LayerReadout {
 // Immutable, shared by threads.
 class Layer {
  public:
-  // `index` counts from 0; num_layers names the dedicated block.
+  // `index` counts from 0; num_layers names the dedicated block. `scoring`:
+  // the precision of ForwardCandidates.
   static absl::StatusOr<std::unique_ptr<const Layer>> Create(
-      const Bundle& bundle, size_t index);
+      const Bundle& bundle, size_t index, Precision scoring);
 
   // Passes `rows` events through the layer and folds them: states[i] is row i's
   // UserState::values, updated. Rows of one user are consecutive events, the
@@ -58,9 +59,17 @@ class Layer {
   // Derives what candidates read from a state's values.
   LayerReadout MakeReadout(const float* state) const;
 
-  // Passes `rows` candidates through; buffers.x in and out.
-  void ForwardCandidates(size_t rows, const LayerReadout& readout,
-                         TileBuffers& buffers, GemmScratch& gemm) const;
+  // Passes `rows` candidates, any number, through in the scoring precision: x
+  // [rows, d_model] in and out. The last tile's rows beyond must be finite.
+  void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
+                         TileBuffers& buffers, GemmScratch& gemm) const {
+    ForwardReaders(scoring_, rows, readout, x, buffers, gemm);
+  }
+  // The same for seeds: always in float32, as what they give is kept.
+  void ForwardSeeds(size_t rows, const LayerReadout& readout, float* x,
+                    TileBuffers& buffers, GemmScratch& gemm) const {
+    ForwardReaders(exact_, rows, readout, x, buffers, gemm);
+  }
 
   // Its matrices, for GemmScratch and the self-check.
   std::vector<const PackedMatrix*> matrices() const;
@@ -68,13 +77,27 @@ class Layer {
  private:
   Layer(const Bundle& bundle, size_t index);
 
+  // The layer's matrices in one precision.
+  struct Products {
+    const PackedMatrix *w_qkvg, *w_o, *w_12, *w_3;
+  };
+
+  absl::StatusOr<Products> Pack(const Bundle& bundle, Precision precision);
   bool has_window() const { return !conv_.empty(); }
   // The rows that the matrix products take: normed, and mixed with the window
   // where there is one.
   const float* NormAndMix(size_t rows, float* const* states,
                           TileBuffers& buffers) const;
   void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
-  void FeedForward(size_t rows, TileBuffers& buffers, GemmScratch& gemm) const;
+  void ForwardReaders(const Products& products, size_t rows,
+                      const LayerReadout& readout, float* x,
+                      TileBuffers& buffers, GemmScratch& gemm) const;
+  // Both for a tile.
+  void ReadState(const Products& products, size_t rows,
+                 const LayerReadout& readout, float* x, TileBuffers& buffers,
+                 GemmScratch& gemm) const;
+  void FeedForward(const Products& products, size_t rows, float* x,
+                   TileBuffers& buffers, GemmScratch& gemm) const;
 
   size_t index_;
   size_t d_model_;
@@ -89,7 +112,10 @@ class Layer {
   absl::Span<const float> alpha_, beta_;
   std::vector<float> decay_;  // lambda
 
-  std::unique_ptr<const PackedMatrix> w_qkvg_, w_kv_, w_o_, w_12_, w_3_;
+  std::vector<std::unique_ptr<const PackedMatrix>> packed_;
+  Products exact_ = {};    // float32: events and seeds
+  Products scoring_ = {};  // candidates; the same where that is float32
+  const PackedMatrix* w_kv_ = nullptr;
 };
 
 }  // namespace qlarank

@@ -80,22 +80,19 @@ std::unique_ptr<const Reading> Engine::Read(
 
 namespace {
 
-// A tile of candidates: rows [n], features [n, candidate features].
-struct CandidateTile {
+// Candidates of a pass: rows [n], features [n, candidate features].
+struct CandidatePass {
   absl::Span<const uint32_t> rows;
   const float* features;
 };
 
-// Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term.
-void AddDotTerm(const Engine::Impl& impl, const ReadingValues& reading,
-                const CandidateTile& tile, float* scores) {
-  for (size_t row = 0; row < tile.rows.size(); ++row) {
-    const size_t item = tile.rows[row];
-    const float cosine =
-        kernels::Dot(reading.user.data(),
-                     impl.item_embedding.data() + item * impl.d_model,
-                     impl.d_model) *
-        impl.item_inverse_norm[item];
+// Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term;
+// dots: <u, E_item> of every row.
+void AddDotTerm(const Engine::Impl& impl, const CandidatePass& pass,
+                const float* dots, float* scores) {
+  for (size_t row = 0; row < pass.rows.size(); ++row) {
+    const size_t item = pass.rows[row];
+    const float cosine = dots[row] * impl.item_inverse_norm[item];
     const float term = impl.dot_scale * cosine + impl.item_bias[item];
     for (size_t task = 0; task < impl.num_tasks; ++task) {
       scores[row * impl.num_tasks + task] += impl.dot_weight[task] * term;
@@ -103,35 +100,48 @@ void AddDotTerm(const Engine::Impl& impl, const ReadingValues& reading,
   }
 }
 
-// Passes the candidates through their layers; scratch.tile.x holds x_c then.
-void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
-                       const CandidateTile& tile, ScratchBuffers& scratch) {
-  AlignedVector<float>& x = scratch.tile.x;
-  const size_t d = impl.d_model, rows = tile.rows.size();
-  const size_t num_features = impl.spec.candidate_features_size();
-  for (size_t row = 0; row < rows; ++row) {
-    impl.tokens.CandidateToken(tile.rows[row], reading.shared,
-                               tile.features + row * num_features,
-                               x.data() + row * d);
-  }
-  // Rows that only fill the tile stay finite.
-  std::fill(x.begin() + rows * d, x.begin() + scratch.gemm.TileRows(rows) * d,
-            0.0f);
-  const auto layers = impl.candidate_layers();
-  for (size_t l = 0; l < layers.size(); ++l) {
-    layers[l]->ForwardCandidates(rows, reading.readouts[l], scratch.tile,
-                                 scratch.gemm);
-  }
-  if (reading.summary != nullptr) {
-    impl.seeds->Attend(rows, *reading.summary, scratch.tile, scratch.gemm);
+// <u, E_item> of every row, where no token is made of it.
+void DotsOnly(const Engine::Impl& impl, const ReadingValues& reading,
+              const CandidatePass& pass, float* dots) {
+  for (size_t row = 0; row < pass.rows.size(); ++row) {
+    const size_t item = pass.rows[row];
+    dots[row] = kernels::Dot(reading.user.data(),
+                             impl.item_embedding.data() + item * impl.d_model,
+                             impl.d_model);
   }
 }
 
-// Adds MLP_task(RMSNorm(x_c)) to every task.
-void AddHeadTerm(const Engine::Impl& impl, size_t rows, ScratchBuffers& scratch,
+// Passes the candidates through their layers; scratch.candidates holds x_c
+// then, and dots <u, E_item>.
+void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
+                       const CandidatePass& pass, ScratchBuffers& scratch,
+                       float* dots) {
+  float* x = scratch.candidates.data();
+  const size_t d = impl.d_model, rows = pass.rows.size();
+  impl.tokens.CandidateTokens(pass.rows, reading.shared, reading.user,
+                              pass.features, x, dots);
+  // Rows that only fill the last tile stay finite.
+  const size_t whole = rows / Engine::kTileRows * Engine::kTileRows;
+  const size_t filled =
+      whole == rows ? rows : whole + scratch.gemm.TileRows(rows - whole);
+  std::fill(x + rows * d, x + filled * d, 0.0f);
+  const auto layers = impl.candidate_layers();
+  for (size_t l = 0; l < layers.size(); ++l) {
+    layers[l]->ForwardCandidates(rows, reading.readouts[l], x, scratch.tile,
+                                 scratch.gemm);
+  }
+}
+
+// Adds MLP_task(RMSNorm(x_c)) to every task of a tile's candidates, x, which
+// read the summaries first if there are any.
+void AddHeadTerm(const Engine::Impl& impl, const ReadingValues& reading,
+                 size_t rows, float* x, ScratchBuffers& scratch,
                  float* scores) {
-  kernels::RmsNorm(scratch.tile.x.data(), impl.norm_cand.data(), rows,
-                   impl.d_model, scratch.tile.normed.data());
+  if (reading.summary != nullptr) {
+    impl.seeds->Attend(rows, *reading.summary, x, scratch.tile, scratch.gemm);
+  }
+  kernels::RmsNorm(x, impl.norm_cand.data(), rows, impl.d_model,
+                   scratch.tile.normed.data());
   scratch.gemm.Run(*impl.head_w1, rows, scratch.tile.normed.data(),
                    scratch.head_hidden.data());
   const size_t width = impl.head_width;
@@ -151,17 +161,24 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
                    EngineScratch& scratch) const {
   const size_t num_features = impl_->spec.candidate_features_size();
   std::fill(scores.begin(), scores.end(), 0.0f);
-  for (size_t first = 0; first < item_rows.size(); first += kTileRows) {
-    const CandidateTile tile{item_rows.subspan(first, kTileRows),
+  for (size_t first = 0; first < item_rows.size(); first += kPassRows) {
+    const CandidatePass pass{item_rows.subspan(first, kPassRows),
                              features.data() + first * num_features};
     float* out = scores.data() + first * impl_->num_tasks;
-    if (!impl_->candidate_layers().empty()) {
-      ForwardCandidates(*impl_, reading.values(), tile, scratch.buffers());
-      AddHeadTerm(*impl_, tile.rows.size(), scratch.buffers(), out);
+    float dots[kPassRows];
+    if (impl_->candidate_layers().empty()) {
+      DotsOnly(*impl_, reading.values(), pass, dots);
+    } else {
+      ScratchBuffers& buffers = scratch.buffers();
+      ForwardCandidates(*impl_, reading.values(), pass, buffers, dots);
+      for (size_t row = 0; row < pass.rows.size(); row += kTileRows) {
+        AddHeadTerm(*impl_, reading.values(),
+                    std::min(kTileRows, pass.rows.size() - row),
+                    buffers.candidates.data() + row * impl_->d_model, buffers,
+                    out + row * impl_->num_tasks);
+      }
     }
-    if (HasDotTerm(impl_->spec)) {
-      AddDotTerm(*impl_, reading.values(), tile, out);
-    }
+    if (HasDotTerm(impl_->spec)) AddDotTerm(*impl_, pass, dots, out);
   }
 }
 

@@ -24,25 +24,27 @@ Seeds::Seeds(const Bundle& bundle)
   }
 }
 
-absl::StatusOr<std::unique_ptr<const Seeds>> Seeds::Create(
-    const Bundle& bundle) {
+absl::StatusOr<std::unique_ptr<const Seeds>> Seeds::Create(const Bundle& bundle,
+                                                           Precision scoring) {
   if (bundle.spec().num_seeds() == 0) return nullptr;
   auto seeds = absl::WrapUnique(new Seeds(bundle));
   if (!bundle.spec().summary_attention()) return seeds;
   seeds->norm_attn_ = bundle.tensor("summary.norm_attn");
   absl::Status status;
   const auto pack = [&](const std::string& name, PackedMatrix::Output output,
+                        Precision precision,
                         std::unique_ptr<const PackedMatrix>& matrix) {
     const absl::Span<const float> weights = bundle.tensor(name);
     auto packed =
         PackedMatrix::Create(name, weights, weights.size() / seeds->d_model_,
-                             seeds->d_model_, output);
+                             seeds->d_model_, output, precision);
     status.Update(packed.status());
     if (packed.ok()) matrix = *std::move(packed);
   };
-  pack("summary.w_q", PackedMatrix::Output::kOverwrite, seeds->w_q_);
-  pack("summary.w_kv", PackedMatrix::Output::kOverwrite, seeds->w_kv_);
-  pack("summary.w_o", PackedMatrix::Output::kAccumulate, seeds->w_o_);
+  using enum PackedMatrix::Output;
+  pack("summary.w_q", kOverwrite, scoring, seeds->w_q_);
+  pack("summary.w_kv", kOverwrite, Precision::kF32, seeds->w_kv_);
+  pack("summary.w_o", kAccumulate, scoring, seeds->w_o_);
   if (!status.ok()) return status;
   return seeds;
 }
@@ -80,16 +82,15 @@ void Seeds::Conclude(size_t first, size_t rows, TileBuffers& buffers,
   }
 }
 
-void Seeds::Attend(size_t rows, const UserSummary& summary,
+void Seeds::Attend(size_t rows, const UserSummary& summary, float* x,
                    TileBuffers& buffers, GemmScratch& gemm) const {
-  kernels::RmsNorm(buffers.x.data(), norm_attn_.data(), rows, d_model_,
-                   buffers.normed.data());
+  kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_, buffers.normed.data());
   gemm.Run(*w_q_, rows, buffers.normed.data(), buffers.mixed.data());
   kernels::AttendSummaries(
       buffers.mixed.data(),
       {summary.head_keys.data(), summary.head_values.data(), num_seeds()},
       heads_, rows, buffers.attended.data());
-  gemm.Run(*w_o_, rows, buffers.attended.data(), buffers.x.data());
+  gemm.Run(*w_o_, rows, buffers.attended.data(), x);
 }
 
 }  // namespace qlarank

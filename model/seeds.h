@@ -20,9 +20,10 @@ namespace qlarank {
 
 class Seeds {
  public:
-  // Null for a model without seeds. INTERNAL when oneDNN refuses a matrix.
+  // Null for a model without seeds. `scoring`: the precision of Attend.
+  // INTERNAL when oneDNN refuses a matrix.
   static absl::StatusOr<std::unique_ptr<const Seeds>> Create(
-      const Bundle& bundle);
+      const Bundle& bundle, Precision scoring);
 
   size_t num_seeds() const { return tokens_.size() / d_model_; }
   // Whether candidates attend to the summaries.
@@ -37,10 +38,10 @@ class Seeds {
                 GemmScratch& gemm, UserSummary& summary) const;
   void MakeRoom(UserSummary& summary) const;
 
-  // Adds to `rows` candidates, buffers.x, what they read of the summaries.
+  // Adds to `rows` candidates of a tile, x, what they read of the summaries.
   // REQUIRES: attended().
-  void Attend(size_t rows, const UserSummary& summary, TileBuffers& buffers,
-              GemmScratch& gemm) const;
+  void Attend(size_t rows, const UserSummary& summary, float* x,
+              TileBuffers& buffers, GemmScratch& gemm) const;
 
   // Its matrices, for GemmScratch and the self-check.
   std::vector<const PackedMatrix*> matrices() const;

@@ -29,8 +29,8 @@ std::shared_ptr<const UserSummary> Engine::Summarize(
     std::fill(x.begin() + rows * d, x.begin() + scratch.gemm.TileRows(rows) * d,
               0.0f);
     for (size_t l = 0; l < layers.size(); ++l) {
-      layers[l]->ForwardCandidates(rows, readouts[l], scratch.tile,
-                                   scratch.gemm);
+      layers[l]->ForwardSeeds(rows, readouts[l], x.data(), scratch.tile,
+                              scratch.gemm);
     }
     seeds.Conclude(first, rows, scratch.tile, scratch.gemm, *summary);
   }

@@ -84,16 +84,19 @@ void TokenBuilder::CandidateShared(uint32_t gap_bucket,
   }
 }
 
-void TokenBuilder::CandidateToken(uint32_t item_row,
-                                  absl::Span<const float> shared,
-                                  const float* features, float* x) const {
-  std::copy_n(shared.data(), d_model_, x);
-  kernels::ScaleAdd(item_scale_,
-                    items_.data() + static_cast<size_t>(item_row) * d_model_,
-                    d_model_, x);
-  for (size_t i = 0; i * d_model_ < candidate_projection_.size(); ++i) {
-    kernels::ScaleAdd(features[i], &candidate_projection_[i * d_model_],
-                      d_model_, x);
+void TokenBuilder::CandidateTokens(absl::Span<const uint32_t> item_rows,
+                                   absl::Span<const float> shared,
+                                   absl::Span<const float> user,
+                                   const float* features, float* x,
+                                   float* dots) const {
+  kernels::CandidateRows(
+      {items_.data(), item_rows.data(), item_rows.size(), item_scale_},
+      shared.data(), user.data(), d_model_, x, dots);
+  const size_t num_features = candidate_projection_.size() / d_model_;
+  for (size_t i = 0; i < item_rows.size() * num_features; ++i) {
+    kernels::ScaleAdd(features[i],
+                      &candidate_projection_[i % num_features * d_model_],
+                      d_model_, x + i / num_features * d_model_);
   }
 }
 

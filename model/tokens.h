@@ -38,10 +38,13 @@ class TokenBuilder {
                        absl::Span<const uint32_t> context_rows,
                        absl::Span<float> shared) const;
 
-  // Writes a candidate's token, x [d_model]. features: as many as the model
-  // has candidate features.
-  void CandidateToken(uint32_t item_row, absl::Span<const float> shared,
-                      const float* features, float* x) const;
+  // Writes the tokens of candidates, x [rows, d_model], and <user, E_item> of
+  // each, dots [rows], user [d_model]. features: row-major [rows, candidate
+  // features].
+  void CandidateTokens(absl::Span<const uint32_t> item_rows,
+                       absl::Span<const float> shared,
+                       absl::Span<const float> user, const float* features,
+                       float* x, float* dots) const;
 
  private:
   size_t d_model_;

@@ -69,9 +69,9 @@ prepare_data() {
   esac
 }
 
-# evaluate_served NAME [FOLDER]
+# evaluate_served NAME [FOLDER [PRECISION]]
 evaluate_served() {
-  local name="$1" data="${2:-}" bundle
+  local name="$1" data="${2:-}" precision="${3:-f32}" bundle
   bundle="$(latest_bundle "$name")" || return 1
   if [[ $name != grocery || -z $data ]]; then
     prepare_data "$name" "$data" || return 1
@@ -80,5 +80,5 @@ evaluate_served() {
   say "Evaluating $bundle, served and offline"
   .venv/bin/python -m bench.served_quality --bundle "$bundle" \
     --config "trainer/configs/$name.toml" --data "$data" \
-    --cache ".cache/offline-$name.json"
+    --cache ".cache/offline-$name.json" --precision "$precision"
 }

@@ -93,6 +93,8 @@ class Training:
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
     item_init_std: float = .02
+    # Layers begin as averages of the history (trainer/models.py).
+    average_start: bool = False
     # Weight of predicting the next moment's items from the event before it,
     # and of predicting an item from one of the same moment (a basket).
     next_moment_weight: float = 1.0

@@ -69,6 +69,27 @@ class Model(nn.Module):
                 # Whole logits are small where labels are not one in a million.
                 self.values['log_scale'].zero_()
 
+    def start_as_average(self):
+        """Makes layers begin as decayed averages of the history; see below.
+
+        Peers have no layers and stay as they are.
+        """
+        if self.hyper.peer:
+            return
+        d = self.hyper.d_model
+        block = f'layers.{self.hyper.num_layers}.'
+        with torch.no_grad():
+            for name in self._names:
+                if _starts_as_match(self.hyper) and name.startswith(block):
+                    continue
+                value, short = self.values[_key(name)], name.rsplit('.', 1)[-1]
+                if name in _TOKEN_EMBEDDINGS or name.startswith('context.'):
+                    value += _AVERAGE_SHIFT
+                elif short == 'w_qkvg':
+                    value[:2 * d] += _AVERAGE_GAIN / d
+                elif short == 'beta':
+                    value.fill_(_AVERAGE_BETA)
+
     def load_arrays(self, arrays):
         """The inverse of to_arrays."""
         with torch.no_grad():
@@ -153,6 +174,17 @@ def _initial(name, shape, hyper, item_init_std):
 # Without dot terms nothing is to be found in a catalogue: labels of clicks are
 # learned faster from an ordinary layer.
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
+
+
+# Labels of rare events are about a user's habits: the average of her history
+# comes first, what stands out of it second. But SiLU(q) and SiLU(k) of random
+# layers have any sign, so that events cancel out, and with beta = 1 a token's
+# own value drowns what it reads. So tokens get a part in common, q and k grow
+# with it, and beta starts small: every event counts alike, but for its age.
+# docs/kuairand.md has what it gives.
+_AVERAGE_SHIFT, _AVERAGE_GAIN, _AVERAGE_BETA = .1, 2., .1
+_TOKEN_EMBEDDINGS = ('action_embedding', 'gap_embedding', 'next_embedding',
+                     'count_embedding')
 
 
 def _starts_as_match(hyper):

@@ -58,6 +58,8 @@ def _start(config, data, source):
     model = models.Model(config.model, len(data.item_ids),
                          settings.item_init_std, settings.dropout,
                          window).to(source.device)
+    if settings.average_start:
+        model.start_as_average()
     if labelled_loss.applies(source):
         model.start_from_rates(labelled_loss.rates(data))
     elif config.model.any_dot_term:

@@ -14,7 +14,7 @@ RankMetrics::RankMetrics(prometheus::Registry& registry)
       stage_seconds_(HistogramFamily(
           registry, "qlarank_rank_stage_duration_seconds",
           "Time of a Rank request by stage: queue, state_load, score, "
-          "encode.")),
+          "encode; and outside: all of it but the engine's.")),
       unscored_(CounterFamily(registry,
                               "qlarank_rank_candidates_unscored_total",
                               "Candidates given up, by reason.")),
@@ -24,6 +24,8 @@ RankMetrics::RankMetrics(prometheus::Registry& registry)
       score_seconds(stage_seconds_.Add({{"stage", "score"}}, LatencyBuckets())),
       encode_seconds(
           stage_seconds_.Add({{"stage", "encode"}}, LatencyBuckets())),
+      outside_seconds(
+          stage_seconds_.Add({{"stage", "outside"}}, LatencyBuckets())),
       candidates(PlainHistogram(registry, "qlarank_rank_candidates",
                                 "Candidates of a Rank request.",
                                 CountBuckets())),

@@ -59,6 +59,7 @@ class RankMetrics {
   prometheus::Histogram& state_load_seconds;  // cache, or snapshot and replay
   prometheus::Histogram& score_seconds;       // candidates through the layers
   prometheus::Histogram& encode_seconds;      // scores into the response
+  prometheus::Histogram& outside_seconds;     // all but the engine's time
 
   // qlarank_rank_candidates: candidates of one request.
   prometheus::Histogram& candidates;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/pipeline/give_way.h"
 
 namespace qlarank {
 namespace {
@@ -101,6 +102,7 @@ std::vector<FoldLane::DirtyUser> FoldLane::TakeRound() {
 }
 
 void FoldLane::Loop() {
+  GiveWay();
   while (true) {
     std::vector<DirtyUser> round = TakeRound();
     if (round.empty()) return;

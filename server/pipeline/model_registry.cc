@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/ops/logging.h"
 #include "server/pipeline/field_error.h"
 
 namespace qlarank {
@@ -27,13 +28,35 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
   return bundle;
 }
 
+Precision WantedPrecision(ScoringPrecision configured) {
+  switch (configured) {
+    case ScoringPrecision::kAuto:
+      return ProcessorHas(Precision::kBf16) ? Precision::kBf16
+                                            : Precision::kF32;
+    case ScoringPrecision::kBf16:
+      return Precision::kBf16;
+    case ScoringPrecision::kInt8:
+      return Precision::kInt8;
+    default:
+      return Precision::kF32;
+  }
+}
+
 absl::StatusOr<std::unique_ptr<ServedModel>> Serve(
     const ModelOptions& options, const ModelRegistry::Environment& environment,
     const UserMemory::Options& memory_options) {
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
-  auto engine = Engine::Create(*std::move(bundle));
+  const Precision wanted = WantedPrecision(options.precision);
+  auto engine = Engine::Create(*std::move(bundle), {wanted, {}});
   if (!engine.ok()) return engine.status();
+  if ((*engine)->precision() != wanted) {
+    LogWarning("the processor lacks the configured precision",
+               {{"model", options.name},
+                {"version", options.version},
+                {"configured", PrecisionName(wanted)},
+                {"used", PrecisionName((*engine)->precision())}});
+  }
 
   auto model = std::make_unique<ServedModel>();
   model->name = options.name;

@@ -32,6 +32,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       context_(context),
       done_(std::move(done)),
       stage_begin_(context.arrival),
+      outside_(context.arrival),
       reader_(model, request.user_id(), DemandOf(plan_)) {}
 
 absl::Time RankCall::Expiry() const {
@@ -42,36 +43,34 @@ absl::Time RankCall::Expiry() const {
          std::clamp(budget / 10, absl::Milliseconds(1), absl::Milliseconds(20));
 }
 
-void RankCall::Submit(size_t num_units) {
-  scheduler_.Submit(shared_from_this(), num_units, context_.arrival, Expiry(),
-                    model_.tile_cost.mean());
-}
-
 void RankCall::Start() {
   metrics_.rank.queue_depth.Increment();
-  Submit(1);
+  scheduler_.Submit(shared_from_this(), NumTiles(request_), context_.arrival,
+                    Expiry(), model_.tile_cost.mean());
 }
 
-void RankCall::RunUnit(size_t unit, size_t worker) {
-  if (!begun_) {  // the first unit of all: alone
-    begun_ = true;
-    metrics_.rank.queue_depth.Decrement();
-    const absl::Time now = absl::Now();
-    ObserveSeconds(metrics_.rank.queue_seconds, now - stage_begin_);
-    stage_begin_ = now;
-  }
-  if (cancelled()) return;
-  if (stage_ == Stage::kState) {
-    LoadState(worker);
-  } else {
-    ScoreTile(unit, worker);
-  }
+void RankCall::Begin() {
+  begun_ = true;
+  metrics_.rank.queue_depth.Decrement();
+  const absl::Time now = absl::Now();
+  ObserveSeconds(metrics_.rank.queue_seconds, now - stage_begin_);
+  stage_begin_ = now;
 }
 
-void RankCall::LoadState(size_t worker) {
+TileJob::Step RankCall::Prepare(size_t worker) {
+  if (!begun_) Begin();
+  if (cancelled()) return Step::kEnd;
   EngineScratch& scratch = *model_.worker_scratch[worker];
   reader_.Step(scratch);
-  if (!reader_.done() || !reader_.status().ok()) return;
+  if (!reader_.done()) return Step::kAgain;
+  if (!reader_.status().ok()) return Step::kEnd;
+  Read(scratch);
+  BeginScoring();
+  return Step::kReady;
+}
+
+void RankCall::Read(EngineScratch& scratch) {
+  outside_.Enter(absl::Now());
   const KnownState& known = reader_.lookup().known;
   std::shared_ptr<const UserSummary> summary;
   // Recent events have a state, and so a summary, of their own.
@@ -80,93 +79,94 @@ void RankCall::LoadState(size_t worker) {
   }
   reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
                                  std::move(summary));
-}
-
-void RankCall::Finish(size_t dropped, size_t /*worker*/) {
-  if (stage_ == Stage::kScore) return Reply(Encode());
-  if (cancelled()) {
-    return Reply(absl::CancelledError("the caller cancelled"));
-  }
-  if (dropped > 0) {
-    if (!begun_) metrics_.rank.queue_depth.Decrement();
-    metrics_.rank.unscored_deadline.Increment(request_.item_ids_size());
-    return Reply(absl::DeadlineExceededError(
-        "the deadline passed before a candidate was scored"));
-  }
-  if (!reader_.done()) return Submit(1);
-  if (!reader_.status().ok()) return Reply(reader_.status());
-  BeginScoring();
+  outside_.Leave(absl::Now());
 }
 
 void RankCall::BeginScoring() {
   const absl::Time now = absl::Now();
   ObserveSeconds(metrics_.rank.state_load_seconds, now - stage_begin_);
   stage_begin_ = now;
-  stage_ = Stage::kScore;
 
   const size_t num_candidates = request_.item_ids_size();
   item_rows_.assign(num_candidates, kNotScored);
   response_.mutable_scores()->Resize(num_candidates * plan_.tasks.size(),
                                      std::numeric_limits<float>::quiet_NaN());
   scores_ = response_.mutable_scores()->mutable_data();
-  Submit(NumTiles(request_));
 }
 
-void RankCall::ScoreTile(size_t tile, size_t worker) {
-  const absl::Time begin = absl::Now();
+void RankCall::RunUnit(size_t tile, size_t worker) {
+  if (cancelled()) return;
   const size_t first = tile * Engine::kTileRows;
   const size_t rows =
       std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
-  const Bundle& bundle = model_.bundle();
-  for (size_t c = first; c < first + rows; ++c) {
-    item_rows_[c] = bundle.ItemRow(request_.item_ids(c));
-  }
-  const size_t num_features = bundle.spec().candidate_features_size();
+  model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
+                           {item_rows_.data() + first, rows});
+  const absl::Time begin = absl::Now();
+  outside_.Enter(begin);
+  Score(first, rows, *model_.worker_scratch[worker]);
+  const absl::Time end = absl::Now();
+  outside_.Leave(end);
+  scored_.fetch_add(rows, std::memory_order_relaxed);
+  if (rows == Engine::kTileRows) model_.tile_cost.Observe(end - begin);
+}
+
+void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
+  const size_t num_features = model_.bundle().spec().candidate_features_size();
   const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
   const absl::Span<const float> features(
       request_.candidate_features().data() + first * num_features,
       rows * num_features);
-  EngineScratch& scratch = *model_.worker_scratch[worker];
 
   const size_t num_tasks = plan_.tasks.size();
   float* scores = scores_ + first * num_tasks;
   if (plan_.all_tasks) {
     model_.engine->Score(*reading_, item_rows, features,
                          absl::MakeSpan(scores, rows * num_tasks), scratch);
-  } else {
-    const size_t stride = model_.engine->num_tasks();
-    absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
-    model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
-                         scratch);
-    for (size_t r = 0; r < rows; ++r) {
-      for (size_t t = 0; t < num_tasks; ++t) {
-        scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
-      }
-    }
+    return;
   }
-  scored_.fetch_add(rows, std::memory_order_relaxed);
-  if (rows == Engine::kTileRows) {
-    model_.tile_cost.Observe(absl::Now() - begin);
+  const size_t stride = model_.engine->num_tasks();
+  absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
+  model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
+                       scratch);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t t = 0; t < num_tasks; ++t) {
+      scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
+    }
   }
 }
 
-absl::Status RankCall::Encode() {
-  const absl::Time begin = absl::Now();
-  ObserveSeconds(metrics_.rank.score_seconds, begin - stage_begin_);
+void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
+  if (!begun_) metrics_.rank.queue_depth.Decrement();
+  absl::Status status = CheckScored();
+  if (status.ok()) Encode();
+  Reply(std::move(status));
+}
+
+absl::Status RankCall::CheckScored() {
+  if (reader_.done() && !reader_.status().ok()) return reader_.status();
   const size_t num_candidates = request_.item_ids_size();
   const size_t scored = scored_.load(std::memory_order_relaxed);
-  const size_t unscored = num_candidates - scored;
   if (cancelled()) {
-    metrics_.rank.unscored_cancelled.Increment(unscored);
+    metrics_.rank.unscored_cancelled.Increment(num_candidates - scored);
     return absl::CancelledError("the caller cancelled");
   }
-  metrics_.rank.unscored_deadline.Increment(unscored);
-  if (unscored > 0 && (!request_.allow_partial() || scored == 0)) {
+  metrics_.rank.unscored_deadline.Increment(num_candidates - scored);
+  if (scored == 0) {
+    return absl::DeadlineExceededError(
+        "the deadline passed before a candidate was scored");
+  }
+  if (scored < num_candidates && !request_.allow_partial()) {
     return absl::DeadlineExceededError(
         absl::StrCat("the deadline passed with ", scored, " of ",
                      num_candidates, " candidates scored"));
   }
+  return absl::OkStatus();
+}
 
+void RankCall::Encode() {
+  const absl::Time begin = absl::Now();
+  ObserveSeconds(metrics_.rank.score_seconds, begin - stage_begin_);
+  const size_t num_candidates = request_.item_ids_size();
   for (size_t c = 0; c < num_candidates; ++c) {
     if (item_rows_[c] == Bundle::kOutOfVocabularyRow) {
       response_.add_unknown_items(c);
@@ -184,10 +184,13 @@ absl::Status RankCall::Encode() {
   response_.set_model_name(model_.name);
   response_.set_model_version(model_.version);
   *response_.mutable_state() = DescribeState(reader_.lookup());
-  response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
+  response_.set_scored_fraction(
+      static_cast<double>(scored_.load(std::memory_order_relaxed)) /
+      num_candidates);
   response_.set_request_id(request_.request_id());
-  ObserveSeconds(metrics_.rank.encode_seconds, absl::Now() - begin);
-  return absl::OkStatus();
+  const absl::Time end = absl::Now();
+  ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
+  ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));
 }
 
 void RankCall::Reply(absl::Status status) {

@@ -4,9 +4,9 @@
 //   queue -> state_load (StateReader, step by step) -> Read -> score (a tile
 //   each) -> encode -> done
 //
-// The stages run on the scheduler's workers; a stage begins when the one before
-// has ended, so only the tiles run side by side. They write to separate parts
-// of the response and to atomics.
+// All of it is one job of the scheduler, whose preparation ends with Read; only
+// the tiles run side by side. They write to separate parts of the response and
+// to atomics.
 #ifndef QLARANK_SERVER_PIPELINE_RANK_CALL_H_
 #define QLARANK_SERVER_PIPELINE_RANK_CALL_H_
 
@@ -22,6 +22,7 @@
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/outside_clock.h"
 #include "server/pipeline/rank_plan.h"
 #include "server/pipeline/state_reader.h"
 #include "server/pipeline/tile_scheduler.h"
@@ -34,17 +35,17 @@ class RankCall final : public TileJob,
   // Runs once, on a worker. After it the response is the caller's again.
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
-  // Set by any thread, at any time, when nobody waits for the reply any more:
-  // tiles not begun are not scored, and `done` gets CANCELLED.
+  // Set by any thread when nobody waits for the reply any more: tiles not begun
+  // are not scored, and `done` gets CANCELLED.
   using CancelFlag = std::atomic<bool>;
 
   struct Context {
     absl::Time arrival;
     absl::Time deadline = absl::InfiniteFuture();
-    std::shared_ptr<const CancelFlag> cancelled;  // null: never
+    const CancelFlag* cancelled = nullptr;  // null: never
   };
 
-  // Request and response must live until `done` is called.
+  // Request, response and cancel flag must live until `done` is called.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
            RankPlan plan, ServedModel& model, TileScheduler& scheduler,
            Metrics& metrics, const Context& context, Done done);
@@ -56,24 +57,27 @@ class RankCall final : public TileJob,
            Engine::kTileRows;
   }
 
-  void RunUnit(size_t unit, size_t worker) override;
+  // The state.
+  Step Prepare(size_t worker) override;
+  // One tile.
+  void RunUnit(size_t tile, size_t worker) override;
   void Finish(size_t dropped, size_t worker) override;
 
  private:
-  enum class Stage { kState, kScore };
-
   // A caller who accepts a partial reply wants it before the deadline.
   absl::Time Expiry() const;
   bool cancelled() const {
     return context_.cancelled != nullptr &&
            context_.cancelled->load(std::memory_order_relaxed);
   }
-  void Submit(size_t num_units);
-  void LoadState(size_t worker);
+  void Begin();
+  void Read(EngineScratch& scratch);
   void BeginScoring();
-  void ScoreTile(size_t tile, size_t worker);
+  void Score(size_t first, size_t rows, EngineScratch& scratch);
+  // Whether what was scored is an answer. Counts what was not.
+  absl::Status CheckScored();
+  void Encode();
   void Reply(absl::Status status);
-  absl::Status Encode();
 
   const v1::RankRequest& request_;
   v1::RankResponse& response_;
@@ -84,8 +88,8 @@ class RankCall final : public TileJob,
   const Context context_;
   Done done_;
 
-  Stage stage_ = Stage::kState;
   absl::Time stage_begin_;
+  OutsideClock outside_;
   bool begun_ = false;
   StateReader reader_;
   std::unique_ptr<const Reading> reading_;

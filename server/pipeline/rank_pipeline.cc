@@ -69,17 +69,17 @@ absl::Status RankPipeline::Admit(const v1::RankRequest& request,
   // Alone, a request is always let in: that is also how an estimate that is too
   // high comes down again.
   if (request.allow_partial() || inflight <= 1) return absl::OkStatus();
-  const size_t tiles = RankCall::NumTiles(request);
-  // Of what waits, others get no more than as many turns each as this request.
-  const size_t ahead =
-      std::min(scheduler_.queued_units(), tiles * (inflight - 1));
+  const absl::Duration work = tile_cost * (RankCall::NumTiles(request) + 1);
+  // Of what waits, others get no more done than as much each as this request.
+  const absl::Duration ahead =
+      std::min(scheduler_.backlog(), work * static_cast<int64_t>(inflight - 1));
   const absl::Duration predicted =
-      tile_cost * (tiles + ahead) / scheduler_.num_workers();
+      (work + ahead) / static_cast<int64_t>(scheduler_.num_workers());
   if (context.arrival + predicted > context.deadline) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("would take ", absl::FormatDuration(predicted), " behind ",
-                     ahead, " tiles that wait; the deadline is in ",
-                     absl::FormatDuration(context.deadline - context.arrival)));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "would take ", absl::FormatDuration(predicted), ", behind ",
+        absl::FormatDuration(ahead), " of work that waits; the deadline is in ",
+        absl::FormatDuration(context.deadline - context.arrival)));
   }
   return absl::OkStatus();
 }

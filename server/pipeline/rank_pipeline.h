@@ -28,9 +28,9 @@ class RankPipeline {
                Metrics& metrics, const LimitsOptions& limits,
                size_t max_inflight_requests);
 
-  // Ranks the candidates of `request` into `response`; both must live until
-  // `done` is called, once: on a worker, or on this thread for a request that
-  // is refused at once.
+  // Ranks the candidates of `request` into `response`; both, and the context's
+  // cancel flag, must live until `done` is called, once: on a worker, or on
+  // this thread for a request that is refused at once.
   //
   // INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION: see RankService
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and

@@ -34,26 +34,26 @@ class StateCall final : public TileJob,
                  .max_age = std::nullopt,
                  .time_us = absl::ToUnixMicros(now)}) {}
 
-  void Submit() {
-    scheduler_.Submit(shared_from_this(), 1, now_, deadline_,
+  void Start() {
+    scheduler_.Submit(shared_from_this(), /*num_units=*/0, now_, deadline_,
                       model_.tile_cost.mean());
   }
 
-  void RunUnit(size_t /*unit*/, size_t worker) override {
+  Step Prepare(size_t worker) override {
     EngineScratch& scratch = *model_.worker_scratch[worker];
     reader_.Step(scratch);
-    if (reader_.done() && reader_.status().ok()) {
-      describe_(reader_.lookup(), scratch);
-    }
+    if (!reader_.done()) return Step::kAgain;
+    if (reader_.status().ok()) describe_(reader_.lookup(), scratch);
+    return Step::kEnd;
   }
 
-  void Finish(size_t dropped, size_t /*worker*/) override {
-    if (dropped > 0) {
-      return done_(absl::DeadlineExceededError(
-          "the deadline passed before the state was there"));
-    }
-    if (!reader_.done()) return Submit();
-    done_(reader_.status());
+  void RunUnit(size_t /*unit*/, size_t /*worker*/) override {}
+
+  void Finish(size_t /*dropped*/, size_t /*worker*/) override {
+    done_(reader_.done() ? reader_.status()
+                         : absl::DeadlineExceededError(
+                               "the deadline passed before the state was "
+                               "there"));
   }
 
  private:
@@ -114,7 +114,7 @@ void StatePipeline::Start(const v1::GetUserStateRequest& request,
   std::make_shared<StateCall>(model, request.user_id(),
                               request.min_event_count(), scheduler_, now,
                               deadline, std::move(describe), std::move(done))
-      ->Submit();
+      ->Start();
 }
 
 void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
@@ -143,7 +143,7 @@ void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
   std::make_shared<StateCall>(model, request.user_id(),
                               request.min_event_count(), scheduler_, now,
                               deadline, std::move(describe), std::move(done))
-      ->Submit();
+      ->Start();
 }
 
 }  // namespace qlarank

@@ -1,7 +1,5 @@
 #include "server/rpc/rank_service.h"
 
-#include <memory>
-
 #include "absl/time/clock.h"
 #include "server/rpc/rpc_status.h"
 
@@ -12,17 +10,13 @@ namespace {
 // went away.
 class Reactor final : public grpc::ServerUnaryReactor {
  public:
-  const std::shared_ptr<RankCall::CancelFlag>& cancelled() const {
-    return cancelled_;
-  }
+  const RankCall::CancelFlag& cancelled() const { return cancelled_; }
 
  private:
-  void OnCancel() override { cancelled_->store(true); }
+  void OnCancel() override { cancelled_ = true; }
   void OnDone() override { delete this; }
 
-  // Shared: the pipeline may look at it when the RPC is over already.
-  const std::shared_ptr<RankCall::CancelFlag> cancelled_ =
-      std::make_shared<RankCall::CancelFlag>(false);
+  RankCall::CancelFlag cancelled_{false};
 };
 
 }  // namespace
@@ -37,7 +31,7 @@ grpc::ServerUnaryReactor* RankService::Rank(
   }
   pipeline_.Start(
       *request, *response,
-      {absl::Now(), DeadlineOf(*context), reactor->cancelled()},
+      {absl::Now(), DeadlineOf(*context), &reactor->cancelled()},
       [reactor](absl::Status status) { reactor->Finish(ToRpcStatus(status)); });
   return reactor;
 }

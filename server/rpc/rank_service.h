@@ -6,6 +6,7 @@
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "server/pipeline/rank_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/rank_messages.h"
 
 namespace qlarank {
 
@@ -13,7 +14,9 @@ class RankService final : public v1::RankService::CallbackService {
  public:
   // Both must outlive the server that this is registered with.
   RankService(RankPipeline& pipeline, const Drain& drain)
-      : pipeline_(pipeline), drain_(drain) {}
+      : pipeline_(pipeline), drain_(drain) {
+    SetMessageAllocatorFor_Rank(&messages_);
+  }
 
   grpc::ServerUnaryReactor* Rank(grpc::CallbackServerContext* context,
                                  const v1::RankRequest* request,
@@ -22,6 +25,7 @@ class RankService final : public v1::RankService::CallbackService {
  private:
   RankPipeline& pipeline_;
   const Drain& drain_;
+  RankMessages messages_;
 };
 
 }  // namespace qlarank

@@ -68,6 +68,7 @@ constexpr char kEverything[] = R"pb(
     path: "p"
     expected_fingerprint: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     default_model: true
+    precision: PRECISION_INT8
   }
   store {
     engine: ENGINE_MEMORY
@@ -105,13 +106,13 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
-       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-       true}};
+       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
+       ScoringPrecision::kInt8}};
   expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
   expected.rank = {15, 16};
-  expected.ingest = {17, 18, 19};
+  expected.ingest = {17, 18, 19, 20};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
   EXPECT_EQ(*options, expected);

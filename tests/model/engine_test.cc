@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <tuple>
 
 #include "tests/model/golden.h"
 
@@ -45,12 +47,25 @@ struct Candidates {
   }
 };
 
-class EngineTest : public ::testing::TestWithParam<std::string> {
+// A golden model's name and what its candidates are scored in.
+using ModelAndPrecision = std::tuple<std::string, Precision>;
+
+class EngineTest : public ::testing::TestWithParam<ModelAndPrecision> {
  protected:
   EngineTest()
-      : model_(LoadGoldenModel(GetParam())),
+      : model_(LoadGoldenModel(std::get<0>(GetParam()), precision())),
         engine_(*model_.engine),
         scratch_(engine_.NewScratch()) {}
+
+  void SetUp() override {
+    if (!ProcessorHas(precision())) {
+      GTEST_SKIP() << "no " << PrecisionName(precision())
+                   << " on this processor";
+    }
+    ASSERT_EQ(engine_.precision(), precision());
+  }
+
+  static Precision precision() { return std::get<1>(GetParam()); }
 
   Candidates RandomCandidates(size_t n) {
     Candidates candidates;
@@ -206,7 +221,7 @@ TEST_P(EngineTest, StateHasTheSameSizeForEveryHistory) {
 // What a processor gets on which the small tiles disagree with the largest.
 TEST_P(EngineTest, OneTileSizeGivesTheSameBitsAsAll) {
   const auto largest_only =
-      Engine::Create(model_.bundle, TileChoice::LargestOnly());
+      Engine::Create(model_.bundle, {precision(), TileChoice::LargestOnly()});
   ASSERT_TRUE(largest_only.ok()) << largest_only.status();
   const auto scratch = (*largest_only)->NewScratch();
   const auto events = model_.histories.at("long").First(50);
@@ -268,14 +283,69 @@ TEST_P(SeedsTest, AttendedSummariesMatter) {
       Bits(Score(*engine_.Read(*state, request, *scratch_), candidates)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, EngineTest,
-                         ::testing::ValuesIn(GoldenModelNames()),
-                         [](const auto& info) { return info.param; });
+// Lower precisions reorder few candidates, and do round.
+TEST_P(EngineTest, LowerPrecisionIsCloseToFloat32) {
+  const auto exact = Engine::Create(model_.bundle);
+  ASSERT_TRUE(exact.ok()) << exact.status();
+  const auto scratch = (*exact)->NewScratch();
+  const auto state = FoldHistory(model_, "long", 300);
+  const RequestView request{kRequestTimeUs, {}, {}};
+  const Candidates candidates = RandomCandidates(300);
+  std::vector<float> expected(candidates.rows.size() * engine_.num_tasks());
+  (*exact)->Score(*(*exact)->Read(*state, request, *scratch), candidates.rows,
+                  candidates.features, absl::MakeSpan(expected), *scratch);
+  const std::vector<float> scores = Score(*ReadLongHistory(), candidates);
+  double squares = 0, errors = 0, mean = 0;
+  for (float score : expected) mean += score / expected.size();
+  for (size_t i = 0; i < scores.size(); ++i) {
+    squares += (expected[i] - mean) * (expected[i] - mean);
+    errors += (scores[i] - expected[i]) * (scores[i] - expected[i]);
+  }
+  // Relative to how much the scores differ from one another.
+  const double bound = precision() == Precision::kInt8 ? 0.05 : 0.02;
+  EXPECT_LT(std::sqrt(errors / squares), bound);
+  const bool rounds =
+      precision() != Precision::kF32 && engine_.bundle().HasTensor("norm_cand");
+  EXPECT_EQ(errors > 0, rounds);
+}
 
-INSTANTIATE_TEST_SUITE_P(Models, SeedsTest,
-                         ::testing::Values("seeds_all_l2_attended",
-                                           "seeds_block_l2_attended"),
-                         [](const auto& info) { return info.param; });
+// Invariant 1: however a state is read, it is folded, summarized and named the
+// same.
+TEST_P(EngineTest, StateDoesNotDependOnThePrecision) {
+  const auto exact = Engine::Create(model_.bundle);
+  ASSERT_TRUE(exact.ok()) << exact.status();
+  const auto scratch = (*exact)->NewScratch();
+  const auto events = model_.histories.at("long").First(60);
+  FoldJob job{(*exact)->empty_state(), events, nullptr};
+  (*exact)->Fold(absl::MakeSpan(&job, 1), *scratch);
+  const auto state = FoldInPieces(events, 7);
+  EXPECT_EQ(engine_.SerializeState(*state),
+            (*exact)->SerializeState(*job.after));
+  EXPECT_EQ(engine_.state_fingerprint(), (*exact)->state_fingerprint());
+  if (engine_.num_seeds() > 0) {
+    EXPECT_EQ(Bits(engine_.Summarize(*state, *scratch_)->values),
+              Bits((*exact)->Summarize(*state, *scratch)->values));
+  }
+}
+
+std::string NameOf(const ::testing::TestParamInfo<ModelAndPrecision>& info) {
+  return std::get<0>(info.param) + "_" + PrecisionName(std::get<1>(info.param));
+}
+
+const auto kPrecisions =
+    ::testing::Values(Precision::kF32, Precision::kBf16, Precision::kInt8);
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, EngineTest,
+    ::testing::Combine(::testing::ValuesIn(GoldenModelNames()), kPrecisions),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, SeedsTest,
+    ::testing::Combine(::testing::Values("seeds_all_l2_attended",
+                                         "seeds_block_l2_attended"),
+                       kPrecisions),
+    NameOf);
 
 }  // namespace
 }  // namespace qlarank::testing

@@ -122,10 +122,10 @@ std::string GoldenBundleFolder(const std::string& name) {
   return std::string(QLARANK_GOLDEN_DIR) + "/" + name + "/bundle";
 }
 
-GoldenModel LoadGoldenModel(const std::string& name) {
+GoldenModel LoadGoldenModel(const std::string& name, Precision precision) {
   GoldenModel model;
   model.bundle = ValueOrDie(Bundle::Load(GoldenBundleFolder(name)));
-  model.engine = ValueOrDie(Engine::Create(model.bundle));
+  model.engine = ValueOrDie(Engine::Create(model.bundle, {precision, {}}));
   std::ifstream file(std::string(QLARANK_GOLDEN_DIR) + "/" + name +
                      "/cases.json");
   const json cases = json::parse(file);

@@ -54,8 +54,9 @@ struct GoldenModel {
 // The folders of tests/golden.
 std::vector<std::string> GoldenModelNames();
 
-// Dies if the folder cannot be read.
-GoldenModel LoadGoldenModel(const std::string& name);
+// With an engine that scores in `precision`. Dies if the folder cannot be read.
+GoldenModel LoadGoldenModel(const std::string& name,
+                            Precision precision = Precision::kF32);
 
 // The folder of one golden model's bundle.
 std::string GoldenBundleFolder(const std::string& name);

@@ -119,3 +119,10 @@ def test_a_difference_in_the_fourth_decimal_is_told():
     # NaN agrees with nothing.
     assert served_quality.disagreements({'hit@10': float('nan')},
                                         {'hit@10': .5}, (1, 1))
+
+
+def test_what_a_lower_precision_loses_is_told():
+    exact = {'hit@10': .4, 'ndcg@10': .2, 'hit@50': .6}
+    changes = served_quality.losses(
+        {'hit@10': .398, 'ndcg@10': .202, 'hit@50': .1}, exact)
+    assert changes == pytest.approx({'hit@10': -.005, 'ndcg@10': .01})

@@ -38,6 +38,9 @@ class TestJob final : public TileJob {
   TestJob(std::string name, Journal& journal, std::function<void()> work = {})
       : name_(std::move(name)), journal_(journal), work_(std::move(work)) {}
 
+  Step Prepare(size_t) override {
+    return --steps_ > 0 ? Step::kAgain : prepared_;
+  }
   void RunUnit(size_t, size_t) override {
     journal_.Add(name_);
     if (work_) work_();
@@ -46,6 +49,13 @@ class TestJob final : public TileJob {
     dropped_ = dropped;
     done_.Notify();
   }
+  // So many calls of Prepare, the last of which returns `last`.
+  void SetPreparation(int steps, Step last) {
+    steps_ = steps;
+    prepared_ = last;
+  }
+  int steps_left() const { return steps_; }
+
   size_t WaitForDropped() {
     done_.WaitForNotification();
     return dropped_;
@@ -55,6 +65,8 @@ class TestJob final : public TileJob {
   const std::string name_;
   Journal& journal_;
   const std::function<void()> work_;
+  int steps_ = 1;
+  Step prepared_ = Step::kReady;
   absl::Notification done_;
   size_t dropped_ = 0;
 };
@@ -95,7 +107,7 @@ TEST_F(TileSchedulerTest, RunsEveryUnitOnceAndFinishes) {
   two.Submit(job, 100, now_, later_, absl::Milliseconds(1));
   EXPECT_EQ(job->WaitForDropped(), 0);
   EXPECT_EQ(journal.entries().size(), 100);
-  EXPECT_EQ(two.queued_units(), 0);
+  EXPECT_EQ(two.backlog(), absl::ZeroDuration());
 }
 
 TEST_F(TileSchedulerTest, AnEarlierDeadlineComesFirst) {
@@ -126,13 +138,84 @@ TEST_F(TileSchedulerTest, ALongJobDoesNotStallAShortOne) {
   EXPECT_EQ(entries.size(), 82);
 }
 
+// Long jobs that have waited for a while already, as under a flood of them: the
+// short one is next all the same.
+TEST_F(TileSchedulerTest, AFloodOfLongJobsDoesNotStallAShortOne) {
+  Block();
+  std::vector<std::shared_ptr<TestJob>> flood;
+  for (int i = 0; i < 20; ++i) {
+    flood.push_back(Submit("long", 80, now_ - absl::Seconds(10), later_));
+  }
+  auto shorter = Submit("short", 1, now_, later_ + absl::Seconds(10));
+  release_.Notify();
+  shorter->WaitForDropped();
+  const auto entries = journal_.entries();
+  EXPECT_LE(
+      std::find(entries.begin(), entries.end(), "short") - entries.begin(), 2);
+  for (const auto& job : flood) EXPECT_EQ(job->WaitForDropped(), 0);
+}
+
+// Each short job makes room for the next, so that one always waits: the long
+// job has its share of the worker nevertheless.
+TEST_F(TileSchedulerTest, AFloodOfShortJobsDoesNotStarveALongOne) {
+  Block();
+  auto longer = Submit("long", 20, now_, later_);
+  std::vector<std::shared_ptr<TestJob>> flood;
+  std::function<void()> next = [&] {
+    if (flood.size() < 500) {
+      flood.push_back(Submit("short", 1, now_, later_, next));
+    }
+  };
+  next();
+  next();
+  release_.Notify();
+  longer->WaitForDropped();
+  const auto entries = journal_.entries();
+  EXPECT_LT(std::count(entries.begin(), entries.end(), "short"), 200);
+  for (size_t i = 0; i < flood.size(); ++i) flood[i]->WaitForDropped();
+}
+
+TEST_F(TileSchedulerTest, JobsOfOneSizeKeepTheirOrder) {
+  Block();
+  auto first = Submit("first", 3, now_, later_);
+  auto second = Submit("second", 3, now_, later_);
+  release_.Notify();
+  second->WaitForDropped();
+  EXPECT_THAT(journal_.entries(),
+              ElementsAre("block", "first", "first", "first", "second",
+                          "second", "second"));
+}
+
+TEST_F(TileSchedulerTest, UnitsComeAfterAsManyStepsAsPreparationTakes) {
+  Block();
+  auto job = std::make_shared<TestJob>("a", journal_);
+  job->SetPreparation(5, TileJob::Step::kReady);
+  scheduler_.Submit(job, 3, now_, later_, absl::Milliseconds(1));
+  EXPECT_EQ(scheduler_.backlog(), absl::Milliseconds(4));
+  release_.Notify();
+  EXPECT_EQ(job->WaitForDropped(), 0);
+  EXPECT_EQ(job->steps_left(), 0);
+  EXPECT_THAT(journal_.entries(), ElementsAre("block", "a", "a", "a"));
+}
+
+TEST_F(TileSchedulerTest, AJobThatEndsInPreparationHasNoUnits) {
+  Block();
+  auto job = std::make_shared<TestJob>("a", journal_);
+  job->SetPreparation(2, TileJob::Step::kEnd);
+  scheduler_.Submit(job, 3, now_, later_, absl::Milliseconds(1));
+  release_.Notify();
+  EXPECT_EQ(job->WaitForDropped(), 3);
+  EXPECT_THAT(journal_.entries(), ElementsAre("block"));
+  EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
+}
+
 TEST_F(TileSchedulerTest, AnExpiredJobIsDroppedAndEnded) {
   Block();
   auto expired = Submit("expired", 10, now_, now_ - absl::Milliseconds(1));
   release_.Notify();
   EXPECT_EQ(expired->WaitForDropped(), 10);
   EXPECT_THAT(journal_.entries(), ElementsAre("block"));
-  EXPECT_EQ(scheduler_.queued_units(), 0);
+  EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
 }
 
 TEST_F(TileSchedulerTest, UnitsBegunAreFinishedWhenAJobExpires) {

@@ -1,0 +1,98 @@
+#include "bench/gemm_peak.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <vector>
+
+#include "absl/time/clock.h"
+
+namespace qlarank::bench {
+namespace {
+
+using dnnl::memory;
+
+struct Shape {
+  memory::dim rows, in, out;
+};
+
+constexpr Shape kShapes[] = {
+    {64, 128, 512}, {256, 512, 512}, {512, 1024, 1024}, {1024, 2048, 2048}};
+constexpr absl::Duration kTimePerShape = absl::Milliseconds(250);
+
+// The types of rows, weights and results.
+struct Types {
+  memory::data_type rows, weights, result;
+};
+
+Types TypesOf(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16:
+      return {memory::data_type::bf16, memory::data_type::bf16,
+              memory::data_type::f32};
+    case Precision::kInt8:
+      return {memory::data_type::u8, memory::data_type::s8,
+              memory::data_type::s32};
+    default:
+      return {memory::data_type::f32, memory::data_type::f32,
+              memory::data_type::f32};
+  }
+}
+
+// Sustained over kTimePerShape.
+double OperationsPerSecond(const Shape& shape, const Types& types) {
+  const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(cpu);
+  const auto row_major = [](memory::dim rows, memory::dim columns,
+                            memory::data_type type) {
+    return memory::desc({rows, columns}, type, memory::format_tag::ab);
+  };
+  const dnnl::matmul::primitive_desc description(
+      dnnl::matmul::desc(row_major(shape.rows, shape.in, types.rows),
+                         memory::desc({shape.in, shape.out}, types.weights,
+                                      memory::format_tag::any),
+                         row_major(shape.rows, shape.out, types.result)),
+      cpu);
+  const dnnl::matmul matmul(description);
+  // Values are of no matter, but a denormal or NaN might take longer.
+  std::vector<float> ones(std::max(shape.rows, shape.out) * shape.in, 1.0f);
+  const auto filled = [&](const memory::desc& desc, memory::dim rows,
+                          memory::dim columns) {
+    memory plain(row_major(rows, columns, memory::data_type::f32), cpu,
+                 ones.data());
+    memory made(desc, cpu);
+    dnnl::reorder(plain, made).execute(stream, plain, made);
+    return made;
+  };
+  memory x = filled(description.src_desc(), shape.rows, shape.in);
+  memory weights = filled(description.weights_desc(), shape.in, shape.out);
+  memory y(description.dst_desc(), cpu);
+  const auto multiply = [&] {
+    matmul.execute(
+        stream,
+        {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, y}});
+  };
+  multiply();
+  const absl::Time begin = absl::Now();
+  double products = 0;
+  for (; absl::Now() - begin < kTimePerShape; ++products) multiply();
+  return products * 2.0 * shape.rows * shape.in * shape.out /
+         absl::ToDoubleSeconds(absl::Now() - begin);
+}
+
+}  // namespace
+
+double PeakOperationsPerSecond(Precision precision) {
+  static auto* const known = new std::map<Precision, double>;
+  double& peak = (*known)[precision];
+  if (peak > 0) return peak;
+  omp_set_num_threads(1);
+  for (const Shape& shape : kShapes) {
+    peak = std::max(peak, OperationsPerSecond(shape, TypesOf(precision)));
+  }
+  return peak;
+}
+
+}  // namespace qlarank::bench

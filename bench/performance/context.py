@@ -1,0 +1,111 @@
+"""What every section works with: programs, folders, servers, progress."""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from bench import local_server
+
+ITEMS = 20_000
+
+# (d_model, heads, layers, convolution, target-aware): write_bundle's words.
+SHAPES = {
+    # What every figure is of, unless it says otherwise.
+    'd128': (128, 4, 2, 4, 'all'),
+    # As little engine as can be: what is left is the server.
+    'null': (8, 1, 1, 1, 'off'),
+    # Whose state is so small that a million of them can be kept.
+    'small': (32, 4, 1, 4, 'all'),
+}
+SHIPPED = pathlib.Path('models/grocery/1')
+
+
+class Context:
+    """build: build/release; cache: what a run may keep for the next one."""
+
+    def __init__(self, build, cache, minutes=None):
+        self.build = pathlib.Path(build)
+        self.cache = pathlib.Path(cache)
+        self.minutes = minutes  # of the memory section, or None
+        self.f32 = ''  # of a config's model: what makes it f32
+        self.programs = local_server.built(build)
+        self._begin = time.monotonic()
+        self.cache.mkdir(parents=True, exist_ok=True)
+
+    def say(self, text):
+        """A line of progress, on standard error."""
+        seconds = int(time.monotonic() - self._begin)
+        print(f'    {seconds // 60}:{seconds % 60:02d}  {text}',
+              file=sys.stderr, flush=True)
+
+    def run_json(self, program, *arguments, timeout=900):
+        """Runs a program of the build folder that prints JSON."""
+        command = [str(self.build / 'bench' / program), *map(str, arguments)]
+        result = subprocess.run(command, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True,
+                                timeout=timeout)
+        if result.returncode != 0:
+            raise RuntimeError(f'{program} failed with exit code '
+                               f'{result.returncode}: {result.stderr.strip()}')
+        return json.loads(result.stdout)
+
+    def bundle(self, name):
+        """The folder of a bundle of SHAPES, written when it is missing."""
+        folder = self.cache / name
+        if not (folder / 'model.textproto').exists():
+            subprocess.run([self.build / 'bench' / 'write_bundle', folder,
+                            *map(str, SHAPES[name]), str(ITEMS)], check=True)
+        return folder
+
+    @contextlib.contextmanager
+    def server(self, bundle='d128', folder=None, **sections):
+        """A running server, over an empty store unless a folder has one.
+
+        bundle: a name of SHAPES, or a bundle's folder; sections: fields of
+        the config's messages of that name, such as store='...'.
+        """
+        path = self.bundle(bundle) if bundle in SHAPES else bundle
+        name = 'random' if bundle in SHAPES else pathlib.Path(path).parts[-2]
+        with contextlib.ExitStack() as stack:
+            if folder is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(
+                    dir=self.cache, prefix='server-'))
+            yield stack.enter_context(local_server.LocalServer(
+                self.programs, path, name, 1, folder, **sections))
+
+    def send_events(self, server, users, events, **flags):
+        """Streams events; event_client's report."""
+        return self._client('load/event_client', server, users, (),
+                            events=events, **flags)
+
+    def load(self, server, users, *flows, **flags):
+        """Sends Rank requests; load_client's flows by name, and the share of
+        a processor that the generator used."""
+        report = self._client('load/load_client', server, users, flows, **flags)
+        flows = {flow['name']: flow for flow in report['flows']}
+        return flows, report['client_processors']
+
+    def _client(self, program, server, users, positional, timeout=900,
+                **flags):
+        flags = {'server': server.address, 'users': users, 'items': ITEMS,
+                 **flags}
+        return self.run_json(program, *(
+            f'--{name}={_flag(value)}' for name, value in flags.items()),
+            *positional, timeout=timeout)
+
+    def gaps(self, seconds=3):
+        """gap_probe's report; nothing else should run."""
+        return self.run_json('load/gap_probe', seconds)
+
+
+def _flag(value):
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def errors(flow):
+    """How many requests of a load_client's flow failed."""
+    return sum(flow['errors'].values())

@@ -1,0 +1,53 @@
+"""The cost of a ranking by the length of the user's history."""
+
+import json
+import statistics
+
+from bench.performance import figures
+
+HISTORIES = (10, 1_000, 100_000, 1_000_000)
+CANDIDATES, ROUNDS = 1000, 15
+
+
+def run(context):
+    folder = context.cache / 'history'
+    folder.mkdir(exist_ok=True)
+    with context.server('d128', folder) as server:
+        for n in HISTORIES:
+            _fill(context, server, n)
+        rounds = {n: [] for n in HISTORIES}
+        for number in range(ROUNDS):
+            if number % 5 == 0:
+                context.say(f'round {number + 1} of {ROUNDS}')
+            # To and fro, so that a machine that slows down favours none.
+            for n in HISTORIES if number % 2 == 0 else HISTORIES[::-1]:
+                flows, _ = context.load(
+                    server, 1, f'one:closed:1:{CANDIDATES}', warm_up='100ms',
+                    user_prefix=f'history-{n}-', duration='300ms')
+                rounds[n].append(flows['one']['latency_ms']['p50'])
+    p50 = {n: statistics.median(times) for n, times in rounds.items()}
+    found = [figures.plain(f'{CANDIDATES:,} candidates after {n:,} events, p50',
+                           p50[n], 'ms') for n in HISTORIES]
+    ratio = statistics.median(most / least for most, least in zip(
+        rounds[HISTORIES[-1]], rounds[HISTORIES[0]]))
+    return figures.Result(found + [figures.at_most(
+        'p50 after 1,000,000 events over p50 after 10', ratio, 1.03, 'x',
+        f'median over {ROUNDS} rounds of both in turn')],
+        {'p50_ms': {str(n): value for n, value in p50.items()}})
+
+
+def _fill(context, server, n):
+    """The user's n events are in the store, and her state is made of them."""
+    user = f'history-{n}-0'
+    # Under a model that the store has not met, asking makes the state. An
+    # unknown user has the exit code 1, and a reply.
+    reply = server.cli('--json', '--timeout', 600, 'state', '--user', user,
+                       check=False, timeout=600)
+    if reply.returncode > 1:
+        raise RuntimeError(f'{user}: {reply.stderr}')
+    if json.loads(reply.stdout)['log_sequence'] < n:
+        context.say(f'a history of {n:,} events, once')
+        # What is there of an interrupted run counts as duplicates.
+        context.send_events(server, 1, n, user_prefix=f'history-{n}-')
+        server.cli_json('--timeout', 600, 'state', '--user', user,
+                        '--min-event-count', n, timeout=600)

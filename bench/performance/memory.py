@@ -1,0 +1,98 @@
+"""Bytes of a user, and of the process under load."""
+
+import pathlib
+import statistics
+import threading
+import time
+
+from bench.performance import figures
+
+MIB = 1 << 20
+USER_CACHE, BLOCK_CACHE = 256 * MIB, 64 * MIB
+USERS, EVENTS, RATE = 20_000, 200_000, 10_000
+DEFAULT_MINUTES = .75
+
+
+class Sampler(threading.Thread):
+    """Resident bytes of a process, twice a second, until stopped."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.samples = []  # (seconds, bytes)
+        self._status = pathlib.Path(f'/proc/{pid}/status')
+        self._begin, self._done = time.monotonic(), threading.Event()
+
+    def resident(self):
+        for line in self._status.read_text().splitlines():
+            if line.startswith('VmRSS:'):
+                return 1024 * int(line.split()[1])
+        raise RuntimeError(f'{self._status} has no VmRSS: the server is gone')
+
+    def run(self):
+        while not self._done.wait(.5):
+            self.samples.append((time.monotonic() - self._begin,
+                                 self.resident()))
+
+    def stop(self):
+        self._done.set()
+        self.join()
+
+
+def run(context):
+    minutes = context.minutes or DEFAULT_MINUTES
+    with context.server(
+            store=f'user_cache_bytes: {USER_CACHE} '
+            f'block_cache_bytes: {BLOCK_CACHE}') as server:
+        sampler = Sampler(server.process.pid)
+        idle = sampler.resident()
+        context.say(f'filling: {USERS:,} users, {EVENTS:,} events')
+        context.send_events(server, USERS, EVENTS)
+        server.wait_until_folded()
+        sampler.start()
+        context.say(f'full load for {60 * minutes:.0f} s')
+        failed = _load(context, server, 60 * minutes)
+        sampler.stop()
+        state = server.metric(
+            'qlarank_state_bytes{model="random",version="1"}')
+        cached = (server.metric('qlarank_cached_state_bytes') /
+                  server.metric('qlarank_cached_users'))
+    samples = sampler.samples
+    most = max(size for _, size in samples)
+    budget = idle + USER_CACHE + BLOCK_CACHE
+    return figures.Result([
+        figures.plain('a state of d=128, H=4, L=2', state, 'bytes',
+                      'whatever the history'),
+        figures.plain('a cached user', cached, 'bytes'),
+        figures.plain('resident after start, no user', idle / MIB, 'MiB'),
+        figures.at_most('resident under load, the most', most / MIB,
+                        budget / MIB, 'MiB', 'target: after start, + '
+                        f'user_cache {USER_CACHE // MIB} + block_cache '
+                        f'{BLOCK_CACHE // MIB}; {minutes:g} minutes'),
+        figures.plain('growth in the second half', growth(samples) / MIB,
+                      'MiB/min'),
+        figures.at_most('errors', failed, 0, 'requests'),
+    ], {'samples': [(round(t, 1), size) for t, size in samples],
+        'budget': budget})
+
+
+def _load(context, server, seconds):
+    """Rankings as many as fit, and events beside; failed requests."""
+    events = threading.Thread(target=lambda: context.send_events(
+        server, USERS, int(RATE * seconds), rate=RATE, source='load',
+        timeout=seconds + 300))
+    events.start()
+    flows, _ = context.load(server, USERS, 'load:closed:4:2048', warm_up='0s',
+                            duration=f'{seconds:.0f}s')
+    events.join()
+    return sum(flows['load']['errors'].values())
+
+
+def growth(samples):
+    """Bytes a minute: the slope from the middle of the samples on."""
+    later = samples[len(samples) // 2:]
+    if len(later) < 2:
+        return 0.0
+    mean_t = statistics.mean(t for t, _ in later)
+    mean_b = statistics.mean(size for _, size in later)
+    return 60 * (sum((t - mean_t) * (size - mean_b) for t, size in later) /
+                 sum((t - mean_t) ** 2 for t, _ in later))

@@ -1,0 +1,112 @@
+"""Draws what the sections measured, from their data alone."""
+
+import matplotlib
+
+matplotlib.use('Agg')
+
+from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
+
+
+def draw(data, folder):
+    """Writes the PNG files whose sections were run; returns their paths.
+
+    data: {section: its data}, as Result.data has it.
+    """
+    paths = []
+    for file, needs, plot in (
+            ('load.png', ('load',), _load),
+            ('history.png', ('history', 'softmax'), _history),
+            ('engine.png', ('engine',), _engine),
+            ('peers.png', ('peers',), _peers),
+            ('rpc.png', ('rpc',), _rpc),
+            ('memory.png', ('memory',), _memory)):
+        if not all(name in data for name in needs):
+            continue
+        figure, axes = pyplot.subplots(figsize=(6.4, 4.0), dpi=90)
+        plot(axes, *(data[name] for name in needs))
+        axes.grid(True, which='major', alpha=.3)
+        figure.tight_layout()
+        figure.savefig(folder / file)
+        pyplot.close(figure)
+        paths.append(folder / file)
+    return paths
+
+
+def _load(axes, load):
+    for kind, style in (('closed', 's--'), ('open', 'o-')):
+        runs = [run for run in load[kind] if run['latency_ms']]
+        for quantile, colour in (('p50', 'tab:blue'), ('p99', 'tab:red')):
+            axes.plot([run['per_second'] for run in runs],
+                      [run['latency_ms'][quantile] for run in runs], style,
+                      color=colour, label=f'{kind} loop, {quantile}')
+    axes.set_yscale('log')
+    axes.set_xlabel('requests a second, 2,048 candidates each')
+    axes.set_ylabel('latency, ms')
+    axes.legend(fontsize=8)
+
+
+def _history(axes, history, softmax):
+    points = sorted((int(n), ms) for n, ms in history['p50_ms'].items())
+    axes.plot(*zip(*points), 'o-', color='tab:blue',
+              label='qlarank, round trip, p50')
+    times = softmax['softmax_ms']
+    for label, colour in (('PyTorch', 'tab:orange'),
+                          ('ONNX Runtime', 'tab:red')):
+        points = sorted((int(n), by[label]) for n, by in times.items()
+                        if label in by)
+        axes.plot(*zip(*points), 's--', color=colour,
+                  label=f'softmax attention, one layer, {label}')
+    axes.set_xscale('log')
+    axes.set_yscale('log')
+    axes.set_xlabel("events in the user's history")
+    axes.set_ylabel('1,000 candidates, ms')
+    axes.legend(fontsize=8)
+
+
+def _engine(axes, engine):
+    shares = {name: times['share'] for name, times in engine['times'].items()
+              if times.get('share')}
+    bars = axes.bar(list(shares), [100 * share for share in shares.values()],
+                    color='tab:blue')
+    axes.bar_label(bars, fmt='%.0f %%')
+    for index, (name, bound) in enumerate(
+            (('f32', 88), ('bf16', 78), ('int8', 60))):
+        if name in shares:
+            axes.plot([index - .4, index + .4], [bound, bound], 'k--')
+    axes.set_ylim(0, 100)
+    axes.set_ylabel('share of the measured GEMM peak, % (dashed: target)')
+
+
+def _peers(axes, peers):
+    times = {**{label: ms for label, ms in peers['peers_ms'].items()},
+             **{f'engine {name}': ms
+                for name, ms in peers['engine_ms'].items()}}
+    ordered = sorted(times.items(), key=lambda pair: -pair[1])
+    bars = axes.barh([label for label, _ in ordered],
+                     [ms for _, ms in ordered],
+                     color=['tab:blue' if label.startswith('engine')
+                            else '0.6' for label, _ in ordered])
+    axes.bar_label(bars, fmt='%.1f', padding=2)
+    axes.margins(x=.12)  # room for the longest bar's label
+    axes.set_xlabel('2,000 candidates on one core, ms')
+
+
+def _rpc(axes, rpc):
+    for name, label in (('d128', 'd=128, H=4, L=2'), ('null', 'null model')):
+        points = sorted((int(n), latency['p50'])
+                        for n, latency in rpc['round_trip_ms'][name].items())
+        axes.plot(*zip(*points), 'o-', label=label)
+    axes.set_xscale('log')
+    axes.set_yscale('log')
+    axes.set_xlabel('candidates')
+    axes.set_ylabel('round trip, p50, ms')
+    axes.legend(fontsize=8)
+
+
+def _memory(axes, memory):
+    axes.plot([t for t, _ in memory['samples']],
+              [size / 2**20 for _, size in memory['samples']])
+    axes.axhline(memory['budget'] / 2**20, color='k', linestyle='--')
+    axes.set_ylim(0)
+    axes.set_xlabel('seconds under full load')
+    axes.set_ylabel('resident, MiB (dashed: budget)')

@@ -1,0 +1,130 @@
+#include "model/precision_kernels.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "model/precision_kernels.cc"
+#include "hwy/foreach_target.h"
+// Must follow foreach_target.h.
+#include "hwy/highway.h"
+#include "model/kernels-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qlarank::kernels::HWY_NAMESPACE {
+
+void ToBf16(const float* x, size_t size, uint16_t* out) {
+  WithTag(size, [&](auto d) {
+    const hn::RebindToUnsigned<decltype(d)> bits_tag;
+    const hn::Rebind<uint16_t, decltype(d)> out_tag;
+    for (size_t i = 0; i < size; i += hn::Lanes(d)) {
+      const auto bits = hn::BitCast(bits_tag, hn::LoadU(d, x + i));
+      const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(bits_tag, 1u));
+      const auto rounded =
+          hn::Add(hn::Add(bits, hn::Set(bits_tag, 0x7fffu)), odd);
+      hn::StoreU(hn::TruncateTo(out_tag, hn::ShiftRight<16>(rounded)), out_tag,
+                 out + i);
+    }
+  });
+}
+
+// Rows side by side, so that none waits for another's largest value.
+constexpr size_t kRowBlock = 16;
+
+template <class D>
+HWY_INLINE float LargestMagnitude(D d, const float* x, size_t width) {
+  auto most = hn::Zero(d);
+  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+    most = hn::Max(most, hn::Abs(hn::LoadU(d, x + i)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+template <class D>
+HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
+                              uint8_t* out, float* scales) {
+  const hn::RebindToUnsigned<D> bits_tag;
+  const hn::Rebind<uint8_t, D> out_tag;
+  HWY_ALIGN float largest[kRowBlock];
+  for (size_t row = 0; row < rows; ++row) {
+    // A row of zeros stays one; the bound keeps the inverse finite.
+    largest[row] =
+        std::max(LargestMagnitude(d, x + row * width, width), 1e-30f);
+  }
+  // Adding 1.5 * 2^23 rounds and leaves the whole number in the lowest bits.
+  const auto shifter = hn::Set(d, 12582912.0f + kQuantizedZero);
+  for (size_t row = 0; row < rows; ++row, x += width, out += width) {
+    scales[row] = largest[row] / 127.0f;
+    const auto inverse = hn::Set(d, 127.0f / largest[row]);
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      const auto whole = hn::MulAdd(hn::LoadU(d, x + i), inverse, shifter);
+      hn::StoreU(hn::TruncateTo(out_tag, hn::BitCast(bits_tag, whole)), out_tag,
+                 out + i);
+    }
+  }
+}
+
+void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
+                  float* scales) {
+  WithTag(width, [&](auto d) {
+    for (size_t row = 0; row < rows; row += kRowBlock) {
+      QuantizeBlock(d, x + row * width, std::min(kRowBlock, rows - row), width,
+                    out + row * width, scales + row);
+    }
+  });
+}
+
+void ScaleRows(const float* scales, size_t rows, size_t width, float* y) {
+  WithTag(width, [&](auto d) {
+    for (size_t row = 0; row < rows; ++row, y += width) {
+      const auto scale = hn::Set(d, scales[row]);
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        hn::StoreU(hn::Mul(scale, hn::LoadU(d, y + i)), d, y + i);
+      }
+    }
+  });
+}
+
+void AddScaledRows(const float* scales, const float* x, size_t rows,
+                   size_t width, float* y) {
+  WithTag(width, [&](auto d) {
+    for (size_t row = 0; row < rows; ++row, x += width, y += width) {
+      const auto scale = hn::Set(d, scales[row]);
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, x + i), hn::LoadU(d, y + i)),
+                   d, y + i);
+      }
+    }
+  });
+}
+
+}  // namespace qlarank::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qlarank::kernels {
+
+HWY_EXPORT(ToBf16);
+HWY_EXPORT(QuantizeRows);
+HWY_EXPORT(ScaleRows);
+HWY_EXPORT(AddScaledRows);
+
+void ToBf16(const float* x, size_t size, uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(ToBf16)(x, size, out);
+}
+
+void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
+                  float* scales) {
+  HWY_DYNAMIC_DISPATCH(QuantizeRows)(x, rows, width, out, scales);
+}
+
+void ScaleRows(const float* scales, size_t rows, size_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(ScaleRows)(scales, rows, width, y);
+}
+
+void AddScaledRows(const float* scales, const float* x, size_t rows,
+                   size_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(AddScaledRows)(scales, x, rows, width, y);
+}
+
+}  // namespace qlarank::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,34 @@
+// From float32 rows to those of a lower precision and back, around a matrix
+// product (model/gemm.h). A row's values depend on that row only.
+//
+// Widths are multiples of 8.
+#ifndef QLARANK_MODEL_PRECISION_KERNELS_H_
+#define QLARANK_MODEL_PRECISION_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace qlarank::kernels {
+
+// out = x in bfloat16, to the nearest, ties to even, [size].
+void ToBf16(const float* x, size_t size, uint16_t* out);
+
+// What stands for 0 in a row of QuantizeRows.
+inline constexpr int kQuantizedZero = 128;
+
+// out = kQuantizedZero + round(x / scale), scale = max |x| / 127 of each row:
+// [rows, width], scales [rows]. Unsigned, as processors multiply unsigned rows
+// by signed weights.
+void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
+                  float* scales);
+
+// y *= scales, row by row: y [rows, width].
+void ScaleRows(const float* scales, size_t rows, size_t width, float* y);
+
+// y += scales * x, row by row: x, y [rows, width].
+void AddScaledRows(const float* scales, const float* x, size_t rows,
+                   size_t width, float* y);
+
+}  // namespace qlarank::kernels
+
+#endif  // QLARANK_MODEL_PRECISION_KERNELS_H_
