@@ -209,6 +209,18 @@ TEST_F(TileSchedulerTest, AJobThatEndsInPreparationHasNoUnits) {
   EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
 }
 
+// As one that only reads a state.
+TEST_F(TileSchedulerTest, AJobWithoutUnitsTakesItsSteps) {
+  for (const auto last : {TileJob::Step::kEnd, TileJob::Step::kReady}) {
+    auto job = std::make_shared<TestJob>("a", journal_);
+    job->SetPreparation(5, last);
+    scheduler_.Submit(job, 0, now_, later_, absl::Milliseconds(1));
+    EXPECT_EQ(job->WaitForDropped(), 0);
+    EXPECT_EQ(job->steps_left(), 0);
+  }
+  EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
+}
+
 TEST_F(TileSchedulerTest, AnExpiredJobIsDroppedAndEnded) {
   Block();
   auto expired = Submit("expired", 10, now_, now_ - absl::Milliseconds(1));
