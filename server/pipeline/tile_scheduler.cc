@@ -21,7 +21,9 @@ struct TileScheduler::Entry {
   size_t running = 0;
   size_t dropped = 0;
 
-  bool ended() const { return running == 0 && next_unit == num_units; }
+  bool ended() const {
+    return prepared && running == 0 && next_unit == num_units;
+  }
   bool After(const Entry& other) const {
     return turn != other.turn ? turn > other.turn : ticket > other.ticket;
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -160,19 +161,23 @@ TEST_F(TileSchedulerTest, AFloodOfLongJobsDoesNotStallAShortOne) {
 TEST_F(TileSchedulerTest, AFloodOfShortJobsDoesNotStarveALongOne) {
   Block();
   auto longer = Submit("long", 20, now_, later_);
-  std::vector<std::shared_ptr<TestJob>> flood;
+  int left = 500;  // the worker's, once it is released
+  absl::BlockingCounter chains(2);
   std::function<void()> next = [&] {
-    if (flood.size() < 500) {
-      flood.push_back(Submit("short", 1, now_, later_, next));
+    if (left-- > 0) {
+      Submit("short", 1, now_, later_, next);
+    } else {
+      chains.DecrementCount();
     }
   };
   next();
   next();
   release_.Notify();
   longer->WaitForDropped();
+  chains.Wait();
   const auto entries = journal_.entries();
-  EXPECT_LT(std::count(entries.begin(), entries.end(), "short"), 200);
-  for (size_t i = 0; i < flood.size(); ++i) flood[i]->WaitForDropped();
+  const auto last_long = std::find(entries.rbegin(), entries.rend(), "long");
+  EXPECT_LT(std::count(last_long, entries.rend(), "short"), 200);
 }
 
 TEST_F(TileSchedulerTest, JobsOfOneSizeKeepTheirOrder) {
@@ -206,6 +211,18 @@ TEST_F(TileSchedulerTest, AJobThatEndsInPreparationHasNoUnits) {
   release_.Notify();
   EXPECT_EQ(job->WaitForDropped(), 3);
   EXPECT_THAT(journal_.entries(), ElementsAre("block"));
+  EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
+}
+
+// As one that only reads a state.
+TEST_F(TileSchedulerTest, AJobWithoutUnitsTakesItsSteps) {
+  for (const auto last : {TileJob::Step::kEnd, TileJob::Step::kReady}) {
+    auto job = std::make_shared<TestJob>("a", journal_);
+    job->SetPreparation(5, last);
+    scheduler_.Submit(job, 0, now_, later_, absl::Milliseconds(1));
+    EXPECT_EQ(job->WaitForDropped(), 0);
+    EXPECT_EQ(job->steps_left(), 0);
+  }
   EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
 }
 
