@@ -254,6 +254,22 @@ TEST_P(StateStoreTest, DeletingAnAwkwardUserSparesTheOthers) {
   }
 }
 
+TEST_P(StateStoreTest, PutsSnapshotsOfSeveralUsersAtOnce) {
+  std::vector<UserSnapshot> snapshots;
+  for (const std::string user : {"a", "b", "erased", "c"}) {
+    Append(user, 1, 3);
+    snapshots.push_back({user, MakeSnapshot(user, 3)});
+  }
+  ASSERT_THAT(store_->DeleteUser("erased"), IsOk());
+  EXPECT_THAT(store_->PutSnapshots(kF, snapshots), IsOk());
+  for (const auto& [user, snapshot] : snapshots) {
+    EXPECT_THAT(store_->GetSnapshot(kF, user),
+                IsOkAndHolds(user == "erased" ? std::optional<Snapshot>()
+                                              : std::optional(snapshot)));
+  }
+  EXPECT_THAT(store_->PutSnapshots(kF, {}), IsOk());
+}
+
 TEST_P(StateStoreTest, HoldsThousandsOfUsers) {
   constexpr int kUsers = 5000;
   std::vector<UserAppend> batch;

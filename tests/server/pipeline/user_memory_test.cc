@@ -149,6 +149,97 @@ TEST_F(UserMemoryTest, EvictedStatesAreSaved) {
   EXPECT_EQ(lookup->events_behind(), 0);
 }
 
+// Events first ... last of a user as the folder holds them.
+LogTail TailOf(const StateStore& store, const std::string& user_id,
+               uint64_t first, uint64_t last) {
+  return {store.GetHead(user_id)->incarnation, first,
+          *store.ReadEvents(user_id, first, last - first + 1)};
+}
+
+TEST_F(UserMemoryTest, FoldsTheEventsAtHandWithoutALookAtTheLog) {
+  Append("user", 1, 12);
+  LogTail first = TailOf(store_, "user", 1, 5);
+  LogTail second = TailOf(store_, "user", 4, 12);  // 4 and 5 once more
+  bool read = false;
+  store_.after_read_events = [&] { read = true; };
+  for (LogTail* tail : {&first, &second}) {
+    auto fold = memory_->BeginFold("user", *tail, 1000);
+    ASSERT_TRUE(fold.ok()) << fold.status();
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    EXPECT_TRUE(fold->complete());
+    ASSERT_TRUE(memory_->Publish("user", fold->after()).ok());
+  }
+  EXPECT_FALSE(read);
+  EXPECT_EQ(Bytes(memory_->Find("user")->known),
+            *FreshFold(*engine_, store_, "user"));
+}
+
+TEST_F(UserMemoryTest, ReadsTheLogWhenWhatIsAtHandDoesNotContinueTheState) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  Append("user", 6, 9);
+  LogTail gap = TailOf(store_, "user", 8, 9);
+  LogTail other_life = TailOf(store_, "user", 6, 9);
+  ++other_life.incarnation;
+  for (LogTail* tail : {&gap, &other_life}) {
+    auto fold = memory_->BeginFold("user", *tail, 1000);
+    ASSERT_TRUE(fold.ok()) << fold.status();
+    EXPECT_EQ(fold->size(), 4);
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    EXPECT_EQ(Bytes(fold->after()), *FreshFold(*engine_, store_, "user"));
+  }
+}
+
+// The rest stays at hand for the next round.
+TEST_F(UserMemoryTest, TakesNoMoreOfTheEventsAtHandThanTheLimit) {
+  Append("user", 1, 10);
+  LogTail tail = TailOf(store_, "user", 1, 10);
+  const auto fold = memory_->BeginFold("user", tail, 4);
+  ASSERT_TRUE(fold.ok()) << fold.status();
+  EXPECT_EQ(fold->size(), 4);
+  EXPECT_FALSE(fold->complete());
+  EXPECT_EQ(tail.first_sequence, 5);
+  EXPECT_EQ(tail.events.size(), 6);
+}
+
+TEST_F(UserMemoryTest, EventsAtHandOfAnErasedUserDoNotBringHerBack) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  Append("user", 6, 8);
+  LogTail tail = TailOf(store_, "user", 6, 8);
+  auto fold = memory_->BeginFold("user", tail, 1000);
+  ASSERT_TRUE(fold.ok()) << fold.status();
+  memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+  Erase("user");
+  ASSERT_TRUE(memory_->Publish("user", fold->after()).ok());
+  EXPECT_FALSE(memory_->Find("user")->known.state->found());
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
+}
+
+TEST(LogTailTest, GrowsByWhatFollowsAndGivesWayToWhatDoesNot) {
+  const auto events = [](uint64_t first, uint64_t last) {
+    LogTail tail{7, first, {}};
+    for (uint64_t i = first; i <= last; ++i) {
+      tail.events.emplace_back().item_id = i;
+    }
+    return tail;
+  };
+  LogTail tail;
+  EXPECT_FALSE(tail.Continues(7, 0));
+  tail.Extend(events(3, 4));
+  tail.Extend(events(5, 5));
+  EXPECT_EQ(tail.first_sequence, 3);
+  EXPECT_EQ(tail.end_sequence(), 6);
+  EXPECT_TRUE(tail.Continues(7, 2));
+  EXPECT_TRUE(tail.Continues(7, 4));
+  EXPECT_FALSE(tail.Continues(7, 1));  // 2 is missing
+  EXPECT_FALSE(tail.Continues(7, 5));  // all are folded
+  EXPECT_FALSE(tail.Continues(8, 2));
+  tail.Extend(events(7, 9));  // 6 is missing
+  EXPECT_EQ(tail.first_sequence, 7);
+  EXPECT_EQ(tail.events.size(), 3);
+}
+
 TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
   Append("user", 1, 5);
   const KnownState older = Fold("user", 3);
