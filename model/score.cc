@@ -37,7 +37,7 @@ std::unique_ptr<const Reading> Engine::Read(
   }
   const UserState& newest = recent.after ? *recent.after : state;
   // The private copy, into which the pending event is folded.
-  AlignedVector<float> values = newest.values;
+  StateVector values = newest.values;
 
   auto reading = std::make_unique<ReadingValues>();
   reading->user.resize(impl.d_model);

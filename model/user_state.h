@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "model/aligned_vector.h"
+#include "model/state_memory.h"
 
 namespace qlarank {
 
@@ -38,7 +38,7 @@ struct UserState {
 
   // Z, c and the convolution's window of every layer: StateLayout gives the
   // offsets. State after event_count - 1 events.
-  AlignedVector<float> values;
+  StateVector values;
 
   bool found() const { return event_count > 0; }
   // Memory that it takes, itself counted.

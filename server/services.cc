@@ -1,5 +1,7 @@
 #include "server/services.h"
 
+#include <algorithm>
+
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
@@ -15,6 +17,11 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
   rocksdb.block_cache_bytes = options.block_cache_bytes;
+  if (options.block_cache_bytes > 0) {
+    // What is charged to the cache must leave some of it for blocks.
+    rocksdb.memtable_bytes =
+        std::min<size_t>(rocksdb.memtable_bytes, options.block_cache_bytes / 2);
+  }
   rocksdb.on_warning = [](absl::string_view message) {
     LogWarning("RocksDB warns", {{"text", message}});
   };

@@ -91,8 +91,8 @@ class Opener {
  public:
   explicit Opener(const RocksDbOptions& options)
       : options_(options),
-        db_options_(MakeDbOptions(options)),
-        cache_(MakeBlockCache(options)) {}
+        cache_(MakeBlockCache(options)),
+        db_options_(MakeDbOptions(options, cache_)) {}
 
   absl::StatusOr<OpenedStore> Open();
 
@@ -116,8 +116,8 @@ class Opener {
   absl::Status Initialise();
 
   const RocksDbOptions& options_;
-  const rocksdb::DBOptions db_options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
+  const rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily, std::less<>> column_families_;
 };

@@ -24,8 +24,9 @@ struct RocksDbOptions {
   // must be.
   std::string path;
 
-  // Memory for blocks read from the disk, indexes and Bloom filters included.
-  // 0: the least that works. Default 256 MiB.
+  // Memory for blocks read from the disk, indexes and Bloom filters included,
+  // and for memtables, which are charged to it. 0: the least that works, and
+  // memtables beside it. Default 256 MiB.
   size_t block_cache_bytes = size_t{256} << 20;
 
   // Memory for what was written and is not yet in a table file, all column

@@ -7,6 +7,7 @@
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
+#include "rocksdb/write_buffer_manager.h"
 #include "state_store/keys.h"
 #include "state_store/rocksdb_logger.h"
 
@@ -79,13 +80,17 @@ void UseSmallMemtables(const RocksDbOptions& options,
 
 }  // namespace
 
-rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
+rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options,
+                                 const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions db;
   db.create_if_missing = true;
   db.paranoid_checks = true;
   db.max_background_jobs = options.background_threads;
   db.max_open_files = options.max_open_files;
-  db.db_write_buffer_size = options.memtable_bytes;
+  // Charged to the block cache, whose size so bounds both; but one of size 0
+  // has nothing to charge it to.
+  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
+      options.memtable_bytes, options.block_cache_bytes > 0 ? cache : nullptr);
   // The next group is written to the WAL and synced while this one goes into
   // the memtables.
   db.enable_pipelined_write = true;

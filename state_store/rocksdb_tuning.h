@@ -11,7 +11,9 @@
 
 namespace qlarank::rocksdb_internal {
 
-rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options);
+// `cache` is that of the column families: memtables are charged to it.
+rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options,
+                                 const std::shared_ptr<rocksdb::Cache>& cache);
 
 // One cache for all column families.
 std::shared_ptr<rocksdb::Cache> MakeBlockCache(const RocksDbOptions& options);

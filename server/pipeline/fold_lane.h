@@ -40,8 +40,8 @@ class FoldLane {
   static constexpr size_t kRoundUsers = 64;
   static constexpr size_t kRoundEvents = 256;
   static constexpr size_t kMaxBacklog = 1'000'000;  // users
-  // Events at hand, all users together.
-  static constexpr size_t kMaxHeldEvents = 100'000;
+  // Events at hand, all users together: some 8 MB.
+  static constexpr size_t kMaxHeldEvents = 50'000;
 
   // Starts the thread. Both must outlive the lane.
   FoldLane(UserMemory& memory, Metrics& metrics);

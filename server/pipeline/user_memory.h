@@ -111,6 +111,8 @@ class UserMemory {
                                           const UserHead& head) const;
   // Queues a snapshot of a state that is ahead of its last one.
   void Save(absl::string_view user_id, const KnownState& known);
+  // The same for one that leaves the cache, where it is worth it.
+  void SaveEvicted(absl::string_view user_id, const KnownState& known);
   void ReportCacheSize() ABSL_LOCKS_EXCLUDED(reported_mutex_);
 
   const Engine& engine_;

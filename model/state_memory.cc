@@ -1,0 +1,66 @@
+#include "model/state_memory.h"
+
+#include <algorithm>
+#include <new>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+
+namespace qlarank {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kSlabBytes = size_t{1} << 20;
+
+// The blocks of every size.
+class Blocks {
+ public:
+  void* Take(size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    std::vector<void*>& free = free_[bytes];
+    if (free.empty()) AddSlab(bytes, free);
+    void* block = free.back();
+    free.pop_back();
+    return block;
+  }
+
+  void Return(void* block, size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    free_.find(bytes)->second.push_back(block);
+  }
+
+ private:
+  static void AddSlab(size_t bytes, std::vector<void*>& free) {
+    const size_t num_blocks = std::max<size_t>(1, kSlabBytes / bytes);
+    char* slab = static_cast<char*>(
+        ::operator new (num_blocks* bytes, std::align_val_t{kAlignment}));
+    // The lowest address is taken first.
+    for (size_t i = num_blocks; i-- > 0;) free.push_back(slab + i * bytes);
+  }
+
+  absl::Mutex mutex_;
+  absl::flat_hash_map<size_t, std::vector<void*>> free_ ABSL_GUARDED_BY(mutex_);
+};
+
+Blocks& AllBlocks() {
+  static auto* const blocks = new Blocks;  // states may outlive main()
+  return *blocks;
+}
+
+size_t BlockBytes(size_t bytes) {
+  return std::max((bytes + kAlignment - 1) / kAlignment, size_t{1}) *
+         kAlignment;
+}
+
+}  // namespace
+
+void* AllocateStateBlock(size_t bytes) {
+  return AllBlocks().Take(BlockBytes(bytes));
+}
+
+void FreeStateBlock(void* block, size_t bytes) {
+  AllBlocks().Return(block, BlockBytes(bytes));
+}
+
+}  // namespace qlarank
