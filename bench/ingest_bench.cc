@@ -39,7 +39,7 @@ ABSL_FLAG(std::string, bundle, "",
           "convolution of 4.");
 ABSL_FLAG(uint64_t, users, 2'500, "Users that events are spread over.");
 ABSL_FLAG(uint64_t, events, 1'000'000, "Events to send as fast as it goes.");
-ABSL_FLAG(double, rate, 100'000, "Events per second to measure freshness at.");
+ABSL_FLAG(double, rate, 50'000, "Events per second to measure freshness at.");
 ABSL_FLAG(uint64_t, seconds, 10, "How long to do so; 0: not at all.");
 ABSL_FLAG(std::string, json, "",
           "File to write the figures to. Default: none.");
