@@ -31,7 +31,6 @@ class Context:
         self.build = pathlib.Path(build)
         self.cache = pathlib.Path(cache)
         self.minutes = minutes  # of the memory section, or None
-        self.f32 = ''  # of a config's model: what makes it f32
         self.programs = local_server.built(build)
         self._begin = time.monotonic()
         self.cache.mkdir(parents=True, exist_ok=True)

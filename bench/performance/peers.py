@@ -90,7 +90,7 @@ def _served(context, events, rows):
         items = folder / 'items.txt'
         # Row k is item k in a random bundle.
         items.write_text('\n'.join(map(str, rows)))
-        with context.server('d128', folder, model=context.f32) as server:
+        with context.server('d128', folder) as server:
             server.cli('import', folder / 'events.csv')
             reply = server.cli_json(
                 'rank', '--user', USER, '--items-file', items, '--top-k',
