@@ -27,9 +27,6 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
   });
 }
 
-// Rows side by side, so that none waits for another's largest value.
-constexpr size_t kRowBlock = 16;
-
 template <class D>
 HWY_INLINE float LargestMagnitude(D d, const float* x, size_t width) {
   auto most = hn::Zero(d);
