@@ -13,6 +13,17 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kSlabBytes = size_t{1} << 20;
 
+// AddressSanitizer is to see who reads a state too late.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kUseAgain = false;
+#else
+constexpr bool kUseAgain = true;
+#endif
+
+void* NewAligned(size_t bytes) {
+  return ::operator new (bytes, std::align_val_t{kAlignment});
+}
+
 // The blocks of every size.
 class Blocks {
  public:
@@ -33,8 +44,7 @@ class Blocks {
  private:
   static void AddSlab(size_t bytes, std::vector<void*>& free) {
     const size_t num_blocks = std::max<size_t>(1, kSlabBytes / bytes);
-    char* slab = static_cast<char*>(
-        ::operator new (num_blocks* bytes, std::align_val_t{kAlignment}));
+    char* slab = static_cast<char*>(NewAligned(num_blocks * bytes));
     // The lowest address is taken first.
     for (size_t i = num_blocks; i-- > 0;) free.push_back(slab + i * bytes);
   }
@@ -56,11 +66,16 @@ size_t BlockBytes(size_t bytes) {
 }  // namespace
 
 void* AllocateStateBlock(size_t bytes) {
-  return AllBlocks().Take(BlockBytes(bytes));
+  bytes = BlockBytes(bytes);
+  return kUseAgain ? AllBlocks().Take(bytes) : NewAligned(bytes);
 }
 
 void FreeStateBlock(void* block, size_t bytes) {
-  AllBlocks().Return(block, BlockBytes(bytes));
+  if (kUseAgain) {
+    AllBlocks().Return(block, BlockBytes(bytes));
+  } else {
+    ::operator delete (block, std::align_val_t{kAlignment});
+  }
 }
 
 }  // namespace qlarank
