@@ -2,10 +2,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "model/bundle.h"
-#include "model/engine.h"
 #include "server/ops/logging.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/field_error.h"
+#include "server/pipeline/load_engine.h"
 #include "server/pipeline/state_rebuild.h"
 #include "server/services.h"
 
@@ -14,9 +14,7 @@ namespace {
 
 absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
                           StateStore& store, Metrics& metrics) {
-  const auto bundle = Bundle::Load(model.path);
-  if (!bundle.ok()) return bundle.status();
-  const auto engine = Engine::Create(*bundle);
+  const auto engine = LoadEngine(model);
   if (!engine.ok()) return engine.status();
   absl::Status status = store.OpenFingerprint((*engine)->state_fingerprint());
   if (!status.ok()) return status;
@@ -53,8 +51,9 @@ absl::Status RebuildConfiguredStates(const ServerOptions& options) {
   Metrics metrics;
   absl::Status status;
   for (const ModelOptions& model : options.models) {
-    status.Update(
-        RebuildModel(model, options.ingest.fold_threads, **store, metrics));
+    status.Update(Within(
+        absl::StrCat(ModelLabel(model.name, model.version), ": "),
+        RebuildModel(model, options.ingest.fold_threads, **store, metrics)));
   }
   return status;
 }

@@ -3,61 +3,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/ops/logging.h"
 #include "server/pipeline/field_error.h"
+#include "server/pipeline/load_engine.h"
 
 namespace qlarank {
 namespace {
 
-std::string Label(absl::string_view name, uint64_t version) {
-  return absl::StrCat("model ", Quoted(name), " version ", version);
-}
-
-absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
-    const ModelOptions& options) {
-  absl::StatusOr<std::shared_ptr<const Bundle>> bundle =
-      Bundle::Load(options.path);
-  if (!bundle.ok()) return bundle.status();
-  const model::v1::ModelSpec& spec = (*bundle)->spec();
-  if (!options.expected_fingerprint.empty() &&
-      spec.fingerprint() != options.expected_fingerprint) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the bundle in ", options.path, " has fingerprint ", spec.fingerprint(),
-        "; expected ", options.expected_fingerprint));
-  }
-  return bundle;
-}
-
-Precision WantedPrecision(ScoringPrecision configured) {
-  switch (configured) {
-    case ScoringPrecision::kAuto:
-      return ProcessorHas(Precision::kBf16) ? Precision::kBf16
-                                            : Precision::kF32;
-    case ScoringPrecision::kBf16:
-      return Precision::kBf16;
-    case ScoringPrecision::kInt8:
-      return Precision::kInt8;
-    default:
-      return Precision::kF32;
-  }
-}
-
 absl::StatusOr<std::unique_ptr<ServedModel>> Serve(
     const ModelOptions& options, const ModelRegistry::Environment& environment,
     const UserMemory::Options& memory_options) {
-  auto bundle = LoadBundle(options);
-  if (!bundle.ok()) return bundle.status();
-  const Precision wanted = WantedPrecision(options.precision);
-  auto engine = Engine::Create(*std::move(bundle), {wanted, {}});
+  auto engine = LoadEngine(options);
   if (!engine.ok()) return engine.status();
-  if ((*engine)->precision() != wanted) {
-    LogWarning("the processor lacks the configured precision",
-               {{"model", options.name},
-                {"version", options.version},
-                {"configured", PrecisionName(wanted)},
-                {"used", PrecisionName((*engine)->precision())}});
-  }
-
   auto model = std::make_unique<ServedModel>();
   model->name = options.name;
   model->version = options.version;
@@ -89,7 +45,7 @@ absl::Status CheckCompatible(const Bundle& a, const Bundle& b,
   if (a.spec().event_features_size() != b.spec().event_features_size()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "it has ", b.spec().event_features_size(), " event features, and ",
-        Label(a.spec().name(), a.spec().version()), " has ",
+        ModelLabel(a.spec().name(), a.spec().version()), " has ",
         a.spec().event_features_size(),
         "; models served together must take the same events"));
   }
@@ -115,7 +71,7 @@ absl::StatusOr<std::unique_ptr<ModelRegistry>> ModelRegistry::Load(
   for (const ModelOptions& model : options) {
     auto served = Serve(model, environment, memory_options);
     if (!served.ok()) {
-      return Within(absl::StrCat(Label(model.name, model.version), ": "),
+      return Within(absl::StrCat(ModelLabel(model.name, model.version), ": "),
                     served.status());
     }
     registry->bundles_.push_back(&(*served)->bundle());
@@ -132,7 +88,7 @@ absl::StatusOr<std::unique_ptr<ModelRegistry>> ModelRegistry::Load(
     if (absl::Status status =
             CheckCompatible(main, model->bundle(), registry->default_action_);
         !status.ok()) {
-      return Within(absl::StrCat(Label(model->name, model->version), ": "),
+      return Within(absl::StrCat(ModelLabel(model->name, model->version), ": "),
                     status);
     }
   }

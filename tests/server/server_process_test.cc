@@ -222,6 +222,27 @@ TEST_F(ServerProcessTest, NamesAnUnknownField) {
                          " has no field named \"nam\".\n"));
 }
 
+TEST_F(ServerProcessTest, RebuildsStatesWithoutServing) {
+  const std::string model = absl::StrCat(
+      "models { name: 'dot_l1_plain' version: 1 path: '", QLARANK_SOURCE_DIR,
+      "/tests/golden/dot_l1_plain/bundle'");
+  const std::string store =
+      absl::StrCat(" } store { path: '", folder_, "/store' }");
+  WriteConfig(model + store);
+  auto server = Run({"--config_file=" + config_, "--rebuild_states"});
+  EXPECT_EQ(server->Wait(), 0) << server->Stderr();
+  EXPECT_THAT(server->Stderr(), HasSubstr("rebuilt states"));
+
+  // As when serving, not with another bundle than is expected.
+  WriteConfig(absl::StrCat(model, " expected_fingerprint: '",
+                           std::string(64, 'a'), "'", store));
+  server = Run({"--config_file=" + config_, "--rebuild_states"});
+  EXPECT_EQ(server->Wait(), 1);
+  EXPECT_THAT(server->Stderr(), HasSubstr("dot_l1_plain"));
+  EXPECT_THAT(server->Stderr(),
+              HasSubstr("expected " + std::string(64, 'a')));
+}
+
 TEST_F(ServerProcessTest, PrintsAConfigThatPrintsTheSame) {
   WriteGoodConfig();
   auto server = Run({"--config_file=" + config_, "--print_config"});

@@ -1,0 +1,27 @@
+// From a model's configuration to its engine.
+#ifndef QLARANK_SERVER_PIPELINE_LOAD_ENGINE_H_
+#define QLARANK_SERVER_PIPELINE_LOAD_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "config/server_options.h"
+#include "model/engine.h"
+
+namespace qlarank {
+
+// A model as messages name it.
+std::string ModelLabel(absl::string_view name, uint64_t version);
+
+// Logs a warning where the processor lacks the configured precision. Errors are
+// those of Bundle::Load and Engine::Create; FAILED_PRECONDITION for a bundle of
+// another fingerprint than is expected.
+absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
+    const ModelOptions& options);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_LOAD_ENGINE_H_
