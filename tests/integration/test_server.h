@@ -30,6 +30,8 @@ class TestServer {
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }
   v1::StateService::Stub& state() { return *state_; }
+  // At the address for operators.
+  v1::StateService::Stub& admin_state() { return *admin_state_; }
 
   // One call each, with a deadline.
   absl::StatusOr<v1::RankResponse> Rank(
@@ -47,9 +49,11 @@ class TestServer {
  private:
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<grpc::Channel> admin_channel_;
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<v1::StateService::Stub> admin_state_;
 };
 
 }  // namespace qlarank::testing
