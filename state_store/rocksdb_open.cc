@@ -92,7 +92,10 @@ class Opener {
   explicit Opener(const RocksDbOptions& options)
       : options_(options),
         cache_(MakeBlockCache(options)),
-        db_options_(MakeDbOptions(options, cache_)) {}
+        write_faults_(std::make_shared<WriteFaults>(options.on_write_fault)),
+        db_options_(MakeDbOptions(options, cache_)) {
+    db_options_.listeners.push_back(write_faults_);
+  }
 
   absl::StatusOr<OpenedStore> Open();
 
@@ -117,7 +120,8 @@ class Opener {
 
   const RocksDbOptions& options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
-  const rocksdb::DBOptions db_options_;
+  const std::shared_ptr<WriteFaults> write_faults_;
+  rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily, std::less<>> column_families_;
 };
@@ -227,6 +231,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.options = options_;
   store.cache = cache_;
   store.statistics = db_options_.statistics;
+  store.write_faults = write_faults_;
   store.db = std::move(db_);
   store.log = std::move(column_families_.find(kLogName)->second);
   store.heads = std::move(column_families_.find(kHeadsName)->second);

@@ -232,6 +232,9 @@ void UserMemory::Forget(absl::string_view user_id) {
 }
 
 absl::Status UserMemory::WriteSnapshots() {
+  // Of snapshots that failed long ago, on a disk that was full: a longer replay
+  // is all that it costs.
+  snapshots_.AwaitWritten().IgnoreError();
   cache_.ForEach([&](const std::string& user_id,
                      const std::shared_ptr<const KnownState>& known) {
     Save(user_id, *known);
