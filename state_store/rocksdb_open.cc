@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
 
 namespace qlarank::rocksdb_internal {
@@ -62,6 +63,15 @@ absl::StatusOr<bool> DatabaseExists(const std::filesystem::path& path) {
   return false;
 }
 
+// The status, with what can be done when it says DATA_LOSS.
+absl::Status DamageError(const absl::Status& status, const std::string& path) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat(
+      "opening the store ", path, ": ", status.message(),
+      "; restore it from a backup, or, if only the newest WAL is damaged, open "
+      "it once with drop_log_after_damage"));
+}
+
 absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
   const std::string doing = absl::StrCat("opening the store ", path);
   // RocksDB tells a held lock from other failures in its message only.
@@ -76,14 +86,10 @@ absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat(doing, ": not a qlarank store: ", status.ToString()));
   }
-  absl::Status result = ToAbslStatus(status, doing);
-  if (absl::IsDataLoss(result)) {
-    return absl::DataLossError(absl::StrCat(
-        result.message(),
-        "; restore it from a backup, or, if only the newest WAL is damaged, "
-        "open it once with drop_log_after_damage"));
+  if (status.IsCorruption()) {
+    return DamageError(absl::DataLossError(status.ToString()), path);
   }
-  return result;
+  return ToAbslStatus(status, doing);
 }
 
 // One opening, step by step; what is open so far closes with it on an error.
@@ -219,6 +225,8 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   if (!exists.ok()) return exists.status();
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
   if (*exists) {
+    status = CheckLogFiles(options_.path, options_.drop_log_after_damage);
+    if (!status.ok()) return DamageError(status, options_.path);
     const rocksdb::Status listed =
         rocksdb::DB::ListColumnFamilies(db_options_, options_.path, &names);
     if (!listed.ok()) return OpenError(listed, options_.path);
