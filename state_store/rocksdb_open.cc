@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
 
 namespace qlarank::rocksdb_internal {
@@ -62,6 +63,16 @@ absl::StatusOr<bool> DatabaseExists(const std::filesystem::path& path) {
   return false;
 }
 
+// The status, with what can be done when it says DATA_LOSS.
+absl::Status DamageError(const absl::Status& status, const std::string& path) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat(
+      "opening the store ", path, ": ", status.message(),
+      "; restore it from a backup, or save what is whole with qlarank store "
+      "repair, or, if only the newest WAL is damaged, open it once with "
+      "drop_log_after_damage"));
+}
+
 absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
   const std::string doing = absl::StrCat("opening the store ", path);
   // RocksDB tells a held lock from other failures in its message only.
@@ -76,18 +87,11 @@ absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat(doing, ": not a qlarank store: ", status.ToString()));
   }
-  absl::Status result = ToAbslStatus(status, doing);
-  if (status.IsPathNotFound()) {  // a file that another one names
-    result = absl::DataLossError(result.message());
+  // A file that another one names is gone.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    return DamageError(absl::DataLossError(status.ToString()), path);
   }
-  if (absl::IsDataLoss(result)) {
-    return absl::DataLossError(absl::StrCat(
-        result.message(),
-        "; restore it from a backup, or save what is whole with qlarank store "
-        "repair, or, if only the newest WAL is damaged, open it once with "
-        "drop_log_after_damage"));
-  }
-  return result;
+  return ToAbslStatus(status, doing);
 }
 
 // To read what is left of a damaged database.
@@ -106,7 +110,9 @@ class Opener {
       : options_(options),
         mode_(mode),
         cache_(MakeBlockCache(options)),
+        write_faults_(std::make_shared<WriteFaults>(options.on_write_fault)),
         db_options_(MakeDbOptions(options, cache_)) {
+    db_options_.listeners.push_back(write_faults_);
     if (mode == OpenMode::kSalvage) ForgiveDamage(db_options_);
   }
 
@@ -136,6 +142,7 @@ class Opener {
   const RocksDbOptions& options_;
   const OpenMode mode_;
   const std::shared_ptr<rocksdb::Cache> cache_;
+  const std::shared_ptr<WriteFaults> write_faults_;
   rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily, std::less<>> column_families_;
@@ -250,6 +257,10 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   }
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
   if (*exists) {
+    if (mode_ != OpenMode::kSalvage) {
+      status = CheckLogFiles(options_.path, options_.drop_log_after_damage);
+      if (!status.ok()) return DamageError(status, options_.path);
+    }
     const rocksdb::Status listed =
         rocksdb::DB::ListColumnFamilies(db_options_, options_.path, &names);
     if (!listed.ok()) return OpenError(listed, options_.path);
@@ -262,6 +273,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.options = options_;
   store.cache = cache_;
   store.statistics = db_options_.statistics;
+  store.write_faults = write_faults_;
   store.db = std::move(db_);
   store.log = std::move(column_families_.find(kLogName)->second);
   store.heads = std::move(column_families_.find(kHeadsName)->second);

@@ -15,6 +15,7 @@
 #include "rocksdb/statistics.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
+#include "state_store/rocksdb_write_faults.h"
 
 namespace qlarank::rocksdb_internal {
 
@@ -24,6 +25,7 @@ struct OpenedStore {
   RocksDbOptions options;
   std::shared_ptr<rocksdb::Cache> cache;            // of blocks
   std::shared_ptr<rocksdb::Statistics> statistics;  // counted by `db`
+  std::shared_ptr<const WriteFaults> write_faults;  // told by `db`
   std::unique_ptr<rocksdb::DB> db;
   ColumnFamily log;
   ColumnFamily heads;

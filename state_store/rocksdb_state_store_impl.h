@@ -105,6 +105,7 @@ class RocksDbStateStore final : public StateStore {
   const RocksDbOptions options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::Statistics> statistics_;
+  const std::shared_ptr<const WriteFaults> write_faults_;
   const std::unique_ptr<rocksdb::DB> db_;
   const ColumnFamily log_;
   const ColumnFamily heads_;
