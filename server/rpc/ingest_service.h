@@ -5,14 +5,15 @@
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class IngestService final : public v1::IngestService::CallbackService {
+class IngestService final : public ServedMethods<v1::IngestService> {
  public:
   // Both must outlive the server that this is registered with.
-  IngestService(IngestPipeline& pipeline, Drain& drain)
-      : pipeline_(pipeline), drain_(drain) {}
+  IngestService(Listener listener, IngestPipeline& pipeline, Drain& drain)
+      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {}
 
   grpc::ServerUnaryReactor* AppendEvents(
       grpc::CallbackServerContext* context,

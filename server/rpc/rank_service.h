@@ -7,14 +7,15 @@
 #include "server/pipeline/rank_pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class RankService final : public v1::RankService::CallbackService {
+class RankService final : public ServedMethods<v1::RankService> {
  public:
   // Both must outlive the server that this is registered with.
-  RankService(RankPipeline& pipeline, const Drain& drain)
-      : pipeline_(pipeline), drain_(drain) {
+  RankService(Listener listener, RankPipeline& pipeline, const Drain& drain)
+      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {
     SetMessageAllocatorFor_Rank(&messages_);
   }
 

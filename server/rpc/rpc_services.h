@@ -1,33 +1,32 @@
-// Every service of the API over one pipeline.
+// The services of the API that one listener serves, over one pipeline.
 //
-//   RpcServices services(pipeline);
+//   RpcServices services(Listener::kMain, pipeline);
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
 #ifndef QLARANK_SERVER_RPC_RPC_SERVICES_H_
 #define QLARANK_SERVER_RPC_RPC_SERVICES_H_
 
+#include <memory>
+#include <vector>
+
+#include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
 #include "server/rpc/drain.h"
-#include "server/rpc/ingest_service.h"
-#include "server/rpc/rank_service.h"
-#include "server/rpc/state_service.h"
+#include "server/security/access_table.h"
 
 namespace qlarank {
 
 class RpcServices {
  public:
   // `pipeline` must outlive the services, and they the server.
-  explicit RpcServices(Pipeline& pipeline)
-      : rank_(pipeline.rank(), drain_),
-        ingest_(pipeline.ingest(), drain_),
-        state_(pipeline.state(), pipeline.ingest(), drain_) {}
+  RpcServices(Listener listener, Pipeline& pipeline);
 
   void RegisterWith(grpc::ServerBuilder& builder) {
-    builder.RegisterService(&rank_);
-    builder.RegisterService(&ingest_);
-    builder.RegisterService(&state_);
+    for (const auto& service : services_) {
+      builder.RegisterService(service.get());
+    }
   }
 
   // New calls get UNAVAILABLE; streams answer what they have read, then end
@@ -37,9 +36,7 @@ class RpcServices {
 
  private:
   Drain drain_;
-  RankService rank_;
-  IngestService ingest_;
-  StateService state_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
 };
 
 }  // namespace qlarank

@@ -6,14 +6,19 @@
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/state_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class StateService final : public v1::StateService::CallbackService {
+class StateService final : public ServedMethods<v1::StateService> {
  public:
   // All must outlive the server that this is registered with.
-  StateService(StatePipeline& state, IngestPipeline& ingest, const Drain& drain)
-      : state_(state), ingest_(ingest), drain_(drain) {}
+  StateService(Listener listener, StatePipeline& state, IngestPipeline& ingest,
+               const Drain& drain)
+      : ServedMethods(listener),
+        state_(state),
+        ingest_(ingest),
+        drain_(drain) {}
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,
