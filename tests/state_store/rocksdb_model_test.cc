@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -23,10 +24,14 @@ namespace fs = std::filesystem;
 constexpr int kOperations = 400;
 constexpr size_t kUsers = 12;
 
-std::map<std::string, uintmax_t> FilesIn(const std::string& folder) {
+// The folder's files and their sizes; nullopt when one vanishes meanwhile.
+std::optional<std::map<std::string, uintmax_t>> FilesIn(
+    const std::string& folder) {
   std::map<std::string, uintmax_t> files;
+  std::error_code error;
   for (const auto& file : fs::directory_iterator(folder)) {
-    files[file.path().filename()] = file.file_size();
+    files[file.path().filename()] = file.file_size(error);
+    if (error) return std::nullopt;
   }
   return files;
 }
@@ -39,7 +44,7 @@ void CopyLiveStore(const std::string& from, const std::string& to) {
     const auto before = FilesIn(from);
     std::error_code error;
     fs::copy(from, to, fs::copy_options::recursive, error);
-    if (!error && FilesIn(from) == before) return;
+    if (!error && before.has_value() && FilesIn(from) == before) return;
   }
   FAIL() << "the store's files never stand still";
 }
