@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
 
@@ -16,6 +17,11 @@ namespace qlarank {
 namespace {
 
 namespace proto = config::v1;
+
+// Escaped, so that a line break within does not look like another problem.
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text), "\"");
+}
 
 // Collects what is wrong, so that one run reports everything.
 class Problems {
@@ -31,7 +37,7 @@ class Problems {
 
   void AddQuoted(absl::string_view field, absl::string_view value,
                  absl::string_view rule) {
-    Add(field, absl::StrCat("\"", value, "\""), rule);
+    Add(field, Quoted(value), rule);
   }
 
   absl::Status status() const {
@@ -194,7 +200,7 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
     const auto [first, added] = seen.insert({{model.name, model.version}, i});
     if (!added && model.version != 0 && !model.name.empty()) {
       problems.Add(absl::StrCat("models[", i, "]"),
-                   absl::StrCat("\"", model.name, "\" version ", model.version),
+                   absl::StrCat(Quoted(model.name), " version ", model.version),
                    absl::StrCat("is models[", first->second, "] already"));
     }
     if (!model.default_model) continue;
