@@ -33,6 +33,7 @@ void CheckState(const std::string& user_id) {
       testing::FreshFold(server.engine(), server.store(), user_id);
   Check(folded.ok() && response.serialized_state() == *folded,
         "a state is the fold of its log");
+  Check(server.engine().ParseState(*folded).ok(), "a state can be read again");
 }
 
 void CheckApplied(const v1::AppendEventsRequest& request,
@@ -93,6 +94,11 @@ std::vector<std::string> Seeds() {
   late.mutable_events(3)->mutable_event()->mutable_time()->set_seconds(0);
   add(late);
   add(testing::MakeAppend(bundle, "d", 1, 9));
+  for (const float feature : {1e9f, -3e38f}) {
+    v1::AppendEventsRequest great = testing::MakeAppend(bundle, "e", 1, 3);
+    great.mutable_events(1)->mutable_event()->set_features(0, feature);
+    add(great);
+  }
   return seeds;
 }
 

@@ -60,7 +60,10 @@ std::vector<std::string> Seeds() {
           "\7user,item,action,time,price\r\n"
           "\"a\"\"b,\nc\",18446744073709551615,view,"
           "2023-11-14T22:13:20.5Z,1e9\r\n",
-          "\1time,user,item\n1700000000000,u,3\n"};
+          "\1time,user,item\n1700000000000,u,3\n",
+          // A carriage return alone, and quotes that are not closed.
+          std::string(1, '\0') + "user,item,time\nu,1,2\ru,2,3\nu,3,4\n",
+          std::string(1, '\0') + "user,item,time\nu,1,\"2\nu,2,3\n"};
 }
 
 }  // namespace qlarank::fuzz

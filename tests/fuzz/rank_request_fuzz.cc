@@ -77,7 +77,18 @@ std::vector<std::string> Seeds() {
   full.mutable_max_state_age()->set_seconds(1'000'000);
   full.set_allow_partial(true);
   full.set_request_id("r");
-  return {plain.SerializeAsString(), full.SerializeAsString(),
+  // The greatest features that there may be, and greater ones.
+  v1::RankRequest great = full;
+  v1::RankRequest too_great = full;
+  for (int i = 0; i < great.candidate_features_size(); ++i) {
+    great.set_candidate_features(i, i % 2 == 0 ? 1e9f : -1e9f);
+    too_great.set_candidate_features(i, i % 2 == 0 ? 3e38f : -3e38f);
+  }
+  great.mutable_recent_events(0)->set_features(0, -1e9f);
+  return {plain.SerializeAsString(),
+          full.SerializeAsString(),
+          great.SerializeAsString(),
+          too_great.SerializeAsString(),
           testing::MakeRank(bundle, "nobody", {30}).SerializeAsString(),
           testing::MakeRank(bundle, SmallServer::kUser,
                             testing::CatalogueItems(bundle, 70))
