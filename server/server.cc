@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <climits>
 #include <string>
 #include <thread>
 #include <utility>
@@ -56,6 +58,22 @@ void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
   creators.push_back(
       std::make_unique<EndlessStreamsInterceptorFactory>(endless, streams));
   builder.experimental().SetInterceptorCreators(std::move(creators));
+}
+
+// A peer that has vanished without a word is noticed by not answering pings,
+// and what was kept for it freed.
+void KeepAlive(const ListenOptions& options, grpc::ServerBuilder& builder) {
+  const auto milliseconds = [](absl::Duration duration) {
+    return static_cast<int>(
+        std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT_MAX));
+  };
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             milliseconds(options.keepalive_time));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             milliseconds(options.keepalive_timeout));
+  // On connections without calls, and however many go unused.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
 }  // namespace
@@ -118,6 +136,7 @@ absl::Status Server::StartGrpc() {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
                            &grpc_port_);
+  KeepAlive(options_.listen, builder);
   SetInterceptors(metrics_.rpc, endless_streams_, builder);
   services_->Register(builder);
   grpc_ = builder.BuildAndStart();

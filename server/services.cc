@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);
   if (!pipeline.ok()) return pipeline.status();
   services->pipeline_ = *std::move(pipeline);
-  services->rpc_ = std::make_unique<RpcServices>(*services->pipeline_);
+  services->rpc_ = std::make_unique<RpcServices>(*services->pipeline_, options);
   return services;
 }
 

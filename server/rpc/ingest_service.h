@@ -10,9 +10,13 @@ namespace qlarank {
 
 class IngestService final : public v1::IngestService::CallbackService {
  public:
-  // Both must outlive the server that this is registered with.
-  IngestService(IngestPipeline& pipeline, Drain& drain)
-      : pipeline_(pipeline), drain_(drain) {}
+  // Both must outlive the server that this is registered with. A stream reads
+  // on while fewer than `stream_window_bytes` of it are not acknowledged.
+  IngestService(IngestPipeline& pipeline, Drain& drain,
+                size_t stream_window_bytes)
+      : pipeline_(pipeline),
+        drain_(drain),
+        stream_window_bytes_(stream_window_bytes) {}
 
   grpc::ServerUnaryReactor* AppendEvents(
       grpc::CallbackServerContext* context,
@@ -25,6 +29,7 @@ class IngestService final : public v1::IngestService::CallbackService {
  private:
   IngestPipeline& pipeline_;
   Drain& drain_;
+  const size_t stream_window_bytes_;
 };
 
 }  // namespace qlarank

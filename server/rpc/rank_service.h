@@ -7,14 +7,15 @@
 #include "server/pipeline/rank_pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"
+#include "server/rpc/reply_watch.h"
 
 namespace qlarank {
 
 class RankService final : public v1::RankService::CallbackService {
  public:
-  // Both must outlive the server that this is registered with.
-  RankService(RankPipeline& pipeline, const Drain& drain)
-      : pipeline_(pipeline), drain_(drain) {
+  // All must outlive the server that this is registered with.
+  RankService(RankPipeline& pipeline, const Drain& drain, ReplyWatch& replies)
+      : pipeline_(pipeline), drain_(drain), replies_(replies) {
     SetMessageAllocatorFor_Rank(&messages_);
   }
 
@@ -25,6 +26,7 @@ class RankService final : public v1::RankService::CallbackService {
  private:
   RankPipeline& pipeline_;
   const Drain& drain_;
+  ReplyWatch& replies_;
   RankMessages messages_;
 };
 

@@ -1,17 +1,19 @@
 // Every service of the API over one pipeline.
 //
-//   RpcServices services(pipeline);
+//   RpcServices services(pipeline, options);
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
 #ifndef QLARANK_SERVER_RPC_RPC_SERVICES_H_
 #define QLARANK_SERVER_RPC_RPC_SERVICES_H_
 
+#include "config/server_options.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/ingest_service.h"
 #include "server/rpc/rank_service.h"
+#include "server/rpc/reply_watch.h"
 #include "server/rpc/state_service.h"
 
 namespace qlarank {
@@ -19,10 +21,11 @@ namespace qlarank {
 class RpcServices {
  public:
   // `pipeline` must outlive the services, and they the server.
-  explicit RpcServices(Pipeline& pipeline)
-      : rank_(pipeline.rank(), drain_),
-        ingest_(pipeline.ingest(), drain_),
-        state_(pipeline.state(), pipeline.ingest(), drain_) {}
+  RpcServices(Pipeline& pipeline, const ServerOptions& options)
+      : replies_(options.rank.reply_timeout),
+        rank_(pipeline.rank(), drain_, replies_),
+        ingest_(pipeline.ingest(), drain_, options.ingest.stream_window_bytes),
+        state_(pipeline.state(), pipeline.ingest(), drain_, replies_) {}
 
   void RegisterWith(grpc::ServerBuilder& builder) {
     builder.RegisterService(&rank_);
@@ -37,6 +40,7 @@ class RpcServices {
 
  private:
   Drain drain_;
+  ReplyWatch replies_;
   RankService rank_;
   IngestService ingest_;
   StateService state_;

@@ -6,14 +6,16 @@
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/state_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/reply_watch.h"
 
 namespace qlarank {
 
 class StateService final : public v1::StateService::CallbackService {
  public:
   // All must outlive the server that this is registered with.
-  StateService(StatePipeline& state, IngestPipeline& ingest, const Drain& drain)
-      : state_(state), ingest_(ingest), drain_(drain) {}
+  StateService(StatePipeline& state, IngestPipeline& ingest, const Drain& drain,
+               ReplyWatch& replies)
+      : state_(state), ingest_(ingest), drain_(drain), replies_(replies) {}
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,
@@ -40,6 +42,7 @@ class StateService final : public v1::StateService::CallbackService {
   StatePipeline& state_;
   IngestPipeline& ingest_;
   const Drain& drain_;
+  ReplyWatch& replies_;
 };
 
 }  // namespace qlarank
