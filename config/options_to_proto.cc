@@ -16,6 +16,8 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_http_address(from.http_address);
   to.set_port_file(from.port_file);
   to.set_admin_address(from.admin_address);
+  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
+  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
 }
 
 proto::ModelConfig::Precision PrecisionToProto(ScoringPrecision precision) {
@@ -64,6 +66,7 @@ void SetLimits(const LimitsOptions& from, proto::LimitsConfig& to) {
 void SetRank(const RankOptions& from, proto::RankConfig& to) {
   to.set_workers(from.workers);
   to.set_max_inflight_requests(from.max_inflight_requests);
+  SetDuration(from.reply_timeout, *to.mutable_reply_timeout());
 }
 
 void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
@@ -71,6 +74,7 @@ void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
   to.set_max_group_events(from.max_group_events);
   to.set_max_queued_events(from.max_queued_events);
   to.set_fold_threads(from.fold_threads);
+  to.set_stream_window_bytes(from.stream_window_bytes);
 }
 
 void SetLifecycle(const LifecycleOptions& from, proto::LifecycleConfig& to) {

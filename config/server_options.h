@@ -18,6 +18,8 @@ struct ListenOptions {
   std::string port_file;  // empty: none is written
   // When loaded: "127.0.0.1:8502", unless configured.
   std::string admin_address = "127.0.0.1:0";
+  absl::Duration keepalive_time = absl::Minutes(1);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
 
   bool operator==(const ListenOptions&) const = default;
 };
@@ -66,6 +68,7 @@ struct LimitsOptions {
 struct RankOptions {
   uint32_t workers = 1;  // when loaded: one per processor, unless configured
   uint32_t max_inflight_requests = 1024;
+  absl::Duration reply_timeout = absl::Seconds(30);
 
   bool operator==(const RankOptions&) const = default;
 };
@@ -75,6 +78,7 @@ struct IngestOptions {
   uint32_t max_group_events = 4096;
   uint32_t max_queued_events = 65'536;
   uint32_t fold_threads = 1;  // when loaded: one per processor, likewise
+  uint64_t stream_window_bytes = 4 << 20;
 
   bool operator==(const IngestOptions&) const = default;
 };

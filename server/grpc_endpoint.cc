@@ -1,5 +1,7 @@
 #include "server/grpc_endpoint.h"
 
+#include <algorithm>
+#include <climits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +43,22 @@ void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
   builder.experimental().SetInterceptorCreators(std::move(creators));
 }
 
+// A peer that has vanished without a word is noticed by not answering pings,
+// and what was kept for it freed.
+void KeepAlive(const ListenOptions& options, grpc::ServerBuilder& builder) {
+  const auto milliseconds = [](absl::Duration duration) {
+    return static_cast<int>(
+        std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT_MAX));
+  };
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             milliseconds(options.keepalive_time));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             milliseconds(options.keepalive_timeout));
+  // On connections without calls, and however many go unused.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
@@ -61,6 +79,7 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
   std::unique_ptr<GrpcEndpoint> endpoint(new GrpcEndpoint(listener));
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
                            &endpoint->port_);
+  KeepAlive(options.listen, builder);
   SetInterceptors(metrics, endless_streams, builder);
   services.Register(listener, builder);
   endpoint->server_ = builder.BuildAndStart();

@@ -45,6 +45,10 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->limits.max_event_future, absl::Hours(24));
   EXPECT_GE(options->rank.workers, 1u);
   EXPECT_EQ(options->rank.max_inflight_requests, 1024u);
+  EXPECT_EQ(options->rank.reply_timeout, absl::Seconds(30));
+  EXPECT_EQ(options->ingest.stream_window_bytes, 4u * 1024 * 1024);
+  EXPECT_EQ(options->listen.keepalive_time, absl::Minutes(1));
+  EXPECT_EQ(options->listen.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->ingest.shards, 2u);
   EXPECT_EQ(options->ingest.max_group_events, 4096u);
   EXPECT_EQ(options->ingest.max_queued_events, 65'536u);
@@ -62,6 +66,8 @@ constexpr char kEverything[] = R"pb(
     http_address: "0.0.0.0:0"
     port_file: "ports"
     admin_address: "127.0.0.2:2"
+    keepalive_time { seconds: 22 }
+    keepalive_timeout { seconds: 23 }
   }
   models { name: "a" version: 1 }
   models {
@@ -89,9 +95,18 @@ constexpr char kEverything[] = R"pb(
     max_message_bytes: 12
     max_event_future { seconds: 13 nanos: 14 }
   }
-  rank { workers: 15 max_inflight_requests: 16 }
-  ingest { shards: 17 max_group_events: 18 max_queued_events: 19
-    fold_threads: 20 }
+  rank {
+    workers: 15
+    max_inflight_requests: 16
+    reply_timeout { seconds: 24 }
+  }
+  ingest {
+    shards: 17
+    max_group_events: 18
+    max_queued_events: 19
+    fold_threads: 20
+    stream_window_bytes: 25
+  }
   lifecycle {
     drain_delay { seconds: 20 }
     shutdown_timeout { nanos: 21 }
@@ -104,7 +119,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       ParseServerConfig(kEverything, "f");
   ASSERT_TRUE(options.ok()) << options.status();
   ServerOptions expected;
-  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports", "127.0.0.2:2"};
+  expected.listen = {"[::1]:1",     "0.0.0.0:0",       "ports",
+                     "127.0.0.2:2", absl::Seconds(22), absl::Seconds(23)};
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
@@ -113,8 +129,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
-  expected.rank = {15, 16};
-  expected.ingest = {17, 18, 19, 20};
+  expected.rank = {15, 16, absl::Seconds(24)};
+  expected.ingest = {17, 18, 19, 20, 25};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
   EXPECT_EQ(*options, expected);
@@ -285,6 +301,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "rank { workers: 1025 }",
                   "f: rank.workers: 1025; must be at most 1024"},
+        BadConfig{"NoTimeForReplies",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "rank { reply_timeout {} }",
+                  "f: rank.reply_timeout: { }; must be above 0"},
         BadConfig{"TooManyShards",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "ingest { shards: 1025 }",

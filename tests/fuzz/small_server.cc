@@ -39,7 +39,7 @@ template <typename Result, typename Start>
 Result Await(const Start& start) {
   absl::Notification answered;
   Result result;
-  start([&](Result answer) {
+  start([&](Result answer, const auto&... /*the request's slot*/) {
     result = std::move(answer);
     answered.Notify();
   });
@@ -73,15 +73,16 @@ void SmallServer::RestoreHistory() {
 absl::Status SmallServer::Rank(const v1::RankRequest& request,
                                v1::RankResponse& response) {
   return Await<absl::Status>([&](auto done) {
-    pipeline_->rank().Start(request, response, {.arrival = kNow},
-                            std::move(done));
+    RankCall::Context context;
+    context.arrival = kNow;
+    pipeline_->rank().Start(request, response, context, std::move(done));
   });
 }
 
 absl::StatusOr<v1::AppendEventsResponse> SmallServer::Append(
     const v1::AppendEventsRequest& request, IngestPipeline::OnFull on_full) {
   return Await<absl::StatusOr<v1::AppendEventsResponse>>([&](auto done) {
-    pipeline_->ingest().Append(request, kNow, on_full, std::move(done));
+    pipeline_->ingest().Append(request, kNow, {}, on_full, std::move(done));
   });
 }
 
@@ -94,8 +95,9 @@ absl::StatusOr<uint64_t> SmallServer::Delete(const std::string& user_id) {
 template <typename Request, typename Response>
 absl::Status SmallServer::Ask(const Request& request, Response& response) {
   return Await<absl::Status>([&](auto done) {
-    pipeline_->state().Start(request, response, kNow, absl::InfiniteFuture(),
-                             std::move(done));
+    StatePipeline::Context context;
+    context.arrival = kNow;
+    pipeline_->state().Start(request, response, context, std::move(done));
   });
 }
 template absl::Status SmallServer::Ask(const v1::GetUserStateRequest&,

@@ -117,7 +117,7 @@ class Source {
     std::vector<std::unique_ptr<absl::Notification>> answered;
     for (int copy = 0; copy < copies; ++copy) {
       answered.push_back(std::make_unique<absl::Notification>());
-      ingest.Append(request, absl::Now(), IngestPipeline::OnFull::kQueue,
+      ingest.Append(request, absl::Now(), {}, IngestPipeline::OnFull::kQueue,
                     [this, done = answered.back().get()](auto result) {
                       ASSERT_TRUE(result.ok()) << result.status();
                       applied_ += result->applied();
@@ -218,8 +218,10 @@ class StreamPropertyTest : public ::testing::TestWithParam<uint32_t> {
     request.set_min_event_count(stream.events.size());
     v1::GetUserStateResponse response;
     absl::Notification done;
-    pipeline_->state().Start(request, response, absl::Now(),
-                             absl::InfiniteFuture(), [&](absl::Status status) {
+    StatePipeline::Context context;
+    context.arrival = absl::Now();
+    pipeline_->state().Start(request, response, context,
+                             [&](absl::Status status, RequestSlot) {
                                EXPECT_TRUE(status.ok()) << status;
                                done.Notify();
                              });
