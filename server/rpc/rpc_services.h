@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
@@ -27,6 +28,7 @@ class RpcServices {
     for (const auto& service : services_) {
       builder.RegisterService(service.get());
     }
+    builder.RegisterCallbackGenericService(&not_served_);
   }
 
   // New calls get UNAVAILABLE; streams answer what they have read, then end
@@ -36,6 +38,8 @@ class RpcServices {
 
  private:
   Drain drain_;
+  // Answers UNIMPLEMENTED to what the listener does not serve.
+  grpc::CallbackGenericService not_served_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
 };
 
