@@ -52,6 +52,16 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::Seconds(30));
   EXPECT_EQ(options->log.level, LogLevel::kInfo);
   EXPECT_EQ(options->log.format, LogFormat::kText);
+  EXPECT_EQ(options->security, SecurityOptions());
+  EXPECT_FALSE(options->security.tls.enabled());
+  EXPECT_FALSE(options->security.authenticates());
+  EXPECT_EQ(options->security.reload_interval, absl::Seconds(10));
+  EXPECT_EQ(options->connections.max_per_client, 1024u);
+  EXPECT_EQ(options->connections.max_streams, 4096u);
+  EXPECT_EQ(options->connections.keepalive_time, absl::Seconds(60));
+  EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
+  EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
+  EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -97,7 +107,33 @@ constexpr char kEverything[] = R"pb(
     shutdown_timeout { nanos: 21 }
   }
   log { level: LEVEL_ERROR format: FORMAT_JSON }
+  security {
+    tls {
+      certificate_file: "c"
+      private_key_file: "k"
+      client_ca_file: "a"
+      require_client_certificate: true
+    }
+    token_file: "t"
+    client_names { name: "n" roles: ROLE_RANK roles: ROLE_ADMIN }
+    client_names { name: "o" roles: ROLE_INGEST }
+    reload_interval { seconds: 22 }
+  }
+  connections {
+    max_per_client: 23
+    max_streams: 24
+    keepalive_time { seconds: 25 }
+    keepalive_timeout { seconds: 26 }
+    max_idle { seconds: 27 }
+    max_age { seconds: 28 }
+  }
 )pb";
+
+RoleSet Roles(std::initializer_list<Role> roles) {
+  RoleSet set;
+  for (const Role role : roles) set.Add(role);
+  return set;
+}
 
 TEST(ParseServerConfigTest, TakesEveryField) {
   const absl::StatusOr<ServerOptions> options =
@@ -117,6 +153,17 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.ingest = {17, 18, 19, 20};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
+  expected.security = {{"c", "k", "a", true},
+                       "t",
+                       {{"n", Roles({Role::kRank, Role::kAdmin})},
+                        {"o", Roles({Role::kIngest})}},
+                       absl::Seconds(22)};
+  expected.connections = {23,
+                          24,
+                          absl::Seconds(25),
+                          absl::Seconds(26),
+                          absl::Seconds(27),
+                          absl::Seconds(28)};
   EXPECT_EQ(*options, expected);
 }
 
