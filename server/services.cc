@@ -25,6 +25,13 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   rocksdb.on_warning = [](absl::string_view message) {
     LogWarning("RocksDB warns", {{"text", message}});
   };
+  rocksdb.on_write_fault = [](const absl::Status& fault) {
+    if (fault.ok()) {
+      LogInfo("the store takes writes again");
+    } else {
+      LogError("the store refuses writes", {{"error", fault}});
+    }
+  };
   return OpenRocksDbStateStore(rocksdb);
 }
 

@@ -27,6 +27,8 @@ class TestServer {
   // Shuts down in order. Once; no method after it.
   absl::Status Shutdown();
 
+  int http_port() const { return server_->http_port(); }
+
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }
   v1::StateService::Stub& state() { return *state_; }
