@@ -45,7 +45,7 @@ packages_of() {
       ;;
     test)
       echo prometheus curl python3 python3-venv python3-pip python3-grpcio \
-        python3-protobuf python3-yaml
+        python3-protobuf python3-yaml openssl
       ;;
     *)
       echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \

@@ -47,8 +47,6 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->rank.max_inflight_requests, 1024u);
   EXPECT_EQ(options->rank.reply_timeout, absl::Seconds(30));
   EXPECT_EQ(options->ingest.stream_window_bytes, 4u * 1024 * 1024);
-  EXPECT_EQ(options->listen.keepalive_time, absl::Minutes(1));
-  EXPECT_EQ(options->listen.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->ingest.shards, 2u);
   EXPECT_EQ(options->ingest.max_group_events, 4096u);
   EXPECT_EQ(options->ingest.max_queued_events, 65'536u);
@@ -56,6 +54,16 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::Seconds(30));
   EXPECT_EQ(options->log.level, LogLevel::kInfo);
   EXPECT_EQ(options->log.format, LogFormat::kText);
+  EXPECT_EQ(options->security, SecurityOptions());
+  EXPECT_FALSE(options->security.tls.enabled());
+  EXPECT_FALSE(options->security.authenticates());
+  EXPECT_EQ(options->security.reload_interval, absl::Seconds(10));
+  EXPECT_EQ(options->connections.max_per_client, 1024u);
+  EXPECT_EQ(options->connections.max_streams, 4096u);
+  EXPECT_EQ(options->connections.keepalive_time, absl::Seconds(60));
+  EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
+  EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
+  EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -66,8 +74,6 @@ constexpr char kEverything[] = R"pb(
     http_address: "0.0.0.0:0"
     port_file: "ports"
     admin_address: "127.0.0.2:2"
-    keepalive_time { seconds: 22 }
-    keepalive_timeout { seconds: 23 }
   }
   models { name: "a" version: 1 }
   models {
@@ -112,15 +118,40 @@ constexpr char kEverything[] = R"pb(
     shutdown_timeout { nanos: 21 }
   }
   log { level: LEVEL_ERROR format: FORMAT_JSON }
+  security {
+    tls {
+      certificate_file: "c"
+      private_key_file: "k"
+      client_ca_file: "a"
+      require_client_certificate: true
+    }
+    token_file: "t"
+    client_names { name: "n" roles: ROLE_RANK roles: ROLE_ADMIN }
+    client_names { name: "o" roles: ROLE_INGEST }
+    reload_interval { seconds: 22 }
+  }
+  connections {
+    max_per_client: 23
+    max_streams: 24
+    keepalive_time { seconds: 25 }
+    keepalive_timeout { seconds: 26 }
+    max_idle { seconds: 27 }
+    max_age { seconds: 28 }
+  }
 )pb";
+
+RoleSet Roles(std::initializer_list<Role> roles) {
+  RoleSet set;
+  for (const Role role : roles) set.Add(role);
+  return set;
+}
 
 TEST(ParseServerConfigTest, TakesEveryField) {
   const absl::StatusOr<ServerOptions> options =
       ParseServerConfig(kEverything, "f");
   ASSERT_TRUE(options.ok()) << options.status();
   ServerOptions expected;
-  expected.listen = {"[::1]:1",     "0.0.0.0:0",       "ports",
-                     "127.0.0.2:2", absl::Seconds(22), absl::Seconds(23)};
+  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports", "127.0.0.2:2"};
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
@@ -133,6 +164,17 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.ingest = {17, 18, 19, 20, 25};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
+  expected.security = {{"c", "k", "a", true},
+                       "t",
+                       {{"n", Roles({Role::kRank, Role::kAdmin})},
+                        {"o", Roles({Role::kIngest})}},
+                       absl::Seconds(22)};
+  expected.connections = {23,
+                          24,
+                          absl::Seconds(25),
+                          absl::Seconds(26),
+                          absl::Seconds(27),
+                          absl::Seconds(28)};
   EXPECT_EQ(*options, expected);
 }
 
