@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
+#include "config/memory_plan.h"
 
 namespace qlarank {
 namespace {
@@ -25,8 +26,13 @@ class Problems {
   // `value` as it would be written in the file.
   void Add(absl::string_view field, absl::string_view value,
            absl::string_view rule) {
+    AddLine(absl::StrCat(field, ": ", value, "; ", rule));
+  }
+
+  // The same in one.
+  void AddLine(absl::string_view line) {
     if (!lines_.empty()) lines_ += "\n";
-    absl::StrAppend(&lines_, origin_, ": ", field, ": ", value, "; ", rule);
+    absl::StrAppend(&lines_, origin_, ": ", line);
   }
 
   void AddQuoted(absl::string_view field, absl::string_view value,
@@ -192,8 +198,13 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
 }
 
 StoreOptions StoreFromProto(const proto::StoreConfig& config,
-                            Problems& problems) {
+                            const MemoryOptions& memory, Problems& problems) {
   StoreOptions options;
+  if (memory.budget_bytes > 0) {
+    options.block_cache_bytes = 0;
+    options.user_cache_bytes = 0;
+    options.head_cache_bytes = 0;
+  }
   if (!proto::StoreConfig::Engine_IsValid(config.engine())) {
     problems.Add("store.engine", absl::StrCat(config.engine()), "is no engine");
   }
@@ -206,6 +217,7 @@ StoreOptions StoreFromProto(const proto::StoreConfig& config,
   }
   SetUnlessZero(config.block_cache_bytes(), options.block_cache_bytes);
   SetUnlessZero(config.user_cache_bytes(), options.user_cache_bytes);
+  SetUnlessZero(config.head_cache_bytes(), options.head_cache_bytes);
   SetUnlessZero(config.snapshot_interval_events(),
                 options.snapshot_interval_events);
   return options;
@@ -321,12 +333,17 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
         config.models(i), absl::StrCat("models[", i, "]"), problems));
   }
   ValidateModels(options.models, problems);
-  options.store = StoreFromProto(config.store(), problems);
+  options.memory.budget_bytes = config.memory().budget_bytes();
+  options.store = StoreFromProto(config.store(), options.memory, problems);
   options.limits = LimitsFromProto(config.limits(), problems);
   options.rank = RankFromProto(config.rank(), problems);
   options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
   options.lifecycle = LifecycleFromProto(config.lifecycle(), problems);
   options.log = LogFromProto(config.log(), problems);
+  // How large the models are is known at start.
+  if (absl::Status fits = PlanMemory(options, 0).status(); !fits.ok()) {
+    problems.AddLine(fits.message());
+  }
   if (!problems.status().ok()) return problems.status();
   return options;
 }

@@ -31,6 +31,8 @@ std::vector<std::string> ServiceNames() {
   return names;
 }
 
+using Figures = std::map<std::string, double>;
+
 constexpr char kHealth[] = "grpc.health.v1.Health";
 constexpr char kReflection[] = "grpc.reflection.v1alpha.ServerReflection";
 
@@ -84,10 +86,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 }
 
 Server::Server(const ServerOptions& options)
-    : options_(options), store_collector_("qlarank_rocksdb_", [this] {
+    : options_(options),
+      store_collector_(
+          "qlarank_rocksdb_", "the state store",
+          [this] {
+            const Services* services = loaded_services_;
+            return services == nullptr ? Figures()
+                                       : services->StoreStatistics();
+          }),
+      memory_collector_("qlarank_memory_", "the configuration", [this] {
         const Services* services = loaded_services_;
-        return services == nullptr ? std::map<std::string, double>()
-                                   : services->StoreStatistics();
+        return services == nullptr ? Figures() : services->MemoryFigures();
       }) {
   AddMethods(metrics_.rpc);
 }
@@ -99,7 +108,8 @@ Server::~Server() {
 absl::Status Server::StartHttp() {
   absl::StatusOr<std::unique_ptr<HttpEndpoints>> http = HttpEndpoints::Start(
       options_.listen.http_address, health_,
-      {&metrics_.registry, &process_collector_, &store_collector_});
+      {&metrics_.registry, &process_collector_, &store_collector_,
+       &memory_collector_});
   if (!http.ok()) return http.status();
   http_ = *std::move(http);
   return absl::OkStatus();
