@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
+#include "config/memory_plan.h"
 #include "config/problems.h"
 #include "config/security_from_proto.h"
 
@@ -160,8 +161,13 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
 }
 
 StoreOptions StoreFromProto(const proto::StoreConfig& config,
-                            Problems& problems) {
+                            const MemoryOptions& memory, Problems& problems) {
   StoreOptions options;
+  if (memory.budget_bytes > 0) {
+    options.block_cache_bytes = 0;
+    options.user_cache_bytes = 0;
+    options.head_cache_bytes = 0;
+  }
   if (!proto::StoreConfig::Engine_IsValid(config.engine())) {
     problems.Add("store.engine", absl::StrCat(config.engine()), "is no engine");
   }
@@ -174,6 +180,7 @@ StoreOptions StoreFromProto(const proto::StoreConfig& config,
   }
   SetUnlessZero(config.block_cache_bytes(), options.block_cache_bytes);
   SetUnlessZero(config.user_cache_bytes(), options.user_cache_bytes);
+  SetUnlessZero(config.head_cache_bytes(), options.head_cache_bytes);
   SetUnlessZero(config.snapshot_interval_events(),
                 options.snapshot_interval_events);
   return options;
@@ -294,7 +301,8 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
         config.models(i), absl::StrCat("models[", i, "]"), problems));
   }
   ValidateModels(options.models, problems);
-  options.store = StoreFromProto(config.store(), problems);
+  options.memory.budget_bytes = config.memory().budget_bytes();
+  options.store = StoreFromProto(config.store(), options.memory, problems);
   options.limits = LimitsFromProto(config.limits(), problems);
   options.rank = RankFromProto(config.rank(), problems);
   options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
@@ -303,6 +311,10 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);
   ValidateExposure(options, problems);
+  // How large the models are is known at start.
+  if (absl::Status fits = PlanMemory(options, 0).status(); !fits.ok()) {
+    problems.AddLine(fits.message());
+  }
   if (!problems.status().ok()) return problems.status();
   return options;
 }

@@ -49,6 +49,7 @@ void SetStore(const StoreOptions& from, proto::StoreConfig& to) {
   to.set_path(from.path);
   to.set_block_cache_bytes(from.block_cache_bytes);
   to.set_user_cache_bytes(from.user_cache_bytes);
+  to.set_head_cache_bytes(from.head_cache_bytes);
   to.set_snapshot_interval_events(from.snapshot_interval_events);
 }
 
@@ -151,6 +152,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetLog(options.log, *config.mutable_log());
   SetSecurity(options.security, *config.mutable_security());
   SetConnections(options.connections, *config.mutable_connections());
+  config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   return config;
 }
 

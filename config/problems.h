@@ -22,8 +22,13 @@ class Problems {
   // `value` as it would be written in the file.
   void Add(absl::string_view field, absl::string_view value,
            absl::string_view rule) {
+    AddLine(absl::StrCat(field, ": ", value, "; ", rule));
+  }
+
+  // The same in one.
+  void AddLine(absl::string_view line) {
     if (!lines_.empty()) lines_ += "\n";
-    absl::StrAppend(&lines_, origin_, ": ", field, ": ", value, "; ", rule);
+    absl::StrAppend(&lines_, origin_, ": ", line);
   }
 
   void AddQuoted(absl::string_view field, absl::string_view value,

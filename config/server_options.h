@@ -55,14 +55,23 @@ struct ModelOptions {
 
 enum class StoreEngine { kRocksDb, kMemory };
 
+// Where there is a memory budget, a cache of 0 bytes gets a part of it
+// (memory_plan.h).
 struct StoreOptions {
   StoreEngine engine = StoreEngine::kRocksDb;
   std::string path;  // not empty for kRocksDb
   uint64_t block_cache_bytes = 256 << 20;
   uint64_t user_cache_bytes = 1 << 30;
   uint32_t snapshot_interval_events = 64;
+  uint64_t head_cache_bytes = 32 << 20;
 
   bool operator==(const StoreOptions&) const = default;
+};
+
+struct MemoryOptions {
+  uint64_t budget_bytes = 0;  // 0: none
+
+  bool operator==(const MemoryOptions&) const = default;
 };
 
 struct LimitsOptions {
@@ -168,6 +177,7 @@ struct ServerOptions {
   LogOptions log;
   SecurityOptions security;
   ConnectionsOptions connections;
+  MemoryOptions memory;
 
   bool operator==(const ServerOptions&) const = default;
 };

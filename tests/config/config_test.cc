@@ -35,6 +35,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->store.block_cache_bytes, 256u * 1024 * 1024);
   EXPECT_EQ(options->store.user_cache_bytes, 1024u * 1024 * 1024);
   EXPECT_EQ(options->store.snapshot_interval_events, 64u);
+  EXPECT_EQ(options->store.head_cache_bytes, 32u * 1024 * 1024);
+  EXPECT_EQ(options->memory.budget_bytes, 0u);
   EXPECT_EQ(options->limits.max_user_id_bytes, 256u);
   EXPECT_EQ(options->limits.max_candidates, 20'000u);
   EXPECT_EQ(options->limits.max_recent_events, 256u);
@@ -90,6 +92,7 @@ constexpr char kEverything[] = R"pb(
     block_cache_bytes: 3
     user_cache_bytes: 4
     snapshot_interval_events: 5
+    head_cache_bytes: 22
   }
   limits {
     max_user_id_bytes: 6
@@ -138,6 +141,7 @@ constexpr char kEverything[] = R"pb(
     max_idle { seconds: 27 }
     max_age { seconds: 28 }
   }
+  memory { budget_bytes: 1000000000 }
 )pb";
 
 RoleSet Roles(std::initializer_list<Role> roles) {
@@ -157,7 +161,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       {"a", 2, "p",
        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
        ScoringPrecision::kInt8}};
-  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
+  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5, 22};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
   expected.rank = {15, 16, absl::Seconds(24)};
@@ -175,6 +179,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                           absl::Seconds(26),
                           absl::Seconds(27),
                           absl::Seconds(28)};
+  expected.memory = {1'000'000'000};
   EXPECT_EQ(*options, expected);
 }
 
@@ -196,11 +201,25 @@ TEST(ParseServerConfigTest, TakesAWrittenDurationOfZeroAsWritten) {
   EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::ZeroDuration());
 }
 
+// Caches that are left out share the budget, once the models are known.
+TEST(ParseServerConfigTest, ABudgetTakesThePlaceOfTheCachesDefaults) {
+  const absl::StatusOr<ServerOptions> options = ParseServerConfig(
+      "models { name: 'm' version: 1 } memory { budget_bytes: 1000000000 }"
+      "store { path: 's' block_cache_bytes: 9000000 }",
+      "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->store.block_cache_bytes, 9'000'000u);
+  EXPECT_EQ(options->store.user_cache_bytes, 0u);
+  EXPECT_EQ(options->store.head_cache_bytes, 0u);
+}
+
 TEST(ToTextprotoTest, IsParsedAsTheSameOptions) {
   for (const char* text :
        {kSmallest, kEverything,
         "models { name: 'm' version: 1 } store { engine: ENGINE_MEMORY }"
-        "lifecycle { shutdown_timeout {} } limits { max_event_future {} }"}) {
+        "lifecycle { shutdown_timeout {} } limits { max_event_future {} }",
+        "models { name: 'm' version: 1 } store { path: 's' }"
+        "memory { budget_bytes: 1000000000 }"}) {
     const absl::StatusOr<ServerOptions> options = ParseServerConfig(text, "f");
     ASSERT_TRUE(options.ok()) << options.status();
     const std::string printed = ToTextproto(*options);
@@ -351,6 +370,16 @@ INSTANTIATE_TEST_SUITE_P(
                   "ingest { max_queued_events: 100 }",
                   "f: ingest.max_queued_events: 100; must be at least "
                   "limits.max_events_per_append, 10000"},
+        BadConfig{"BudgetSmallerThanItsParts",
+                  "models { name: 'm' version: 1 }"
+                  "store { path: 's' user_cache_bytes: 100000000 }"
+                  "ingest { shards: 1 max_queued_events: 10000 "
+                  "fold_threads: 1 } memory { budget_bytes: 160000000 }",
+                  "f: memory.budget_bytes: 160000000; its parts take "
+                  "200408960: the process 90971776, the models' files 0, "
+                  "store.head_cache_bytes at least 1048576, "
+                  "store.block_cache_bytes at least 8388608, "
+                  "store.user_cache_bytes 100000000"},
         BadConfig{"NegativeDrainDelay",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "lifecycle { drain_delay { nanos: -1 } }",
