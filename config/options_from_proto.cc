@@ -145,7 +145,7 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
     const auto [first, added] = seen.insert({{model.name, model.version}, i});
     if (!added && model.version != 0 && !model.name.empty()) {
       problems.Add(absl::StrCat("models[", i, "]"),
-                   absl::StrCat("\"", model.name, "\" version ", model.version),
+                   absl::StrCat(QuotedValue(model.name), " version ", model.version),
                    absl::StrCat("is models[", first->second, "] already"));
     }
     if (!model.default_model) continue;

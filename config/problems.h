@@ -7,12 +7,18 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 
 namespace qlarank {
+
+// Escaped, so that a line break within does not look like another problem.
+inline std::string QuotedValue(absl::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text), "\"");
+}
 
 // Collects what is wrong, so that one run reports everything.
 class Problems {
@@ -33,7 +39,7 @@ class Problems {
 
   void AddQuoted(absl::string_view field, absl::string_view value,
                  absl::string_view rule) {
-    Add(field, absl::StrCat("\"", value, "\""), rule);
+    Add(field, QuotedValue(value), rule);
   }
 
   absl::Status status() const {

@@ -6,6 +6,7 @@
 #   demo     fetches and converts the demo's data
 #   bench    draws what the benchmarks measured
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
+#   fuzz     compiles the fuzz targets, beside what build compiles
 #   test     what the integration tests run beside our own programs
 #
 # The one place where packages are named: the Dockerfile and ./run both call it.
@@ -44,13 +45,16 @@ packages_of() {
       echo python3-torch python3-matplotlib python3-tqdm \
         python3-protobuf python3-pytest protobuf-compiler
       ;;
+    fuzz)
+      echo clang libomp-dev
+      ;;
     test)
       echo prometheus curl python3 python3-venv python3-pip python3-grpcio \
         python3-protobuf python3-yaml openssl
       ;;
     *)
       echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \
-        "trainer, test" >&2
+        "trainer, fuzz, test" >&2
       exit 2
       ;;
   esac

@@ -82,7 +82,10 @@ absl::Status RocksDbStateStore::PutSnapshots(
     const absl::StatusOr<UserHead> head = GetHead(user_id);
     status.Update(head.status());
     if (!head.ok() || states == states_.end()) continue;
-    if (head->incarnation != snapshot.incarnation) continue;
+    if (head->incarnation == 0 ||  // no such user, whatever a snapshot says
+        head->incarnation != snapshot.incarnation) {
+      continue;
+    }
     const std::string key = UserKey(user_id);
     batch.Put(states->second.get(), key,
               EncodeSnapshot(key, fingerprint, snapshot));

@@ -348,6 +348,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "limits { max_message_bytes: 2147483648 }",
                   "f: limits.max_message_bytes: 2147483648; must be at most "
                   "2147483647"},
+        BadConfig{"LineBreakInAValue",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { admin_address: 'a\\nf: b' }",
+                  "f: listen.admin_address: \"a\\nf: b\"; expected host:port, "
+                  "with a port in [0, 65535]"},
         BadConfig{"NegativeFuture",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "limits { max_event_future { seconds: -1 } }",
