@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "server/pipeline/commit_group.h"
 #include "server/pipeline/log_damage.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 IngestShard::IngestShard(StateStore& store, Metrics& metrics,
@@ -113,11 +114,14 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   std::vector<UserAppend> appends = std::move(group).Take();
   absl::Status committed;
   if (!appends.empty()) {
+    QLARANK_FAILPOINT("ingest.before_append");
     const absl::Time begin = absl::Now();
     committed = store_.AppendEvents(appends);
     ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
   }
+  QLARANK_FAILPOINT("ingest.appended");
   if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
+  QLARANK_FAILPOINT("ingest.before_ack");
 
   CommitGroup::Tally total;
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -138,6 +142,7 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     queued_ -= tasks[i].indexes.size();
     tasks[i].call->SettlePart(status, tally.applied, tally.duplicates);
   }
+  QLARANK_FAILPOINT("ingest.acknowledged");
   metrics_.ingest.events_applied.Increment(total.applied);
   metrics_.ingest.events_duplicate.Increment(total.duplicates);
   metrics_.ingest.events_late.Increment(total.late);
@@ -146,7 +151,9 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
 
 void IngestShard::EraseUser(Task& task) {
   fence_.Forget(task.user_id);
+  QLARANK_FAILPOINT("delete.begin");
   task.erased(hooks_.erase(task.user_id));
+  QLARANK_FAILPOINT("delete.acknowledged");
 }
 
 }  // namespace qlarank
