@@ -88,7 +88,8 @@ absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat(doing, ": not a qlarank store: ", status.ToString()));
   }
-  if (status.IsCorruption()) {
+  // A file that another one names and that is not there is damage, too.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
     return DamageError(absl::DataLossError(status.ToString()), path);
   }
   return ToAbslStatus(status, doing);
