@@ -71,13 +71,14 @@ class LocalServer:
                 stdout=log, stderr=subprocess.STDOUT)
         self._wait_for(ports)
         self.start_seconds = time.monotonic() - begin  # to within 5 ms
-        grpc_port, http_port = ports.read_text().split()
+        grpc_port, http_port, admin_port = ports.read_text().split()
         self.address = f'127.0.0.1:{grpc_port}'
         self.http_address = f'127.0.0.1:{http_port}'
+        self.admin_address = f'127.0.0.1:{admin_port}'
 
     def _wait_for(self, ports):
         deadline = time.monotonic() + START_SECONDS
-        while not (ports.exists() and len(ports.read_text().split()) == 2):
+        while not (ports.exists() and len(ports.read_text().split()) == 3):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.process.kill()
                 raise RuntimeError('the server did not start:\n' +

@@ -29,6 +29,11 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
       ->envname("QLARANK_SERVER")
       ->type_name("HOST:PORT")
       ->capture_default_str();
+  app.add_option("--admin-server", context.admin_server,
+                 "Its address for operators: what erases or changes")
+      ->envname("QLARANK_ADMIN_SERVER")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
   app.add_option("--timeout", context.timeout_s, "Seconds that a call may take")
       ->type_name("S")
       ->check(CLI::PositiveNumber)

@@ -26,10 +26,15 @@ struct CommandContext {
   bool err_is_terminal = false;
 
   std::string server = "127.0.0.1:8500";
+  std::string admin_server = "127.0.0.1:8502";
   double timeout_s = 10;
   bool json = false;
 
   Client Connect() const { return Client(server, absl::Seconds(timeout_s)); }
+  // For what the server does for operators only.
+  Client ConnectAdmin() const {
+    return Client(admin_server, absl::Seconds(timeout_s));
+  }
 };
 
 using CommandBody = std::function<absl::StatusOr<ExitCode>()>;

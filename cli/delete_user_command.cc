@@ -35,7 +35,7 @@ absl::StatusOr<ExitCode> Delete(CommandContext& context,
   }
   v1::DeleteUserRequest request;
   request.set_user_id(options.user);
-  auto response = context.Connect().DeleteUser(request);
+  auto response = context.ConnectAdmin().DeleteUser(request);
   if (!response.ok()) return response.status();
   if (context.json) {
     context.out << nlohmann::json{{"found", response->found()},

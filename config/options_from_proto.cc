@@ -98,6 +98,18 @@ void SetAddress(const std::string& value, std::string& option,
   }
 }
 
+// Two addresses may be the same only when both ask for a free port.
+void CheckDiffer(absl::string_view field, const std::string& address,
+                 absl::string_view other_field,
+                 const std::string& other_address, Problems& problems) {
+  const std::optional<HostPort> parsed = ParseHostPort(address);
+  if (address != other_address || !parsed.has_value() || parsed->port == 0) {
+    return;
+  }
+  problems.AddQuoted(field, address,
+                     absl::StrCat("must differ from ", other_field));
+}
+
 ListenOptions ListenFromProto(const proto::ListenConfig& config,
                               Problems& problems) {
   ListenOptions options;
@@ -115,11 +127,17 @@ ListenOptions ListenFromProto(const proto::ListenConfig& config,
                "listen.keepalive_timeout", problems);
   }
   const std::optional<HostPort> grpc = ParseHostPort(options.grpc_address);
-  if (grpc.has_value() && grpc->port != 0 &&
-      options.grpc_address == options.http_address) {
-    problems.AddQuoted("listen.http_address", options.http_address,
-                       "must differ from listen.grpc_address");
-  }
+  // Who asks for a free port must not meet others at a fixed one.
+  const bool free_port = grpc.has_value() && grpc->port == 0;
+  options.admin_address = free_port ? "127.0.0.1:0" : "127.0.0.1:8502";
+  SetAddress(config.admin_address(), options.admin_address,
+             "listen.admin_address", problems);
+  CheckDiffer("listen.http_address", options.http_address,
+              "listen.grpc_address", options.grpc_address, problems);
+  CheckDiffer("listen.admin_address", options.admin_address,
+              "listen.grpc_address", options.grpc_address, problems);
+  CheckDiffer("listen.admin_address", options.admin_address,
+              "listen.http_address", options.http_address, problems);
   return options;
 }
 

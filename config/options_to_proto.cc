@@ -15,6 +15,7 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_grpc_address(from.grpc_address);
   to.set_http_address(from.http_address);
   to.set_port_file(from.port_file);
+  to.set_admin_address(from.admin_address);
   SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
   SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
 }

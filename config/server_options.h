@@ -16,11 +16,16 @@ struct ListenOptions {
   std::string grpc_address = "127.0.0.1:8500";
   std::string http_address = "127.0.0.1:8501";
   std::string port_file;  // empty: none is written
+  // When loaded: "127.0.0.1:8502", unless configured.
+  std::string admin_address = "127.0.0.1:0";
   absl::Duration keepalive_time = absl::Minutes(1);
   absl::Duration keepalive_timeout = absl::Seconds(20);
 
   bool operator==(const ListenOptions&) const = default;
 };
+
+// What a caller may do; docs/security.md lists the methods of each.
+enum class Role { kRank, kIngest, kAdmin };
 
 enum class ScoringPrecision { kAuto, kF32, kBf16, kInt8 };
 

@@ -17,8 +17,8 @@ port_is_free() { ! (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
 # The server's configuration, with ports that are free.
 demo_config() {
   local grpc=8500 http=8501
-  if ! port_is_free 8500 || ! port_is_free 8501; then
-    say "port 8500 or 8501 is taken: using two free ones" >&2
+  if ! port_is_free 8500 || ! port_is_free 8501 || ! port_is_free 8502; then
+    say "port 8500, 8501 or 8502 is taken: using free ones" >&2
     grpc=0 http=0
   fi
   cat config/demo.textproto

@@ -8,10 +8,10 @@
 
 namespace qlarank {
 
-// Writes "GRPC_PORT HTTP_PORT\n" to `path`, at once: whoever sees the file sees
-// all of it. The error names the file.
+// Writes "GRPC_PORT HTTP_PORT\nADMIN_PORT\n" to `path`, at once: whoever sees
+// the file sees all of it. The error names the file.
 absl::Status WritePortFile(const std::string& path, int grpc_port,
-                           int http_port);
+                           int http_port, int admin_port);
 
 }  // namespace qlarank
 

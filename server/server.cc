@@ -2,82 +2,16 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <climits>
-#include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
-#include "config/host_port.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
-#include "grpcpp/server_builder.h"
 #include "server/ops/lifecycle.h"
-#include "server/ops/listen_error.h"
 #include "server/ops/logging.h"
-#include "server/ops/rpc_metrics_interceptor.h"
 #include "server/port_file.h"
 
 namespace qlarank {
-namespace {
-
-std::vector<std::string> ServiceNames() {
-  std::vector<std::string> names;
-  for (const auto* service : Services::Descriptors()) {
-    names.push_back(service->full_name());
-  }
-  return names;
-}
-
-constexpr char kHealth[] = "grpc.health.v1.Health";
-constexpr char kReflection[] = "grpc.reflection.v1alpha.ServerReflection";
-
-void AddMethods(RpcMetrics& metrics) {
-  for (const auto* service : Services::Descriptors()) {
-    metrics.AddService(*service);
-  }
-  // These come with gRPC, without descriptors.
-  metrics.AddMethod("unary", kHealth, "Check");
-  metrics.AddMethod("server_stream", kHealth, "Watch");
-  metrics.AddMethod("bidi_stream", kReflection, "ServerReflectionInfo");
-}
-
-void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
-                     grpc::ServerBuilder& builder) {
-  std::vector<
-      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
-      creators;
-  creators.push_back(std::make_unique<RpcMetricsInterceptorFactory>(metrics));
-  const absl::flat_hash_set<std::string> endless = {
-      absl::StrCat("/", kHealth, "/Watch"),
-      absl::StrCat("/", kReflection, "/ServerReflectionInfo")};
-  creators.push_back(
-      std::make_unique<EndlessStreamsInterceptorFactory>(endless, streams));
-  builder.experimental().SetInterceptorCreators(std::move(creators));
-}
-
-// A peer that has vanished without a word is noticed by not answering pings,
-// and what was kept for it freed.
-void KeepAlive(const ListenOptions& options, grpc::ServerBuilder& builder) {
-  const auto milliseconds = [](absl::Duration duration) {
-    return static_cast<int>(
-        std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT_MAX));
-  };
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
-                             milliseconds(options.keepalive_time));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                             milliseconds(options.keepalive_timeout));
-  // On connections without calls, and however many go unused.
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options) {
   std::unique_ptr<Server> server(new Server(options));
@@ -92,10 +26,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (!status.ok()) return status;
   server->health_.SetServing();
   LogInfo("serving", {{"grpc_port", server->grpc_port()},
-                      {"http_port", server->http_port()}});
+                      {"http_port", server->http_port()},
+                      {"admin_port", server->admin_port()}});
   if (!options.listen.port_file.empty()) {
     status = WritePortFile(options.listen.port_file, server->grpc_port(),
-                           server->http_port());
+                           server->http_port(), server->admin_port());
   }
   if (!status.ok()) return status;
   return server;
@@ -107,7 +42,7 @@ Server::Server(const ServerOptions& options)
         return services == nullptr ? std::map<std::string, double>()
                                    : services->StoreStatistics();
       }) {
-  AddMethods(metrics_.rpc);
+  AddMethodsTo(metrics_.rpc);
 }
 
 Server::~Server() {
@@ -124,24 +59,15 @@ absl::Status Server::StartHttp() {
 }
 
 absl::Status Server::StartGrpc() {
-  const std::string& address = options_.listen.grpc_address;
-  const int max_message_bytes =
-      static_cast<int>(options_.limits.max_message_bytes);
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(max_message_bytes);
-  builder.SetMaxSendMessageSize(max_message_bytes);
-  // Else a second server could take the same port, and half of the requests.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                           &grpc_port_);
-  KeepAlive(options_.listen, builder);
-  SetInterceptors(metrics_.rpc, endless_streams_, builder);
-  services_->Register(builder);
-  grpc_ = builder.BuildAndStart();
-  if (grpc_ == nullptr) return ListenError("listen.grpc_address", address);
-  health_.Attach(*grpc_->GetHealthCheckService(), ServiceNames());
+  for (const Listener listener : {Listener::kMain, Listener::kAdmin}) {
+    auto endpoint = GrpcEndpoint::Start(listener, options_, *services_,
+                                        metrics_.rpc, endless_streams_);
+    if (!endpoint.ok()) return endpoint.status();
+    (*endpoint)->AttachTo(health_);
+    (listener == Listener::kMain ? grpc_ : admin_) = *std::move(endpoint);
+  }
+  grpc_port_ = grpc_->port();
+  admin_port_ = admin_->port();
   return absl::OkStatus();
 }
 
@@ -179,11 +105,15 @@ void Server::StopServing(absl::Duration timeout) {
       endless_streams_.CancelAll();
     } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
   });
-  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+  const absl::Time deadline = absl::Now() + timeout;
+  for (const auto* endpoint : {&grpc_, &admin_}) {
+    if (*endpoint != nullptr) (*endpoint)->Shutdown(deadline);
+  }
   stopped.Notify();
   canceller.join();
   health_.Detach();
   grpc_ = nullptr;
+  admin_ = nullptr;
 }
 
 }  // namespace qlarank

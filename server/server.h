@@ -1,5 +1,5 @@
 // The whole server in one object: HTTP endpoints, health, metrics and the gRPC
-// server around Services. main() is a thin shell over it, and tests run it in
+// endpoints around Services. main() is a thin shell over it, and tests run it in
 // their own process on free ports.
 //
 //   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "config/server_options.h"
-#include "grpcpp/server.h"
+#include "server/grpc_endpoint.h"
 #include "server/ops/endless_streams.h"
 #include "server/ops/health.h"
 #include "server/ops/http_endpoints.h"
@@ -42,6 +42,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   int grpc_port() const { return grpc_port_; }
+  int admin_port() const { return admin_port_; }
   int http_port() const { return http_->port(); }
 
   // Ends the server in order (server/ops/lifecycle.h): blocks for drain_delay,
@@ -66,8 +67,10 @@ class Server {
   // After what it scrapes, so that it stops first.
   std::unique_ptr<HttpEndpoints> http_;
   EndlessStreams endless_streams_;
-  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<GrpcEndpoint> grpc_;
+  std::unique_ptr<GrpcEndpoint> admin_;
   int grpc_port_ = 0;
+  int admin_port_ = 0;
 };
 
 }  // namespace qlarank

@@ -25,6 +25,13 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   rocksdb.on_warning = [](absl::string_view message) {
     LogWarning("RocksDB warns", {{"text", message}});
   };
+  rocksdb.on_write_fault = [](const absl::Status& fault) {
+    if (fault.ok()) {
+      LogInfo("the store takes writes again");
+    } else {
+      LogError("the store refuses writes", {{"error", fault}});
+    }
+  };
   return OpenRocksDbStateStore(rocksdb);
 }
 
@@ -37,7 +44,10 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);
   if (!pipeline.ok()) return pipeline.status();
   services->pipeline_ = *std::move(pipeline);
-  services->rpc_ = std::make_unique<RpcServices>(*services->pipeline_, options);
+  services->rpc_ = std::make_unique<RpcServices>(Listener::kMain,
+                                                 *services->pipeline_, options);
+  services->admin_rpc_ = std::make_unique<RpcServices>(
+      Listener::kAdmin, *services->pipeline_, options);
   return services;
 }
 
@@ -50,11 +60,14 @@ Services::Descriptors() {
           "StateService")};
 }
 
-void Services::Register(grpc::ServerBuilder& builder) {
-  rpc_->RegisterWith(builder);
+void Services::Register(Listener listener, grpc::ServerBuilder& builder) {
+  (listener == Listener::kMain ? rpc_ : admin_rpc_)->RegisterWith(builder);
 }
 
-void Services::EndStreams() { rpc_->BeginDrain(); }
+void Services::EndStreams() {
+  rpc_->BeginDrain();
+  admin_rpc_->BeginDrain();
+}
 
 absl::Status Services::Flush() { return pipeline_->Flush(); }
 

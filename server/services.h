@@ -35,16 +35,16 @@ class Services {
   static absl::StatusOr<std::unique_ptr<Services>> Create(
       const ServerOptions& options, Metrics& metrics);
 
-  // Descriptors of the services, for health and for RpcMetrics.
+  // Descriptors of all services, for health and for RpcMetrics.
   static std::vector<const google::protobuf::ServiceDescriptor*> Descriptors();
 
   // What the services work on, for tests.
   Pipeline& pipeline() { return *pipeline_; }
   StateStore& store() { return *store_; }
 
-  // Registers every RPC service. They live as long as this object, which must
-  // outlive the server that is built.
-  void Register(grpc::ServerBuilder& builder);
+  // Registers what the listener serves. The services live as long as this
+  // object, which must outlive the server that is built.
+  void Register(Listener listener, grpc::ServerBuilder& builder);
 
   // Ends the streams that would otherwise last as long as their clients like,
   // so that the server can stop; what they have sent is answered first. New
@@ -65,6 +65,7 @@ class Services {
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<RpcServices> rpc_;
+  std::unique_ptr<RpcServices> admin_rpc_;
 };
 
 }  // namespace qlarank

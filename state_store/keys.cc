@@ -4,6 +4,8 @@
 
 #include <cassert>
 
+#include "absl/strings/str_cat.h"
+
 namespace qlarank {
 namespace {
 
@@ -54,6 +56,12 @@ void SetSequence(std::string& log_key, uint64_t sequence) {
   AppendBigEndian(log_key, sequence, kSequenceBytes);
 }
 
+std::string UserHashHex(absl::string_view user_id) {
+  return absl::StrCat(
+      absl::Hex(XXH64(user_id.data(), user_id.size(), /*seed=*/0),
+                absl::kZeroPad16));
+}
+
 std::optional<absl::string_view> UserOfUserKey(absl::string_view user_key) {
   if (user_key.size() < kUserKeyHeaderBytes) return std::nullopt;
   const absl::string_view user_id = user_key.substr(kUserKeyHeaderBytes);
@@ -61,6 +69,14 @@ std::optional<absl::string_view> UserOfUserKey(absl::string_view user_key) {
     return std::nullopt;
   }
   return user_id;
+}
+
+std::optional<absl::string_view> UserKeyOfLogKey(absl::string_view log_key) {
+  if (log_key.size() < kSequenceBytes) return std::nullopt;
+  const absl::string_view user_key =
+      log_key.substr(0, log_key.size() - kSequenceBytes);
+  if (!UserOfUserKey(user_key).has_value()) return std::nullopt;
+  return user_key;
 }
 
 std::optional<uint64_t> SequenceOfLogKey(absl::string_view log_key,

@@ -40,9 +40,17 @@ std::string AfterLogKey(absl::string_view user_id, uint64_t sequence);
 // Overwrites the sequence of a log key.
 void SetSequence(std::string& log_key, uint64_t sequence);
 
+// A user's hash as messages print it, 16 hexadecimal digits: whom a record is
+// about, for those who know her id, without saying who she is.
+std::string UserHashHex(absl::string_view user_id);
+
 // The user id within a user key; nullopt for what is not a user key. Borrows
 // from `user_key`.
 std::optional<absl::string_view> UserOfUserKey(absl::string_view user_key);
+
+// The user key that a log key begins with; nullopt for what is not a log key.
+// Borrows from `log_key`.
+std::optional<absl::string_view> UserKeyOfLogKey(absl::string_view log_key);
 
 // The sequence within a log key of the user with this user key; nullopt for
 // what is not such a log key.

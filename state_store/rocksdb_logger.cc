@@ -2,7 +2,12 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <string>
 #include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 
 namespace qlarank::rocksdb_internal {
 namespace {
@@ -27,11 +32,21 @@ class SinkLogger final : public rocksdb::Logger {
     if (sink_ == nullptr) return;
     char message[1024];  // longer ones are cut
     vsnprintf(message, sizeof(message), format, arguments);
-    sink_(message);
+    if (IsNews(message)) sink_(message);
   }
 
  private:
+  // While the disk is full, each write that fails says so.
+  bool IsNews(absl::string_view message) {
+    absl::MutexLock lock(&mutex_);
+    if (message == last_message_) return false;
+    last_message_ = std::string(message);
+    return true;
+  }
+
   const RocksDbOptions::WarningSink sink_;
+  absl::Mutex mutex_;
+  std::string last_message_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
 
 namespace qlarank::rocksdb_internal {
@@ -62,6 +63,16 @@ absl::StatusOr<bool> DatabaseExists(const std::filesystem::path& path) {
   return false;
 }
 
+// The status, with what can be done when it says DATA_LOSS.
+absl::Status DamageError(const absl::Status& status, const std::string& path) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat(
+      "opening the store ", path, ": ", status.message(),
+      "; restore it from a backup, or save what is whole with qlarank store "
+      "repair, or, if only the newest WAL is damaged, open it once with "
+      "drop_log_after_damage"));
+}
+
 absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
   const std::string doing = absl::StrCat("opening the store ", path);
   // RocksDB tells a held lock from other failures in its message only.
@@ -76,23 +87,34 @@ absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat(doing, ": not a qlarank store: ", status.ToString()));
   }
-  absl::Status result = ToAbslStatus(status, doing);
-  if (absl::IsDataLoss(result)) {
-    return absl::DataLossError(absl::StrCat(
-        result.message(),
-        "; restore it from a backup, or, if only the newest WAL is damaged, "
-        "open it once with drop_log_after_damage"));
+  // A file that another one names is gone.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    return DamageError(absl::DataLossError(status.ToString()), path);
   }
-  return result;
+  return ToAbslStatus(status, doing);
+}
+
+// To read what is left of a damaged database.
+void ForgiveDamage(rocksdb::DBOptions& options) {
+  options.paranoid_checks = false;
+  options.skip_checking_sst_file_sizes_on_db_open = true;
+  options.track_and_verify_wals_in_manifest = false;
+  options.wal_recovery_mode =
+      rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
 }
 
 // One opening, step by step; what is open so far closes with it on an error.
 class Opener {
  public:
-  explicit Opener(const RocksDbOptions& options)
+  Opener(const RocksDbOptions& options, OpenMode mode)
       : options_(options),
+        mode_(mode),
         cache_(MakeBlockCache(options)),
-        db_options_(MakeDbOptions(options, cache_)) {}
+        write_faults_(std::make_shared<WriteFaults>(options.on_write_fault)),
+        db_options_(MakeDbOptions(options, cache_)) {
+    db_options_.listeners.push_back(write_faults_);
+    if (mode == OpenMode::kSalvage) ForgiveDamage(db_options_);
+  }
 
   absl::StatusOr<OpenedStore> Open();
 
@@ -111,13 +133,17 @@ class Opener {
   absl::Status OpenAll(const std::vector<std::string>& names);
   // Accepts this format, initialises an empty database, refuses the rest.
   absl::Status CheckFormat();
+  absl::Status CheckFamilies();
   absl::Status CheckEmpty();
+  absl::Status NotAStoreError() const;
   // Makes the column families that are missing, then the format record.
   absl::Status Initialise();
 
   const RocksDbOptions& options_;
+  const OpenMode mode_;
   const std::shared_ptr<rocksdb::Cache> cache_;
-  const rocksdb::DBOptions db_options_;
+  const std::shared_ptr<WriteFaults> write_faults_;
+  rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily, std::less<>> column_families_;
 };
@@ -130,7 +156,11 @@ absl::Status Opener::OpenAll(const std::vector<std::string>& names) {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options_, options_.path, descriptors, &handles, &db);
+      mode_ == OpenMode::kServe
+          ? rocksdb::DB::Open(db_options_, options_.path, descriptors, &handles,
+                              &db)
+          : rocksdb::DB::OpenForReadOnly(db_options_, options_.path,
+                                         descriptors, &handles, &db);
   if (!opened.ok()) return OpenError(opened, options_.path);
   db_.reset(db);
   for (size_t i = 0; i < names.size(); ++i) {
@@ -143,6 +173,8 @@ absl::Status Opener::CheckFormat() {
   std::string format;
   const rocksdb::Status read =
       db_->Get(rocksdb::ReadOptions(), ToSlice(kFormatKey), &format);
+  if (mode_ == OpenMode::kSalvage && !read.ok()) return CheckFamilies();
+  if (read.IsNotFound() && mode_ == OpenMode::kInspect) return NotAStoreError();
   if (read.IsNotFound()) {
     // Never finished being created, or somebody else's.
     absl::Status status = CheckEmpty();
@@ -158,6 +190,10 @@ absl::Status Opener::CheckFormat() {
         "store ", options_.path, " says \"", format, "\", this binary knows \"",
         kFormat, "\": use the binary that wrote it"));
   }
+  return CheckFamilies();
+}
+
+absl::Status Opener::CheckFamilies() {
   for (absl::string_view name : {kLogName, kHeadsName}) {
     if (!column_families_.contains(name)) {
       return absl::DataLossError(absl::StrCat(
@@ -174,6 +210,12 @@ absl::Status Opener::CheckFormat() {
   return absl::OkStatus();
 }
 
+absl::Status Opener::NotAStoreError() const {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "store ", options_.path,
+      ": a RocksDB database, but not a qlarank store (no format record)"));
+}
+
 absl::Status Opener::CheckEmpty() {
   for (const auto& [name, column_family] : column_families_) {
     rocksdb::ReadOptions read_options;
@@ -182,11 +224,7 @@ absl::Status Opener::CheckEmpty() {
         db_->NewIterator(read_options, column_family.get()));
     it->SeekToFirst();
     if (!it->status().ok()) return OpenError(it->status(), options_.path);
-    if (it->Valid()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "store ", options_.path,
-          ": a RocksDB database, but not a qlarank store (no format record)"));
-    }
+    if (it->Valid()) return NotAStoreError();
   }
   return absl::OkStatus();
 }
@@ -213,8 +251,16 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   if (!status.ok()) return status;
   absl::StatusOr<bool> exists = DatabaseExists(options_.path);
   if (!exists.ok()) return exists.status();
+  if (!*exists && mode_ != OpenMode::kServe) {
+    return absl::NotFoundError(
+        absl::StrCat("store ", options_.path, ": there is none"));
+  }
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
   if (*exists) {
+    if (mode_ != OpenMode::kSalvage) {
+      status = CheckLogFiles(options_.path, options_.drop_log_after_damage);
+      if (!status.ok()) return DamageError(status, options_.path);
+    }
     const rocksdb::Status listed =
         rocksdb::DB::ListColumnFamilies(db_options_, options_.path, &names);
     if (!listed.ok()) return OpenError(listed, options_.path);
@@ -227,6 +273,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.options = options_;
   store.cache = cache_;
   store.statistics = db_options_.statistics;
+  store.write_faults = write_faults_;
   store.db = std::move(db_);
   store.log = std::move(column_families_.find(kLogName)->second);
   store.heads = std::move(column_families_.find(kHeadsName)->second);
@@ -241,8 +288,9 @@ absl::StatusOr<OpenedStore> Opener::Open() {
 
 }  // namespace
 
-absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options) {
-  return Opener(options).Open();
+absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options,
+                                      OpenMode mode) {
+  return Opener(options, mode).Open();
 }
 
 }  // namespace qlarank::rocksdb_internal

@@ -15,6 +15,7 @@
 #include "rocksdb/statistics.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
+#include "state_store/rocksdb_write_faults.h"
 
 namespace qlarank::rocksdb_internal {
 
@@ -24,21 +25,31 @@ struct OpenedStore {
   RocksDbOptions options;
   std::shared_ptr<rocksdb::Cache> cache;            // of blocks
   std::shared_ptr<rocksdb::Statistics> statistics;  // counted by `db`
+  std::shared_ptr<const WriteFaults> write_faults;  // told by `db`
   std::unique_ptr<rocksdb::DB> db;
   ColumnFamily log;
   ColumnFamily heads;
   std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
 };
 
-// Opens the store at options.path, creating it when there is none. The errors
-// are those of OpenRocksDbStateStore; nothing stays open after one. Blocks
-// while RocksDB replays its WAL. Thread-safe: of two calls for one path, one
-// fails.
+enum class OpenMode {
+  kServe,    // to read and write; created when it is not there
+  kInspect,  // as strict, but only to be read: the folder does not change
+  // To be read, as much of it as can be: damaged or missing table files fail
+  // the reads that need them and nothing else, damaged WAL records are skipped.
+  kSalvage,
+};
+
+// Opens the store at options.path. The errors are those of
+// OpenRocksDbStateStore, and NOT_FOUND where none is created; nothing stays
+// open after one. Blocks while RocksDB replays its WAL. Thread-safe: of two
+// calls for one path, one fails, but for those that only read.
 //
 // The format record is written last when a store is created. So a crash on the
 // way leaves an empty database without one, and the next opening goes on from
 // there; a database with records but no format record is somebody else's.
-absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options);
+absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options,
+                                      OpenMode mode = OpenMode::kServe);
 
 }  // namespace qlarank::rocksdb_internal
 

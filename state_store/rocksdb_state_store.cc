@@ -19,6 +19,7 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
     : options_(std::move(store.options)),
       cache_(std::move(store.cache)),
       statistics_(std::move(store.statistics)),
+      write_faults_(std::move(store.write_faults)),
       db_(std::move(store.db)),
       log_(std::move(store.log)),
       heads_(std::move(store.heads)),
@@ -46,8 +47,18 @@ std::vector<ColumnFamily> RocksDbStateStore::AllColumnFamilies() const {
 }
 
 absl::Status RocksDbStateStore::Flush() {
-  absl::Status status = ToAbslStatus(db_->FlushWAL(/*sync=*/true), "flushing");
-  if (!status.ok()) return status;
+  // RocksDB's own checks end the process when a WAL that has failed is touched
+  // again.
+  if (write_faults_->writes_refused()) {
+    return absl::UnavailableError(
+        "flushing: the disk has failed a write; what was acknowledged is in "
+        "the log");
+  }
+  if (!options_.sync_log) {
+    const absl::Status status =
+        ToAbslStatus(db_->FlushWAL(/*sync=*/true), "flushing");
+    if (!status.ok()) return status;
+  }
   for (const ColumnFamily& column_family : AllColumnFamilies()) {
     const rocksdb::Status flushed =
         db_->Flush(rocksdb::FlushOptions(), column_family.get());

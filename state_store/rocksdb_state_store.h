@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "state_store/state_store.h"
@@ -51,10 +52,16 @@ struct RocksDbOptions {
   // once, by someone who has read the message. Default false.
   bool drop_log_after_damage = false;
 
-  // Told of RocksDB's warnings and errors, a line each, by any of its threads;
-  // must not block. Default: nobody is.
+  // Told of RocksDB's warnings and errors, a line each and no line twice in a
+  // row, by any of its threads; must not block. Default: nobody is.
   using WarningSink = std::function<void(absl::string_view message)>;
   WarningSink on_warning = nullptr;
+
+  // Told with the fault, by any thread, when the disk makes the store refuse
+  // writes, and with OK when it takes them again; must not block. Default:
+  // nobody is.
+  using WriteFaultSink = std::function<void(const absl::Status& fault)>;
+  WriteFaultSink on_write_fault = nullptr;
 };
 
 // Opens the store at options.path, creating it when there is none.

@@ -2,6 +2,7 @@
 //
 //   rocksdb_event_log.cc    the event log and the heads
 //   rocksdb_snapshots.cc    snapshots, and the erasure that they must not undo
+//   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
 //   rocksdb_state_store.cc  opening, and what the others share
 //
@@ -64,6 +65,9 @@ class RocksDbStateStore final : public StateStore {
       absl::string_view fingerprint, absl::string_view user_id) const override;
   absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
   absl::Status Flush() override;
+  absl::Status Checkpoint(const std::string& path) override;
+  absl::StatusOr<BackupInfo> Backup(const std::string& folder,
+                                    uint32_t keep) override;
   std::map<std::string, double> Statistics() const override;
 
  private:
@@ -101,6 +105,7 @@ class RocksDbStateStore final : public StateStore {
   const RocksDbOptions options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::Statistics> statistics_;
+  const std::shared_ptr<const WriteFaults> write_faults_;
   const std::unique_ptr<rocksdb::DB> db_;
   const ColumnFamily log_;
   const ColumnFamily heads_;

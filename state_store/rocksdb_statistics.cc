@@ -45,6 +45,9 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   add(log_, Properties::kNumRunningCompactions, "running_compactions");
   add(log_, Properties::kNumRunningFlushes, "running_flushes");
   add(log_, Properties::kBackgroundErrors, "background_errors_total");
+  figures["writes_refused"] = write_faults_->writes_refused() ? 1 : 0;
+  figures["write_faults_total"] =
+      static_cast<double>(write_faults_->times_refused());
   add(log_, Properties::kIsWriteStopped, "writes_stopped");
   add(log_, Properties::kActualDelayedWriteRate,
       "delayed_write_rate_bytes_per_second");

@@ -11,6 +11,16 @@ absl::Status ToAbslStatus(const rocksdb::Status& status,
   if (status.ok()) return absl::OkStatus();
   const std::string message = absl::StrCat(doing, ": ", status.ToString());
   if (status.IsCorruption()) return absl::DataLossError(message);
+  if (status.IsNoSpace()) {
+    return absl::UnavailableError(absl::StrCat(
+        doing, ": the disk is full; writing resumes by itself once there is ",
+        "room (", status.ToString(), ")"));
+  }
+  if (status.severity() >= rocksdb::Status::Severity::kFatalError) {
+    return absl::UnavailableError(absl::StrCat(
+        doing, ": the disk has failed a write, and takes none before a ",
+        "restart (", status.ToString(), ")"));
+  }
   if (status.IsIOError() || status.IsBusy() || status.IsTimedOut() ||
       status.IsTryAgain() || status.IsIncomplete() || status.IsAborted() ||
       status.IsShutdownInProgress()) {

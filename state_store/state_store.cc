@@ -11,4 +11,13 @@ absl::Status StateStore::PutSnapshots(
   return status;
 }
 
+absl::Status StateStore::Checkpoint(const std::string& /*path*/) {
+  return absl::UnimplementedError("this store has no files to copy");
+}
+
+absl::StatusOr<BackupInfo> StateStore::Backup(const std::string& /*folder*/,
+                                              uint32_t /*keep*/) {
+  return absl::UnimplementedError("this store has no files to copy");
+}
+
 }  // namespace qlarank

@@ -77,6 +77,17 @@ struct UserSnapshot {
   Snapshot snapshot;
 };
 
+// One of the backups in a folder of backups.
+struct BackupInfo {
+  uint32_t id = 0;         // from 1, newer ones are greater
+  int64_t time_us = 0;     // when it was made; whole seconds
+  uint64_t bytes = 0;      // of the files it needs, shared ones counted
+  uint64_t new_bytes = 0;  // of those that no older backup had; only of a new
+                           // backup
+
+  friend bool operator==(const BackupInfo&, const BackupInfo&) = default;
+};
+
 class StateStore {
  public:
   virtual ~StateStore() = default;
@@ -155,6 +166,25 @@ class StateStore {
 
   // Makes everything written so far durable, snapshots too.
   virtual absl::Status Flush() = 0;
+
+  // -- Copies ---------------------------------------------------------------
+  //
+  // Both hold at least what was acknowledged before the call, and no append or
+  // erasure in part; what is acknowledged meanwhile may be in them or not. They
+  // may run beside everything else, but not beside each other. UNIMPLEMENTED for
+  // a store without files.
+
+  // Makes a store of its own at `path`: table files are hard links where the
+  // file system allows it, the rest is copied. Whole or not there at all.
+  // ALREADY_EXISTS when something is at `path`; NOT_FOUND when its parent folder
+  // is not.
+  virtual absl::Status Checkpoint(const std::string& path);
+
+  // Adds a backup to `folder`, made when it is not there, copying only what
+  // none of its backups has; then removes all but the newest `keep` (0: none)
+  // and what only they needed. store_copies.h restores from it.
+  virtual absl::StatusOr<BackupInfo> Backup(const std::string& folder,
+                                            uint32_t keep);
 
   // Figures for operators, by metric name without prefix (for instance
   // "block_cache_usage_bytes"). Cheap enough for every scrape.

@@ -94,8 +94,9 @@ def _slice(context, server, rate, length, number):
         beside(lambda: context.load(
             server, USERS, IMPATIENT, seed=1000 + number, warm_up='0s',
             duration=f'{length}s', timeout='3ms')),
-        beside(lambda: server.cli_json('delete-user', '--yes', '--user',
-                                       f'user-{number % USERS}')),
+        beside(lambda: server.cli_json(
+            'delete-user', '--yes', '--user', f'user-{number % USERS}',
+            '--admin-server', server.admin_address)),
         beside(lambda: server.metric('qlarank_cached_users'))]
     flows, _ = context.load(
         server, USERS, f'rank:open:{rate:.3f}:{CANDIDATES}', seed=number,

@@ -5,15 +5,14 @@ namespace qlarank {
 void Health::Attach(grpc::HealthCheckServiceInterface& service,
                     const std::vector<std::string>& services) {
   absl::MutexLock lock(&mutex_);
-  service_ = &service;
-  names_ = services;
-  names_.push_back("");
+  told_.push_back({&service, services});
+  told_.back().names.push_back("");
   Tell();
 }
 
 void Health::Detach() {
   absl::MutexLock lock(&mutex_);
-  service_ = nullptr;
+  told_.clear();
 }
 
 void Health::SetServing() {
@@ -34,9 +33,10 @@ Readiness Health::readiness() const {
 }
 
 void Health::Tell() {
-  if (service_ == nullptr) return;
-  for (const std::string& name : names_) {
-    service_->SetServingStatus(name, readiness_.ready);
+  for (const Told& told : told_) {
+    for (const std::string& name : told.names) {
+      told.service->SetServingStatus(name, readiness_.ready);
+    }
   }
 }
 

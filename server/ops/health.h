@@ -26,13 +26,13 @@ struct Readiness {
 
 class Health {
  public:
-  // Tells `service` from now on, under the names of `services` and under "",
+  // Tells `service` too from now on, under the names of `services` and under "",
   // which stands for the whole server. It must live until Detach.
   void Attach(grpc::HealthCheckServiceInterface& service,
               const std::vector<std::string>& services)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Before the gRPC server, which owns the service, goes.
+  // From all of them. Before the gRPC servers, which own the services, go.
   void Detach() ABSL_LOCKS_EXCLUDED(mutex_);
 
   void SetServing() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -43,12 +43,16 @@ class Health {
   Readiness readiness() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  struct Told {
+    grpc::HealthCheckServiceInterface* service;
+    std::vector<std::string> names;
+  };
+
   void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   Readiness readiness_ ABSL_GUARDED_BY(mutex_) = {false, "loading"};
-  grpc::HealthCheckServiceInterface* service_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  std::vector<std::string> names_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Told> told_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace qlarank

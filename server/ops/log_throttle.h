@@ -31,8 +31,10 @@ class LogThrottle {
   std::optional<int64_t> Admit(absl::Time now) {
     const int64_t now_ns = absl::ToUnixNanos(now);
     int64_t next_ns = next_ns_.load(std::memory_order_relaxed);
+    // More than an interval to wait: the clock was set back.
+    const bool set_back = next_ns > now_ns && next_ns - now_ns > interval_ns_;
     // Of several threads at the same time, one wins the exchange.
-    if (now_ns < next_ns ||
+    if ((now_ns < next_ns && !set_back) ||
         !next_ns_.compare_exchange_strong(next_ns, now_ns + interval_ns_,
                                           std::memory_order_relaxed)) {
       held_back_.fetch_add(1, std::memory_order_relaxed);

@@ -31,6 +31,9 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
                                      "qlarank_snapshots_written_total",
                                      "Snapshots of user states written.")),
       users_deleted(PlainCounter(registry, "qlarank_users_deleted_total",
-                                 "Users erased.")) {}
+                                 "Users erased.")),
+      damaged_logs(PlainCounter(
+          registry, "qlarank_damaged_logs_total",
+          "Reads that met a damaged event log or head of a user.")) {}
 
 }  // namespace qlarank

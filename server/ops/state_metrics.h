@@ -46,6 +46,8 @@ class StateMetrics {
   prometheus::Counter& snapshots_written;
   // qlarank_users_deleted_total
   prometheus::Counter& users_deleted;
+  // qlarank_damaged_logs_total: reads that met a damaged log or head.
+  prometheus::Counter& damaged_logs;
 };
 
 }  // namespace qlarank

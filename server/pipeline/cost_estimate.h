@@ -13,8 +13,14 @@ namespace qlarank {
 
 class CostEstimate {
  public:
+  // A tile takes a hundredth of this where it takes long. What seems to take
+  // more, or less than nothing, met a jump of the clock, and would have later
+  // requests refused that could make their deadlines.
+  static constexpr absl::Duration kMostCost = absl::Seconds(1);
+
   // A tile took so long.
   void Observe(absl::Duration cost) {
+    if (cost < absl::ZeroDuration() || cost > kMostCost) return;
     const int64_t ns = absl::ToInt64Nanoseconds(cost);
     const int64_t mean = mean_ns_.load(std::memory_order_relaxed);
     // The first tile sets the mean; every later one moves it by 1/16.

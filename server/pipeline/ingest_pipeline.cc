@@ -60,7 +60,8 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
     return;
   }
   if (absl::Status status =
-          CheckAppend(request, models_.bundles(), limits_, now);
+          CheckAppend(request, models_.bundles(), limits_,
+                      admission_clock_.Now(now, SteadyNow()));
       !status.ok()) {
     metrics_.ingest.events_invalid.Increment(request.events_size());
     done(status);

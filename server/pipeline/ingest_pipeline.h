@@ -20,6 +20,7 @@
 #include "config/server_options.h"
 #include "qlarank/v1/ingest_service.pb.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/admission_clock.h"
 #include "server/pipeline/ingest_shard.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/user_locks.h"
@@ -76,6 +77,7 @@ class IngestPipeline {
   UserLocks& locks_;
   Metrics& metrics_;
   const LimitsOptions limits_;
+  AdmissionClock admission_clock_;
   std::vector<std::unique_ptr<IngestShard>> shards_;
 };
 

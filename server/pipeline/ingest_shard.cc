@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/pipeline/commit_group.h"
+#include "server/pipeline/log_damage.h"
 #include "server/pipeline/overload.h"
 
 namespace qlarank {
@@ -91,7 +92,9 @@ void IngestShard::WriterLoop() {
 
 void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   const auto load_head = [this](absl::string_view user_id) {
-    return store_.GetHead(user_id);
+    absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    ReportDamage(head.status(), user_id, metrics_.state).IgnoreError();
+    return head;
   };
   CommitGroup group(options_.max_sources_per_user, load_head, random_);
   std::vector<absl::StatusOr<CommitGroup::Tally>> outcomes;

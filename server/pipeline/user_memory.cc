@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/pipeline/field_error.h"
+#include "server/pipeline/log_damage.h"
 
 namespace qlarank {
 
@@ -43,7 +44,9 @@ absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
   // ahead of it.
   const std::shared_ptr<const KnownState> cached = cache_.Lookup(user_id);
   absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-  if (!head.ok()) return head.status();
+  if (!head.ok()) {
+    return ReportDamage(head.status(), user_id, metrics_.state);
+  }
 
   Lookup lookup;
   lookup.head = *std::move(head);
@@ -121,11 +124,13 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
       return absl::AbortedError(
           absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
     }
-    if (!tail.ok()) return tail.status();
-    if (tail->empty()) {
-      return absl::DataLossError(absl::StrCat(
+    if (tail.ok() && tail->empty()) {
+      tail = absl::DataLossError(absl::StrCat(
           "the log of user ", Quoted(user_id), " ends at event ",
           lookup.known.folded_sequence(), " of ", head->last_sequence));
+    }
+    if (!tail.ok()) {
+      return ReportDamage(tail.status(), user_id, metrics_.state);
     }
     events = *std::move(tail);
   }
@@ -232,6 +237,9 @@ void UserMemory::Forget(absl::string_view user_id) {
 }
 
 absl::Status UserMemory::WriteSnapshots() {
+  // Of snapshots that failed long ago, on a disk that was full: a longer replay
+  // is all that it costs.
+  snapshots_.AwaitWritten().IgnoreError();
   cache_.ForEach([&](const std::string& user_id,
                      const std::shared_ptr<const KnownState>& known) {
     Save(user_id, *known);

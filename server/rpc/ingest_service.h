@@ -5,16 +5,18 @@
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class IngestService final : public v1::IngestService::CallbackService {
+class IngestService final : public ServedMethods<v1::IngestService> {
  public:
   // Both must outlive the server that this is registered with. A stream reads
   // on while fewer than `stream_window_bytes` of it are not acknowledged.
-  IngestService(IngestPipeline& pipeline, Drain& drain,
+  IngestService(Listener listener, IngestPipeline& pipeline, Drain& drain,
                 size_t stream_window_bytes)
-      : pipeline_(pipeline),
+      : ServedMethods(listener),
+        pipeline_(pipeline),
         drain_(drain),
         stream_window_bytes_(stream_window_bytes) {}
 

@@ -8,14 +8,19 @@
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"
 #include "server/rpc/reply_watch.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class RankService final : public v1::RankService::CallbackService {
+class RankService final : public ServedMethods<v1::RankService> {
  public:
   // All must outlive the server that this is registered with.
-  RankService(RankPipeline& pipeline, const Drain& drain, ReplyWatch& replies)
-      : pipeline_(pipeline), drain_(drain), replies_(replies) {
+  RankService(Listener listener, RankPipeline& pipeline, const Drain& drain,
+              ReplyWatch& replies)
+      : ServedMethods(listener),
+        pipeline_(pipeline),
+        drain_(drain),
+        replies_(replies) {
     SetMessageAllocatorFor_Rank(&messages_);
   }
 

@@ -1,36 +1,35 @@
-// Every service of the API over one pipeline.
+// The services of the API that one listener serves, over one pipeline.
 //
-//   RpcServices services(pipeline, options);
+//   RpcServices services(Listener::kMain, pipeline, options);
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
 #ifndef QLARANK_SERVER_RPC_RPC_SERVICES_H_
 #define QLARANK_SERVER_RPC_RPC_SERVICES_H_
 
+#include <memory>
+#include <vector>
+
 #include "config/server_options.h"
+#include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
 #include "server/rpc/drain.h"
-#include "server/rpc/ingest_service.h"
-#include "server/rpc/rank_service.h"
 #include "server/rpc/reply_watch.h"
-#include "server/rpc/state_service.h"
+#include "server/security/access_table.h"
 
 namespace qlarank {
 
 class RpcServices {
  public:
   // `pipeline` must outlive the services, and they the server.
-  RpcServices(Pipeline& pipeline, const ServerOptions& options)
-      : replies_(options.rank.reply_timeout),
-        rank_(pipeline.rank(), drain_, replies_),
-        ingest_(pipeline.ingest(), drain_, options.ingest.stream_window_bytes),
-        state_(pipeline.state(), pipeline.ingest(), drain_, replies_) {}
+  RpcServices(Listener listener, Pipeline& pipeline,
+              const ServerOptions& options);
 
   void RegisterWith(grpc::ServerBuilder& builder) {
-    builder.RegisterService(&rank_);
-    builder.RegisterService(&ingest_);
-    builder.RegisterService(&state_);
+    for (const auto& service : services_) {
+      builder.RegisterService(service.get());
+    }
   }
 
   // New calls get UNAVAILABLE; streams answer what they have read, then end
@@ -41,9 +40,7 @@ class RpcServices {
  private:
   Drain drain_;
   ReplyWatch replies_;
-  RankService rank_;
-  IngestService ingest_;
-  StateService state_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
 };
 
 }  // namespace qlarank

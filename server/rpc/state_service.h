@@ -7,15 +7,20 @@
 #include "server/pipeline/state_pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/reply_watch.h"
+#include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
-class StateService final : public v1::StateService::CallbackService {
+class StateService final : public ServedMethods<v1::StateService> {
  public:
   // All must outlive the server that this is registered with.
-  StateService(StatePipeline& state, IngestPipeline& ingest, const Drain& drain,
-               ReplyWatch& replies)
-      : state_(state), ingest_(ingest), drain_(drain), replies_(replies) {}
+  StateService(Listener listener, StatePipeline& state, IngestPipeline& ingest,
+               const Drain& drain, ReplyWatch& replies)
+      : ServedMethods(listener),
+        state_(state),
+        ingest_(ingest),
+        drain_(drain),
+        replies_(replies) {}
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,

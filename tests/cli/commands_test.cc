@@ -24,7 +24,8 @@ constexpr char kEvents[] =
 class CommandsTest : public testing::Test {
  protected:
   CliResult Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--server", server_.address()});
+    arguments.insert(arguments.begin(), {"--server", server_.address(),
+                                         "--admin-server", server_.address()});
     return RunCli(std::move(arguments));
   }
   nlohmann::json RunJson(std::vector<std::string> arguments) {

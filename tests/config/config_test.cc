@@ -26,6 +26,7 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->listen.grpc_address, "127.0.0.1:8500");
   EXPECT_EQ(options->listen.http_address, "127.0.0.1:8501");
   EXPECT_EQ(options->listen.port_file, "");
+  EXPECT_EQ(options->listen.admin_address, "127.0.0.1:8502");
   ASSERT_EQ(options->models.size(), 1u);
   EXPECT_EQ(options->models[0].path, "models/m/1");
   EXPECT_EQ(options->models[0].expected_fingerprint, "");
@@ -64,6 +65,7 @@ constexpr char kEverything[] = R"pb(
     grpc_address: "[::1]:1"
     http_address: "0.0.0.0:0"
     port_file: "ports"
+    admin_address: "127.0.0.2:2"
     keepalive_time { seconds: 22 }
     keepalive_timeout { seconds: 23 }
   }
@@ -117,8 +119,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       ParseServerConfig(kEverything, "f");
   ASSERT_TRUE(options.ok()) << options.status();
   ServerOptions expected;
-  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports", absl::Seconds(22),
-                     absl::Seconds(23)};
+  expected.listen = {"[::1]:1",     "0.0.0.0:0",       "ports",
+                     "127.0.0.2:2", absl::Seconds(22), absl::Seconds(23)};
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
@@ -132,6 +134,13 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
   EXPECT_EQ(*options, expected);
+}
+
+TEST(ParseServerConfigTest, TakesAFreeAdminPortWithAFreePort) {
+  const absl::StatusOr<ServerOptions> options = ParseServerConfig(
+      absl::StrCat(kSmallest, "listen { grpc_address: '0.0.0.0:0' }"), "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->listen.admin_address, "127.0.0.1:0");
 }
 
 TEST(ParseServerConfigTest, TakesAWrittenDurationOfZeroAsWritten) {
@@ -263,6 +272,16 @@ INSTANTIATE_TEST_SUITE_P(
                   "listen { http_address: '127.0.0.1:8500' }",
                   "f: listen.http_address: \"127.0.0.1:8500\"; must differ "
                   "from listen.grpc_address"},
+        BadConfig{"AdminAtAnotherAddress",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { http_address: '127.0.0.1:8502' }",
+                  "f: listen.admin_address: \"127.0.0.1:8502\"; must differ "
+                  "from listen.http_address"},
+        BadConfig{"AdminAddressWithoutPort",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { admin_address: 'foo' }",
+                  "f: listen.admin_address: \"foo\"; expected host:port, with "
+                  "a port in [0, 65535]"},
         BadConfig{"MessagesTooLargeForGrpc",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "limits { max_message_bytes: 2147483648 }",

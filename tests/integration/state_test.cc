@@ -51,6 +51,25 @@ TEST_F(StateTest, AnUnknownUserIsNotAnError) {
   EXPECT_FALSE(deleted->found());
 }
 
+// Each method is served where the access table says, and nowhere else.
+TEST_F(StateTest, ErasureIsServedToOperatorsAndNothingElse) {
+  TestServer server(options_);
+  grpc::ClientContext erase_context;
+  v1::DeleteUserRequest erase;
+  erase.set_user_id("user");
+  v1::DeleteUserResponse erased;
+  EXPECT_EQ(server.state().DeleteUser(&erase_context, erase, &erased)
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  grpc::ClientContext look_context;
+  v1::GetUserStateRequest look;
+  look.set_user_id("user");
+  v1::GetUserStateResponse seen;
+  EXPECT_EQ(server.admin_state().GetUserState(&look_context, look, &seen)
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
 TEST_F(StateTest, EveryStateIsAFreshFoldOfTheLog) {
   constexpr int kUsers = 40;
   // Small enough that states are evicted, and come back from snapshots.

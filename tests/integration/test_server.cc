@@ -37,22 +37,28 @@ absl::StatusOr<Response> Result(const grpc::Status& status,
                       status.error_message());
 }
 
+std::shared_ptr<grpc::Channel> Connect(int port) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  // Servers of one test process come and go on the same port.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
+                                   grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
 constexpr absl::Duration kTimeout = absl::Seconds(60);
 
 }  // namespace
 
 TestServer::TestServer(const ServerOptions& options)
-    : server_(StartOrDie(options)) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  // Servers of one test process come and go on the same port.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  channel_ = grpc::CreateCustomChannel(
-      absl::StrCat("127.0.0.1:", server_->grpc_port()),
-      grpc::InsecureChannelCredentials(), arguments);
+    : server_(StartOrDie(options)),
+      channel_(Connect(server_->grpc_port())),
+      admin_channel_(Connect(server_->admin_port())) {
   rank_ = v1::RankService::NewStub(channel_);
   ingest_ = v1::IngestService::NewStub(channel_);
   state_ = v1::StateService::NewStub(channel_);
+  admin_state_ = v1::StateService::NewStub(admin_channel_);
 }
 
 TestServer::~TestServer() {
@@ -125,7 +131,8 @@ absl::StatusOr<v1::DeleteUserResponse> TestServer::Delete(
   v1::DeleteUserRequest request;
   request.set_user_id(user_id);
   v1::DeleteUserResponse response;
-  const grpc::Status status = state_->DeleteUser(&context, request, &response);
+  const grpc::Status status =
+      admin_state_->DeleteUser(&context, request, &response);
   return Result(status, std::move(response));
 }
 

@@ -28,6 +28,7 @@ class TestServer {
   absl::Status Shutdown();
 
   int grpc_port() const { return server_->grpc_port(); }
+  int http_port() const { return server_->http_port(); }
 
   // The value of a metric; its labels, sorted, are part of its name. Dies when
   // there is none.
@@ -36,6 +37,8 @@ class TestServer {
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }
   v1::StateService::Stub& state() { return *state_; }
+  // At the address for operators.
+  v1::StateService::Stub& admin_state() { return *admin_state_; }
 
   // One call each, with a deadline.
   absl::StatusOr<v1::RankResponse> Rank(
@@ -53,9 +56,11 @@ class TestServer {
  private:
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<grpc::Channel> admin_channel_;
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<v1::StateService::Stub> admin_state_;
 };
 
 }  // namespace qlarank::testing

@@ -60,6 +60,19 @@ TEST(ServerTest, IsHealthyOnceStarted) {
   EXPECT_EQ(HttpGet(server->http_port(), "/readyz").code, 200);
 }
 
+TEST(ServerTest, TheAdminAddressTellsTheHealthOfWhatItServes) {
+  const std::unique_ptr<Server> server = StartOrDie(OnFreePorts());
+  HealthClient client(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server->admin_port()),
+                          grpc::InsecureChannelCredentials()));
+  grpc::Status error;
+  EXPECT_EQ(client.Check("", error), ServingStatus::kServing);
+  EXPECT_EQ(client.Check("qlarank.v1.StateService", error),
+            ServingStatus::kServing);
+  client.Check("qlarank.v1.RankService", error);
+  EXPECT_EQ(error.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST(ServerTest, WatchersLearnThatItDrains) {
   ServerOptions options = OnFreePorts();
   options.lifecycle.drain_delay = absl::Milliseconds(300);
@@ -127,6 +140,13 @@ TEST(ServerTest, NamesAnAddressInUseAndItsField) {
             absl::UnavailableError(absl::StrCat(
                 "listen.http_address: cannot listen at \"127.0.0.1:",
                 first->http_port(), "\": Address already in use")));
+  options = OnFreePorts();
+  options.listen.admin_address =
+      absl::StrCat("127.0.0.1:", first->admin_port());
+  EXPECT_EQ(Server::Start(options).status(),
+            absl::UnavailableError(absl::StrCat(
+                "listen.admin_address: cannot listen at \"127.0.0.1:",
+                first->admin_port(), "\": Address already in use")));
 }
 
 TEST(ServerTest, PortFileIsThereWhileItServes) {
@@ -136,9 +156,12 @@ TEST(ServerTest, PortFileIsThereWhileItServes) {
   const std::unique_ptr<Server> server = StartOrDie(options);
   int grpc_port = 0;
   int http_port = 0;
-  std::ifstream(options.listen.port_file) >> grpc_port >> http_port;
+  int admin_port = 0;
+  std::ifstream(options.listen.port_file) >> grpc_port >> http_port >>
+      admin_port;
   EXPECT_EQ(grpc_port, server->grpc_port());
   EXPECT_EQ(http_port, server->http_port());
+  EXPECT_EQ(admin_port, server->admin_port());
   EXPECT_TRUE(server->Shutdown().ok());
   EXPECT_FALSE(std::filesystem::exists(options.listen.port_file));
 }

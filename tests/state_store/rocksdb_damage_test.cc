@@ -14,6 +14,7 @@
 #include "state_store/keys.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_state_store.h"
+#include "tests/state_store/damage.h"
 #include "tests/state_store/store_testing.h"
 
 namespace qlarank {
@@ -23,54 +24,6 @@ constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
 constexpr char kF[] = "f1e2d3";
 constexpr char kG[] = "a0b1c2";
-
-// The store's database without the store around it.
-class RawDatabase {
- public:
-  explicit RawDatabase(const std::string& path) {
-    std::vector<std::string> names;
-    EXPECT_TRUE(
-        rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), path, &names)
-            .ok());
-    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-    for (const auto& name : names) {
-      descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
-    }
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* db = nullptr;
-    EXPECT_TRUE(rocksdb::DB::Open(rocksdb::DBOptions(), path, descriptors,
-                                  &handles, &db)
-                    .ok());
-    db_.reset(db);
-    for (size_t i = 0; i < names.size(); ++i) {
-      column_families_[names[i]].reset(handles[i]);
-    }
-  }
-
-  std::string Get(const std::string& column_family, const std::string& key) {
-    std::string value;
-    EXPECT_TRUE(db_->Get(rocksdb::ReadOptions(),
-                         column_families_[column_family].get(), key, &value)
-                    .ok());
-    return value;
-  }
-  void Put(const std::string& column_family, const std::string& key,
-           const std::string& value) {
-    EXPECT_TRUE(db_->Put(rocksdb::WriteOptions(),
-                         column_families_[column_family].get(), key, value)
-                    .ok());
-  }
-  void Delete(const std::string& column_family, const std::string& key) {
-    EXPECT_TRUE(db_->Delete(rocksdb::WriteOptions(),
-                            column_families_[column_family].get(), key)
-                    .ok());
-  }
-
- private:
-  std::unique_ptr<rocksdb::DB> db_;
-  std::map<std::string, std::unique_ptr<rocksdb::ColumnFamilyHandle>>
-      column_families_;
-};
 
 class RocksDbDamageTest : public testing::Test {
  protected:
@@ -265,25 +218,6 @@ TEST_F(RocksDbDamageTest, SnapshotOfAnotherUserOrFingerprint) {
 }
 
 // -- Files --------------------------------------------------------------------
-
-void FlipBitOfFile(const std::string& path, uint64_t offset, int bit) {
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  const char byte = static_cast<char>(file.get() ^ (1 << bit));
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.put(byte);
-  ASSERT_TRUE(file.good());
-}
-
-std::vector<std::string> FilesOf(const std::string& path,
-                                 const std::string& extension) {
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    if (entry.path().extension() == extension) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 // DATA_LOSS or the truth.
 #define EXPECT_HONEST(result, truth)                         \

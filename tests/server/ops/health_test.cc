@@ -54,6 +54,17 @@ TEST(HealthTest, ServiceAndReadinessAgree) {
               ElementsAre(Pair("", false), Pair("a.A", false)));
 }
 
+TEST(HealthTest, TellsEveryListenersService) {
+  FakeHealthService main;
+  FakeHealthService admin;
+  Health health;
+  health.Attach(main, {"a.A"});
+  health.Attach(admin, {"b.B"});
+  health.SetServing();
+  EXPECT_THAT(main.serving_, ElementsAre(Pair("", true), Pair("a.A", true)));
+  EXPECT_THAT(admin.serving_, ElementsAre(Pair("", true), Pair("b.B", true)));
+}
+
 TEST(HealthTest, LeavesTheServiceAloneOnceDetached) {
   FakeHealthService service;
   Health health;

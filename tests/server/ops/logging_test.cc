@@ -108,5 +108,12 @@ TEST(LogThrottleTest, LetsOneThroughPerIntervalAndCountsTheRest) {
   EXPECT_EQ(throttle.Admit(kNoon + absl::Seconds(21)), 1);
 }
 
+TEST(LogThrottleTest, IsNotSilencedByAClockThatIsSetBack) {
+  LogThrottle throttle(absl::Seconds(10));
+  EXPECT_EQ(throttle.Admit(kNoon), 0);
+  EXPECT_EQ(throttle.Admit(kNoon - absl::Hours(24)), 0);
+  EXPECT_EQ(throttle.Admit(kNoon - absl::Hours(24)), std::nullopt);
+}
+
 }  // namespace
 }  // namespace qlarank

@@ -1,0 +1,57 @@
+// One address at which the server listens for gRPC: its part of the services,
+// health and reflection, behind the interceptors that every RPC passes.
+//
+//   auto endpoint = GrpcEndpoint::Start(Listener::kMain, options, services,
+//                                       metrics.rpc, endless_streams);
+//   ...
+//   (*endpoint)->Shutdown(deadline);
+//
+// Serves until it is destroyed.
+#ifndef QLARANK_SERVER_GRPC_ENDPOINT_H_
+#define QLARANK_SERVER_GRPC_ENDPOINT_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "config/server_options.h"
+#include "grpcpp/server.h"
+#include "server/ops/endless_streams.h"
+#include "server/ops/health.h"
+#include "server/ops/rpc_metrics.h"
+#include "server/security/access_table.h"
+#include "server/services.h"
+
+namespace qlarank {
+
+class GrpcEndpoint {
+ public:
+  // Listens. All must outlive the result. UNAVAILABLE when the address cannot
+  // be listened at, naming it and its field.
+  static absl::StatusOr<std::unique_ptr<GrpcEndpoint>> Start(
+      Listener listener, const ServerOptions& options, Services& services,
+      RpcMetrics& metrics, EndlessStreams& endless_streams);
+
+  int port() const { return port_; }
+
+  // Health answers for this endpoint from now on, until it is detached.
+  void AttachTo(Health& health);
+
+  // Takes nothing new; those in flight end by `deadline`, or are cut off.
+  // Blocks.
+  void Shutdown(absl::Time deadline);
+
+ private:
+  explicit GrpcEndpoint(Listener listener) : listener_(listener) {}
+
+  const Listener listener_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+// Resolves the metrics of all methods that endpoints serve, before they do.
+void AddMethodsTo(RpcMetrics& metrics);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_GRPC_ENDPOINT_H_

@@ -1,0 +1,235 @@
+#include "state_store/rocksdb_salvage.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "state_store/keys.h"
+#include "state_store/records.h"
+#include "state_store/rocksdb_user_walk.h"
+
+namespace qlarank::rocksdb_internal {
+namespace {
+
+constexpr size_t kBatchBytes = size_t{4} << 20;
+
+}  // namespace
+
+Salvage::Salvage(const OpenedStore& from, OpenedStore& to,
+                 const StoreProblemSink& sink)
+    : from_(from), to_(to), sink_(sink) {
+  unlogged_.disableWAL = true;
+}
+
+absl::StatusOr<RepairTotals> Salvage::Run() {
+  UserWalk walk(from_, [this](absl::string_view family, absl::string_view what) {
+    sink_({std::string(family), "", std::string(what)});
+  });
+  while (walk.Next(user_id_)) {
+    user_key_ = UserKey(user_id_);
+    ++totals_.users;
+    if (absl::Status status = CopyUser(); !status.ok()) return status;
+  }
+  if (absl::Status status = WriteBatch(); !status.ok()) return status;
+  return totals_;
+}
+
+void Salvage::Report(absl::string_view column_family,
+                     absl::string_view what) const {
+  sink_({std::string(column_family), UserHashHex(user_id_), std::string(what)});
+}
+
+absl::Status Salvage::CopyUser() {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status read = from_.db->Get(
+      rocksdb::ReadOptions(), from_.heads.get(), user_key_, &value);
+  absl::StatusOr<UserHead> head =
+      read.ok() ? DecodeHead(user_key_, ToView(value))
+                : absl::StatusOr<UserHead>(absl::DataLossError(
+                      read.IsNotFound() ? "missing" : read.ToString()));
+  Log log;
+  absl::Status status = CopyLog(
+      head.ok() ? std::optional(head->last_sequence) : std::nullopt, log);
+  if (!status.ok()) return status;
+  if (head.ok()) {
+    status = Put(to_.heads, user_key_, ToView(value));
+  } else if (read.IsNotFound() && log.whole && log.head.last_sequence == 0) {
+    head = UserHead();  // no user: only snapshots are left of her
+  } else if (log.whole && log.head.last_sequence > 0) {
+    Report(kHeadsName, absl::StrCat(head.status().message(), "; made anew of ",
+                                    log.head.last_sequence, " events"));
+    ++totals_.heads_rebuilt;
+    head = HeadOf(log);
+    status = Put(to_.heads, user_key_, EncodeHead(user_key_, *head));
+  } else {
+    Report(kHeadsName, absl::StrCat(head.status().message(),
+                                    "; cannot be repaired"));
+    log.whole = false;
+    // Damaged it stays: without a head the user would begin anew.
+    status = Put(to_.heads, user_key_, read.ok() ? ToView(value) : "");
+  }
+  if (!log.whole) ++totals_.users_unrepaired;
+  if (!status.ok() || !head.ok()) return status;
+  return CopySnapshots(*head);
+}
+
+absl::Status Salvage::CopyLog(std::optional<uint64_t> last_sequence,
+                              Log& log) {
+  const std::string end =
+      AfterLogKey(user_id_, std::numeric_limits<uint64_t>::max());
+  const rocksdb::Slice end_slice = end;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  options.prefix_same_as_start = true;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      from_.db->NewIterator(options, from_.log.get()));
+  uint64_t expected = 1;
+  std::string cause = "missing";
+  uint64_t from = 1;  // from where the log is looked at: a step at a time
+                      // through what cannot be read
+  while (true) {
+    for (it->Seek(LogKey(user_id_, from)); it->Valid(); it->Next()) {
+      const absl::string_view key = ToView(it->key());
+      const std::optional<uint64_t> sequence = SequenceOfLogKey(key, user_key_);
+      if (!sequence.has_value()) continue;  // the walk reports it
+      if (*sequence > expected) NoteLost(expected, *sequence - 1, cause, log);
+      cause = "missing";
+      NoteEvent(*sequence, key, ToView(it->value()), log);
+      absl::Status status = Put(to_.log, key, ToView(it->value()));
+      if (!status.ok()) return status;
+      ++totals_.events;
+      expected = *sequence + 1;
+    }
+    if (it->status().ok()) break;
+    cause = it->status().ToString();
+    from = std::max(from, expected - 1) + 1;
+    // Without a head nothing says where to stop.
+    if (!last_sequence.has_value()) {
+      NoteLost(expected, std::numeric_limits<uint64_t>::max(), cause, log);
+      break;
+    }
+    if (from > *last_sequence) break;
+  }
+  if (!last_sequence.has_value()) return absl::OkStatus();
+  if (expected <= *last_sequence) {
+    NoteLost(expected, *last_sequence, cause, log);
+  } else if (expected > *last_sequence + 1) {
+    Report(kLogName, absl::StrCat("events ", *last_sequence + 1, " to ",
+                                  expected - 1,
+                                  ": not counted by the head; cannot be "
+                                  "repaired"));
+    log.whole = false;
+  }
+  return absl::OkStatus();
+}
+
+void Salvage::NoteLost(uint64_t first, uint64_t last, absl::string_view cause,
+                       Log& log) {
+  log.whole = false;
+  const std::string which =
+      last == std::numeric_limits<uint64_t>::max()
+          ? absl::StrCat("events from ", first, " on")
+          : absl::StrCat("events ", first, " to ", last);
+  Report(kLogName, absl::StrCat(which, ": ", cause, "; cannot be repaired"));
+}
+
+void Salvage::NoteEvent(uint64_t sequence, absl::string_view key,
+                        absl::string_view value, Log& log) {
+  const absl::StatusOr<LoggedEvent> event = DecodeEvent(key, value);
+  if (!event.ok()) {
+    log.whole = false;
+    Report(kLogName, absl::StrCat("event ", sequence, ": ",
+                                  event.status().message(),
+                                  "; cannot be repaired"));
+    return;
+  }
+  UserHead& head = log.head;
+  uint64_t& watermark = head.watermarks[event->source];
+  watermark = std::max(watermark, event->source_sequence);
+  head.last_event_time_us =
+      head.last_sequence == 0
+          ? event->time_us
+          : std::max(head.last_event_time_us, event->time_us);
+  head.last_sequence = sequence;
+}
+
+UserHead Salvage::HeadOf(const Log& log) {
+  UserHead head = log.head;
+  head.incarnation = IncarnationOfSnapshots(head.last_sequence);
+  if (head.incarnation == 0) {
+    head.incarnation = absl::Uniform<uint64_t>(
+        absl::IntervalClosedClosed, random_, 1,
+        std::numeric_limits<uint64_t>::max());
+  }
+  return head;
+}
+
+uint64_t Salvage::IncarnationOfSnapshots(uint64_t last_sequence) const {
+  for (const auto& [fingerprint, states] : from_.states) {
+    std::string value;
+    if (!from_.db->Get(rocksdb::ReadOptions(), states.get(), user_key_, &value)
+             .ok()) {
+      continue;
+    }
+    const auto snapshot = DecodeSnapshot(user_key_, fingerprint, value);
+    if (snapshot.ok() && snapshot->folded_sequence <= last_sequence) {
+      return snapshot->incarnation;
+    }
+  }
+  return 0;
+}
+
+absl::Status Salvage::CopySnapshots(const UserHead& head) {
+  for (const auto& [fingerprint, states] : from_.states) {
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status read = from_.db->Get(rocksdb::ReadOptions(),
+                                               states.get(), user_key_, &value);
+    if (read.IsNotFound()) continue;
+    std::string wrong;
+    if (!read.ok()) {
+      wrong = read.ToString();
+    } else {
+      const auto snapshot =
+          DecodeSnapshot(user_key_, fingerprint, ToView(value));
+      if (!snapshot.ok()) {
+        wrong = std::string(snapshot.status().message());
+      } else if (snapshot->incarnation != head.incarnation) {
+        wrong = "of an erased user";
+      } else if (snapshot->folded_sequence > head.last_sequence) {
+        wrong = absl::StrCat("of ", snapshot->folded_sequence,
+                             " events, the log has ", head.last_sequence);
+      }
+    }
+    if (wrong.empty()) {
+      absl::Status status = Put(to_.states.find(fingerprint)->second, user_key_,
+                                ToView(value));
+      if (!status.ok()) return status;
+      ++totals_.snapshots;
+    } else {
+      Report(absl::StrCat(kStatesPrefix, fingerprint),
+             absl::StrCat("snapshot ", wrong, "; left out"));
+      ++totals_.snapshots_dropped;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Salvage::Put(const ColumnFamily& column_family,
+                          absl::string_view key, absl::string_view value) {
+  const rocksdb::Status put =
+      batch_.Put(column_family.get(), ToSlice(key), ToSlice(value));
+  if (!put.ok()) return ToAbslStatus(put, "writing the repaired store");
+  return batch_.GetDataSize() < kBatchBytes ? absl::OkStatus() : WriteBatch();
+}
+
+absl::Status Salvage::WriteBatch() {
+  absl::Status status = ToAbslStatus(to_.db->Write(unlogged_, &batch_),
+                                     "writing the repaired store");
+  batch_.Clear();
+  return status;
+}
+
+}  // namespace qlarank::rocksdb_internal

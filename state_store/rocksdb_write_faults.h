@@ -1,0 +1,38 @@
+// Notices when a fault of the disk makes RocksDB refuse writes, and when it
+// takes them again: a full disk ends by itself, a failed sync only with a
+// restart. Private to the RocksDB implementation.
+//
+// Thread-safe: RocksDB's threads tell it, anyone may ask it.
+#ifndef QLARANK_STATE_STORE_ROCKSDB_WRITE_FAULTS_H_
+#define QLARANK_STATE_STORE_ROCKSDB_WRITE_FAULTS_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "rocksdb/listener.h"
+#include "state_store/rocksdb_state_store.h"
+
+namespace qlarank::rocksdb_internal {
+
+class WriteFaults final : public rocksdb::EventListener {
+ public:
+  explicit WriteFaults(RocksDbOptions::WriteFaultSink sink);
+
+  // Whether every write fails now, and how often that has begun.
+  bool writes_refused() const { return refused_; }
+  uint64_t times_refused() const { return times_refused_; }
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                         rocksdb::Status* error) override;
+  void OnErrorRecoveryEnd(
+      const rocksdb::BackgroundErrorRecoveryInfo& info) override;
+
+ private:
+  const RocksDbOptions::WriteFaultSink sink_;
+  std::atomic<bool> refused_ = false;
+  std::atomic<uint64_t> times_refused_ = 0;
+};
+
+}  // namespace qlarank::rocksdb_internal
+
+#endif  // QLARANK_STATE_STORE_ROCKSDB_WRITE_FAULTS_H_

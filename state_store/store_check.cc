@@ -1,0 +1,194 @@
+#include "state_store/store_check.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "rocksdb/db.h"
+#include "rocksdb/sst_file_reader.h"
+#include "state_store/keys.h"
+#include "state_store/rocksdb_inspect.h"
+#include "state_store/rocksdb_state_store_impl.h"
+#include "state_store/rocksdb_user_walk.h"
+#include "state_store/validation.h"
+
+namespace qlarank {
+namespace {
+
+using rocksdb_internal::kHeadsName;
+using rocksdb_internal::kLogName;
+using rocksdb_internal::kStatesPrefix;
+using rocksdb_internal::OpenedStore;
+using rocksdb_internal::RocksDbStateStore;
+using rocksdb_internal::UserWalk;
+
+constexpr size_t kChunkEvents = 4096;
+
+class Verifier {
+ public:
+  explicit Verifier(const StoreProblemSink& sink) : sink_(sink) {}
+
+  StoreTotals Run(OpenedStore store);
+
+  void Report(absl::string_view column_family, absl::string_view user_id,
+              absl::string_view what);
+
+ private:
+  void CheckTableFiles(rocksdb::DB& db);
+  void CheckUser(const std::string& user_id);
+  void CheckLog(const std::string& user_id, const UserHead& head);
+  void CheckWatermarks(
+      const std::string& user_id, const UserHead& head,
+      const std::map<std::string, uint64_t, std::less<>>& newest);
+  void CheckSnapshots(const std::string& user_id,
+                      const absl::StatusOr<UserHead>& head);
+
+  const StoreProblemSink& sink_;
+  StoreTotals totals_;
+  std::unique_ptr<RocksDbStateStore> store_;
+  std::vector<std::string> fingerprints_;
+};
+
+void Verifier::Report(absl::string_view column_family,
+                      absl::string_view user_id, absl::string_view what) {
+  ++totals_.problems;
+  StoreProblem problem;
+  problem.column_family = std::string(column_family);
+  problem.what = std::string(what);
+  if (!user_id.empty()) {
+    problem.user_hash = UserHashHex(user_id);
+    // The store's own messages name her.
+    problem.what = absl::StrReplaceAll(
+        what, {{QuotedUser(user_id), problem.user_hash}});
+  }
+  sink_(problem);
+}
+
+void Verifier::CheckTableFiles(rocksdb::DB& db) {
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db.GetLiveFilesMetaData(&files);
+  for (const rocksdb::LiveFileMetaData& file : files) {
+    ++totals_.table_files;
+    rocksdb::SstFileReader reader((rocksdb::Options()));
+    rocksdb::Status status = reader.Open(file.db_path + file.name);
+    if (status.ok()) status = reader.VerifyChecksum();
+    if (!status.ok()) {
+      Report(file.column_family_name, "",
+             absl::StrCat("table file ", file.name.substr(1), ": ",
+                          status.ToString()));
+    }
+  }
+}
+
+void Verifier::CheckUser(const std::string& user_id) {
+  ++totals_.users;
+  const absl::StatusOr<UserHead> head = store_->GetHead(user_id);
+  if (head.ok()) {
+    CheckLog(user_id, *head);
+  } else {
+    Report(kHeadsName, user_id, head.status().message());
+  }
+  CheckSnapshots(user_id, head);
+}
+
+void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
+  std::map<std::string, uint64_t, std::less<>> newest;  // sequence, by source
+  // One further than the head counts: nothing may be there.
+  for (uint64_t next = 1; next <= head.last_sequence + 1;) {
+    const auto events = store_->ReadEvents(user_id, next, kChunkEvents);
+    if (!events.ok()) {
+      return Report(kLogName, user_id, events.status().message());
+    }
+    for (const LoggedEvent& event : *events) {
+      uint64_t& sequence = newest[event.source];
+      sequence = std::max(sequence, event.source_sequence);
+    }
+    totals_.events += events->size();
+    next += std::max<size_t>(events->size(), 1);
+  }
+  CheckWatermarks(user_id, head, newest);
+}
+
+void Verifier::CheckWatermarks(
+    const std::string& user_id, const UserHead& head,
+    const std::map<std::string, uint64_t, std::less<>>& newest) {
+  if (head.watermarks == newest) return;
+  for (const auto& [source, sequence] : newest) {
+    const auto it = head.watermarks.find(source);
+    const uint64_t watermark = it == head.watermarks.end() ? 0 : it->second;
+    if (watermark == sequence) continue;
+    Report(kHeadsName, user_id,
+           absl::StrCat("the watermark of source \"", absl::CHexEscape(source),
+                        "\" is ", watermark, ", its newest event has ",
+                        sequence));
+  }
+  for (const auto& [source, watermark] : head.watermarks) {
+    if (newest.contains(source) || watermark == 0) continue;
+    Report(kHeadsName, user_id,
+           absl::StrCat("the watermark of source \"", absl::CHexEscape(source),
+                        "\" is ", watermark, ", it has no event"));
+  }
+}
+
+void Verifier::CheckSnapshots(const std::string& user_id,
+                              const absl::StatusOr<UserHead>& head) {
+  for (const std::string& fingerprint : fingerprints_) {
+    const std::string name = absl::StrCat(kStatesPrefix, fingerprint);
+    const auto snapshot = store_->GetSnapshot(fingerprint, user_id);
+    if (!snapshot.ok()) {
+      Report(name, user_id, snapshot.status().message());
+      continue;
+    }
+    if (!snapshot->has_value()) continue;
+    ++totals_.snapshots;
+    if (!head.ok()) continue;
+    if ((*snapshot)->incarnation != head->incarnation) {
+      Report(name, user_id, "a snapshot of an erased user");
+    } else if ((*snapshot)->folded_sequence > head->last_sequence) {
+      Report(name, user_id,
+             absl::StrCat("a snapshot of ", (*snapshot)->folded_sequence,
+                          " events, the log has ", head->last_sequence));
+    }
+  }
+}
+
+StoreTotals Verifier::Run(OpenedStore store) {
+  CheckTableFiles(*store.db);
+  for (const auto& [fingerprint, unused] : store.states) {
+    fingerprints_.push_back(fingerprint);
+  }
+  UserWalk walk(store, [this](absl::string_view family, absl::string_view what) {
+    Report(family, "", what);
+  });
+  store_ = std::make_unique<RocksDbStateStore>(std::move(store));
+  for (std::string user_id; walk.Next(user_id);) CheckUser(user_id);
+  return totals_;
+}
+
+}  // namespace
+
+absl::StatusOr<StoreTotals> VerifyStore(const std::string& path,
+                                        const StoreProblemSink& sink) {
+  const auto lock = rocksdb_internal::LockForInspection(path);
+  if (!lock.ok()) return lock.status();
+  RocksDbOptions options;
+  options.path = path;
+  Verifier verifier(sink);
+  using rocksdb_internal::OpenMode;
+  auto store = rocksdb_internal::OpenStore(options, OpenMode::kInspect);
+  if (absl::IsDataLoss(store.status())) {
+    const absl::Status strict = store.status();
+    store = rocksdb_internal::OpenStore(options, OpenMode::kSalvage);
+    if (store.ok()) verifier.Report("files", "", strict.message());
+  }
+  if (!store.ok()) return store.status();
+  return verifier.Run(*std::move(store));
+}
+
+}  // namespace qlarank

@@ -1,0 +1,154 @@
+// A disk without room refuses events, loses none and stops nobody from ranking;
+// with room again, ingestion resumes by itself.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/durability/acknowledged_users.h"
+#include "tests/durability/small_disk.h"
+
+namespace qlarank::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class FullDiskTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto disk = SmallDisk::Mount(size_t{48} << 20);
+    if (!disk.ok()) {
+      GTEST_SKIP() << "no small disk to fill here: " << disk.status();
+    }
+    disk_ = *std::move(disk);
+    options_.store.engine = StoreEngine::kRocksDb;
+    options_.store.path = disk_->Path("store");
+    options_.store.block_cache_bytes = 8 << 20;
+    options_.store.snapshot_interval_events = 8;
+  }
+
+  // Appends to all users in turn until the disk refuses; the refusal.
+  absl::Status AppendUntilRefused(TestServer& server) {
+    for (int round = 0; round < 5000; ++round) {
+      for (int user = 0; user < users_.size(); ++user) {
+        const absl::Status status = users_.Append(server, user, 20);
+        if (!status.ok()) return status;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Sends the events that were refused, again and again, until they are taken.
+  void RetryUntilTaken(TestServer& server) {
+    const absl::Time end = absl::Now() + absl::Seconds(60);
+    for (int user = 0; user < users_.size(); ++user) {
+      absl::Status status;
+      while (!(status = users_.Append(server, user, 20)).ok()) {
+        ASSERT_TRUE(absl::IsUnavailable(status)) << status;
+        ASSERT_LT(absl::Now(), end) << status;
+        absl::SleepFor(absl::Milliseconds(50));
+      }
+    }
+  }
+
+  std::unique_ptr<SmallDisk> disk_;
+  ServerOptions options_ = TestOptions();
+  AcknowledgedUsers users_{LoadGolden(GoldenModel()), 10};
+};
+
+TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
+  std::vector<std::string> states;
+  {
+    TestServer server(options_);
+    for (int user = 0; user < users_.size(); ++user) {
+      ASSERT_TRUE(users_.Append(server, user, 100).ok());
+    }
+    for (int times_full = 1; times_full <= 3; ++times_full) {
+      SCOPED_TRACE(times_full);
+      disk_->Fill();
+      const absl::Status refusal = AppendUntilRefused(server);
+      EXPECT_EQ(refusal.code(), absl::StatusCode::kUnavailable) << refusal;
+      EXPECT_THAT(std::string(refusal.message()),
+                  HasSubstr("the disk is full; writing resumes by itself"));
+      users_.ExpectRanked(server);
+      // For all users, and for as long as there is no room.
+      for (int user = 0; user < users_.size(); ++user) {
+        EXPECT_FALSE(users_.Append(server, user, 1).ok());
+      }
+      EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_writes_refused"), 1);
+      EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_write_faults_total"),
+                times_full);
+
+      disk_->Free();
+      const absl::Time freed = absl::Now();
+      ASSERT_NO_FATAL_FAILURE(RetryUntilTaken(server));
+      RecordProperty("resumed_after_ms",
+                     absl::ToInt64Milliseconds(absl::Now() - freed));
+      EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_writes_refused"), 0);
+      users_.ExpectRanked(server);
+    }
+    states = users_.States(server);
+    EXPECT_TRUE(server.Shutdown().ok());
+  }
+  users_.ExpectStored(options_.store.path, states);
+}
+
+// What was acknowledged before the disk was full is there after a restart on a
+// disk that is still nearly full.
+TEST_F(FullDiskTest, AServerStoppedWhileTheDiskIsFullLosesNothing) {
+  {
+    TestServer server(options_);
+    disk_->Fill();
+    EXPECT_FALSE(AppendUntilRefused(server).ok());
+    server.Shutdown().IgnoreError();
+  }
+  disk_->Free();
+  users_.ExpectStored(options_.store.path);
+  TestServer server(options_);
+  ASSERT_NO_FATAL_FAILURE(RetryUntilTaken(server));
+  users_.ExpectRanked(server);
+}
+
+// Operators are told once when it begins and once when it is over, however many
+// writes fail in between.
+TEST_F(FullDiskTest, TheStoreReportsItOnce) {
+  absl::Mutex mutex;
+  std::vector<absl::Status> reports;
+  RocksDbOptions options;
+  options.path = options_.store.path;
+  options.memtable_bytes = 1 << 20;
+  options.on_write_fault = [&](const absl::Status& fault) {
+    absl::MutexLock lock(&mutex);
+    reports.push_back(fault);
+  };
+  const auto store = OpenRocksDbStateStore(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserAppend append;
+  append.user_id = "u";
+  append.head_after.incarnation = 1;
+  append.events.emplace_back().action = std::string(1000, 'a');
+  const auto next = [&] {
+    ++append.head_after.last_sequence;
+    const absl::Status status = (*store)->AppendEvents({append});
+    if (!status.ok()) --append.head_after.last_sequence;
+    return status;
+  };
+  disk_->Fill();
+  while (next().ok()) {
+  }
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(next().ok());
+  disk_->Free();
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (!next().ok() && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  absl::MutexLock lock(&mutex);
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_THAT(std::string(reports[0].message()), HasSubstr("disk is full"));
+  EXPECT_TRUE(reports[1].ok()) << reports[1];
+}
+
+}  // namespace
+}  // namespace qlarank::testing

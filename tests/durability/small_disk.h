@@ -1,0 +1,63 @@
+// A small file system of its own, to be filled up: a tmpfs, gone with the
+// object. Mounting takes a privilege that containers often lack.
+#ifndef QLARANK_TESTS_DURABILITY_SMALL_DISK_H_
+#define QLARANK_TESTS_DURABILITY_SMALL_DISK_H_
+
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "tests/testing/temp_dir.h"
+
+namespace qlarank::testing {
+
+class SmallDisk {
+ public:
+  // PERMISSION_DENIED where mounting is not allowed.
+  static absl::StatusOr<std::unique_ptr<SmallDisk>> Mount(size_t bytes) {
+    auto disk = std::unique_ptr<SmallDisk>(new SmallDisk);
+    const std::string options = absl::StrCat("size=", bytes);
+    if (mount("none", disk->dir_.path().c_str(), "tmpfs",
+              MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("mounting a tmpfs: ", strerror(errno)));
+    }
+    disk->mounted_ = true;
+    return disk;
+  }
+
+  ~SmallDisk() {
+    if (mounted_) umount2(dir_.path().c_str(), MNT_DETACH);
+  }
+
+  std::string Path(const std::string& name) const { return dir_.Path(name); }
+
+  // Takes all the room there is, and gives it back.
+  void Fill() {
+    FILE* file = fopen(Path("filler").c_str(), "ab");
+    setvbuf(file, nullptr, _IONBF, 0);
+    const std::string block(4096, 'x');
+    while (fwrite(block.data(), 1, block.size(), file) == block.size()) {
+    }
+    fclose(file);
+  }
+  void Free() { unlink(Path("filler").c_str()); }
+
+ private:
+  SmallDisk() = default;
+
+  TempDir dir_;
+  bool mounted_ = false;
+};
+
+}  // namespace qlarank::testing
+
+#endif  // QLARANK_TESTS_DURABILITY_SMALL_DISK_H_

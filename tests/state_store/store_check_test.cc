@@ -1,0 +1,443 @@
+// Verifying and repairing stores that were really damaged.
+#include "state_store/store_check.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "state_store/keys.h"
+#include "state_store/records.h"
+#include "state_store/rocksdb_state_store.h"
+#include "state_store/store_repair.h"
+#include "tests/state_store/damage.h"
+#include "tests/state_store/store_testing.h"
+
+namespace qlarank {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
+constexpr char kF[] = "f1e2d3";
+constexpr char kG[] = "a0b1c2";
+constexpr char kU[] = "ursula";
+constexpr char kNeighbour[] = "neighbour";
+
+std::string ToText(const StoreProblem& problem) {
+  return absl::StrCat(problem.column_family, " ", problem.user_hash, " ",
+                      problem.what);
+}
+
+class StoreCheckTest : public testing::Test {
+ protected:
+  StoreCheckTest() : path_(folder_ / "store") {}
+
+  std::unique_ptr<StateStore> Open(const std::string& path) {
+    auto store = OpenRocksDbStateStore(SmallOptions(path));
+    EXPECT_THAT(store, IsOk());
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  // Two users with ten events and two snapshots each.
+  void Fill() {
+    const auto store = Open(path_);
+    ASSERT_THAT(store->OpenFingerprint(kF), IsOk());
+    ASSERT_THAT(store->OpenFingerprint(kG), IsOk());
+    for (const std::string user : {kU, kNeighbour}) {
+      ASSERT_THAT(store->AppendEvents({MakeAppend(user, 1, 10)}), IsOk());
+      ASSERT_THAT(store->PutSnapshot(kF, user, MakeSnapshot(user, 8)), IsOk());
+      ASSERT_THAT(store->PutSnapshot(kG, user, MakeSnapshot(user, 4)), IsOk());
+    }
+    ASSERT_THAT(store->Flush(), IsOk());
+  }
+
+  // Many users, so that every column family has many blocks.
+  static constexpr int kMany = 300;
+  static std::string Many(int i) { return absl::StrCat("many", i); }
+  void FillMany() {
+    const auto store = Open(path_);
+    ASSERT_THAT(store->OpenFingerprint(kF), IsOk());
+    for (int i = 0; i < kMany; ++i) {
+      ASSERT_THAT(store->AppendEvents({MakeAppend(Many(i), 1, 20)}), IsOk());
+      Snapshot snapshot = MakeSnapshot(Many(i), 16);
+      snapshot.state.resize(1000, 'x');
+      ASSERT_THAT(store->PutSnapshot(kF, Many(i), snapshot), IsOk());
+    }
+    ASSERT_THAT(store->Flush(), IsOk());
+  }
+
+  void FlipByte(const std::string& column_family, const std::string& key,
+                size_t position) {
+    RawDatabase raw(path_);
+    std::string value = raw.Get(column_family, key);
+    value.at(position) ^= 0x20;
+    raw.Put(column_family, key, value);
+  }
+
+  // What is said of the store, a line for each problem.
+  std::vector<std::string> Verify(const std::string& path) {
+    std::vector<std::string> problems;
+    const auto totals = VerifyStore(path, [&](const StoreProblem& problem) {
+      problems.push_back(ToText(problem));
+    });
+    EXPECT_THAT(totals, IsOk());
+    if (!totals.ok()) return problems;
+    EXPECT_EQ(totals->problems, problems.size());
+    return problems;
+  }
+
+  // Repairs the store into "repaired" and opens that.
+  std::unique_ptr<StateStore> Repair(RepairTotals* totals = nullptr) {
+    said_.clear();
+    const auto repaired = RepairStore(
+        path_, folder_ / "repaired",
+        [&](const StoreProblem& problem) { said_.push_back(ToText(problem)); });
+    EXPECT_THAT(repaired, IsOk());
+    if (!repaired.ok()) return nullptr;
+    if (totals != nullptr) *totals = *repaired;
+    EXPECT_FALSE(fs::exists(folder_ / "repaired.repairing"));
+    EXPECT_FALSE(fs::exists(folder_ / "repaired.files"));
+    return Open(folder_ / "repaired");
+  }
+
+  void ExpectWell(const StateStore& store, const std::string& user) {
+    EXPECT_THAT(store.GetHead(user),
+                IsOkAndHolds(MakeAppend(user, 1, 10).head_after));
+    EXPECT_THAT(store.ReadEvents(user, 1, kNoLimit),
+                IsOkAndHolds(MakeAppend(user, 1, 10).events));
+    EXPECT_THAT(store.GetSnapshot(kF, user),
+                IsOkAndHolds(std::optional(MakeSnapshot(user, 8))));
+    EXPECT_THAT(store.GetSnapshot(kG, user),
+                IsOkAndHolds(std::optional(MakeSnapshot(user, 4))));
+  }
+
+  TempFolder folder_;
+  const std::string path_;
+  const std::string u_hash_ = UserHashHex(kU);
+  std::vector<std::string> said_;  // of the last repair
+};
+
+TEST_F(StoreCheckTest, AHealthyStoreIsFoundSoAndIsNotChanged) {
+  Fill();
+  {
+    // A store as a server leaves it that was killed: events in the WAL alone.
+    const auto store = Open(path_);
+    ASSERT_THAT(store->AppendEvents({MakeAppend("late", 1, 7)}), IsOk());
+    fs::copy(path_, folder_ / "killed", fs::copy_options::recursive);
+  }
+  const auto files = [&] {
+    std::map<std::string, std::pair<uintmax_t, fs::file_time_type>> found;
+    for (const auto& file : fs::directory_iterator(folder_ / "killed")) {
+      found[file.path()] = {file.file_size(), file.last_write_time()};
+    }
+    return found;
+  };
+  const auto before = files();
+  const auto totals = VerifyStore(folder_ / "killed", [](const auto& problem) {
+    ADD_FAILURE() << ToText(problem);
+  });
+  ASSERT_THAT(totals, IsOk());
+  EXPECT_EQ(totals->users, 3u);
+  EXPECT_EQ(totals->events, 27u);
+  EXPECT_EQ(totals->snapshots, 4u);
+  EXPECT_GE(totals->table_files, 4u);
+  EXPECT_EQ(totals->problems, 0u);
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(StoreCheckTest, NamesDamagedRecordsByColumnFamilyAndHash) {
+  Fill();
+  FlipByte("log", LogKey(kU, 7), 9);
+  FlipByte(absl::StrCat("state-", kG), UserKey(kU), 30);
+  const auto problems = Verify(path_);
+  EXPECT_THAT(problems,
+              ElementsAre(absl::StrCat("log ", u_hash_, " event 7 of user ",
+                                       u_hash_, ": checksum mismatch in a "
+                                                "record of 46 bytes"),
+                          HasSubstr(absl::StrCat("state-a0b1c2 ", u_hash_,
+                                                 " snapshot of user ", u_hash_,
+                                                 " under fingerprint"))));
+  EXPECT_THAT(problems, Not(Contains(HasSubstr(kU))));
+}
+
+TEST_F(StoreCheckTest, NoticesWhatIsWrongBetweenRecords) {
+  struct Case {
+    std::string name;
+    std::function<void(RawDatabase&)> damage;
+    std::string problem;
+  };
+  const std::string states = absl::StrCat("state-", kF);
+  const std::string key = UserKey(kU);
+  const auto put_head = [&](const std::function<void(UserHead&)>& change) {
+    return [this, key, change](RawDatabase& raw) {
+      UserHead head = MakeAppend(kU, 1, 10).head_after;
+      change(head);
+      raw.Put("heads", key, EncodeHead(key, head));
+    };
+  };
+  const auto put_snapshot = [&](uint64_t sequence, uint64_t incarnation) {
+    return [=](RawDatabase& raw) {
+      raw.Put(states, key,
+              EncodeSnapshot(key, kF, MakeSnapshot(kU, sequence, incarnation)));
+    };
+  };
+  const std::vector<Case> cases = {
+      {"a missing event",
+       [](RawDatabase& raw) { raw.Delete("log", LogKey(kU, 5)); },
+       "log H event 5 of user H: missing"},
+      {"a missing last event",
+       [](RawDatabase& raw) { raw.Delete("log", LogKey(kU, 10)); },
+       "log H event 10 of user H: missing"},
+      {"an event too many",
+       [](RawDatabase& raw) {
+         const std::string log_key = LogKey(kU, 11);
+         raw.Put("log", log_key, EncodeEvent(log_key, MakeEvent(kU, 11)));
+       },
+       "log H event 11 of user H: found in the log, but not counted"},
+      {"a lost head",
+       [=](RawDatabase& raw) { raw.Delete("heads", key); },
+       "log H event 1 of user H: found in the log, but not counted"},
+      {"a watermark too low",
+       put_head([](UserHead& head) { head.watermarks["test"] = 9; }),
+       "heads H the watermark of source \"test\" is 9, its newest event has "
+       "10"},
+      {"a watermark of nothing",
+       put_head([](UserHead& head) { head.watermarks["other"] = 3; }),
+       "heads H the watermark of source \"other\" is 3, it has no event"},
+      {"a snapshot ahead", put_snapshot(11, 7),
+       "state-f1e2d3 H a snapshot of 11 events, the log has 10"},
+      {"a snapshot of a former life", put_snapshot(8, 6),
+       "state-f1e2d3 H a snapshot of an erased user"},
+      {"a stray key", [](RawDatabase& raw) { raw.Put("heads", "stray", "x"); },
+       "heads  a key that is no user's: 7374726179"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    fs::remove_all(path_);
+    Fill();
+    {
+      RawDatabase raw(path_);
+      c.damage(raw);
+    }
+    std::string expected = c.problem;
+    for (size_t at; (at = expected.find('H')) != std::string::npos;) {
+      expected.replace(at, 1, u_hash_);
+    }
+    EXPECT_THAT(Verify(path_), Contains(HasSubstr(expected)));
+  }
+}
+
+TEST_F(StoreCheckTest, RefusesWhatItMustNotLookAt) {
+  EXPECT_THAT(VerifyStore(folder_ / "nothing", nullptr),
+              IsStatus(absl::StatusCode::kNotFound, "there is none"));
+  EXPECT_FALSE(fs::exists(folder_ / "nothing"));
+  Fill();
+  const auto store = Open(path_);
+  EXPECT_THAT(VerifyStore(path_, nullptr),
+              IsStatus(absl::StatusCode::kFailedPrecondition,
+                       "look at a checkpoint instead"));
+  EXPECT_THAT(RepairStore(path_, folder_ / "repaired", nullptr),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "is open"));
+  EXPECT_THAT(store->Checkpoint(folder_ / "checkpoint"), IsOk());
+  EXPECT_THAT(Verify(folder_ / "checkpoint"), IsEmpty());
+  EXPECT_THAT(RepairStore(folder_ / "checkpoint", path_, nullptr),
+              IsStatus(absl::StatusCode::kAlreadyExists, "something is there"));
+}
+
+// -- Repairing ----------------------------------------------------------------
+
+TEST_F(StoreCheckTest, RepairCopiesAHealthyStore) {
+  Fill();
+  RepairTotals totals;
+  const auto repaired = Repair(&totals);
+  ExpectWell(*repaired, kU);
+  ExpectWell(*repaired, kNeighbour);
+  EXPECT_THAT(said_, IsEmpty());
+  EXPECT_EQ(totals.users, 2u);
+  EXPECT_EQ(totals.events, 20u);
+  EXPECT_EQ(totals.snapshots, 4u);
+  EXPECT_EQ(totals.snapshots_dropped, 0u);
+  EXPECT_EQ(totals.users_unrepaired, 0u);
+}
+
+TEST_F(StoreCheckTest, RepairLeavesDamagedSnapshotsOut) {
+  Fill();
+  FlipByte(absl::StrCat("state-", kF), UserKey(kU), 30);
+  RepairTotals totals;
+  auto repaired = Repair(&totals);
+  EXPECT_EQ(totals.snapshots_dropped, 1u);
+  EXPECT_EQ(totals.users_unrepaired, 0u);
+  EXPECT_THAT(repaired->GetSnapshot(kF, kU),
+              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(repaired->GetSnapshot(kG, kU),
+              IsOkAndHolds(std::optional(MakeSnapshot(kU, 4))));
+  EXPECT_THAT(repaired->ReadEvents(kU, 1, kNoLimit),
+              IsOkAndHolds(MakeAppend(kU, 1, 10).events));
+  ExpectWell(*repaired, kNeighbour);
+  repaired.reset();
+  EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+}
+
+TEST_F(StoreCheckTest, RepairMakesALostHeadAnew) {
+  for (const bool damaged : {true, false}) {
+    fs::remove_all(path_);
+    fs::remove_all(folder_ / "repaired");
+    Fill();
+    if (damaged) {
+      FlipByte("heads", UserKey(kU), 8);
+    } else {
+      RawDatabase(path_).Delete("heads", UserKey(kU));
+    }
+    RepairTotals totals;
+    auto repaired = Repair(&totals);
+    EXPECT_EQ(totals.heads_rebuilt, 1u);
+    EXPECT_THAT(said_, ElementsAre(HasSubstr("made anew of 10 events")));
+    ExpectWell(*repaired, kU);  // her snapshots are used again
+    ExpectWell(*repaired, kNeighbour);
+    repaired.reset();
+    EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+  }
+}
+
+TEST_F(StoreCheckTest, RepairKeepsLostEventsNoticed) {
+  Fill();
+  FlipByte("log", LogKey(kU, 6), 9);
+  RepairTotals totals;
+  const auto repaired = Repair(&totals);
+  EXPECT_EQ(totals.users_unrepaired, 1u);
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("event 6: checksum mismatch")));
+  EXPECT_THAT(repaired->ReadEvents(kU, 1, kNoLimit),
+              IsStatus(kDataLoss, "event 6"));
+  // The snapshot of 8 events and what follows it are as good as ever.
+  EXPECT_THAT(repaired->GetSnapshot(kF, kU),
+              IsOkAndHolds(std::optional(MakeSnapshot(kU, 8))));
+  EXPECT_THAT(repaired->ReadEvents(kU, 9, kNoLimit), IsOk());
+  ExpectWell(*repaired, kNeighbour);
+}
+
+TEST_F(StoreCheckTest, AUserWithoutHeadAndEventsDoesNotBeginAnew) {
+  Fill();
+  FlipByte("log", LogKey(kU, 6), 9);
+  for (const bool damaged : {true, false}) {
+    fs::remove_all(folder_ / "repaired");
+    if (damaged) {
+      FlipByte("heads", UserKey(kU), 8);
+    } else {
+      RawDatabase(path_).Delete("heads", UserKey(kU));
+    }
+    RepairTotals totals;
+    const auto repaired = Repair(&totals);
+    EXPECT_EQ(totals.users_unrepaired, 1u);
+    EXPECT_THAT(repaired->GetHead(kU), IsStatus(kDataLoss, "head of user"));
+    EXPECT_THAT(repaired->AppendEvents({MakeAppend(kU, 1, 1, 9)}),
+                IsStatus(kDataLoss, "head of user"));
+    ExpectWell(*repaired, kNeighbour);
+    // Erasure ends it.
+    EXPECT_THAT(repaired->DeleteUser(kU), IsOkAndHolds(10u));
+    EXPECT_THAT(repaired->AppendEvents({MakeAppend(kU, 1, 1, 9)}), IsOk());
+  }
+}
+
+TEST_F(StoreCheckTest, RepairsAStoreThatRocksDbDoesNotOpen) {
+  for (const std::string lost : {"CURRENT", "MANIFEST"}) {
+    SCOPED_TRACE(lost);
+    fs::remove_all(path_);
+    fs::remove_all(folder_ / "repaired");
+    Fill();
+    for (const auto& file : fs::directory_iterator(path_)) {
+      if (file.path().filename().string().rfind(lost, 0) == 0) {
+        fs::remove(file.path());
+      }
+    }
+    ASSERT_THAT(OpenRocksDbStateStore(SmallOptions(path_)),
+                IsStatus(kDataLoss, ""));
+    EXPECT_THAT(VerifyStore(path_, [](const auto&) {}),
+                IsStatus(kDataLoss, ""));
+    RepairTotals totals;
+    auto repaired = Repair(&totals);
+    EXPECT_THAT(said_, ElementsAre(HasSubstr("RepairDB")));
+    EXPECT_EQ(totals.users, 2u);
+    ExpectWell(*repaired, kU);
+    ExpectWell(*repaired, kNeighbour);
+    repaired.reset();
+    EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+  }
+}
+
+TEST_F(StoreCheckTest, ABitInATableFileIsFoundAndDoesNotSpoilOthers) {
+  FillMany();
+  fs::rename(path_, folder_ / "good");
+  const auto good = Open(folder_ / "good");
+  std::mt19937 random(5);
+  int repaired_users = 0, damaged_users = 0, rounds = 0, found_rounds = 0;
+  const auto files = FilesOf(folder_ / "good", ".sst");
+  for (int round = 0; round < 20; ++round) {
+    fs::remove_all(path_);
+    fs::remove_all(folder_ / "repaired");
+    fs::copy(folder_ / "good", path_, fs::copy_options::recursive);
+    const std::string file =
+        path_ + "/" +
+        fs::path(files[random() % files.size()]).filename().string();
+    const uint64_t offset = random() % fs::file_size(file);
+    FlipBitOfFile(file, offset, static_cast<int>(random() % 8));
+    SCOPED_TRACE(absl::StrCat("bit at ", offset, " of ", file));
+    const bool found = !Verify(path_).empty();
+    if (found) ++found_rounds;
+
+    RepairTotals totals;
+    const auto repaired = Repair(&totals);
+    ASSERT_NE(repaired, nullptr);
+    ++rounds;
+    // A bit that is not found is one of the few that nothing depends on.
+    if (!found) {
+      EXPECT_EQ(totals.users_unrepaired, 0u);
+      EXPECT_EQ(totals.snapshots, kMany);
+    }
+    for (int i = 0; i < kMany; ++i) {
+      const std::string user = Many(i);
+      const auto head = repaired->GetHead(user);
+      const auto events = repaired->ReadEvents(user, 1, kNoLimit);
+      const auto snapshot = repaired->GetSnapshot(kF, user);
+      // The truth or DATA_LOSS; a snapshot may be gone.
+      if (head.ok()) {
+        EXPECT_EQ(head->last_sequence, 20u) << user;
+        EXPECT_EQ(head->watermarks, good->GetHead(user)->watermarks);
+      } else {
+        EXPECT_THAT(head, IsStatus(kDataLoss, ""));
+      }
+      if (events.ok()) {
+        EXPECT_EQ(*events, *good->ReadEvents(user, 1, kNoLimit)) << user;
+        ++repaired_users;
+      } else {
+        EXPECT_THAT(events, IsStatus(kDataLoss, ""));
+        ++damaged_users;
+      }
+      ASSERT_THAT(snapshot, IsOk());
+      if (snapshot->has_value()) {
+        EXPECT_EQ(*snapshot, *good->GetSnapshot(kF, user));
+      }
+    }
+  }
+  EXPECT_EQ(repaired_users + damaged_users, rounds * kMany);
+  EXPECT_GE(found_rounds, rounds * 3 / 4);
+  // A block holds some users out of many.
+  EXPECT_GT(damaged_users, 0);
+  EXPECT_LT(damaged_users, rounds * kMany / 4);
+}
+
+}  // namespace
+}  // namespace qlarank
