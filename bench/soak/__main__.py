@@ -2,7 +2,7 @@
 
     ./run soak [MINUTES]m
 
-Rankings at a steady rate, others whose callers give up, events, erasures and
+Rankings two at a time, others whose callers give up, events, erasures and
 scrapes, in slices of a minute at most. Prints a table with a verdict for each
 gate (bench/soak/gates.py), writes soak.json and soak.png, and exits with 1 when
 a gate is not met.

@@ -33,8 +33,7 @@ def judge(data):
     first, last = thirds([part['p99'] for part in slices
                           [int(WARM_UP * len(slices)):]])
     return [
-        figures.plain('rankings', sum(part['completed'] for part in slices),
-                      '', f'{data["rate"]:.0f} a second'),
+        figures.plain('rankings', sum(part['completed'] for part in slices)),
         figures.plain('events', sum(part['events'] for part in slices)),
         figures.at_most('errors', sum(errors.values()), 0, '',
                         '; '.join(errors)),

@@ -77,7 +77,7 @@ class OverloadTest(unittest.TestCase):
 
 def soaked(resident=lambda t: 100 << 20, files=lambda t: 50,
            p99=lambda i: 10.0, errors=None, **other):
-    return {'rate': 30, 'exit_code': 0, 'log_errors': 0,
+    return {'exit_code': 0, 'log_errors': 0,
             'samples': [(t, resident(t), files(t)) for t in range(600)],
             'slices': [{'completed': 10, 'events': 20, 'p50': 5, 'p99': p99(i),
                         'errors': (errors or {}) if i == 3 else {}}
