@@ -8,7 +8,9 @@
 namespace qlarank {
 namespace {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+std::shared_ptr<grpc::Channel> MakeChannel(
+    const std::string& server,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   // The scores of a whole catalogue exceed gRPC's default of 4 MB.
   arguments.SetMaxReceiveMessageSize(-1);
@@ -20,8 +22,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
   // needs more than an instant.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return grpc::CreateCustomChannel(server, credentials, arguments);
 }
 
 template <typename Response>
@@ -38,9 +39,13 @@ absl::Status ToAbslStatus(const grpc::Status& status) {
                       status.error_message());
 }
 
-Client::Client(const std::string& server, absl::Duration timeout)
+Client::Client(const std::string& server, absl::Duration timeout,
+               const ClientSecurity& security)
     : timeout_(timeout),
-      channel_(MakeChannel(server)),
+      authorization_(security.token.empty()
+                         ? ""
+                         : absl::StrCat("Bearer ", security.token)),
+      channel_(MakeChannel(server, security.credentials)),
       rank_(v1::RankService::NewStub(channel_)),
       ingest_(v1::IngestService::NewStub(channel_)),
       state_(v1::StateService::NewStub(channel_)),
@@ -48,6 +53,13 @@ Client::Client(const std::string& server, absl::Duration timeout)
 
 void Client::Prepare(grpc::ClientContext& context) const {
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+  Authorize(context);
+}
+
+void Client::Authorize(grpc::ClientContext& context) const {
+  if (!authorization_.empty()) {
+    context.AddMetadata("authorization", authorization_);
+  }
 }
 
 absl::StatusOr<v1::RankResponse> Client::Rank(

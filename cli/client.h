@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cli/client_security.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -27,7 +28,8 @@ class Client {
  public:
   // `server` is "host:port". Connects at the first call. `timeout` bounds each
   // unary call.
-  Client(const std::string& server, absl::Duration timeout);
+  Client(const std::string& server, absl::Duration timeout,
+         const ClientSecurity& security = {});
 
   absl::StatusOr<v1::RankResponse> Rank(const v1::RankRequest& request) const;
   absl::StatusOr<v1::AppendEventsResponse> AppendEvents(
@@ -42,13 +44,16 @@ class Client {
   absl::StatusOr<grpc::health::v1::HealthCheckResponse> CheckHealth(
       const std::string& service) const;
 
-  // For the stream, which has no deadline.
+  // For the stream, which has no deadline. Its context is to be authorized.
   v1::IngestService::Stub& ingest() const { return *ingest_; }
+  // Shows the token, if there is one.
+  void Authorize(grpc::ClientContext& context) const;
 
  private:
   void Prepare(grpc::ClientContext& context) const;
 
   absl::Duration timeout_;
+  std::string authorization_;  // "": none
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;

@@ -20,6 +20,35 @@ CLI::App* CommandSet::AddBelow(CLI::App* parent, const std::string& name,
 
 absl::StatusOr<ExitCode> CommandSet::RunChosen() const { return chosen_(); }
 
+namespace {
+
+void AddSecurityOptions(CLI::App& app, SecurityFiles& files) {
+  const auto add = [&](const char* name, std::string& path, const char* what,
+                       const char* variable) {
+    app.add_option(name, path, what)->envname(variable)->type_name("FILE");
+  };
+  add("--tls-ca", files.tls_ca,
+      "Use TLS, and trust a server with a certificate of these authorities",
+      "QLARANK_TLS_CA");
+  add("--tls-cert", files.tls_cert, "Client certificate, for TLS",
+      "QLARANK_TLS_CERT");
+  add("--tls-key", files.tls_key, "Its private key", "QLARANK_TLS_KEY");
+  add("--token-file", files.token, "Holds the token to call with",
+      "QLARANK_TOKEN_FILE");
+}
+
+absl::StatusOr<ExitCode> SecureAndRun(const SecurityFiles& files,
+                                      CommandContext& context,
+                                      const CommandSet& commands) {
+  absl::StatusOr<ClientSecurity> security =
+      LoadClientSecurity(files, {context.server, context.admin_server});
+  if (!security.ok()) return security.status();
+  context.security = *std::move(security);
+  return commands.RunChosen();
+}
+
+}  // namespace
+
 ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
                         std::ostream& err, bool err_is_terminal) {
   CLI::App app("Talks to a qlarank server.", "qlarank");
@@ -34,6 +63,8 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
       ->envname("QLARANK_ADMIN_SERVER")
       ->type_name("HOST:PORT")
       ->capture_default_str();
+  SecurityFiles files;
+  AddSecurityOptions(app, files);
   app.add_option("--timeout", context.timeout_s, "Seconds that a call may take")
       ->type_name("S")
       ->check(CLI::PositiveNumber)
@@ -58,7 +89,8 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   } catch (const CLI::ParseError& e) {
     return app.exit(e, out, err) == 0 ? ExitCode::kOk : ExitCode::kBadInput;
   }
-  absl::StatusOr<ExitCode> result = commands.RunChosen();
+  const absl::StatusOr<ExitCode> result =
+      SecureAndRun(files, context, commands);
   if (result.ok()) return *result;
   err << "qlarank: " << absl::StatusCodeToString(result.status().code()) << ": "
       << result.status().message() << "\n";

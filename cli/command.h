@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cli/client.h"
+#include "cli/client_security.h"
 #include "cli/exit_code.h"
 
 namespace qlarank {
@@ -30,10 +31,14 @@ struct CommandContext {
   double timeout_s = 10;
   bool json = false;
 
-  Client Connect() const { return Client(server, absl::Seconds(timeout_s)); }
+  ClientSecurity security = {};
+
+  Client Connect() const {
+    return Client(server, absl::Seconds(timeout_s), security);
+  }
   // For what the server does for operators only.
   Client ConnectAdmin() const {
-    return Client(admin_server, absl::Seconds(timeout_s));
+    return Client(admin_server, absl::Seconds(timeout_s), security);
   }
 };
 

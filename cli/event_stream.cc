@@ -75,6 +75,7 @@ absl::Status EventStream::Finish() {
 
 void EventStream::Connect() {
   context_ = std::make_unique<grpc::ClientContext>();
+  client_.Authorize(*context_);
   call_ = client_.ingest().StreamEvents(context_.get());
 }
 

@@ -1,36 +1,15 @@
 #include "config/config.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <memory>
-#include <vector>
-
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "config/options_from_proto.h"
 #include "config/options_to_proto.h"
+#include "config/read_file.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 
 namespace qlarank {
 namespace {
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(path.c_str(), "rb"),
-                                                   &fclose);
-  std::string text;
-  char buffer[4096];
-  if (file != nullptr) {
-    while (const size_t size = fread(buffer, 1, sizeof(buffer), file.get())) {
-      text.append(buffer, size);
-    }
-  }
-  // A folder, for one, can be opened but not read.
-  if (file == nullptr || ferror(file.get())) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be read"));
-  }
-  return text;
-}
 
 // Writes the parser's errors as compilers do, counting from 1.
 class ErrorLines : public google::protobuf::io::ErrorCollector {
@@ -54,7 +33,7 @@ class ErrorLines : public google::protobuf::io::ErrorCollector {
 }  // namespace
 
 absl::StatusOr<ServerOptions> LoadServerConfig(const std::string& path) {
-  absl::StatusOr<std::string> text = ReadFile(path);
+  absl::StatusOr<std::string> text = ReadWholeFile(path, path);
   if (!text.ok()) return text.status();
   return ParseServerConfig(*text, path);
 }

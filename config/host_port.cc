@@ -1,5 +1,7 @@
 #include "config/host_port.h"
 
+#include <arpa/inet.h>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -29,6 +31,13 @@ std::optional<HostPort> ParseHostPort(absl::string_view address) {
   const std::optional<uint16_t> port = ParsePort(address.substr(colon + 1));
   if (host.empty() || !port.has_value()) return std::nullopt;
   return HostPort{std::string(host), *port};
+}
+
+bool IsLoopback(absl::string_view host) {
+  if (host == "localhost" || host == "::1") return true;
+  in_addr address;
+  return inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 &&
+         (ntohl(address.s_addr) >> 24) == 127;
 }
 
 std::string FormatHostPort(const HostPort& address) {

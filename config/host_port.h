@@ -19,6 +19,10 @@ struct HostPort {
 // when a part is missing or the port is not in [0, 65535]. Resolves nothing.
 std::optional<HostPort> ParseHostPort(absl::string_view address);
 
+// Whether only this machine reaches `host`: "localhost", 127.0.0.0/8 or ::1, as
+// it is written. Resolves nothing.
+bool IsLoopback(absl::string_view host);
+
 // The reverse; puts an IPv6 host in brackets.
 std::string FormatHostPort(const HostPort& address);
 

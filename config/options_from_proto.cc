@@ -11,73 +11,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
+#include "config/memory_plan.h"
+#include "config/problems.h"
+#include "config/security_from_proto.h"
 
 namespace qlarank {
 namespace {
 
 namespace proto = config::v1;
-
-// Collects what is wrong, so that one run reports everything.
-class Problems {
- public:
-  explicit Problems(absl::string_view origin) : origin_(origin) {}
-
-  // `value` as it would be written in the file.
-  void Add(absl::string_view field, absl::string_view value,
-           absl::string_view rule) {
-    if (!lines_.empty()) lines_ += "\n";
-    absl::StrAppend(&lines_, origin_, ": ", field, ": ", value, "; ", rule);
-  }
-
-  void AddQuoted(absl::string_view field, absl::string_view value,
-                 absl::string_view rule) {
-    Add(field, absl::StrCat("\"", value, "\""), rule);
-  }
-
-  absl::Status status() const {
-    return lines_.empty() ? absl::OkStatus()
-                          : absl::InvalidArgumentError(lines_);
-  }
-
- private:
-  const absl::string_view origin_;
-  std::string lines_;
-};
-
-// The schema's rule: 0 and "" ask for the default, which `option` holds.
-template <typename T>
-void SetUnlessZero(const T& value, T& option) {
-  if (value != T()) option = value;
-}
-
-// The same for a number above which the server could not work.
-template <typename T>
-void SetUnlessZero(const T& value, T& option, T max, absl::string_view field,
-                   Problems& problems) {
-  SetUnlessZero(value, option);
-  if (value > max) {
-    problems.Add(field, absl::StrCat(value),
-                 absl::StrCat("must be at most ", max));
-  }
-}
-
-// A duration that is written is taken as written, so it has to be valid.
-void SetDuration(const google::protobuf::Duration& value,
-                 absl::Duration& option, absl::string_view field,
-                 Problems& problems) {
-  constexpr int64_t kMaxSeconds = 100LL * 365 * 24 * 3600;
-  const std::string written = absl::StrCat("{ seconds: ", value.seconds(),
-                                           " nanos: ", value.nanos(), " }");
-  if (value.seconds() < 0 || value.nanos() < 0) {
-    problems.Add(field, written, "must not be negative");
-  } else if (value.nanos() > 999'999'999) {
-    problems.Add(field, written, "nanos must be at most 999999999");
-  } else if (value.seconds() > kMaxSeconds) {
-    problems.Add(field, written, "must be at most 100 years");
-  } else {
-    option = absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos());
-  }
-}
 
 // A duration that would end everything at once if it were 0.
 void SetTimeout(const google::protobuf::Duration& value, absl::Duration& option,
@@ -118,14 +59,6 @@ ListenOptions ListenFromProto(const proto::ListenConfig& config,
   SetAddress(config.http_address(), options.http_address, "listen.http_address",
              problems);
   options.port_file = config.port_file();
-  if (config.has_keepalive_time()) {
-    SetTimeout(config.keepalive_time(), options.keepalive_time,
-               "listen.keepalive_time", problems);
-  }
-  if (config.has_keepalive_timeout()) {
-    SetTimeout(config.keepalive_timeout(), options.keepalive_timeout,
-               "listen.keepalive_timeout", problems);
-  }
   const std::optional<HostPort> grpc = ParseHostPort(options.grpc_address);
   // Who asks for a free port must not meet others at a fixed one.
   const bool free_port = grpc.has_value() && grpc->port == 0;
@@ -212,7 +145,7 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
     const auto [first, added] = seen.insert({{model.name, model.version}, i});
     if (!added && model.version != 0 && !model.name.empty()) {
       problems.Add(absl::StrCat("models[", i, "]"),
-                   absl::StrCat("\"", model.name, "\" version ", model.version),
+                   absl::StrCat(QuotedValue(model.name), " version ", model.version),
                    absl::StrCat("is models[", first->second, "] already"));
     }
     if (!model.default_model) continue;
@@ -228,8 +161,13 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
 }
 
 StoreOptions StoreFromProto(const proto::StoreConfig& config,
-                            Problems& problems) {
+                            const MemoryOptions& memory, Problems& problems) {
   StoreOptions options;
+  if (memory.budget_bytes > 0) {
+    options.block_cache_bytes = 0;
+    options.user_cache_bytes = 0;
+    options.head_cache_bytes = 0;
+  }
   if (!proto::StoreConfig::Engine_IsValid(config.engine())) {
     problems.Add("store.engine", absl::StrCat(config.engine()), "is no engine");
   }
@@ -242,6 +180,7 @@ StoreOptions StoreFromProto(const proto::StoreConfig& config,
   }
   SetUnlessZero(config.block_cache_bytes(), options.block_cache_bytes);
   SetUnlessZero(config.user_cache_bytes(), options.user_cache_bytes);
+  SetUnlessZero(config.head_cache_bytes(), options.head_cache_bytes);
   SetUnlessZero(config.snapshot_interval_events(),
                 options.snapshot_interval_events);
   return options;
@@ -362,12 +301,20 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
         config.models(i), absl::StrCat("models[", i, "]"), problems));
   }
   ValidateModels(options.models, problems);
-  options.store = StoreFromProto(config.store(), problems);
+  options.memory.budget_bytes = config.memory().budget_bytes();
+  options.store = StoreFromProto(config.store(), options.memory, problems);
   options.limits = LimitsFromProto(config.limits(), problems);
   options.rank = RankFromProto(config.rank(), problems);
   options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
   options.lifecycle = LifecycleFromProto(config.lifecycle(), problems);
   options.log = LogFromProto(config.log(), problems);
+  options.security = SecurityFromProto(config.security(), problems);
+  options.connections = ConnectionsFromProto(config.connections(), problems);
+  ValidateExposure(options, problems);
+  // How large the models are is known at start.
+  if (absl::Status fits = PlanMemory(options, 0).status(); !fits.ok()) {
+    problems.AddLine(fits.message());
+  }
   if (!problems.status().ok()) return problems.status();
   return options;
 }

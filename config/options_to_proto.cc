@@ -1,5 +1,7 @@
 #include "config/options_to_proto.h"
 
+#include "config/roles.h"
+
 namespace qlarank {
 namespace {
 
@@ -16,8 +18,6 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_http_address(from.http_address);
   to.set_port_file(from.port_file);
   to.set_admin_address(from.admin_address);
-  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
-  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
 }
 
 proto::ModelConfig::Precision PrecisionToProto(ScoringPrecision precision) {
@@ -49,6 +49,7 @@ void SetStore(const StoreOptions& from, proto::StoreConfig& to) {
   to.set_path(from.path);
   to.set_block_cache_bytes(from.block_cache_bytes);
   to.set_user_cache_bytes(from.user_cache_bytes);
+  to.set_head_cache_bytes(from.head_cache_bytes);
   to.set_snapshot_interval_events(from.snapshot_interval_events);
 }
 
@@ -103,6 +104,38 @@ void SetLog(const LogOptions& from, proto::LogConfig& to) {
                     : proto::LogConfig::FORMAT_TEXT);
 }
 
+void SetRoles(const RoleSet& from,
+              google::protobuf::RepeatedField<int>& to) {
+  for (const Role role : {Role::kRank, Role::kIngest, Role::kAdmin}) {
+    if (from.Has(role)) to.Add(RoleToProto(role));
+  }
+}
+
+void SetSecurity(const SecurityOptions& from, proto::SecurityConfig& to) {
+  to.mutable_tls()->set_certificate_file(from.tls.certificate_file);
+  to.mutable_tls()->set_private_key_file(from.tls.private_key_file);
+  to.mutable_tls()->set_client_ca_file(from.tls.client_ca_file);
+  to.mutable_tls()->set_require_client_certificate(
+      from.tls.require_client_certificate);
+  to.set_token_file(from.token_file);
+  for (const ClientNameOptions& client : from.client_names) {
+    proto::ClientNameConfig& name = *to.add_client_names();
+    name.set_name(client.name);
+    SetRoles(client.roles, *name.mutable_roles());
+  }
+  SetDuration(from.reload_interval, *to.mutable_reload_interval());
+}
+
+void SetConnections(const ConnectionsOptions& from,
+                    proto::ConnectionsConfig& to) {
+  to.set_max_per_client(from.max_per_client);
+  to.set_max_streams(from.max_streams);
+  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
+  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
+  SetDuration(from.max_idle, *to.mutable_max_idle());
+  SetDuration(from.max_age, *to.mutable_max_age());
+}
+
 }  // namespace
 
 proto::ServerConfig OptionsToProto(const ServerOptions& options) {
@@ -117,6 +150,9 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetIngest(options.ingest, *config.mutable_ingest());
   SetLifecycle(options.lifecycle, *config.mutable_lifecycle());
   SetLog(options.log, *config.mutable_log());
+  SetSecurity(options.security, *config.mutable_security());
+  SetConnections(options.connections, *config.mutable_connections());
+  config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   return config;
 }
 

@@ -18,14 +18,27 @@ struct ListenOptions {
   std::string port_file;  // empty: none is written
   // When loaded: "127.0.0.1:8502", unless configured.
   std::string admin_address = "127.0.0.1:0";
-  absl::Duration keepalive_time = absl::Minutes(1);
-  absl::Duration keepalive_timeout = absl::Seconds(20);
 
   bool operator==(const ListenOptions&) const = default;
 };
 
 // What a caller may do; docs/security.md lists the methods of each.
 enum class Role { kRank, kIngest, kAdmin };
+
+class RoleSet {
+ public:
+  void Add(Role role) { bits_ |= Bit(role); }
+  void Add(RoleSet roles) { bits_ |= roles.bits_; }
+  bool Has(Role role) const { return (bits_ & Bit(role)) != 0; }
+  bool empty() const { return bits_ == 0; }
+
+  bool operator==(const RoleSet&) const = default;
+
+ private:
+  static unsigned Bit(Role role) { return 1u << static_cast<int>(role); }
+
+  unsigned bits_ = 0;
+};
 
 enum class ScoringPrecision { kAuto, kF32, kBf16, kInt8 };
 
@@ -42,14 +55,23 @@ struct ModelOptions {
 
 enum class StoreEngine { kRocksDb, kMemory };
 
+// Where there is a memory budget, a cache of 0 bytes gets a part of it
+// (memory_plan.h).
 struct StoreOptions {
   StoreEngine engine = StoreEngine::kRocksDb;
   std::string path;  // not empty for kRocksDb
   uint64_t block_cache_bytes = 256 << 20;
   uint64_t user_cache_bytes = 1 << 30;
   uint32_t snapshot_interval_events = 64;
+  uint64_t head_cache_bytes = 32 << 20;
 
   bool operator==(const StoreOptions&) const = default;
+};
+
+struct MemoryOptions {
+  uint64_t budget_bytes = 0;  // 0: none
+
+  bool operator==(const MemoryOptions&) const = default;
 };
 
 struct LimitsOptions {
@@ -90,6 +112,50 @@ struct LifecycleOptions {
   bool operator==(const LifecycleOptions&) const = default;
 };
 
+struct TlsOptions {
+  std::string certificate_file;  // empty: no TLS
+  std::string private_key_file;
+  std::string client_ca_file;  // empty: clients are not asked for certificates
+  bool require_client_certificate = false;
+
+  bool enabled() const { return !certificate_file.empty(); }
+
+  bool operator==(const TlsOptions&) const = default;
+};
+
+// What a client with a certificate of this name may do.
+struct ClientNameOptions {
+  std::string name;
+  RoleSet roles;
+
+  bool operator==(const ClientNameOptions&) const = default;
+};
+
+struct SecurityOptions {
+  TlsOptions tls;
+  std::string token_file;  // empty: no tokens
+  std::vector<ClientNameOptions> client_names;
+  absl::Duration reload_interval = absl::Seconds(10);
+
+  // Whether callers have to say who they are.
+  bool authenticates() const {
+    return !token_file.empty() || !client_names.empty();
+  }
+
+  bool operator==(const SecurityOptions&) const = default;
+};
+
+struct ConnectionsOptions {
+  uint32_t max_per_client = 1024;
+  uint32_t max_streams = 4096;  // fits in an int; of one connection
+  absl::Duration keepalive_time = absl::Seconds(60);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+  absl::Duration max_idle = absl::Minutes(30);
+  absl::Duration max_age = absl::ZeroDuration();  // 0: none
+
+  bool operator==(const ConnectionsOptions&) const = default;
+};
+
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 enum class LogFormat { kText, kJson };
 
@@ -109,6 +175,9 @@ struct ServerOptions {
   IngestOptions ingest;
   LifecycleOptions lifecycle;
   LogOptions log;
+  SecurityOptions security;
+  ConnectionsOptions connections;
+  MemoryOptions memory;
 
   bool operator==(const ServerOptions&) const = default;
 };

@@ -1,5 +1,7 @@
 #include "server/grpc_endpoint.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <climits>
 #include <string>
@@ -7,10 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "grpcpp/server_builder.h"
-#include "server/ops/listen_error.h"
+#include "server/ops/log_throttle.h"
+#include "server/ops/logging.h"
 #include "server/ops/rpc_metrics_interceptor.h"
 
 namespace qlarank {
@@ -43,50 +46,91 @@ void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
   builder.experimental().SetInterceptorCreators(std::move(creators));
 }
 
-// A peer that has vanished without a word is noticed by not answering pings,
-// and what was kept for it freed.
-void KeepAlive(const ListenOptions& options, grpc::ServerBuilder& builder) {
-  const auto milliseconds = [](absl::Duration duration) {
-    return static_cast<int>(
-        std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT_MAX));
+// gRPC's unit; no end for 0, and for what is longer than it can say.
+int ToMilliseconds(absl::Duration duration) {
+  if (duration == absl::ZeroDuration()) return INT_MAX;
+  return static_cast<int>(
+      std::min<int64_t>(absl::ToInt64Milliseconds(duration), INT_MAX));
+}
+
+// So that nobody holds a connection, or memory, by doing nothing.
+void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
+  const int max_message_bytes =
+      static_cast<int>(options.limits.max_message_bytes);
+  builder.SetMaxReceiveMessageSize(max_message_bytes);
+  builder.SetMaxSendMessageSize(max_message_bytes);
+  const ConnectionsOptions& limits = options.connections;
+  const auto set = [&](const char* name, int value) {
+    builder.AddChannelArgument(name, value);
   };
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
-                             milliseconds(options.keepalive_time));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                             milliseconds(options.keepalive_timeout));
-  // On connections without calls, and however many go unused.
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(limits.max_streams));
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, ToMilliseconds(limits.keepalive_time));
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ToMilliseconds(limits.keepalive_timeout));
+  // Connections without an RPC too.
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  set(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
+  set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, ToMilliseconds(limits.max_idle));
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, ToMilliseconds(limits.max_age));
+  set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 30'000);
+  // TLS and the first frame of HTTP/2 come by then; gRPC waits two minutes.
+  set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
+  // Clients may ask for signs of life, too, if not all the time.
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+}
+
+// To gRPC, unless its client has too many.
+void Take(const TcpConnection& connection, ClientConnections& connections,
+          SecurityMetrics& metrics,
+          grpc::experimental::ExternalConnectionAcceptor& acceptor) {
+  if (connections.Admit(connection.client, connection.file)) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters
+        parameters;
+    parameters.listener_fd = connection.listener_file;
+    parameters.fd = connection.file;
+    return acceptor.HandleNewConnection(&parameters);
+  }
+  close(connection.file);
+  metrics.connections_refused.Increment();
+  static LogThrottle throttle(absl::Seconds(10));
+  if (const auto held_back = throttle.Admit(absl::Now())) {
+    LogWarning("connection refused: its client has too many",
+               {{"client", connection.client}, {"held_back", *held_back}});
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
-    Listener listener, const ServerOptions& options, Services& services,
-    RpcMetrics& metrics, EndlessStreams& endless_streams) {
-  const bool main = listener == Listener::kMain;
-  const std::string& address =
-      main ? options.listen.grpc_address : options.listen.admin_address;
-  const int max_message_bytes =
-      static_cast<int>(options.limits.max_message_bytes);
+    Listener listener, const EndpointSurroundings& surroundings) {
+  const ListenOptions& listen = surroundings.options.listen;
+  auto tcp = listener == Listener::kMain
+                 ? TcpListener::Listen("listen.grpc_address",
+                                       listen.grpc_address)
+                 : TcpListener::Listen("listen.admin_address",
+                                       listen.admin_address);
+  if (!tcp.ok()) return tcp.status();
+  std::unique_ptr<GrpcEndpoint> endpoint(new GrpcEndpoint(listener));
+  endpoint->tcp_ = *std::move(tcp);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(max_message_bytes);
-  builder.SetMaxSendMessageSize(max_message_bytes);
-  // Else a second server could take the same port, and half of the requests.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  std::unique_ptr<GrpcEndpoint> endpoint(new GrpcEndpoint(listener));
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                           &endpoint->port_);
-  KeepAlive(options.listen, builder);
-  SetInterceptors(metrics, endless_streams, builder);
-  services.Register(listener, builder);
+  SetLimits(surroundings.options, builder);
+  endpoint->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      surroundings.security.Credentials());
+  SetInterceptors(surroundings.metrics.rpc, surroundings.endless_streams,
+                  builder);
+  surroundings.services.Register(listener, builder);
   endpoint->server_ = builder.BuildAndStart();
   if (endpoint->server_ == nullptr) {
-    return ListenError(main ? "listen.grpc_address" : "listen.admin_address",
-                       address);
+    return absl::InternalError("gRPC does not start; its log says why");
   }
+  endpoint->tcp_->Start(
+      [acceptor = endpoint->acceptor_.get(), &connections = surroundings.connections,
+       &metrics = surroundings.metrics.security](
+          const TcpConnection& connection) {
+        Take(connection, connections, metrics, *acceptor);
+      });
   return endpoint;
 }
 
@@ -95,6 +139,7 @@ void GrpcEndpoint::AttachTo(Health& health) {
 }
 
 void GrpcEndpoint::Shutdown(absl::Time deadline) {
+  tcp_->Stop();
   server_->Shutdown(absl::ToChronoTime(deadline));
 }
 

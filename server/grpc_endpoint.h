@@ -1,8 +1,7 @@
 // One address at which the server listens for gRPC: its part of the services,
 // health and reflection, behind the interceptors that every RPC passes.
 //
-//   auto endpoint = GrpcEndpoint::Start(Listener::kMain, options, services,
-//                                       metrics.rpc, endless_streams);
+//   auto endpoint = GrpcEndpoint::Start(Listener::kMain, surroundings);
 //   ...
 //   (*endpoint)->Shutdown(deadline);
 //
@@ -16,23 +15,37 @@
 #include "absl/time/time.h"
 #include "config/server_options.h"
 #include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
 #include "server/ops/endless_streams.h"
 #include "server/ops/health.h"
+#include "server/ops/metrics.h"
 #include "server/ops/rpc_metrics.h"
 #include "server/security/access_table.h"
+#include "server/security/client_connections.h"
+#include "server/security/security.h"
 #include "server/services.h"
+#include "server/tcp_listener.h"
 
 namespace qlarank {
 
+// What endpoints share. All of it must outlive them.
+struct EndpointSurroundings {
+  const ServerOptions& options;
+  const Security& security;
+  Services& services;
+  Metrics& metrics;
+  EndlessStreams& endless_streams;
+  ClientConnections& connections;
+};
+
 class GrpcEndpoint {
  public:
-  // Listens. All must outlive the result. UNAVAILABLE when the address cannot
-  // be listened at, naming it and its field.
+  // Listens. UNAVAILABLE when the address cannot be listened at, naming it and
+  // its field.
   static absl::StatusOr<std::unique_ptr<GrpcEndpoint>> Start(
-      Listener listener, const ServerOptions& options, Services& services,
-      RpcMetrics& metrics, EndlessStreams& endless_streams);
+      Listener listener, const EndpointSurroundings& surroundings);
 
-  int port() const { return port_; }
+  int port() const { return tcp_->port(); }
 
   // Health answers for this endpoint from now on, until it is detached.
   void AttachTo(Health& health);
@@ -46,7 +59,9 @@ class GrpcEndpoint {
 
   const Listener listener_;
   std::unique_ptr<grpc::Server> server_;
-  int port_ = 0;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  // Last: it hands connections to what is above.
+  std::unique_ptr<TcpListener> tcp_;
 };
 
 // Resolves the metrics of all methods that endpoints serve, before they do.

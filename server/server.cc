@@ -12,9 +12,19 @@
 #include "server/port_file.h"
 
 namespace qlarank {
+namespace {
+
+using Figures = std::map<std::string, double>;
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options) {
   std::unique_ptr<Server> server(new Server(options));
+  absl::StatusOr<std::unique_ptr<Security>> security =
+      Security::Create(options, server->metrics_.security);
+  if (!security.ok()) return security.status();
+  server->security_ = *std::move(security);
   absl::Status status = server->StartHttp();
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Services>> services =
@@ -37,10 +47,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 }
 
 Server::Server(const ServerOptions& options)
-    : options_(options), store_collector_("qlarank_rocksdb_", [this] {
+    : options_(options),
+      store_collector_(
+          "qlarank_rocksdb_", "the state store",
+          [this] {
+            const Services* services = loaded_services_;
+            return services == nullptr ? Figures()
+                                       : services->StoreStatistics();
+          }),
+      memory_collector_("qlarank_memory_", "the configuration", [this] {
         const Services* services = loaded_services_;
-        return services == nullptr ? std::map<std::string, double>()
-                                   : services->StoreStatistics();
+        return services == nullptr ? Figures() : services->MemoryFigures();
+      }),
+      connections_(options.connections.max_per_client),
+      connections_collector_("qlarank_connections_", "the listeners", [this] {
+        return Figures{{"open", static_cast<double>(connections_.open())}};
       }) {
   AddMethodsTo(metrics_.rpc);
 }
@@ -52,16 +73,19 @@ Server::~Server() {
 absl::Status Server::StartHttp() {
   absl::StatusOr<std::unique_ptr<HttpEndpoints>> http = HttpEndpoints::Start(
       options_.listen.http_address, health_,
-      {&metrics_.registry, &process_collector_, &store_collector_});
+      {&metrics_.registry, &process_collector_, &store_collector_,
+       &memory_collector_, &connections_collector_});
   if (!http.ok()) return http.status();
   http_ = *std::move(http);
   return absl::OkStatus();
 }
 
 absl::Status Server::StartGrpc() {
+  const EndpointSurroundings surroundings = {
+      options_, *security_,       *services_,
+      metrics_, endless_streams_, connections_};
   for (const Listener listener : {Listener::kMain, Listener::kAdmin}) {
-    auto endpoint = GrpcEndpoint::Start(listener, options_, *services_,
-                                        metrics_.rpc, endless_streams_);
+    auto endpoint = GrpcEndpoint::Start(listener, surroundings);
     if (!endpoint.ok()) return endpoint.status();
     (*endpoint)->AttachTo(health_);
     (listener == Listener::kMain ? grpc_ : admin_) = *std::move(endpoint);

@@ -22,6 +22,8 @@
 #include "server/ops/metrics.h"
 #include "server/ops/process_collector.h"
 #include "server/ops/statistics_collector.h"
+#include "server/security/client_connections.h"
+#include "server/security/security.h"
 #include "server/services.h"
 
 namespace qlarank {
@@ -30,7 +32,7 @@ class Server {
  public:
   // Returns a server that takes requests. While it loads, /livez answers
   // already and /readyz says "loading". Blocks. Errors: those of
-  // Services::Create; UNAVAILABLE when an address cannot be listened at, naming
+  // Security::Create and Services::Create; UNAVAILABLE when an address cannot be listened at, naming
   // it and its field; whatever writing listen.port_file says.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options);
@@ -60,10 +62,14 @@ class Server {
   Metrics metrics_;
   Health health_;
   ProcessCollector process_collector_;
+  std::unique_ptr<Security> security_;
   std::unique_ptr<Services> services_;
   // The same once loaded: scraping does not wait for loading.
   std::atomic<const Services*> loaded_services_ = nullptr;
   StatisticsCollector store_collector_;
+  StatisticsCollector memory_collector_;
+  ClientConnections connections_;
+  StatisticsCollector connections_collector_;
   // After what it scrapes, so that it stops first.
   std::unique_ptr<HttpEndpoints> http_;
   EndlessStreams endless_streams_;

@@ -28,8 +28,7 @@ PROBE_RATE = 20
 # Of the probe, before the flood and after it.
 LEAD, TAIL = 5, 10
 DEFAULT_MINUTES = 2
-USER_CACHE, BLOCK_CACHE = 128 * MIB, 64 * MIB
-IN_FLIGHT = 100 * MIB  # what docs/operations.md says to leave for requests
+BUDGET = 256 * MIB
 OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED = 0, 4, 8
 
 
@@ -44,10 +43,8 @@ class Request:
 def run(context):
     seconds = 60 * (context.minutes or DEFAULT_MINUTES)
     with tempfile.TemporaryDirectory(dir=context.cache) as folder, \
-            context.server(store=f'user_cache_bytes: {USER_CACHE} '
-                           f'block_cache_bytes: {BLOCK_CACHE}') as server:
+            context.server(memory=f'budget_bytes: {BUDGET}') as server:
         sampler = memory.Sampler(server.process.pid)
-        idle = sampler.resident()
         context.send_events(server, USERS, EVENTS)
         server.wait_until_folded()
         capacity = _capacity(context, server)
@@ -59,8 +56,7 @@ def run(context):
     end = max(request.sent for request in flows['flood'])
     return figures.Result(
         _figures(flows, begin, end, capacity, after,
-                 most=max(size for _, size in sampler.samples),
-                 budget=idle + USER_CACHE + BLOCK_CACHE + IN_FLIGHT),
+                 most=max(size for _, size in sampler.samples)),
         {'capacity': capacity, 'seconds': seconds,
          'per_second': per_second(flows, begin - LEAD, end + TAIL),
          'refusals': refusals(flows['flood'])})
@@ -165,7 +161,7 @@ def per_second(flows, begin, end):
     return found
 
 
-def _figures(flows, begin, end, capacity, after, most, budget):
+def _figures(flows, begin, end, capacity, after, most):
     seconds = end - begin
     during = {name: [r for r in requests if begin <= r.sent < end]
               for name, requests in flows.items()}
@@ -193,8 +189,8 @@ def _figures(flows, begin, end, capacity, after, most, budget):
         figures.at_least("another client's, answered by their deadline",
                          len(answered(neighbour)) / len(neighbour), .99, '',
                          f'of {len(neighbour):,}, a tenth of the capacity'),
-        figures.at_most('resident, the most', most / MIB, budget / MIB, 'MiB',
-                        'target: after start, + caches + 100 for requests'),
+        figures.at_most('resident, the most', most / MIB, BUDGET / MIB, 'MiB',
+                        'target: memory.budget_bytes'),
         figures.at_most('recovery after the end of the load',
                         recovery_seconds(flows['probe'], end), 1, 's',
                         f'probed {PROBE_RATE} times a second'),

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
 #include "nlohmann/json.hpp"
+#include "server/ops/user_label.h"
 #include "spdlog/logger.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -63,15 +65,29 @@ std::unique_ptr<Destination>& CurrentDestination() {
   return *current;
 }
 
+// No caller can forget it: a field that is a user's id becomes her label, and so
+// does an id within a text.
+std::vector<LogField> WithoutUserIds(LogFields fields) {
+  std::vector<LogField> result(fields);
+  for (LogField& field : result) {
+    if (field.key == "user" || field.key == "user_id") {
+      field = LogField(field.key, UserLabel(field.value));
+    } else if (field.is_text) {
+      field.value = WithUserLabels(field.value);
+    }
+  }
+  return result;
+}
+
 void Log(LogLevel level, absl::string_view message, LogFields fields) {
   Destination& destination = *CurrentDestination();
   const spdlog::level::level_enum spdlog_level = ToSpdlog(level);
   if (!destination.logger.should_log(spdlog_level)) return;
   const absl::Time now = absl::Now();
-  const absl::Span<const LogField> span(fields.begin(), fields.size());
+  const std::vector<LogField> safe = WithoutUserIds(fields);
   const std::string line = destination.format == LogFormat::kJson
-                               ? FormatLogJson(now, level, message, span)
-                               : FormatLogText(now, level, message, span);
+                               ? FormatLogJson(now, level, message, safe)
+                               : FormatLogText(now, level, message, safe);
   destination.logger.log(spdlog_level,
                          spdlog::string_view_t(line.data(), line.size()));
 }

@@ -7,6 +7,8 @@
 //    "message":"model loaded","model":"grocery","version":1}   (on one line)
 //
 // The message never holds a value, so that it can be searched for and counted.
+// No line holds a user's id: a field "user", and what stands in a text as
+// `user "ann"`, is replaced by the user's label (user_label.h).
 // Do not log once a request: that is what metrics are for.
 //
 // Thread-safe after InitLogging; without it, text at level info.

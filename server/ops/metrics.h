@@ -15,6 +15,7 @@
 #include "server/ops/ingest_metrics.h"
 #include "server/ops/rank_metrics.h"
 #include "server/ops/rpc_metrics.h"
+#include "server/ops/security_metrics.h"
 #include "server/ops/state_metrics.h"
 
 namespace qlarank {
@@ -28,6 +29,7 @@ struct Metrics {
   StateMetrics state{registry};
   IngestMetrics ingest{registry};
   InfoMetrics info{registry};
+  SecurityMetrics security{registry};
 };
 
 }  // namespace qlarank

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/server_options.h"
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
@@ -30,6 +31,7 @@ class RpcServices {
     for (const auto& service : services_) {
       builder.RegisterService(service.get());
     }
+    builder.RegisterCallbackGenericService(&not_served_);
   }
 
   // New calls get UNAVAILABLE; streams answer what they have read, then end
@@ -40,6 +42,8 @@ class RpcServices {
  private:
   Drain drain_;
   ReplyWatch replies_;
+  // Answers UNIMPLEMENTED to what the listener does not serve.
+  grpc::CallbackGenericService not_served_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
 };
 

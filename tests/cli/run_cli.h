@@ -34,8 +34,8 @@ inline CliResult RunCli(std::vector<std::string> arguments) {
 // A file of the test's own; its path.
 inline std::string WriteFile(const std::string& name,
                              const std::string& contents) {
-  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  std::string folder = testing::TempDir() + "/qlarank_" +
+  const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::string folder = ::testing::TempDir() + "/qlarank_" +
                        info->test_suite_name() + "_" + info->name();
   std::filesystem::create_directories(folder);
   std::string path = folder + "/" + name;

@@ -31,5 +31,16 @@ TEST(HostPortTest, FormatsWhatItParsed) {
   }
 }
 
+TEST(HostPortTest, KnowsWhatOnlyThisMachineReaches) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.8.7", "::1"}) {
+    EXPECT_TRUE(IsLoopback(host)) << host;
+  }
+  for (const char* host :
+       {"0.0.0.0", "::", "128.0.0.1", "10.0.0.1", "example.com", "",
+        "127.0.0.1.example.com", "localhost.example.com", "127.1"}) {
+    EXPECT_FALSE(IsLoopback(host)) << host;
+  }
+}
+
 }  // namespace
 }  // namespace qlarank

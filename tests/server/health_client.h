@@ -70,6 +70,9 @@ class HealthClient {
 
     grpc::Status Finish() { return reader_->Finish(); }
 
+    // The stream ends.
+    void Cancel() { context_.TryCancel(); }
+
    private:
     grpc::ClientContext context_;
     std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> reader_;

@@ -9,9 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
-#include "qlarank/v1/ingest_service.pb.h"
-#include "qlarank/v1/rank_service.pb.h"
-#include "qlarank/v1/state_service.pb.h"
 
 namespace qlarank {
 namespace {

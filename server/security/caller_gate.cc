@@ -1,0 +1,113 @@
+#include "server/security/caller_gate.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/ops/logging.h"
+
+namespace qlarank {
+namespace {
+
+absl::string_view View(grpc::string_ref text) {
+  return {text.data(), text.size()};
+}
+
+// Not GetPeerIdentity: without a certificate that is the kind of connection,
+// which is nobody's name.
+std::vector<absl::string_view> NamesOf(const grpc::AuthContext& context) {
+  std::vector<absl::string_view> names;
+  for (const char* property :
+       {"x509_subject_alternative_name", "x509_common_name"}) {
+    for (const auto& name : context.FindPropertyValues(property)) {
+      names.push_back(View(name));
+    }
+    if (!names.empty()) break;
+  }
+  return names;
+}
+
+std::string MethodName(const MethodAccess* access) {
+  return access == nullptr ? "unknown"
+                           : absl::StrCat(access->service, "/", access->method);
+}
+
+// Says what to do about it, and nothing of what the server knows.
+std::string Explain(Denial denial, const MethodAccess* access,
+                    const std::string& caller) {
+  switch (denial) {
+    case Denial::kNoCredentials:
+      return "send the metadata \"authorization: Bearer TOKEN\", or a client "
+             "certificate that the server knows";
+    case Denial::kMalformed:
+      return "the metadata \"authorization\" must be given once, as \"Bearer "
+             "TOKEN\"";
+    case Denial::kUnknownToken:
+      return "the token is not valid";
+    case Denial::kExpiredToken:
+      return "the token has expired";
+    case Denial::kUnknownName:
+      return "the client certificate's names are not among those that may call";
+    case Denial::kUnknownMethod:
+      return "no caller may call this method";
+    case Denial::kWrongRole:
+      return absl::StrCat(MethodName(access), " needs the role ",
+                          RoleName(*access->role), ", which \"", caller,
+                          "\" does not have");
+  }
+  return "refused";
+}
+
+bool IsKnown(Denial denial) {
+  return denial == Denial::kWrongRole || denial == Denial::kUnknownMethod;
+}
+
+}  // namespace
+
+grpc::Status CallerGate::Process(const InputMetadata& metadata,
+                                 grpc::AuthContext* context,
+                                 OutputMetadata* consumed_metadata,
+                                 OutputMetadata* /*response_metadata*/) {
+  Credentials credentials;
+  const auto [begin, end] = metadata.equal_range("authorization");
+  for (auto entry = begin; entry != end; ++entry) {
+    credentials.authorization.push_back(View(entry->second));
+    consumed_metadata->emplace("authorization", std::string(View(entry->second)));
+  }
+  const auto path = metadata.find(":path");
+  const MethodAccess* access =
+      path == metadata.end() ? nullptr : FindAccess(View(path->second));
+  if (access != nullptr && !access->role.has_value()) return grpc::Status::OK;
+
+  credentials.names = NamesOf(*context);
+  const auto identity = authenticator_->Identify(credentials, absl::Now());
+  if (const Denial* denial = std::get_if<Denial>(&identity)) {
+    return Refuse(*denial, access, "");
+  }
+  const Caller& caller = std::get<Caller>(identity);
+  if (access == nullptr) {
+    return Refuse(Denial::kUnknownMethod, access, caller.name);
+  }
+  if (!caller.roles.Has(*access->role)) {
+    return Refuse(Denial::kWrongRole, access, caller.name);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status CallerGate::Refuse(Denial denial, const MethodAccess* access,
+                                const std::string& caller_name) {
+  metrics_.Denied(denial);
+  if (const auto held_back = throttle_.Admit(absl::Now())) {
+    LogWarning("call refused", {{"reason", DenialName(denial)},
+                                {"method", MethodName(access)},
+                                {"caller", caller_name},
+                                {"held_back", *held_back}});
+  }
+  return grpc::Status(IsKnown(denial) ? grpc::StatusCode::PERMISSION_DENIED
+                                      : grpc::StatusCode::UNAUTHENTICATED,
+                      Explain(denial, access, caller_name));
+}
+
+}  // namespace qlarank

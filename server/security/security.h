@@ -1,0 +1,57 @@
+// The security of a server's endpoints: TLS, who may call, and the files of
+// both, which are taken again when they change.
+//
+//   auto security = Security::Create(options, metrics.security);
+//   builder.AddListeningPort(address, (*security)->Credentials(), &port);
+//
+// A changed file that is wrong leaves the tokens as they were, is counted and
+// logged. gRPC takes certificates by itself: with a key that is another's, new
+// connections fail until the pair is right again. Thread-safe.
+#ifndef QLARANK_SERVER_SECURITY_SECURITY_H_
+#define QLARANK_SERVER_SECURITY_SECURITY_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "config/server_options.h"
+#include "grpcpp/security/server_credentials.h"
+#include "server/ops/security_metrics.h"
+#include "server/security/authenticator.h"
+#include "server/security/certificate_files.h"
+#include "server/security/file_stamp.h"
+#include "server/security/periodic_task.h"
+
+namespace qlarank {
+
+class Security {
+ public:
+  // Reads the files; errors name the field and the file. `metrics` must outlive
+  // the result, and it the servers that take its credentials.
+  static absl::StatusOr<std::unique_ptr<Security>> Create(
+      const ServerOptions& options, SecurityMetrics& metrics);
+
+  // For an endpoint; a fresh one for each.
+  std::shared_ptr<grpc::ServerCredentials> Credentials() const;
+
+ private:
+  Security(const ServerOptions& options, SecurityMetrics& metrics);
+
+  absl::Status LoadTokens();
+  absl::Status CheckCertificates();
+  // Looks for files that have changed.
+  void Reload();
+  void WarnOfExposure(const ListenOptions& listen) const;
+
+  const SecurityOptions options_;
+  SecurityMetrics& metrics_;
+  const std::shared_ptr<Authenticator> authenticator_;
+  // What was read last; of the reloading thread, once there is one.
+  FileStamp tokens_stamp_;
+  FileStamps certificate_stamps_;
+  std::unique_ptr<PeriodicTask> reloading_;  // last: it uses all of this
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_SECURITY_SECURITY_H_
