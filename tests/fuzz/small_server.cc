@@ -47,6 +47,16 @@ Result Await(const Start& start) {
   return result;
 }
 
+// What a pipeline calls at the end: the slot is given back before the answer.
+template <typename Done>
+RankCall::Done WithoutSlot(Done done) {
+  return [done = std::move(done)](absl::Status status,
+                                  RequestSlot slot) mutable {
+    { const RequestSlot given_back = std::move(slot); }
+    done(std::move(status));
+  };
+}
+
 }  // namespace
 
 SmallServer& SmallServer::Get() {
@@ -74,14 +84,14 @@ absl::Status SmallServer::Rank(const v1::RankRequest& request,
                                v1::RankResponse& response) {
   return Await<absl::Status>([&](auto done) {
     pipeline_->rank().Start(request, response, {.arrival = kNow},
-                            std::move(done));
+                            WithoutSlot(std::move(done)));
   });
 }
 
 absl::StatusOr<v1::AppendEventsResponse> SmallServer::Append(
     const v1::AppendEventsRequest& request, IngestPipeline::OnFull on_full) {
   return Await<absl::StatusOr<v1::AppendEventsResponse>>([&](auto done) {
-    pipeline_->ingest().Append(request, kNow, on_full, std::move(done));
+    pipeline_->ingest().Append(request, kNow, {}, on_full, std::move(done));
   });
 }
 
@@ -94,8 +104,8 @@ absl::StatusOr<uint64_t> SmallServer::Delete(const std::string& user_id) {
 template <typename Request, typename Response>
 absl::Status SmallServer::Ask(const Request& request, Response& response) {
   return Await<absl::Status>([&](auto done) {
-    pipeline_->state().Start(request, response, kNow, absl::InfiniteFuture(),
-                             std::move(done));
+    pipeline_->state().Start(request, response, {.arrival = kNow},
+                             WithoutSlot(std::move(done)));
   });
 }
 template absl::Status SmallServer::Ask(const v1::GetUserStateRequest&,
