@@ -48,6 +48,14 @@ ListenOptions ListenFromProto(const proto::ListenConfig& config,
   SetAddress(config.http_address(), options.http_address, "listen.http_address",
              problems);
   options.port_file = config.port_file();
+  if (config.has_keepalive_time()) {
+    SetTimeout(config.keepalive_time(), options.keepalive_time,
+               "listen.keepalive_time", problems);
+  }
+  if (config.has_keepalive_timeout()) {
+    SetTimeout(config.keepalive_timeout(), options.keepalive_timeout,
+               "listen.keepalive_timeout", problems);
+  }
   const std::optional<HostPort> grpc = ParseHostPort(options.grpc_address);
   // Who asks for a free port must not meet others at a fixed one.
   const bool free_port = grpc.has_value() && grpc->port == 0;
@@ -200,6 +208,10 @@ RankOptions RankFromProto(const proto::RankConfig& config, Problems& problems) {
   SetUnlessZero(config.workers(), options.workers, kMaxThreads, "rank.workers",
                 problems);
   SetUnlessZero(config.max_inflight_requests(), options.max_inflight_requests);
+  if (config.has_reply_timeout()) {
+    SetTimeout(config.reply_timeout(), options.reply_timeout,
+               "rank.reply_timeout", problems);
+  }
   return options;
 }
 
@@ -214,6 +226,7 @@ IngestOptions IngestFromProto(const proto::IngestConfig& config,
   options.fold_threads = NumProcessors();
   SetUnlessZero(config.fold_threads(), options.fold_threads, kMaxThreads,
                 "ingest.fold_threads", problems);
+  SetUnlessZero(config.stream_window_bytes(), options.stream_window_bytes);
   if (options.max_queued_events < limits.max_events_per_append) {
     problems.Add("ingest.max_queued_events",
                  absl::StrCat(options.max_queued_events),

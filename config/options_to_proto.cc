@@ -18,6 +18,8 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_http_address(from.http_address);
   to.set_port_file(from.port_file);
   to.set_admin_address(from.admin_address);
+  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
+  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
 }
 
 proto::ModelConfig::Precision PrecisionToProto(ScoringPrecision precision) {
@@ -66,6 +68,7 @@ void SetLimits(const LimitsOptions& from, proto::LimitsConfig& to) {
 void SetRank(const RankOptions& from, proto::RankConfig& to) {
   to.set_workers(from.workers);
   to.set_max_inflight_requests(from.max_inflight_requests);
+  SetDuration(from.reply_timeout, *to.mutable_reply_timeout());
 }
 
 void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
@@ -73,6 +76,7 @@ void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
   to.set_max_group_events(from.max_group_events);
   to.set_max_queued_events(from.max_queued_events);
   to.set_fold_threads(from.fold_threads);
+  to.set_stream_window_bytes(from.stream_window_bytes);
 }
 
 void SetLifecycle(const LifecycleOptions& from, proto::LifecycleConfig& to) {
@@ -127,8 +131,6 @@ void SetConnections(const ConnectionsOptions& from,
                     proto::ConnectionsConfig& to) {
   to.set_max_per_client(from.max_per_client);
   to.set_max_streams(from.max_streams);
-  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
-  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
   SetDuration(from.max_idle, *to.mutable_max_idle());
   SetDuration(from.max_age, *to.mutable_max_age());
 }

@@ -60,8 +60,8 @@ void SetUnlessZero(const T& value, T& option, T max, absl::string_view field,
 
 // A duration that is written is taken as written, so it has to be valid.
 inline void SetDuration(const google::protobuf::Duration& value,
-                 absl::Duration& option, absl::string_view field,
-                 Problems& problems) {
+                        absl::Duration& option, absl::string_view field,
+                        Problems& problems) {
   constexpr int64_t kMaxSeconds = 100LL * 365 * 24 * 3600;
   const std::string written = absl::StrCat("{ seconds: ", value.seconds(),
                                            " nanos: ", value.nanos(), " }");
@@ -74,6 +74,17 @@ inline void SetDuration(const google::protobuf::Duration& value,
   } else {
     option = absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos());
   }
+}
+
+// A duration that would end everything at once if it were 0.
+inline void SetTimeout(const google::protobuf::Duration& value,
+                       absl::Duration& option, absl::string_view field,
+                       Problems& problems) {
+  if (value.seconds() == 0 && value.nanos() == 0) {
+    problems.Add(field, "{ }", "must be above 0");
+    return;
+  }
+  SetDuration(value, option, field, problems);
 }
 
 }  // namespace qlarank

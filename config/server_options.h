@@ -18,6 +18,8 @@ struct ListenOptions {
   std::string port_file;  // empty: none is written
   // When loaded: "127.0.0.1:8502", unless configured.
   std::string admin_address = "127.0.0.1:0";
+  absl::Duration keepalive_time = absl::Minutes(1);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
 
   bool operator==(const ListenOptions&) const = default;
 };
@@ -81,6 +83,7 @@ struct LimitsOptions {
 struct RankOptions {
   uint32_t workers = 1;  // when loaded: one per processor, unless configured
   uint32_t max_inflight_requests = 1024;
+  absl::Duration reply_timeout = absl::Seconds(30);
 
   bool operator==(const RankOptions&) const = default;
 };
@@ -90,6 +93,7 @@ struct IngestOptions {
   uint32_t max_group_events = 4096;
   uint32_t max_queued_events = 65'536;
   uint32_t fold_threads = 1;  // when loaded: one per processor, likewise
+  uint64_t stream_window_bytes = 4 << 20;
 
   bool operator==(const IngestOptions&) const = default;
 };
@@ -137,8 +141,6 @@ struct SecurityOptions {
 struct ConnectionsOptions {
   uint32_t max_per_client = 1024;
   uint32_t max_streams = 4096;  // fits in an int; of one connection
-  absl::Duration keepalive_time = absl::Seconds(60);
-  absl::Duration keepalive_timeout = absl::Seconds(20);
   absl::Duration max_idle = absl::Minutes(30);
   absl::Duration max_age = absl::ZeroDuration();  // 0: none
 

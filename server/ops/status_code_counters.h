@@ -35,6 +35,11 @@ class StatusCodeCounters {
   void Increment(int code);
   void Increment(absl::StatusCode code) { Increment(static_cast<int>(code)); }
 
+  // How many there were so far.
+  double Count(absl::StatusCode code) const {
+    return counters_[static_cast<int>(code)]->Value();
+  }
+
  private:
   std::array<prometheus::Counter*, kStatusCodes> counters_;
 };

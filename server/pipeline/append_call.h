@@ -5,8 +5,11 @@
 #ifndef QLARANK_SERVER_PIPELINE_APPEND_CALL_H_
 #define QLARANK_SERVER_PIPELINE_APPEND_CALL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
@@ -25,20 +28,51 @@ class AppendCall {
   using Done =
       absl::AnyInvocable<void(absl::StatusOr<v1::AppendEventsResponse>)>;
 
-  // `request` passed CheckAppend and outlives the call of `done`. An event
-  // without an action has `default_action`, which outlives it too.
+  // Who appends, and how long she waits for it.
+  struct Caller {
+    std::string client;  // whose share of the queues it takes
+    absl::Time deadline = absl::InfiniteFuture();
+    // Set by any thread when nobody waits any more. Null: never.
+    const std::atomic<bool>* cancelled = nullptr;
+  };
+
+  // `request` passed CheckAppend and outlives the call of `done`, as does the
+  // caller's flag. An event without an action has `default_action`, which
+  // outlives it too.
   AppendCall(const v1::AppendEventsRequest& request,
              absl::string_view default_action, absl::Time arrival,
-             size_t num_parts, Done done)
+             Caller caller, size_t num_parts, Done done)
       : request_(request),
         default_action_(default_action),
         arrival_(arrival),
+        caller_(std::move(caller)),
         parts_left_(num_parts),
         done_(std::move(done)) {}
 
   const v1::AppendEventsRequest& request() const { return request_; }
   absl::string_view default_action() const { return default_action_; }
   absl::Time arrival() const { return arrival_; }
+  const std::string& client() const { return caller_.client; }
+
+  // OK while somebody waits for it: what was given up need not be written. A
+  // caller sends it again before later events of these users, as after any
+  // error, so that leaving it out makes no gap.
+  static absl::Status CheckWanted(const Caller& caller, absl::Time now) {
+    if (caller.deadline <= now) {
+      return absl::DeadlineExceededError(
+          "the deadline passed before the events were written; send them "
+          "again");
+    }
+    if (caller.cancelled != nullptr &&
+        caller.cancelled->load(std::memory_order_relaxed)) {
+      return absl::CancelledError(
+          "cancelled before the events were written; send them again");
+    }
+    return absl::OkStatus();
+  }
+  absl::Status CheckWanted(absl::Time now) const {
+    return CheckWanted(caller_, now);
+  }
 
   // One part is durable (OK) or refused. The first error is the call's.
   void SettlePart(const absl::Status& status, uint64_t applied,
@@ -66,6 +100,7 @@ class AppendCall {
   const v1::AppendEventsRequest& request_;
   const absl::string_view default_action_;
   const absl::Time arrival_;
+  const Caller caller_;
 
   absl::Mutex mutex_;
   size_t parts_left_ ABSL_GUARDED_BY(mutex_);

@@ -6,6 +6,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "server/pipeline/event_rules.h"
+#include "server/pipeline/overload.h"
 
 namespace qlarank {
 
@@ -44,13 +45,20 @@ size_t IngestPipeline::ShardOf(absl::string_view user_id) const {
   return absl::HashOf(user_id) % shards_.size();
 }
 
-bool IngestPipeline::full() const {
-  return std::any_of(shards_.begin(), shards_.end(),
-                     [](const auto& shard) { return shard->full(); });
+bool IngestPipeline::full(absl::string_view client) const {
+  return std::any_of(
+      shards_.begin(), shards_.end(),
+      [client](const auto& shard) { return shard->room().full(client); });
 }
 
 void IngestPipeline::Append(const v1::AppendEventsRequest& request,
-                            absl::Time now, OnFull on_full, AppendDone done) {
+                            absl::Time now, const Caller& caller,
+                            OnFull on_full, AppendDone done) {
+  if (absl::Status status = AppendCall::CheckWanted(caller, now);
+      !status.ok()) {
+    done(status);
+    return;
+  }
   if (absl::Status status =
           CheckAppend(request, models_.bundles(), limits_,
                       admission_clock_.Now(now, SteadyNow()));
@@ -70,11 +78,16 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
     if (num_events == 0) continue;
     ++num_parts;
     if (on_full == OnFull::kQueue) {
-      shards_[shard]->ForceReserve(num_events);
-    } else if (!shards_[shard]->TryReserve(num_events)) {
-      for (size_t k = 0; k < shard; ++k) shards_[k]->Unreserve(parts[k].size());
-      done(absl::ResourceExhaustedError(
-          "too many events wait to be written; try again later"));
+      shards_[shard]->room().Take(caller.client, num_events);
+    } else if (!shards_[shard]->room().TryTake(caller.client, num_events)) {
+      for (size_t k = 0; k < shard; ++k) {
+        if (parts[k].empty()) continue;
+        shards_[k]->room().Return(caller.client, parts[k].size());
+      }
+      done(OverloadError(
+          "too many events wait to be written, of this client or of all; try "
+          "again later",
+          kQueueRetryDelay));
       return;
     }
   }
@@ -82,8 +95,9 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
     done(v1::AppendEventsResponse());
     return;
   }
-  auto call = std::make_shared<AppendCall>(request, models_.default_action(),
-                                           now, num_parts, std::move(done));
+  auto call =
+      std::make_shared<AppendCall>(request, models_.default_action(), now,
+                                   caller, num_parts, std::move(done));
   for (size_t shard = 0; shard < parts.size(); ++shard) {
     if (parts[shard].empty()) continue;
     shards_[shard]->Append(call, std::move(parts[shard]));

@@ -1,7 +1,8 @@
 // Takes events into the log: validates them, gives each to the shard of its
 // user, and answers when all of a request is durable.
 //
-//   ingest.Append(request, absl::Now(), IngestPipeline::OnFull::kRefuse,
+//   ingest.Append(request, absl::Now(), caller,
+//                 IngestPipeline::OnFull::kRefuse,
 //                 [](absl::StatusOr<v1::AppendEventsResponse> response) {...});
 //
 // Thread-safe. Append and DeleteUser do not block; their callbacks run once,
@@ -35,6 +36,7 @@ class IngestPipeline {
     kQueue,   // taken all the same: the caller holds back by itself, see full()
   };
 
+  using Caller = AppendCall::Caller;
   using AppendDone = AppendCall::Done;
   using DeleteDone = IngestShard::EraseDone;
 
@@ -45,22 +47,25 @@ class IngestPipeline {
   // Commits what is queued and answers it, then stops.
   ~IngestPipeline();
 
-  // Appends the events of `request`, which must live until `done` is called.
+  // Appends the events of `request`, which must live until `done` is called, as
+  // must the caller's flag.
   // INVALID_ARGUMENT    names the first wrong field; nothing was appended
   // RESOURCE_EXHAUSTED  a queue is full (nothing was appended), or a user
   //                     would have too many sources
   // UNAVAILABLE         the log could not be written
-  // After an error of the last two kinds some of the request's users may have
+  // DEADLINE_EXCEEDED, CANCELLED  nobody waits for it any more
+  // After an error other than the first some of the request's users may have
   // their events: a retry counts those as duplicates.
   void Append(const v1::AppendEventsRequest& request, absl::Time now,
-              OnFull on_full, AppendDone done);
+              const Caller& caller, OnFull on_full, AppendDone done);
 
-  // Whether some shard has as much waiting as it should.
-  bool full() const;
+  // Whether in some shard as much waits of the client as should.
+  bool full(absl::string_view client) const;
 
   // Erases a user: events, watermarks, and states under every model. Ordered
   // with the appends of that user. `done` gets the number of events removed.
-  // INVALID_ARGUMENT for an impossible user_id.
+  // INVALID_ARGUMENT for an impossible user_id, RESOURCE_EXHAUSTED when too
+  // much waits.
   void DeleteUser(const std::string& user_id, DeleteDone done);
 
  private:

@@ -7,14 +7,23 @@
 #include "absl/time/clock.h"
 #include "server/pipeline/commit_group.h"
 #include "server/pipeline/log_damage.h"
+#include "server/pipeline/overload.h"
 
 namespace qlarank {
+namespace {
+
+// Whose share of the queue erasures take, all together.
+constexpr char kErasures[] = "";
+
+}  // namespace
+
 IngestShard::IngestShard(StateStore& store, Metrics& metrics,
                          const Options& options, Hooks hooks)
     : store_(store),
       metrics_(metrics),
       options_(options),
       hooks_(std::move(hooks)),
+      room_(options.max_queued_events),
       writer_([this] { WriterLoop(); }) {}
 
 IngestShard::~IngestShard() {
@@ -24,20 +33,6 @@ IngestShard::~IngestShard() {
   }
   writer_.join();
 }
-
-bool IngestShard::TryReserve(size_t num_events) {
-  size_t queued = queued_.load();
-  do {
-    if (queued > 0 && queued + num_events > options_.max_queued_events) {
-      return false;
-    }
-  } while (!queued_.compare_exchange_weak(queued, queued + num_events));
-  return true;
-}
-
-void IngestShard::ForceReserve(size_t num_events) { queued_ += num_events; }
-
-void IngestShard::Unreserve(size_t num_events) { queued_ -= num_events; }
 
 void IngestShard::Append(std::shared_ptr<AppendCall> call,
                          std::vector<uint32_t> indexes) {
@@ -49,6 +44,10 @@ void IngestShard::Append(std::shared_ptr<AppendCall> call,
 }
 
 void IngestShard::Erase(std::string user_id, EraseDone done) {
+  if (!room_.TryTake(kErasures)) {
+    return done(OverloadError("too much waits to be written; try again later",
+                              kQueueRetryDelay));
+  }
   Task task;
   task.user_id = std::move(user_id);
   task.erased = std::move(done);
@@ -101,9 +100,11 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   std::vector<absl::StatusOr<CommitGroup::Tally>> outcomes;
   outcomes.reserve(tasks.size());
   absl::Time arrival = absl::InfiniteFuture();
+  const absl::Time now = absl::Now();
   for (const Task& task : tasks) {
     const v1::AppendEventsRequest& request = task.call->request();
-    const absl::Status passed = fence_.Pass(request, task.indexes);
+    absl::Status passed = task.call->CheckWanted(now);
+    if (passed.ok()) passed = fence_.Pass(request, task.indexes);
     outcomes.push_back(passed.ok() ? group.Admit(request, task.indexes,
                                                  task.call->default_action())
                                    : passed);
@@ -135,7 +136,7 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     total.applied += tally.applied;
     total.duplicates += tally.duplicates;
     total.late += tally.late;
-    queued_ -= tasks[i].indexes.size();
+    room_.Return(tasks[i].call->client(), tasks[i].indexes.size());
     tasks[i].call->SettlePart(status, tally.applied, tally.duplicates);
   }
   metrics_.ingest.events_applied.Increment(total.applied);
@@ -146,7 +147,9 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
 
 void IngestShard::EraseUser(Task& task) {
   fence_.Forget(task.user_id);
-  task.erased(hooks_.erase(task.user_id));
+  absl::StatusOr<uint64_t> removed = hooks_.erase(task.user_id);
+  room_.Return(kErasures);
+  task.erased(std::move(removed));
 }
 
 }  // namespace qlarank

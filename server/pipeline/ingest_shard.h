@@ -8,7 +8,6 @@
 #ifndef QLARANK_SERVER_PIPELINE_INGEST_SHARD_H_
 #define QLARANK_SERVER_PIPELINE_INGEST_SHARD_H_
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -24,6 +23,7 @@
 #include "absl/types/span.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/append_call.h"
+#include "server/pipeline/fair_quota.h"
 #include "server/pipeline/gap_fence.h"
 #include "state_store/state_store.h"
 
@@ -54,21 +54,16 @@ class IngestShard {
   // Commits what is queued, then stops.
   ~IngestShard();
 
-  // Makes room for `num_events`, or returns false when too many wait already.
-  // An append that is larger than the bound finds room in an empty queue.
-  bool TryReserve(size_t num_events);
-  // Makes room in any case: for callers who bound themselves.
-  void ForceReserve(size_t num_events);
-  // Gives back room that will not be used.
-  void Unreserve(size_t num_events);
-  bool full() const { return queued_ >= options_.max_queued_events; }
+  // Room in the queue, for events and for erasures, which count as one each.
+  FairQuota& room() { return room_; }
 
-  // Queues the events of `call` at `indexes`, for which room was reserved. The
-  // call's part is settled once they are durable.
+  // Queues the events of `call` at `indexes`, for which room was taken. The
+  // call's part is settled once they are durable, and the room given back.
   void Append(std::shared_ptr<AppendCall> call, std::vector<uint32_t> indexes)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Erases a user, after the appends queued before it.
+  // Erases a user, after the appends queued before it. RESOURCE_EXHAUSTED at
+  // once when too much waits.
   void Erase(std::string user_id, EraseDone done) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -92,7 +87,7 @@ class IngestShard {
   const Options options_;
   const Hooks hooks_;
 
-  std::atomic<size_t> queued_{0};  // events reserved and not settled
+  FairQuota room_;
   absl::Mutex mutex_;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -19,11 +19,14 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
 
   const ModelRegistry& registry = *pipeline->models_;
   pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
+  pipeline->slots_ =
+      std::make_unique<FairQuota>(options.rank.max_inflight_requests);
   pipeline->rank_ = std::make_unique<RankPipeline>(
-      registry, *pipeline->scheduler_, metrics, options.limits,
-      options.rank.max_inflight_requests);
+      registry, *pipeline->scheduler_, *pipeline->slots_, metrics,
+      options.limits);
   pipeline->state_ = std::make_unique<StatePipeline>(
-      registry, *pipeline->scheduler_, options.limits);
+      registry, *pipeline->scheduler_, *pipeline->slots_, metrics,
+      options.limits);
   pipeline->ingest_ =
       std::make_unique<IngestPipeline>(store, registry, pipeline->locks_,
                                        metrics, options.limits, options.ingest);

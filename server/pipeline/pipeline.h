@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/fair_quota.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/rank_pipeline.h"
@@ -48,6 +49,7 @@ class Pipeline {
   StateStore* store_ = nullptr;
   UserLocks locks_;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<FairQuota> slots_;  // requests in flight
   std::unique_ptr<RankPipeline> rank_;
   std::unique_ptr<StatePipeline> state_;
   // After those whose jobs it may still have to finish.

@@ -22,7 +22,8 @@ StateDemand DemandOf(const RankPlan& plan) {
 
 RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
                    RankPlan plan, ServedModel& model, TileScheduler& scheduler,
-                   Metrics& metrics, const Context& context, Done done)
+                   Metrics& metrics, const Context& context, RequestSlot slot,
+                   Done done)
     : request_(request),
       response_(response),
       plan_(std::move(plan)),
@@ -30,6 +31,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       scheduler_(scheduler),
       metrics_(metrics),
       context_(context),
+      slot_(std::move(slot)),
       done_(std::move(done)),
       stage_begin_(context.arrival),
       outside_(context.arrival),
@@ -46,7 +48,7 @@ absl::Time RankCall::Expiry() const {
 void RankCall::Start() {
   metrics_.rank.queue_depth.Increment();
   scheduler_.Submit(shared_from_this(), NumTiles(request_), context_.arrival,
-                    Expiry(), model_.tile_cost.mean());
+                    Expiry(), model_.tile_cost.mean(), context_.client);
 }
 
 void RankCall::Begin() {
@@ -146,7 +148,8 @@ absl::Status RankCall::CheckScored() {
   if (reader_.done() && !reader_.status().ok()) return reader_.status();
   const size_t num_candidates = request_.item_ids_size();
   const size_t scored = scored_.load(std::memory_order_relaxed);
-  if (cancelled()) {
+  // gRPC cancels a call at its deadline, too.
+  if (cancelled() && absl::Now() < context_.deadline) {
     metrics_.rank.unscored_cancelled.Increment(num_candidates - scored);
     return absl::CancelledError("the caller cancelled");
   }
@@ -184,13 +187,23 @@ void RankCall::Encode() {
   response_.set_model_name(model_.name);
   response_.set_model_version(model_.version);
   *response_.mutable_state() = DescribeState(reader_.lookup());
-  response_.set_scored_fraction(
-      static_cast<double>(scored_.load(std::memory_order_relaxed)) /
-      num_candidates);
+  const size_t scored = scored_.load(std::memory_order_relaxed);
+  response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
+  if (scored < num_candidates) EncodeStatuses();
   response_.set_request_id(request_.request_id());
   const absl::Time end = absl::Now();
   ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
   ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));
+}
+
+void RankCall::EncodeStatuses() {
+  auto& statuses = *response_.mutable_candidate_status();
+  statuses.Reserve(static_cast<int>(item_rows_.size()));
+  for (const uint32_t row : item_rows_) {
+    statuses.AddAlreadyReserved(row == kNotScored
+                                    ? v1::CANDIDATE_STATUS_DEADLINE_EXCEEDED
+                                    : v1::CANDIDATE_STATUS_SCORED);
+  }
 }
 
 void RankCall::Reply(absl::Status status) {
@@ -207,7 +220,7 @@ void RankCall::Reply(absl::Status status) {
   ObserveSeconds(model_.metrics->duration_seconds,
                  absl::Now() - context_.arrival);
   if (!status.ok()) response_.Clear();
-  done_(std::move(status));
+  done_(std::move(status), std::move(slot_));
 }
 
 }  // namespace qlarank

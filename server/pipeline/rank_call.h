@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -24,6 +25,7 @@
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/outside_clock.h"
 #include "server/pipeline/rank_plan.h"
+#include "server/pipeline/request_slot.h"
 #include "server/pipeline/state_reader.h"
 #include "server/pipeline/tile_scheduler.h"
 
@@ -32,23 +34,28 @@ namespace qlarank {
 class RankCall final : public TileJob,
                        public std::enable_shared_from_this<RankCall> {
  public:
-  // Runs once, on a worker. After it the response is the caller's again.
-  using Done = absl::AnyInvocable<void(absl::Status)>;
+  // Runs once, on a worker. After it the response is the caller's again. The
+  // slot is to be kept until the reply is on its way.
+  using Done = absl::AnyInvocable<void(absl::Status, RequestSlot)>;
 
   // Set by any thread when nobody waits for the reply any more: tiles not begun
-  // are not scored, and `done` gets CANCELLED.
+  // are not scored, and `done` gets CANCELLED, or DEADLINE_EXCEEDED when that
+  // is why nobody waits. TileScheduler::NoticeCancellation makes it happen at
+  // the next tile.
   using CancelFlag = std::atomic<bool>;
 
   struct Context {
     absl::Time arrival;
     absl::Time deadline = absl::InfiniteFuture();
     const CancelFlag* cancelled = nullptr;  // null: never
+    std::string client;                     // whose share it is served from
   };
 
   // Request, response and cancel flag must live until `done` is called.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
            RankPlan plan, ServedModel& model, TileScheduler& scheduler,
-           Metrics& metrics, const Context& context, Done done);
+           Metrics& metrics, const Context& context, RequestSlot slot,
+           Done done);
 
   void Start();
 
@@ -62,14 +69,14 @@ class RankCall final : public TileJob,
   // One tile.
   void RunUnit(size_t tile, size_t worker) override;
   void Finish(size_t dropped, size_t worker) override;
+  bool cancelled() const override {
+    return context_.cancelled != nullptr &&
+           context_.cancelled->load(std::memory_order_relaxed);
+  }
 
  private:
   // A caller who accepts a partial reply wants it before the deadline.
   absl::Time Expiry() const;
-  bool cancelled() const {
-    return context_.cancelled != nullptr &&
-           context_.cancelled->load(std::memory_order_relaxed);
-  }
   void Begin();
   void Read(EngineScratch& scratch);
   void BeginScoring();
@@ -77,6 +84,8 @@ class RankCall final : public TileJob,
   // Whether what was scored is an answer. Counts what was not.
   absl::Status CheckScored();
   void Encode();
+  // For a partial reply: what became of each candidate.
+  void EncodeStatuses();
   void Reply(absl::Status status);
 
   const v1::RankRequest& request_;
@@ -86,6 +95,7 @@ class RankCall final : public TileJob,
   TileScheduler& scheduler_;
   Metrics& metrics_;
   const Context context_;
+  RequestSlot slot_;
   Done done_;
 
   absl::Time stage_begin_;

@@ -1,20 +1,19 @@
 // Answers Rank requests: checks them, admits them or refuses at once, and gives
 // them to the workers.
 //
-//   rank.Start(request, response, {absl::Now(), deadline, cancelled},
-//              [](absl::Status status) {...});
+//   rank.Start(request, response, {absl::Now(), deadline, cancelled, client},
+//              [](absl::Status status, RequestSlot slot) {...});
 //
 // Thread-safe. Start does not block.
 #ifndef QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 #define QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 
-#include <atomic>
-#include <memory>
-
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "config/server_options.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/fair_quota.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/rank_call.h"
 #include "server/pipeline/tile_scheduler.h"
@@ -23,10 +22,15 @@ namespace qlarank {
 
 class RankPipeline {
  public:
-  // All must outlive the pipeline, and that every call.
+  // All must outlive the pipeline, and that every call. `slots` are the
+  // requests that may be in flight.
   RankPipeline(const ModelRegistry& models, TileScheduler& scheduler,
-               Metrics& metrics, const LimitsOptions& limits,
-               size_t max_inflight_requests);
+               FairQuota& slots, Metrics& metrics, const LimitsOptions& limits)
+      : models_(models),
+        scheduler_(scheduler),
+        slots_(slots),
+        metrics_(metrics),
+        limits_(limits) {}
 
   // Ranks the candidates of `request` into `response`; both, and the context's
   // cancel flag, must live until `done` is called, once: on a worker, or on
@@ -34,23 +38,29 @@ class RankPipeline {
   //
   // INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION: see RankService
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and
-  //                     how many wait, the deadline cannot be met
+  //                     how many wait, the deadline cannot be met; with a hint
+  //                     when to try again (server/pipeline/overload.h)
   // DEADLINE_EXCEEDED   it passed, and no partial reply was wanted or possible
   // CANCELLED           context.cancelled was set
   void Start(const v1::RankRequest& request, v1::RankResponse& response,
              const RankCall::Context& context, RankCall::Done done);
 
+  // Some context's flag was set: what it is about ends within a tile's time.
+  void NoticeCancellation() { scheduler_.NoticeCancellation(); }
+
  private:
-  // By what tiles cost and how many wait, can the deadline be met?
-  absl::Status Admit(const v1::RankRequest& request, const ServedModel& model,
-                     const RankCall::Context& context) const;
+  // A slot, if the deadline can be met by what tiles cost and how many wait.
+  // Refusing must cost next to nothing: it is what is left to do in a flood. So
+  // it comes before the request is looked at closely.
+  absl::StatusOr<RequestSlot> Admit(const v1::RankRequest& request,
+                                    const ServedModel& model,
+                                    const RankCall::Context& context);
 
   const ModelRegistry& models_;
   TileScheduler& scheduler_;
+  FairQuota& slots_;
   Metrics& metrics_;
   const LimitsOptions limits_;
-  const size_t max_inflight_requests_;
-  std::atomic<size_t> inflight_{0};
 };
 
 }  // namespace qlarank

@@ -4,42 +4,37 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/pipeline/event_rules.h"
 #include "server/pipeline/field_error.h"
+#include "server/pipeline/overload.h"
 #include "server/pipeline/state_reader.h"
 #include "server/pipeline/summary_encoding.h"
 
 namespace qlarank {
 namespace {
 
-// Writes the response from a state, on a worker and with its scratch.
-using Describe =
-    absl::AnyInvocable<void(const UserMemory::Lookup&, EngineScratch&)>;
-
 // Reads a state step by step, then describes it.
-class StateCall final : public TileJob,
-                        public std::enable_shared_from_this<StateCall> {
+class StateCall final : public TileJob {
  public:
+  using Describe =
+      absl::AnyInvocable<void(const UserMemory::Lookup&, EngineScratch&)>;
+
   StateCall(ServedModel& model, const std::string& user_id,
-            uint64_t min_event_count, TileScheduler& scheduler, absl::Time now,
-            absl::Time deadline, Describe describe, StatePipeline::Done done)
+            uint64_t min_event_count, const StatePipeline::Context& context,
+            RequestSlot slot, Describe describe, StatePipeline::Done done)
       : model_(model),
-        scheduler_(scheduler),
-        now_(now),
-        deadline_(deadline),
+        context_(context),
+        slot_(std::move(slot)),
         describe_(std::move(describe)),
         done_(std::move(done)),
         reader_(model, user_id,
                 {.min_event_count = min_event_count,
                  .max_age = std::nullopt,
-                 .time_us = absl::ToUnixMicros(now)}) {}
-
-  void Start() {
-    scheduler_.Submit(shared_from_this(), /*num_units=*/0, now_, deadline_,
-                      model_.tile_cost.mean());
-  }
+                 .time_us = absl::ToUnixMicros(context.arrival)}) {}
 
   Step Prepare(size_t worker) override {
+    if (cancelled()) return Step::kEnd;
     EngineScratch& scratch = *model_.worker_scratch[worker];
     reader_.Step(scratch);
     if (!reader_.done()) return Step::kAgain;
@@ -50,17 +45,28 @@ class StateCall final : public TileJob,
   void RunUnit(size_t /*unit*/, size_t /*worker*/) override {}
 
   void Finish(size_t /*dropped*/, size_t /*worker*/) override {
-    done_(reader_.done() ? reader_.status()
-                         : absl::DeadlineExceededError(
-                               "the deadline passed before the state was "
-                               "there"));
+    done_(status(), std::move(slot_));
+  }
+
+  bool cancelled() const override {
+    return context_.cancelled != nullptr &&
+           context_.cancelled->load(std::memory_order_relaxed);
   }
 
  private:
+  absl::Status status() const {
+    if (reader_.done()) return reader_.status();
+    // gRPC cancels a call at its deadline, too.
+    if (cancelled() && absl::Now() < context_.deadline) {
+      return absl::CancelledError("the caller cancelled");
+    }
+    return absl::DeadlineExceededError(
+        "the deadline passed before the state was there");
+  }
+
   ServedModel& model_;
-  TileScheduler& scheduler_;
-  const absl::Time now_;
-  const absl::Time deadline_;
+  const StatePipeline::Context context_;
+  RequestSlot slot_;
   Describe describe_;
   StatePipeline::Done done_;
   StateReader reader_;
@@ -101,36 +107,51 @@ absl::StatusOr<ServedModel*> StatePipeline::ModelOf(
   return models_.Resolve(request.model_name(), request.model_version());
 }
 
+void StatePipeline::Read(ServedModel& model, const std::string& user_id,
+                         uint64_t min_event_count, const Context& context,
+                         Describe describe, Done done) {
+  RequestSlot slot = RequestSlot::TryTake(slots_, context.client,
+                                          metrics_.rank.inflight_requests);
+  if (!slot) {
+    return done(TooManyInFlight(slots_, scheduler_.backlog()), RequestSlot());
+  }
+  scheduler_.Submit(std::make_shared<StateCall>(
+                        model, user_id, min_event_count, context,
+                        std::move(slot), std::move(describe), std::move(done)),
+                    /*num_units=*/0, context.arrival, context.deadline,
+                    model.tile_cost.mean(), context.client);
+}
+
 void StatePipeline::Start(const v1::GetUserStateRequest& request,
-                          v1::GetUserStateResponse& response, absl::Time now,
-                          absl::Time deadline, Done done) {
+                          v1::GetUserStateResponse& response,
+                          const Context& context, Done done) {
   const absl::StatusOr<ServedModel*> found = ModelOf(request);
-  if (!found.ok()) return done(found.status());
+  if (!found.ok()) return done(found.status(), RequestSlot());
   ServedModel& model = **found;
   auto describe = [&request, &response, &model](
                       const UserMemory::Lookup& lookup, EngineScratch&) {
     DescribeInto(response, model, lookup, request.include_state());
   };
-  std::make_shared<StateCall>(model, request.user_id(),
-                              request.min_event_count(), scheduler_, now,
-                              deadline, std::move(describe), std::move(done))
-      ->Start();
+  Read(model, request.user_id(), request.min_event_count(), context,
+       std::move(describe), std::move(done));
 }
 
 void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
-                          v1::GetUserSummaryResponse& response, absl::Time now,
-                          absl::Time deadline, Done done) {
+                          v1::GetUserSummaryResponse& response,
+                          const Context& context, Done done) {
   const absl::StatusOr<ServedModel*> found = ModelOf(request);
-  if (!found.ok()) return done(found.status());
+  if (!found.ok()) return done(found.status(), RequestSlot());
   ServedModel& model = **found;
   if (!v1::SummaryEncoding_IsValid(request.encoding())) {
     return done(FieldError("encoding", static_cast<int>(request.encoding()),
-                           "must be a SummaryEncoding"));
+                           "must be a SummaryEncoding"),
+                RequestSlot());
   }
   if (model.engine->num_seeds() == 0) {
-    return done(absl::FailedPreconditionError(
-        absl::StrCat("model ", Quoted(model.name), " version ", model.version,
-                     " has no seeds, and so no summaries")));
+    return done(absl::FailedPreconditionError(absl::StrCat(
+                    "model ", Quoted(model.name), " version ", model.version,
+                    " has no seeds, and so no summaries")),
+                RequestSlot());
   }
   auto describe = [&request, &response, &model](
                       const UserMemory::Lookup& lookup,
@@ -140,10 +161,8 @@ void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
         *model.memory->Summarize(request.user_id(), lookup.known, scratch),
         model.engine->num_seeds(), request.encoding(), response);
   };
-  std::make_shared<StateCall>(model, request.user_id(),
-                              request.min_event_count(), scheduler_, now,
-                              deadline, std::move(describe), std::move(done))
-      ->Start();
+  Read(model, request.user_id(), request.min_event_count(), context,
+       std::move(describe), std::move(done));
 }
 
 }  // namespace qlarank

@@ -9,27 +9,36 @@
 // which plain earliest-deadline-first would allow whenever both have the same
 // time-out; and nobody starves.
 //
-// A job past its expiry is taken out of the queue at the next tile boundary of
-// any worker, its units not yet begun dropped, and ended at once: that is when
-// a caller who accepts a partial reply still gets it in time.
+// All that is among the jobs of one client. Between clients, the next unit is
+// of the client who had the least of the workers since she has something queued
+// (start-time fair queuing, Goyal, Vin and Cheng, SIGCOMM 1996): a thousand
+// requests of one leave another her share.
+//
+// A job past its expiry, or cancelled, is taken out of the queue at the next
+// tile boundary of any worker, its units not yet begun dropped, and ended at
+// once: that is when a caller who accepts a partial reply still gets it in
+// time, and when one who has gone away stops holding a place.
 //
 // Thread-safe. One lock is taken per unit, none within it.
 #ifndef QLARANK_SERVER_PIPELINE_TILE_SCHEDULER_H_
 #define QLARANK_SERVER_PIPELINE_TILE_SCHEDULER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/pipeline/fair_clock.h"
 
 namespace qlarank {
 
-// All methods are called on workers; `worker` is below
+// All methods but cancelled() are called on workers; `worker` is below
 // TileScheduler::num_workers().
 class TileJob {
  public:
@@ -51,6 +60,10 @@ class TileJob {
   // Called once, when nothing of the job runs any more and nothing will: all
   // units are done, or `dropped` of them were never begun.
   virtual void Finish(size_t dropped, size_t worker) = 0;
+
+  // Whether nobody waits for it any more: then its units count as expired. From
+  // any thread, under the scheduler's lock: no more than an atomic load.
+  virtual bool cancelled() const { return false; }
 };
 
 class TileScheduler {
@@ -72,14 +85,28 @@ class TileScheduler {
   // at `arrival`, is dropped at `expiry`, and is expected to spend `unit_cost`
   // on each unit and as much to prepare. Does not block.
   void Submit(std::shared_ptr<TileJob> job, size_t num_units,
-              absl::Time arrival, absl::Time expiry, absl::Duration unit_cost)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+              absl::Time arrival, absl::Time expiry, absl::Duration unit_cost,
+              absl::string_view client = "") ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Some job's cancelled() has become true. Does not block.
+  void NoticeCancellation() {
+    cancellation_.store(true, std::memory_order_release);
+  }
 
   // What everything that is queued and not begun is expected to cost.
   absl::Duration backlog() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  struct Prediction {
+    bool alone = false;    // nothing is at work or waits
+    absl::Duration ahead;  // of what waits, done before the job ends
+  };
+  // What a job that costs `work` would find if `client` submitted it now.
+  Prediction Predict(absl::string_view client, absl::Duration work) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   struct Entry;
+  struct Client;
 
   void WorkerLoop(size_t worker) ABSL_LOCKS_EXCLUDED(mutex_);
   // Each releases the lock while the job is at work.
@@ -89,8 +116,15 @@ class TileScheduler {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(Entry* entry, size_t worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  Client& ClientNamed(absl::string_view name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The one who had the least. REQUIRES: something is queued.
+  Client& NextClient() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes a job out of the queue that has expired, or returns null.
+  // Takes the entry off the end of its client's queue.
+  void Dequeue(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes a job out of the queue that has expired or was cancelled, or returns
+  // null.
   Entry* TakeExpired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // So many steps or units of the entry are begun, or never will be.
   void Charge(const Entry& entry, size_t units)
@@ -99,11 +133,17 @@ class TileScheduler {
 
   const size_t num_workers_;
   mutable absl::Mutex mutex_;
-  // Jobs of which something could be begun, the next one last.
-  std::vector<Entry*> queue_ ABSL_GUARDED_BY(mutex_);
+  // Their addresses stay. Some have no job any more.
+  absl::flat_hash_map<std::string, std::unique_ptr<Client>> clients_
+      ABSL_GUARDED_BY(mutex_);
+  // Those with something queued.
+  std::vector<Client*> waiting_ ABSL_GUARDED_BY(mutex_);
+  // What the client whose turn it was last had had by then.
+  absl::Duration served_ ABSL_GUARDED_BY(mutex_);
   // No queued job expires before this.
   absl::Time next_expiry_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
-  FairClock clock_ ABSL_GUARDED_BY(mutex_);
+  // Whether a queued job may have been cancelled.
+  std::atomic<bool> cancellation_ = false;
   absl::Duration backlog_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t open_jobs_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -1,34 +1,62 @@
 #include "server/rpc/ingest_service.h"
 
+#include <atomic>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/rpc/client_name.h"
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/stream_events_reactor.h"
 
 namespace qlarank {
+namespace {
+
+// One AppendEvents call. Deletes itself.
+class AppendReactor final : public grpc::ServerUnaryReactor {
+ public:
+  explicit AppendReactor(grpc::CallbackServerContext& context)
+      : context_(context) {}
+
+  IngestPipeline::Caller caller() const {
+    return {ClientOf(context_), DeadlineOf(context_), &cancelled_};
+  }
+  void End(const absl::Status& status) {
+    Finish(ToRpcStatus(status, context_));
+  }
+
+ private:
+  void OnCancel() override { cancelled_ = true; }
+  void OnDone() override { delete this; }
+
+  grpc::CallbackServerContext& context_;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace
 
 grpc::ServerUnaryReactor* IngestService::AppendEvents(
     grpc::CallbackServerContext* context,
     const v1::AppendEventsRequest* request,
     v1::AppendEventsResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto* reactor = new AppendReactor(*context);
   if (drain_.draining()) {
     reactor->Finish(DrainingStatus());
     return reactor;
   }
   pipeline_.Append(
-      *request, absl::Now(), IngestPipeline::OnFull::kRefuse,
+      *request, absl::Now(), reactor->caller(), IngestPipeline::OnFull::kRefuse,
       [reactor, response](absl::StatusOr<v1::AppendEventsResponse> result) {
         if (result.ok()) *response = *std::move(result);
-        reactor->Finish(ToRpcStatus(result.status()));
+        reactor->End(result.status());
       });
   return reactor;
 }
 
 grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
-IngestService::StreamEvents(grpc::CallbackServerContext* /*context*/) {
-  auto* stream = new StreamEventsReactor(pipeline_, drain_);
+IngestService::StreamEvents(grpc::CallbackServerContext* context) {
+  auto* stream = new StreamEventsReactor(
+      pipeline_, drain_, {ClientOf(*context), DeadlineOf(*context)},
+      stream_window_bytes_);
   stream->Start();
   return stream;
 }

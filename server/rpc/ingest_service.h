@@ -11,9 +11,14 @@ namespace qlarank {
 
 class IngestService final : public ServedMethods<v1::IngestService> {
  public:
-  // Both must outlive the server that this is registered with.
-  IngestService(Listener listener, IngestPipeline& pipeline, Drain& drain)
-      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {}
+  // Both must outlive the server that this is registered with. A stream reads
+  // on while fewer than `stream_window_bytes` of it are not acknowledged.
+  IngestService(Listener listener, IngestPipeline& pipeline, Drain& drain,
+                size_t stream_window_bytes)
+      : ServedMethods(listener),
+        pipeline_(pipeline),
+        drain_(drain),
+        stream_window_bytes_(stream_window_bytes) {}
 
   grpc::ServerUnaryReactor* AppendEvents(
       grpc::CallbackServerContext* context,
@@ -26,6 +31,7 @@ class IngestService final : public ServedMethods<v1::IngestService> {
  private:
   IngestPipeline& pipeline_;
   Drain& drain_;
+  const size_t stream_window_bytes_;
 };
 
 }  // namespace qlarank

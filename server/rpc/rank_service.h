@@ -7,15 +7,20 @@
 #include "server/pipeline/rank_pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"
+#include "server/rpc/reply_watch.h"
 #include "server/rpc/served_methods.h"
 
 namespace qlarank {
 
 class RankService final : public ServedMethods<v1::RankService> {
  public:
-  // Both must outlive the server that this is registered with.
-  RankService(Listener listener, RankPipeline& pipeline, const Drain& drain)
-      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {
+  // All must outlive the server that this is registered with.
+  RankService(Listener listener, RankPipeline& pipeline, const Drain& drain,
+              ReplyWatch& replies)
+      : ServedMethods(listener),
+        pipeline_(pipeline),
+        drain_(drain),
+        replies_(replies) {
     SetMessageAllocatorFor_Rank(&messages_);
   }
 
@@ -26,6 +31,7 @@ class RankService final : public ServedMethods<v1::RankService> {
  private:
   RankPipeline& pipeline_;
   const Drain& drain_;
+  ReplyWatch& replies_;
   RankMessages messages_;
 };
 

@@ -20,13 +20,15 @@ std::unique_ptr<grpc::Service> Make(Listener listener,
 
 }  // namespace
 
-RpcServices::RpcServices(Listener listener, Pipeline& pipeline) {
-  services_.push_back(
-      Make<v1::RankService, RankService>(listener, pipeline.rank(), drain_));
+RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
+                         const ServerOptions& options)
+    : replies_(options.rank.reply_timeout) {
+  services_.push_back(Make<v1::RankService, RankService>(
+      listener, pipeline.rank(), drain_, replies_));
   services_.push_back(Make<v1::IngestService, IngestService>(
-      listener, pipeline.ingest(), drain_));
+      listener, pipeline.ingest(), drain_, options.ingest.stream_window_bytes));
   services_.push_back(Make<v1::StateService, StateService>(
-      listener, pipeline.state(), pipeline.ingest(), drain_));
+      listener, pipeline.state(), pipeline.ingest(), drain_, replies_));
   std::erase(services_, nullptr);
 }
 

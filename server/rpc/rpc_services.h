@@ -1,6 +1,6 @@
 // The services of the API that one listener serves, over one pipeline.
 //
-//   RpcServices services(Listener::kMain, pipeline);
+//   RpcServices services(Listener::kMain, pipeline, options);
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "grpcpp/generic/async_generic_service.h"
+#include "config/server_options.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/reply_watch.h"
 #include "server/security/access_table.h"
 
 namespace qlarank {
@@ -22,7 +24,8 @@ namespace qlarank {
 class RpcServices {
  public:
   // `pipeline` must outlive the services, and they the server.
-  RpcServices(Listener listener, Pipeline& pipeline);
+  RpcServices(Listener listener, Pipeline& pipeline,
+              const ServerOptions& options);
 
   void RegisterWith(grpc::ServerBuilder& builder) {
     for (const auto& service : services_) {
@@ -38,6 +41,7 @@ class RpcServices {
 
  private:
   Drain drain_;
+  ReplyWatch replies_;
   // Answers UNIMPLEMENTED to what the listener does not serve.
   grpc::CallbackGenericService not_served_;
   std::vector<std::unique_ptr<grpc::Service>> services_;

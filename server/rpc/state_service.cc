@@ -1,7 +1,9 @@
 #include "server/rpc/state_service.h"
 
-#include "absl/time/clock.h"
+#include <utility>
+
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/unary_call.h"
 
 namespace qlarank {
 
@@ -9,15 +11,13 @@ template <typename Request, typename Response>
 grpc::ServerUnaryReactor* StateService::Start(
     grpc::CallbackServerContext& context, const Request& request,
     Response& response) {
-  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  auto* call = new UnaryCall<StatePipeline>(context, state_, replies_);
   if (drain_.draining()) {
-    reactor->Finish(DrainingStatus());
-    return reactor;
+    call->Finish(DrainingStatus());
+    return call;
   }
-  state_.Start(
-      request, response, absl::Now(), DeadlineOf(context),
-      [reactor](absl::Status status) { reactor->Finish(ToRpcStatus(status)); });
-  return reactor;
+  state_.Start(request, response, call->context(), call->Done());
+  return call;
 }
 
 grpc::ServerUnaryReactor* StateService::GetUserState(
@@ -42,14 +42,14 @@ grpc::ServerUnaryReactor* StateService::DeleteUser(
     reactor->Finish(DrainingStatus());
     return reactor;
   }
-  ingest_.DeleteUser(request->user_id(),
-                     [reactor, response](absl::StatusOr<uint64_t> removed) {
-                       if (removed.ok()) {
-                         response->set_found(*removed > 0);
-                         response->set_events_deleted(*removed);
-                       }
-                       reactor->Finish(ToRpcStatus(removed.status()));
-                     });
+  ingest_.DeleteUser(request->user_id(), [reactor, response, context](
+                                             absl::StatusOr<uint64_t> removed) {
+    if (removed.ok()) {
+      response->set_found(*removed > 0);
+      response->set_events_deleted(*removed);
+    }
+    reactor->Finish(ToRpcStatus(removed.status(), *context));
+  });
   return reactor;
 }
 

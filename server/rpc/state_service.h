@@ -6,6 +6,7 @@
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/state_pipeline.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/reply_watch.h"
 #include "server/rpc/served_methods.h"
 
 namespace qlarank {
@@ -14,11 +15,12 @@ class StateService final : public ServedMethods<v1::StateService> {
  public:
   // All must outlive the server that this is registered with.
   StateService(Listener listener, StatePipeline& state, IngestPipeline& ingest,
-               const Drain& drain)
+               const Drain& drain, ReplyWatch& replies)
       : ServedMethods(listener),
         state_(state),
         ingest_(ingest),
-        drain_(drain) {}
+        drain_(drain),
+        replies_(replies) {}
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,
@@ -45,6 +47,7 @@ class StateService final : public ServedMethods<v1::StateService> {
   StatePipeline& state_;
   IngestPipeline& ingest_;
   const Drain& drain_;
+  ReplyWatch& replies_;
 };
 
 }  // namespace qlarank

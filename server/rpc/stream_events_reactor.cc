@@ -7,8 +7,13 @@
 
 namespace qlarank {
 
-StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain)
-    : pipeline_(pipeline), drain_(drain) {}
+StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain,
+                                         IngestPipeline::Caller caller,
+                                         size_t window_bytes)
+    : pipeline_(pipeline),
+      drain_(drain),
+      caller_{std::move(caller.client), caller.deadline, &cancelled_},
+      window_bytes_(window_bytes) {}
 
 StreamEventsReactor::~StreamEventsReactor() { drain_.Remove(*this); }
 
@@ -36,6 +41,8 @@ void StreamEventsReactor::OnReadDone(bool ok) {
     // nobody would answer it.
     if (ok && !finished_) {
       batch = incoming_.get();
+      batch->bytes = batch->request.ByteSizeLong();
+      bytes_ += batch->bytes;
       batches_.push_back(std::move(incoming_));
     } else {
       read_all_ = true;
@@ -44,7 +51,8 @@ void StreamEventsReactor::OnReadDone(bool ok) {
   if (batch != nullptr) {
     batch->response.set_batch_id(batch->request.batch_id());
     pipeline_.Append(
-        batch->request.append(), absl::Now(), IngestPipeline::OnFull::kQueue,
+        batch->request.append(), absl::Now(), caller_,
+        IngestPipeline::OnFull::kQueue,
         [this, batch](absl::StatusOr<v1::AppendEventsResponse> result) {
           Answer(*batch, std::move(result));
         });
@@ -82,7 +90,7 @@ void StreamEventsReactor::OnWriteDone(bool ok) {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     broken_ |= !ok;
-    batches_.pop_front();
+    PopFront();
     ended = Advance();
   }
   if (ended) End();
@@ -90,18 +98,24 @@ void StreamEventsReactor::OnWriteDone(bool ok) {
 
 void StreamEventsReactor::MaybeWrite() {
   while (broken_ && !batches_.empty() && batches_.front()->answered) {
-    batches_.pop_front();
+    PopFront();
   }
   if (batches_.empty() || !batches_.front()->answered) return;
   writing_ = true;
   StartWrite(&batches_.front()->response);
 }
 
+void StreamEventsReactor::PopFront() {
+  bytes_ -= batches_.front()->bytes;
+  batches_.pop_front();
+}
+
 void StreamEventsReactor::MaybeRead() {
   // With nothing in flight a batch is taken even by full queues: somebody has
   // to notice when they are not full any more.
   if (batches_.size() >= kMaxInFlight) return;
-  if (pipeline_.full() && !batches_.empty()) return;
+  if (bytes_ >= window_bytes_ && !batches_.empty()) return;
+  if (!batches_.empty() && pipeline_.full(caller_.client)) return;
   reading_ = true;
   incoming_ = std::make_unique<Batch>();
   StartRead(&incoming_->request);

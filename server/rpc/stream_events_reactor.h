@@ -2,8 +2,10 @@
 // batches, none before its events are durable.
 //
 // Several batches may be in flight, so that their commits are shared. Beyond
-// kMaxInFlight, or while the ingest queues are full, the next batch is not
-// read: the transport's flow control then slows the client down.
+// kMaxInFlight or so many bytes, or while the ingest queues are full, the next
+// batch is not read: the transport's flow control then slows the client down. A
+// batch counts until its response was written, so that a client who does not
+// read responses is not read from either.
 //
 // gRPC calls the reactor's methods from its threads, the pipeline answers on
 // its own: one mutex guards them all. The stream deletes itself once Finish was
@@ -13,6 +15,7 @@
 #ifndef QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 #define QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 
+#include <atomic>
 #include <deque>
 #include <memory>
 
@@ -34,8 +37,10 @@ class StreamEventsReactor final
   // Batches read and not yet answered.
   static constexpr size_t kMaxInFlight = 32;
 
-  // Deletes itself when the RPC is over. Both must outlive it.
-  StreamEventsReactor(IngestPipeline& pipeline, Drain& drain);
+  // Deletes itself when the RPC is over. Pipeline and drain must outlive it.
+  // The caller's flag is the stream's own.
+  StreamEventsReactor(IngestPipeline& pipeline, Drain& drain,
+                      IngestPipeline::Caller caller, size_t window_bytes);
 
   // Begins to read; once, after construction.
   void Start();
@@ -45,6 +50,7 @@ class StreamEventsReactor final
   struct Batch {
     v1::StreamEventsRequest request;
     v1::StreamEventsResponse response;
+    size_t bytes = 0;  // of the request
     bool answered = false;
   };
 
@@ -52,7 +58,7 @@ class StreamEventsReactor final
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
-  void OnCancel() override {}
+  void OnCancel() override { cancelled_ = true; }
   void OnDone() override { delete this; }
   void OnDrain() override;
 
@@ -64,14 +70,20 @@ class StreamEventsReactor final
   bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End() ABSL_LOCKS_EXCLUDED(mutex_);
   void MaybeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The first batch has its response, or needs none.
+  void PopFront() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   IngestPipeline& pipeline_;
   Drain& drain_;
+  std::atomic<bool> cancelled_{false};  // at the deadline, too
+  const IngestPipeline::Caller caller_;
+  const size_t window_bytes_;
 
   absl::Mutex mutex_;
   // Batches read, in that order, and not answered or not yet written.
   std::deque<std::unique_ptr<Batch>> batches_ ABSL_GUARDED_BY(mutex_);
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of batches_
   // What is being read into, while reading_.
   std::unique_ptr<Batch> incoming_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;

@@ -45,6 +45,10 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->limits.max_event_future, absl::Hours(24));
   EXPECT_GE(options->rank.workers, 1u);
   EXPECT_EQ(options->rank.max_inflight_requests, 1024u);
+  EXPECT_EQ(options->rank.reply_timeout, absl::Seconds(30));
+  EXPECT_EQ(options->ingest.stream_window_bytes, 4u * 1024 * 1024);
+  EXPECT_EQ(options->listen.keepalive_time, absl::Minutes(1));
+  EXPECT_EQ(options->listen.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->ingest.shards, 2u);
   EXPECT_EQ(options->ingest.max_group_events, 4096u);
   EXPECT_EQ(options->ingest.max_queued_events, 65'536u);
@@ -58,8 +62,6 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->security.reload_interval, absl::Seconds(10));
   EXPECT_EQ(options->connections.max_per_client, 1024u);
   EXPECT_EQ(options->connections.max_streams, 4096u);
-  EXPECT_EQ(options->connections.keepalive_time, absl::Seconds(60));
-  EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
   EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
 }
@@ -72,6 +74,8 @@ constexpr char kEverything[] = R"pb(
     http_address: "0.0.0.0:0"
     port_file: "ports"
     admin_address: "127.0.0.2:2"
+    keepalive_time { seconds: 22 }
+    keepalive_timeout { seconds: 23 }
   }
   models { name: "a" version: 1 }
   models {
@@ -99,9 +103,18 @@ constexpr char kEverything[] = R"pb(
     max_message_bytes: 12
     max_event_future { seconds: 13 nanos: 14 }
   }
-  rank { workers: 15 max_inflight_requests: 16 }
-  ingest { shards: 17 max_group_events: 18 max_queued_events: 19
-    fold_threads: 20 }
+  rank {
+    workers: 15
+    max_inflight_requests: 16
+    reply_timeout { seconds: 24 }
+  }
+  ingest {
+    shards: 17
+    max_group_events: 18
+    max_queued_events: 19
+    fold_threads: 20
+    stream_window_bytes: 25
+  }
   lifecycle {
     drain_delay { seconds: 20 }
     shutdown_timeout { nanos: 21 }
@@ -122,8 +135,6 @@ constexpr char kEverything[] = R"pb(
   connections {
     max_per_client: 23
     max_streams: 24
-    keepalive_time { seconds: 25 }
-    keepalive_timeout { seconds: 26 }
     max_idle { seconds: 27 }
     max_age { seconds: 28 }
   }
@@ -140,7 +151,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       ParseServerConfig(kEverything, "f");
   ASSERT_TRUE(options.ok()) << options.status();
   ServerOptions expected;
-  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports", "127.0.0.2:2"};
+  expected.listen = {"[::1]:1",     "0.0.0.0:0",       "ports",
+                     "127.0.0.2:2", absl::Seconds(22), absl::Seconds(23)};
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
@@ -149,8 +161,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
-  expected.rank = {15, 16};
-  expected.ingest = {17, 18, 19, 20};
+  expected.rank = {15, 16, absl::Seconds(24)};
+  expected.ingest = {17, 18, 19, 20, 25};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
   expected.security = {{"c", "k", "a", true},
@@ -160,8 +172,6 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                        absl::Seconds(22)};
   expected.connections = {23,
                           24,
-                          absl::Seconds(25),
-                          absl::Seconds(26),
                           absl::Seconds(27),
                           absl::Seconds(28)};
   EXPECT_EQ(*options, expected);
@@ -327,6 +337,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "rank { workers: 1025 }",
                   "f: rank.workers: 1025; must be at most 1024"},
+        BadConfig{"NoTimeForReplies",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "rank { reply_timeout {} }",
+                  "f: rank.reply_timeout: { }; must be above 0"},
         BadConfig{"TooManyShards",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "ingest { shards: 1025 }",

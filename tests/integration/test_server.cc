@@ -9,6 +9,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "tests/server/http_client.h"
 
 namespace qlarank::testing {
 namespace {
@@ -68,6 +69,16 @@ absl::Status TestServer::Shutdown() {
   const absl::Status status = server_->Shutdown();
   server_ = nullptr;
   return status;
+}
+
+double TestServer::Metric(const std::string& name) const {
+  const std::string text = HttpGet(server_->http_port(), "/metrics").body;
+  const size_t begin = text.find(absl::StrCat("\n", name, " "));
+  if (begin == std::string::npos) {
+    std::cerr << "no metric " << name << "\n";
+    std::abort();
+  }
+  return std::atof(text.c_str() + begin + name.size() + 2);
 }
 
 absl::StatusOr<v1::RankResponse> TestServer::Rank(

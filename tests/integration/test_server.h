@@ -27,7 +27,12 @@ class TestServer {
   // Shuts down in order. Once; no method after it.
   absl::Status Shutdown();
 
+  int grpc_port() const { return server_->grpc_port(); }
   int http_port() const { return server_->http_port(); }
+
+  // The value of a metric; its labels, sorted, are part of its name. Dies when
+  // there is none.
+  double Metric(const std::string& name) const;
 
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }

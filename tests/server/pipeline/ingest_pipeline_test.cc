@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/pipeline/overload.h"
 #include "server/pipeline/pipeline.h"
 #include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/requests.h"
@@ -27,11 +28,12 @@ class IngestPipelineTest : public ::testing::Test {
                              OnFull on_full = OnFull::kRefuse) {
     auto promise = std::make_shared<std::promise<Result>>();
     pipeline_->ingest().Append(
-        request, absl::Now(), on_full,
+        request, absl::Now(), caller_, on_full,
         [promise](Result result) { promise->set_value(std::move(result)); });
     return promise->get_future();
   }
 
+  IngestPipeline::Caller caller_{"client"};
   ServerOptions options_ = TestOptions();
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
   Metrics metrics_;
@@ -100,14 +102,14 @@ TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerHoldsBackItself) {
   const auto two = MakeAppend(*bundle_, "user", 4, 6);
   auto written = Append(one);
   begun.WaitForNotification();
-  EXPECT_FALSE(pipeline_->ingest().full());
+  EXPECT_FALSE(pipeline_->ingest().full("client"));
   EXPECT_TRUE(absl::IsResourceExhausted(Append(two).get().status()));
   auto queued = Append(two, OnFull::kQueue);
-  EXPECT_TRUE(pipeline_->ingest().full());
+  EXPECT_TRUE(pipeline_->ingest().full("client"));
   go.Notify();
   EXPECT_EQ(written.get()->applied(), 3);
   EXPECT_EQ(queued.get()->applied(), 3);
-  EXPECT_FALSE(pipeline_->ingest().full());
+  EXPECT_FALSE(pipeline_->ingest().full("client"));
 }
 
 TEST_F(IngestPipelineTest, WhatWaitsSharesOneCommit) {
@@ -157,6 +159,97 @@ TEST_F(IngestPipelineTest, CountsWhatBecameOfEvents) {
   EXPECT_EQ(metrics_.ingest.events_applied.Value(), 4);
   EXPECT_EQ(metrics_.ingest.events_duplicate.Value(), 4);
   EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 4);
+}
+
+// Neither written nor in the way of what comes after it.
+TEST_F(IngestPipelineTest, WhatNobodyWaitsForAnyMoreIsNotWritten) {
+  absl::Notification go, begun;
+  std::atomic<int> calls{0};
+  store_.before_append = [&](auto) {
+    if (++calls == 1) {
+      begun.Notify();
+      go.WaitForNotification();
+    }
+    return absl::OkStatus();
+  };
+  options_.ingest.shards = 1;
+  options_.ingest.max_queued_events = 8;
+  Start();
+  const auto one = MakeAppend(*bundle_, "user", 1, 1);
+  const auto two = MakeAppend(*bundle_, "user", 2, 3);
+  const auto three = MakeAppend(*bundle_, "user", 4, 5);
+  auto written = Append(one);
+  begun.WaitForNotification();
+  std::atomic<bool> cancelled{false};
+  caller_ = {"client", absl::InfiniteFuture(), &cancelled};
+  auto given_up = Append(two);
+  caller_ = {"client", absl::Now() + absl::Milliseconds(20)};
+  auto late = Append(three);
+  cancelled = true;
+  absl::SleepFor(absl::Milliseconds(20));
+  go.Notify();
+  EXPECT_EQ(written.get()->applied(), 1);
+  EXPECT_TRUE(absl::IsCancelled(given_up.get().status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.get().status()));
+  // Nor is it taken when nobody waits from the start.
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Append(three).get().status()));
+  caller_ = {"client", absl::InfiniteFuture(), &cancelled};
+  EXPECT_TRUE(absl::IsCancelled(Append(three).get().status()));
+  EXPECT_EQ(store_.GetHead("user")->last_sequence, 1);
+  // Sent again they are new, and the whole queue is free for them.
+  caller_ = {"client"};
+  const auto again = MakeAppend(*bundle_, "user", 2, 9);
+  EXPECT_EQ(Append(again).get()->applied(), 8);
+}
+
+TEST_F(IngestPipelineTest, AClientDoesNotFillTheQueue) {
+  absl::Notification go, begun;
+  std::atomic<int> calls{0};
+  store_.before_append = [&](auto) {
+    if (++calls == 1) {
+      begun.Notify();
+      go.WaitForNotification();
+    }
+    return absl::OkStatus();
+  };
+  options_.ingest.shards = 1;
+  options_.ingest.max_queued_events = 100;
+  Start();
+  const auto event = MakeAppend(*bundle_, "user", 1, 1);
+  std::vector<std::future<Result>> flood;
+  flood.push_back(Append(event));
+  begun.WaitForNotification();
+  for (int i = 0; i < 99; ++i) flood.push_back(Append(event));
+  EXPECT_TRUE(pipeline_->ingest().full("client"));
+  EXPECT_FALSE(pipeline_->ingest().full("other"));
+  caller_ = {"other"};
+  const auto few = MakeAppend(*bundle_, "other", 1, 20);
+  auto other = Append(few);
+  std::vector<std::promise<absl::StatusOr<uint64_t>>> erased(9);
+  for (auto& promise : erased) {
+    pipeline_->ingest().DeleteUser("user", [&](absl::StatusOr<uint64_t> count) {
+      promise.set_value(std::move(count));
+    });
+  }
+  go.Notify();
+  EXPECT_EQ(other.get()->applied(), 20);
+  int refused = 0;
+  for (auto& result : flood) {
+    const absl::Status status = result.get().status();
+    if (status.ok()) continue;
+    ++refused;
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(RetryDelay(status), kQueueRetryDelay);
+  }
+  EXPECT_EQ(refused, 25);
+  // Five were free.
+  int not_erased = 0;
+  for (auto& promise : erased) {
+    const absl::Status status = promise.get_future().get().status();
+    if (!status.ok()) ++not_erased;
+    EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
+  }
+  EXPECT_GE(not_erased, 4);
 }
 
 }  // namespace

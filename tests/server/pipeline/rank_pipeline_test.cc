@@ -1,127 +1,21 @@
-// Requests that are refused, cancelled or late, with a worker that the test
-// stops wherever it likes: no test depends on how fast it is.
-#include "server/pipeline/rank_pipeline.h"
-
+// Requests that are refused, cancelled or late.
 #include <cmath>
-#include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/ops/metrics.h"
-#include "server/pipeline/model_registry.h"
-#include "server/pipeline/user_locks.h"
-#include "state_store/memory_state_store.h"
-#include "tests/testing/requests.h"
+#include "server/pipeline/overload.h"
+#include "tests/server/pipeline/rank_pipeline_testing.h"
 
 namespace qlarank::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr size_t kCandidates = 20'000;
-
-// Does something on the worker, between two tiles.
-class Interruption final : public TileJob {
- public:
-  explicit Interruption(std::function<void()> act) : act_(std::move(act)) {}
-  Step Prepare(size_t) override {
-    act_();
-    return Step::kEnd;
-  }
-  void RunUnit(size_t, size_t) override {}
-  void Finish(size_t, size_t) override {}
-
- private:
-  const std::function<void()> act_;
-};
-
-class RankPipelineTest : public ::testing::Test {
- protected:
-  struct Call {
-    v1::RankRequest request;
-    v1::RankResponse response;
-    RankCall::Context context;
-    RankCall::CancelFlag cancelled{false};
-    absl::Status status;
-    absl::Notification done;
-
-    size_t scored() const {
-      size_t scored = 0;
-      for (const float score : response.scores()) scored += !std::isnan(score);
-      return scored / 3;  // tasks
-    }
-  };
-
-  RankPipelineTest() {
-    auto models =
-        ModelRegistry::Load(options_.models, {*store_, locks_, metrics_});
-    EXPECT_TRUE(models.ok()) << models.status();
-    models_ = *std::move(models);
-    scheduler_ = std::make_unique<TileScheduler>(1);
-    rank_ = std::make_unique<RankPipeline>(*models_, *scheduler_, metrics_,
-                                           options_.limits, 100);
-  }
-
-  std::unique_ptr<Call> NewCall(size_t candidates, absl::Duration timeout) {
-    auto call = std::make_unique<Call>();
-    call->request =
-        MakeRank(models_->models()[0]->bundle(), "user",
-                 CatalogueItems(models_->models()[0]->bundle(), candidates));
-    call->context.arrival = absl::Now();
-    call->context.deadline = call->context.arrival + timeout;
-    call->context.cancelled = &call->cancelled;
-    return call;
-  }
-
-  void Start(Call& call) {
-    rank_->Start(call.request, call.response, call.context,
-                 [&call](absl::Status status) {
-                   call.status = std::move(status);
-                   call.done.Notify();
-                 });
-  }
-
-  // What the first tile will have cost.
-  void SetTileCost(absl::Duration cost) {
-    models_->models()[0]->tile_cost.Observe(cost);
-  }
-
-  // Before anything that is expected to have more to do.
-  void Interrupt(std::function<void()> act) {
-    scheduler_->Submit(std::make_shared<Interruption>(std::move(act)), 0,
-                       absl::Now(), absl::InfiniteFuture(),
-                       absl::ZeroDuration());
-  }
-
-  // Stops the worker between two tiles of `call`, some of which it has scored,
-  // does `act`, and returns how many.
-  size_t InterruptWhileScoring(const Call& call, std::function<void()> act) {
-    size_t scored = 0;
-    while (scored == 0) {
-      absl::Notification interrupted;
-      Interrupt([&] {
-        scored = call.scored();
-        if (scored > 0) act();
-        interrupted.Notify();
-      });
-      interrupted.WaitForNotification();
-    }
-    return scored;
-  }
-
-  const ServerOptions options_ = TestOptions();
-  const std::unique_ptr<StateStore> store_ = NewMemoryStateStore();
-  Metrics metrics_;
-  UserLocks locks_;
-  std::unique_ptr<ModelRegistry> models_;
-  std::unique_ptr<RankPipeline> rank_;
-  // Before what its jobs use.
-  std::unique_ptr<TileScheduler> scheduler_;
-};
+using ::testing::IsEmpty;
 
 TEST_F(RankPipelineTest, NoTileIsBegunOnceTheCallerCancelled) {
   SetTileCost(absl::Milliseconds(1));
@@ -153,6 +47,13 @@ TEST_F(RankPipelineTest, NoTileIsBegunOnceTheDeadlinePassed) {
     if (allow_partial) {
       EXPECT_TRUE(call->status.ok()) << call->status;
       EXPECT_EQ(call->scored(), scored);
+      ASSERT_EQ(call->response.candidate_status_size(), kCandidates);
+      for (size_t c = 0; c < kCandidates; ++c) {
+        ASSERT_EQ(call->response.candidate_status(c),
+                  std::isnan(call->response.scores(3 * c))
+                      ? v1::CANDIDATE_STATUS_DEADLINE_EXCEEDED
+                      : v1::CANDIDATE_STATUS_SCORED);
+      }
     } else {
       EXPECT_TRUE(absl::IsDeadlineExceeded(call->status)) << call->status;
     }
@@ -171,6 +72,8 @@ TEST_F(RankPipelineTest, WhatCannotMeetItsDeadlineIsRefusedAtOnce) {
   EXPECT_TRUE(absl::IsResourceExhausted(hopeless->status));
   EXPECT_THAT(std::string(hopeless->status.message()),
               HasSubstr("would take 22s, behind 11s of work"));
+  // 15 s of the 20 may be planned for; when 7 s of what waits are done it fits.
+  EXPECT_EQ(RetryDelay(hopeless->status), kMaxRetryDelay);
   // Twice as long to go; or with little to do, so that it goes first.
   const auto patient = NewCall(640, absl::Seconds(60));
   const auto little = NewCall(64, absl::Seconds(20));
@@ -183,6 +86,158 @@ TEST_F(RankPipelineTest, WhatCannotMeetItsDeadlineIsRefusedAtOnce) {
     call->done.WaitForNotification();
     EXPECT_TRUE(call->status.ok()) << call->status;
   }
+}
+
+TEST_F(RankPipelineTest, AWholeReplyHasNoStatuses) {
+  const auto call = NewCall(100, absl::Hours(1));
+  call->request.set_allow_partial(true);
+  Start(*call);
+  call->done.WaitForNotification();
+  ASSERT_TRUE(call->status.ok()) << call->status;
+  EXPECT_THAT(call->response.candidate_status(), IsEmpty());
+}
+
+// A partial reply is refused only when it would be empty.
+TEST_F(RankPipelineTest, APartialReplyNeedsTimeForOneTile) {
+  absl::Notification release;
+  Interrupt([&] { release.WaitForNotification(); });
+  SetTileCost(absl::Seconds(1));
+  const auto ahead = NewCall(640, absl::Hours(1));
+  Start(*ahead);  // 11 s of work
+  // 13 s with the 2 s of preparation and a tile, of three quarters of the time.
+  const auto late = NewCall(6400, absl::Seconds(17));
+  const auto in_time = NewCall(6400, absl::Seconds(18));
+  for (Call* call : {late.get(), in_time.get()}) {
+    call->request.set_allow_partial(true);
+    Start(*call);
+  }
+  EXPECT_TRUE(late->done.HasBeenNotified());
+  EXPECT_TRUE(absl::IsResourceExhausted(late->status)) << late->status;
+  EXPECT_FALSE(in_time->done.HasBeenNotified()) << in_time->status;
+  release.Notify();
+  for (Call* call : {ahead.get(), in_time.get()}) {
+    call->done.WaitForNotification();
+  }
+}
+
+// What a request is like when it is given up, and by whom.
+enum class Stage { kBeforeQueueing, kQueued, kScoring };
+enum class End { kCancelled, kDeadline };
+
+class GivenUpTest
+    : public RankPipelineTest,
+      public ::testing::WithParamInterface<std::tuple<Stage, End>> {
+ protected:
+  End end() const { return std::get<1>(GetParam()); }
+
+  void GiveUp(Call& call) {
+    if (end() == End::kDeadline) {
+      absl::SleepFor(call.context.deadline - absl::Now());
+      return;
+    }
+    call.cancelled = true;
+    rank_->NoticeCancellation();
+  }
+};
+
+TEST_P(GivenUpTest, EndsWithinATileFreesItsSlotAndIsCounted) {
+  const Stage stage = std::get<0>(GetParam());
+  SetTileCost(absl::Microseconds(10));
+  absl::Notification release;
+  // As much as the other, and before it: its turn is far away.
+  const auto ahead = NewCall(kCandidates, absl::Hours(1));
+  if (stage == Stage::kQueued) {
+    Interrupt([&] { release.WaitForNotification(); });
+    Start(*ahead);
+  }
+  const auto call = NewCall(
+      kCandidates, end() == End::kDeadline ? absl::Seconds(1) : absl::Hours(1));
+  size_t scored_ahead = 0;
+  call->at_end = [&] {
+    scored_ahead = stage == Stage::kQueued ? ahead->scored() : 0;
+  };
+  if (stage == Stage::kBeforeQueueing) {
+    GiveUp(*call);
+    call->context.arrival = absl::Now();
+  }
+  Start(*call);
+  size_t scored = 0;
+  if (stage == Stage::kQueued) {
+    GiveUp(*call);
+    release.Notify();
+  } else if (stage == Stage::kScoring) {
+    scored = InterruptWhileScoring(*call, [&] { GiveUp(*call); });
+  } else {
+    EXPECT_TRUE(call->done.HasBeenNotified());
+  }
+  call->done.WaitForNotification();
+
+  const auto code = end() == End::kCancelled
+                        ? absl::StatusCode::kCancelled
+                        : absl::StatusCode::kDeadlineExceeded;
+  EXPECT_EQ(call->status.code(), code) << call->status;
+  EXPECT_EQ(scored_ahead, 0) << "it waited for its turn";
+  if (stage == Stage::kQueued) ahead->done.WaitForNotification();
+  EXPECT_EQ(metrics_.rank.inflight_requests.Value(), 0);
+  EXPECT_EQ(metrics_.rank.queue_depth.Value(), 0);
+  EXPECT_EQ(CountOf(code), 1);
+  const double unscored = end() == End::kCancelled
+                              ? metrics_.rank.unscored_cancelled.Value()
+                              : metrics_.rank.unscored_deadline.Value();
+  EXPECT_EQ(unscored,
+            stage == Stage::kBeforeQueueing ? 0 : kCandidates - scored);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryStage, GivenUpTest,
+    ::testing::Combine(::testing::Values(Stage::kBeforeQueueing, Stage::kQueued,
+                                         Stage::kScoring),
+                       ::testing::Values(End::kCancelled, End::kDeadline)));
+
+TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
+  absl::Notification release;
+  Interrupt([&] { release.WaitForNotification(); });
+  std::vector<std::unique_ptr<Call>> flood;
+  for (int i = 0; i < 80; ++i) {
+    flood.push_back(NewCall(1, absl::InfiniteDuration()));
+    flood.back()->context.client = "flood";
+    Start(*flood.back());
+  }
+  EXPECT_EQ(metrics_.rank.inflight_requests.Value(), 75);
+  EXPECT_TRUE(absl::IsResourceExhausted(flood.back()->status));
+  EXPECT_THAT(std::string(flood.back()->status.message()),
+              HasSubstr("rank.max_inflight_requests is 100"));
+  EXPECT_TRUE(RetryDelay(flood.back()->status).has_value());
+  const auto other = NewCall(1, absl::InfiniteDuration());
+  other->context.client = "other";
+  Start(*other);
+  release.Notify();
+  other->done.WaitForNotification();
+  EXPECT_TRUE(other->status.ok()) << other->status;
+  for (const auto& call : flood) call->done.WaitForNotification();
+}
+
+// A flood of one client that fills her time to the deadline leaves another's.
+TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
+  absl::Notification release;
+  Interrupt([&] { release.WaitForNotification(); });
+  SetTileCost(absl::Seconds(1));
+  std::vector<std::unique_ptr<Call>> flood;
+  do {
+    flood.push_back(NewCall(64, absl::Seconds(40)));
+    flood.back()->context.client = "flood";
+    Start(*flood.back());
+  } while (!flood.back()->done.HasBeenNotified());
+  EXPECT_GT(flood.size(), 10);
+  EXPECT_TRUE(absl::IsResourceExhausted(flood.back()->status));
+  const auto other = NewCall(64, absl::Seconds(10));
+  other->context.client = "other";
+  Start(*other);
+  EXPECT_FALSE(other->done.HasBeenNotified()) << other->status;
+  release.Notify();
+  for (const auto& call : flood) call->done.WaitForNotification();
+  other->done.WaitForNotification();
+  EXPECT_TRUE(other->status.ok()) << other->status;
 }
 
 }  // namespace

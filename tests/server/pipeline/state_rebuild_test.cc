@@ -46,7 +46,7 @@ class StateRebuildTest : public ::testing::Test {
               uint64_t last) {
     const auto request = MakeAppend(*bundle_, user, first, last);
     absl::Notification done;
-    pipeline.ingest().Append(request, absl::Now(),
+    pipeline.ingest().Append(request, absl::Now(), {},
                              IngestPipeline::OnFull::kQueue, [&](auto result) {
                                EXPECT_TRUE(result.ok()) << result.status();
                                done.Notify();

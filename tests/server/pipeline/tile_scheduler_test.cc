@@ -1,6 +1,7 @@
 #include "server/pipeline/tile_scheduler.h"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -50,6 +51,9 @@ class TestJob final : public TileJob {
     dropped_ = dropped;
     done_.Notify();
   }
+  bool cancelled() const override { return cancelled_; }
+  void Cancel() { cancelled_ = true; }
+  bool finished() const { return done_.HasBeenNotified(); }
   // So many calls of Prepare, the last of which returns `last`.
   void SetPreparation(int steps, Step last) {
     steps_ = steps;
@@ -68,6 +72,7 @@ class TestJob final : public TileJob {
   const std::function<void()> work_;
   int steps_ = 1;
   Step prepared_ = Step::kReady;
+  std::atomic<bool> cancelled_ = false;
   absl::Notification done_;
   size_t dropped_ = 0;
 };
@@ -76,9 +81,11 @@ class TileSchedulerTest : public ::testing::Test {
  protected:
   std::shared_ptr<TestJob> Submit(const std::string& name, size_t units,
                                   absl::Time arrival, absl::Time expiry,
-                                  std::function<void()> work = {}) {
+                                  std::function<void()> work = {},
+                                  const std::string& client = "") {
     auto job = std::make_shared<TestJob>(name, journal_, std::move(work));
-    scheduler_.Submit(job, units, arrival, expiry, absl::Milliseconds(1));
+    scheduler_.Submit(job, units, arrival, expiry, absl::Milliseconds(1),
+                      client);
     return job;
   }
 
@@ -252,6 +259,123 @@ TEST_F(TileSchedulerTest, DestructionFinishesWhatWasSubmitted) {
   }
   scheduler = nullptr;
   EXPECT_EQ(journal_.entries().size(), 500);
+}
+
+// Long before its turn: the next tile of the job ahead is the last before it.
+TEST_F(TileSchedulerTest, WhatIsCancelledEndsAtTheNextTile) {
+  Block();
+  auto cancelled = Submit("cancelled", 50, now_, later_);
+  auto also = Submit("also", 50, now_, later_);
+  int units = 0;
+  bool ended_early = false;
+  auto ahead = Submit("ahead", 20, now_, later_, [&] {
+    if (++units == 5) {
+      cancelled->Cancel();
+      also->Cancel();
+      scheduler_.NoticeCancellation();
+    }
+    if (units == 6) ended_early = cancelled->finished() && also->finished();
+  });
+  release_.Notify();
+  EXPECT_EQ(ahead->WaitForDropped(), 0);
+  EXPECT_TRUE(ended_early);
+  EXPECT_EQ(cancelled->WaitForDropped(), 50);
+  EXPECT_EQ(also->WaitForDropped(), 50);
+  EXPECT_EQ(scheduler_.backlog(), absl::ZeroDuration());
+}
+
+// While a job prepares it is in no queue to be taken out of.
+TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
+  absl::Notification preparing, cancelled;
+  class Preparing final : public TileJob {
+   public:
+    Preparing(absl::Notification& begun, absl::Notification& go)
+        : begun_(begun), go_(go) {}
+    Step Prepare(size_t) override {
+      begun_.Notify();
+      go_.WaitForNotification();
+      return Step::kReady;
+    }
+    void RunUnit(size_t, size_t) override { ADD_FAILURE(); }
+    void Finish(size_t dropped, size_t) override {
+      dropped_ = dropped;
+      done_.Notify();
+    }
+    bool cancelled() const override { return go_.HasBeenNotified(); }
+    size_t WaitForDropped() {
+      done_.WaitForNotification();
+      return dropped_;
+    }
+
+   private:
+    absl::Notification& begun_;
+    absl::Notification& go_;
+    absl::Notification done_;
+    size_t dropped_ = 0;
+  };
+  auto job = std::make_shared<Preparing>(preparing, cancelled);
+  scheduler_.Submit(job, 3, now_, later_, absl::Milliseconds(1));
+  preparing.WaitForNotification();
+  scheduler_.NoticeCancellation();  // is seen before the job is queued again
+  cancelled.Notify();
+  EXPECT_EQ(job->WaitForDropped(), 3);
+}
+
+// One client's hundred requests and another's one: every other tile is hers.
+TEST_F(TileSchedulerTest, AFloodOfOneClientLeavesAnotherHerShare) {
+  Block();
+  std::vector<std::shared_ptr<TestJob>> flood;
+  for (int i = 0; i < 100; ++i) {
+    flood.push_back(Submit("flood", 10, now_, later_, {}, "a"));
+  }
+  auto single = Submit("single", 10, now_, later_, {}, "b");
+  release_.Notify();
+  single->WaitForDropped();
+  for (const auto& job : flood) job->WaitForDropped();
+  const std::vector<std::string> entries = journal_.entries();
+  const auto last = std::find(entries.rbegin(), entries.rend(), "single");
+  EXPECT_LE(entries.rend() - last, 25);
+}
+
+TEST_F(TileSchedulerTest, AClientThatWasIdleIsOwedNothing) {
+  Block();
+  auto busy = Submit("busy", 100, now_, later_, {}, "a");
+  release_.Notify();
+  busy->WaitForDropped();
+  // Had she saved up for a hundred tiles, all of hers would come first.
+  absl::Notification go;
+  auto wait = Submit(
+      "wait", 1, now_, later_, [&] { go.WaitForNotification(); }, "a");
+  auto old = Submit("old", 20, now_, later_, {}, "a");
+  auto fresh = Submit("fresh", 20, now_, later_, {}, "b");
+  go.Notify();
+  old->WaitForDropped();
+  fresh->WaitForDropped();
+  const std::vector<std::string> entries = journal_.entries();
+  const auto first = std::find(entries.begin(), entries.end(), "fresh");
+  const auto half = first + 10;
+  EXPECT_GE(std::count(first, half, "old"), 3);
+}
+
+TEST_F(TileSchedulerTest, PredictsWhatIsDoneBefore) {
+  EXPECT_TRUE(scheduler_.Predict("a", absl::Milliseconds(5)).alone);
+  Block();
+  Submit("long", 99, now_, later_, {}, "a");
+  Submit("short", 1, now_, later_, {}, "b");
+  const auto ahead = [&](const std::string& client, int work_ms) {
+    const auto prediction =
+        scheduler_.Predict(client, absl::Milliseconds(work_ms));
+    EXPECT_FALSE(prediction.alone);
+    return prediction.ahead;
+  };
+  // Of her own long job as much as her new one, and all of the other's.
+  EXPECT_EQ(ahead("a", 5), absl::Milliseconds(5 + 2));
+  // Her own short job, and of the long one as much as she gets then.
+  EXPECT_EQ(ahead("b", 5), absl::Milliseconds(2 + 7));
+  // A newcomer competes with clients, not with their jobs.
+  EXPECT_EQ(ahead("c", 1), absl::Milliseconds(1 + 1));
+  EXPECT_EQ(ahead("c", 1000), absl::Milliseconds(100 + 2));
+  release_.Notify();
 }
 
 }  // namespace

@@ -1,0 +1,44 @@
+#include "server/rpc/reply_watch.h"
+
+#include <vector>
+
+#include "absl/time/clock.h"
+
+namespace qlarank {
+
+ReplyWatch::ReplyWatch(absl::Duration timeout)
+    : timeout_(timeout), thread_([this] {
+        while (!stop_.WaitForNotificationWithTimeout(timeout_ / 4)) {
+          CutOff(absl::Now() - timeout_);
+        }
+      }) {}
+
+ReplyWatch::~ReplyWatch() {
+  stop_.Notify();
+  thread_.join();
+}
+
+void ReplyWatch::Begin(grpc::ServerContextBase& context) {
+  const absl::Time now = absl::Now();
+  std::lock_guard<std::recursive_mutex> lock(mutex_);
+  replies_[&context] = now;
+}
+
+void ReplyWatch::End(grpc::ServerContextBase& context) {
+  std::lock_guard<std::recursive_mutex> lock(mutex_);
+  replies_.erase(&context);
+}
+
+void ReplyWatch::CutOff(absl::Time begun_before) {
+  // Held throughout, so that no context goes while it is cancelled.
+  std::lock_guard<std::recursive_mutex> lock(mutex_);
+  std::vector<grpc::ServerContextBase*> overdue;
+  for (const auto& [context, begun] : replies_) {
+    if (begun < begun_before) overdue.push_back(context);
+  }
+  for (grpc::ServerContextBase* context : overdue) {
+    if (replies_.contains(context)) context->TryCancel();
+  }
+}
+
+}  // namespace qlarank

@@ -1,0 +1,62 @@
+// A unary call that the pipeline answers from a worker: tells the pipeline when
+// the caller goes away, and holds a slot until the reply has left.
+//
+//   auto* call = new UnaryCall<RankPipeline>(context, pipeline, replies);
+//   pipeline.Start(request, response, call->context(), call->Done());
+//   return call;                              // deletes itself
+#ifndef QLARANK_SERVER_RPC_UNARY_CALL_H_
+#define QLARANK_SERVER_RPC_UNARY_CALL_H_
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/pipeline/rank_call.h"
+#include "server/pipeline/request_slot.h"
+#include "server/rpc/client_name.h"
+#include "server/rpc/reply_watch.h"
+#include "server/rpc/rpc_status.h"
+
+namespace qlarank {
+
+template <typename Pipeline>
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  // All of them must outlive the call.
+  UnaryCall(grpc::CallbackServerContext& context, Pipeline& pipeline,
+            ReplyWatch& replies)
+      : context_(context), pipeline_(pipeline), replies_(replies) {}
+
+  RankCall::Context context() const {
+    return {absl::Now(), DeadlineOf(context_), &cancelled_, ClientOf(context_)};
+  }
+
+  // Ends the call, which may be gone at once.
+  RankCall::Done Done() {
+    return [this](absl::Status status, RequestSlot slot) {
+      slot_ = std::move(slot);
+      if (slot_) replies_.Begin(context_);
+      Finish(ToRpcStatus(status, context_));
+    };
+  }
+
+ private:
+  void OnCancel() override {
+    cancelled_ = true;
+    pipeline_.NoticeCancellation();
+  }
+  void OnDone() override {
+    if (slot_) replies_.End(context_);
+    delete this;
+  }
+
+  grpc::CallbackServerContext& context_;
+  Pipeline& pipeline_;
+  ReplyWatch& replies_;
+  RankCall::CancelFlag cancelled_{false};
+  RequestSlot slot_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_UNARY_CALL_H_

@@ -1,0 +1,240 @@
+// What callers see of a server that has too much to do, or of calls that are
+// given up wherever they are.
+#include <atomic>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
+#include "gtest/gtest.h"
+#include "tests/integration/other_host.h"
+#include "tests/integration/test_server.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using grpc::StatusCode;
+
+class OverloadTest : public ::testing::Test {
+ protected:
+  v1::RankRequest Request(size_t candidates) const {
+    return MakeRank(*bundle_, "user", CatalogueItems(*bundle_, candidates));
+  }
+
+  // Until the server is idle again: no request holds a slot.
+  ::testing::AssertionResult EverySlotIsFree(const TestServer& server) const {
+    const absl::Time end = absl::Now() + absl::Seconds(20);
+    while (server.Metric("qlarank_inflight_requests") > 0) {
+      if (absl::Now() > end) {
+        return ::testing::AssertionFailure()
+               << server.Metric("qlarank_inflight_requests")
+               << " slots are taken";
+      }
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return ::testing::AssertionSuccess();
+  }
+
+  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+};
+
+TEST_F(OverloadTest, ARefusalSaysWhenToTryAgain) {
+  ServerOptions options = TestOptions();
+  options.rank.max_inflight_requests = 1;
+  TestServer server(options);
+  const v1::RankRequest request = Request(20'000);
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) server.Rank(request).IgnoreError();
+  });
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientContext> context;
+  do {
+    context = std::make_unique<grpc::ClientContext>();
+    v1::RankResponse response;
+    status = server.rank().Rank(context.get(), request, &response);
+  } while (status.ok());
+  stop = true;
+  busy.join();
+  ASSERT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(details.message(), status.error_message());
+  ASSERT_EQ(details.details_size(), 1);
+  google::rpc::RetryInfo info;
+  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  const double delay_ms =
+      info.retry_delay().seconds() * 1e3 + info.retry_delay().nanos() * 1e-6;
+  EXPECT_GE(delay_ms, 5);
+  EXPECT_LE(delay_ms, 1000);
+
+  const auto& metadata = context->GetServerTrailingMetadata();
+  const auto pushback = metadata.find("grpc-retry-pushback-ms");
+  ASSERT_NE(pushback, metadata.end());
+  int pushback_ms = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(
+      absl::string_view(pushback->second.data(), pushback->second.size()),
+      &pushback_ms));
+  EXPECT_GE(pushback_ms, delay_ms);
+  EXPECT_LT(pushback_ms, delay_ms + 1);
+}
+
+// A moment anywhere from before the call begins to after it has ended: queued,
+// while the state is read, while candidates are scored, while the reply is
+// encoded or sent. Whatever it is, the call ends as it should, and its slot is
+// free again.
+TEST_F(OverloadTest, ARankingMayBeGivenUpAtAnyMoment) {
+  TestServer server(TestOptions());
+  v1::RankRequest request = Request(20'000);
+  request.set_top_k(20'000);  // something to encode
+  const absl::Time begin = absl::Now();
+  ASSERT_TRUE(server.Rank(request).ok());
+  const absl::Duration whole = absl::Now() - begin;
+  std::map<StatusCode, int> cancelled, late;
+  constexpr int kMoments = 40;
+  for (int moment = 0; moment < kMoments; ++moment) {
+    const absl::Duration after = whole * 1.5 * moment / kMoments;
+    {
+      grpc::ClientContext context;
+      std::thread canceller([&] {
+        absl::SleepFor(after);
+        context.TryCancel();
+      });
+      v1::RankResponse response;
+      ++cancelled
+          [server.rank().Rank(&context, request, &response).error_code()];
+      canceller.join();
+    }
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + after));
+    v1::RankResponse response;
+    ++late[server.rank().Rank(&context, request, &response).error_code()];
+  }
+  EXPECT_GT(cancelled[StatusCode::CANCELLED], 0);
+  EXPECT_EQ(cancelled[StatusCode::CANCELLED] + cancelled[StatusCode::OK],
+            kMoments);
+  EXPECT_GT(late[StatusCode::DEADLINE_EXCEEDED], 0);
+  // While the one before it is still at a tile, one may be refused.
+  EXPECT_EQ(late[StatusCode::DEADLINE_EXCEEDED] + late[StatusCode::OK] +
+                late[StatusCode::RESOURCE_EXHAUSTED],
+            kMoments);
+  EXPECT_TRUE(EverySlotIsFree(server));
+  EXPECT_EQ(server.Metric("qlarank_queue_depth"), 0);
+  EXPECT_TRUE(server.Rank(request).ok());
+}
+
+// The same for a stream. What was not acknowledged is sent again, and counts
+// once.
+TEST_F(OverloadTest, AStreamMayBeGivenUpAtAnyMoment) {
+  ServerOptions options = TestOptions();
+  options.ingest.shards = 1;
+  options.ingest.max_queued_events = options.limits.max_events_per_append;
+  TestServer server(options);
+  constexpr uint64_t kBatch = 50;
+  constexpr int kMoments = 40;
+  uint64_t acknowledged = 0;  // events of the user, in order
+  uint64_t most = 0;          // that were ever sent
+  for (int moment = 0; moment < 2 * kMoments; ++moment) {
+    const absl::Duration after = absl::Microseconds(100) * (moment / 2);
+    const bool by_deadline = moment % 2;
+    grpc::ClientContext context;
+    if (by_deadline) {
+      context.set_deadline(absl::ToChronoTime(absl::Now() + after));
+    }
+    const auto stream = server.ingest().StreamEvents(&context);
+    std::thread canceller([&] {
+      absl::SleepFor(after);
+      if (!by_deadline) context.TryCancel();
+    });
+    std::thread writer([&] {
+      v1::StreamEventsRequest request;
+      for (uint64_t n = acknowledged + 1; n < acknowledged + 1000;
+           n += kBatch) {
+        *request.mutable_append() =
+            MakeAppend(*bundle_, "user", n, n + kBatch - 1);
+        if (!stream->Write(request)) break;
+        most = std::max(most, n + kBatch - 1);
+      }
+    });
+    v1::StreamEventsResponse response;
+    uint64_t read = 0;
+    while (stream->Read(&response)) {
+      if (response.error_code() == 0) read += kBatch;
+    }
+    writer.join();
+    canceller.join();
+    acknowledged += read;
+    EXPECT_EQ(stream->Finish().error_code(), by_deadline
+                                                 ? StatusCode::DEADLINE_EXCEEDED
+                                                 : StatusCode::CANCELLED);
+  }
+  // An append as large as the queue finds room only when nothing is in it.
+  const absl::Time end = absl::Now() + absl::Seconds(20);
+  absl::Status appended;
+  do {
+    appended = server
+                   .Append(MakeAppend(*bundle_, "other", 1,
+                                      options.ingest.max_queued_events))
+                   .status();
+  } while (!appended.ok() && absl::Now() < end);
+  EXPECT_TRUE(appended.ok()) << appended;
+
+  const uint64_t all = std::max(most, uint64_t{5000});
+  ASSERT_LT(acknowledged, all);
+  for (uint64_t n = acknowledged + 1; n <= all; n += 1000) {
+    ASSERT_TRUE(
+        server.Append(MakeAppend(*bundle_, "user", n, std::min(n + 999, all)))
+            .ok());
+  }
+  const auto state = server.GetState("user", all);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->state().event_count(), all);
+}
+
+// A flood from one host leaves half of the server to another.
+TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
+  TestServer server(TestOptions());
+  const v1::RankRequest request = Request(5'000);
+  ASSERT_TRUE(server.Rank(request).ok());
+  absl::Time begin = absl::Now();
+  ASSERT_TRUE(server.Rank(request).ok());
+  const absl::Duration alone = absl::Now() - begin;
+
+  const auto other_host =
+      v1::RankService::NewStub(ConnectFromOtherHost(server.grpc_port()));
+  std::atomic<bool> stop{false};
+  std::atomic<int> answered{0};
+  std::vector<std::thread> flood;
+  for (int i = 0; i < 40; ++i) {
+    flood.emplace_back([&] {
+      while (!stop) {
+        grpc::ClientContext context;
+        v1::RankResponse response;
+        answered += other_host->Rank(&context, request, &response).ok();
+      }
+    });
+  }
+  while (answered < 40) absl::SleepFor(absl::Milliseconds(1));
+  std::vector<absl::Duration> latencies;
+  for (int i = 0; i < 9; ++i) {
+    begin = absl::Now();
+    const auto response = server.Rank(request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    latencies.push_back(absl::Now() - begin);
+  }
+  stop = true;
+  for (std::thread& thread : flood) thread.join();
+  std::sort(latencies.begin(), latencies.end());
+  // Twice as long, and the machine's own waiting; in a queue with the flood's
+  // it would be forty times.
+  EXPECT_LT(latencies[4], 10 * alone);
+}
+
+}  // namespace
+}  // namespace qlarank::testing
