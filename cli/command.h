@@ -31,7 +31,7 @@ struct CommandContext {
   double timeout_s = 10;
   bool json = false;
 
-  ClientSecurity security;
+  ClientSecurity security = {};
 
   Client Connect() const {
     return Client(server, absl::Seconds(timeout_s), security);

@@ -15,6 +15,12 @@ CsvReader::CsvReader(std::istream& input, std::string name)
 
 CsvReader::~CsvReader() { csv_free(&parser_); }
 
+absl::Status CsvReader::GiveUpLine(absl::string_view problem) {
+  csv_free(&parser_);
+  csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
+  return absl::InvalidArgumentError(absl::StrCat(Position(), ": ", problem));
+}
+
 std::string CsvReader::Position() const {
   return absl::StrCat(name_, ":", line_);
 }
@@ -50,6 +56,7 @@ absl::StatusOr<size_t> CsvReader::Column(absl::string_view name) const {
 
 void CsvReader::OnField(void* data, size_t size, void* reader) {
   auto* self = static_cast<CsvReader*>(reader);
+  self->second_row_ |= self->row_done_;
   if (self->num_fields_ == self->fields_->size()) self->fields_->emplace_back();
   // Strings of the row before are reused: no allocation per field.
   (*self->fields_)[self->num_fields_++].assign(static_cast<const char*>(data),
@@ -66,26 +73,27 @@ absl::StatusOr<bool> CsvReader::ReadRow(std::vector<std::string>& fields) {
   fields_ = &fields;
   num_fields_ = 0;
   row_done_ = false;
+  second_row_ = false;
   while (!row_done_ && std::getline(input_, text_)) {
     ++line_;
     bytes_read_ += text_.size() + 1;
     text_.push_back('\n');
     if (csv_parse(&parser_, text_.data(), text_.size(), OnField, OnRow, this) !=
         text_.size()) {
-      std::string problem = csv_strerror(csv_error(&parser_));
-      // The rest of the line is given up; the next one starts afresh.
-      csv_free(&parser_);
-      csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
-      return absl::InvalidArgumentError(
-          absl::StrCat(Position(), ": not CSV: ", problem));
+      return GiveUpLine(
+          absl::StrCat("not CSV: ", csv_strerror(csv_error(&parser_))));
+    }
+    // libcsv ends a row there, RFC 4180 does not: two rows would be one line,
+    // and taken for one.
+    if (second_row_) {
+      return GiveUpLine("a carriage return that no line feed follows");
     }
   }
   if (input_.bad()) {
     return absl::UnknownError(absl::StrCat(Position(), ": cannot be read"));
   }
   if (!row_done_ && csv_fini(&parser_, OnField, OnRow, this) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Position(), ": ends inside a quoted field"));
+    return GiveUpLine("ends inside a quoted field");  // once: the end is next
   }
   fields.resize(num_fields_);
   return row_done_;

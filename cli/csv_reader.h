@@ -33,7 +33,8 @@ class CsvReader {
   bool HasColumn(absl::string_view name) const;
 
   // The next row into `fields`; false at the end of the file. INVALID_ARGUMENT
-  // for a quote that is not closed or a stray one.
+  // for a quote that is not closed, a stray one, or a carriage return that no
+  // line feed follows; the next call goes on with the next line.
   absl::StatusOr<bool> ReadRow(std::vector<std::string>& fields);
 
   const std::string& name() const { return name_; }
@@ -45,6 +46,10 @@ class CsvReader {
   std::string Position() const;
 
  private:
+  // Forgets what was begun, so that the next line starts afresh.
+  // INVALID_ARGUMENT "name:line: problem".
+  absl::Status GiveUpLine(absl::string_view problem);
+
   static void OnField(void* data, size_t size, void* reader);
   static void OnRow(int terminator, void* reader);
 
@@ -59,6 +64,7 @@ class CsvReader {
   std::vector<std::string>* fields_ = nullptr;  // of the row being parsed
   size_t num_fields_ = 0;
   bool row_done_ = false;
+  bool second_row_ = false;  // begun by the line that ended the row
 };
 
 // `text` as a field of a CSV file, in quotes.

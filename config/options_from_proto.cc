@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
+#include "config/memory_plan.h"
 #include "config/problems.h"
 #include "config/security_from_proto.h"
 
@@ -18,6 +19,16 @@ namespace qlarank {
 namespace {
 
 namespace proto = config::v1;
+
+// A duration that would end everything at once if it were 0.
+void SetTimeout(const google::protobuf::Duration& value, absl::Duration& option,
+                absl::string_view field, Problems& problems) {
+  if (value.seconds() == 0 && value.nanos() == 0) {
+    problems.Add(field, "{ }", "must be above 0");
+    return;
+  }
+  SetDuration(value, option, field, problems);
+}
 
 void SetAddress(const std::string& value, std::string& option,
                 absl::string_view field, Problems& problems) {
@@ -48,14 +59,6 @@ ListenOptions ListenFromProto(const proto::ListenConfig& config,
   SetAddress(config.http_address(), options.http_address, "listen.http_address",
              problems);
   options.port_file = config.port_file();
-  if (config.has_keepalive_time()) {
-    SetTimeout(config.keepalive_time(), options.keepalive_time,
-               "listen.keepalive_time", problems);
-  }
-  if (config.has_keepalive_timeout()) {
-    SetTimeout(config.keepalive_timeout(), options.keepalive_timeout,
-               "listen.keepalive_timeout", problems);
-  }
   const std::optional<HostPort> grpc = ParseHostPort(options.grpc_address);
   // Who asks for a free port must not meet others at a fixed one.
   const bool free_port = grpc.has_value() && grpc->port == 0;
@@ -142,7 +145,7 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
     const auto [first, added] = seen.insert({{model.name, model.version}, i});
     if (!added && model.version != 0 && !model.name.empty()) {
       problems.Add(absl::StrCat("models[", i, "]"),
-                   absl::StrCat("\"", model.name, "\" version ", model.version),
+                   absl::StrCat(QuotedValue(model.name), " version ", model.version),
                    absl::StrCat("is models[", first->second, "] already"));
     }
     if (!model.default_model) continue;
@@ -158,8 +161,13 @@ void ValidateModels(std::vector<ModelOptions>& models, Problems& problems) {
 }
 
 StoreOptions StoreFromProto(const proto::StoreConfig& config,
-                            Problems& problems) {
+                            const MemoryOptions& memory, Problems& problems) {
   StoreOptions options;
+  if (memory.budget_bytes > 0) {
+    options.block_cache_bytes = 0;
+    options.user_cache_bytes = 0;
+    options.head_cache_bytes = 0;
+  }
   if (!proto::StoreConfig::Engine_IsValid(config.engine())) {
     problems.Add("store.engine", absl::StrCat(config.engine()), "is no engine");
   }
@@ -172,6 +180,7 @@ StoreOptions StoreFromProto(const proto::StoreConfig& config,
   }
   SetUnlessZero(config.block_cache_bytes(), options.block_cache_bytes);
   SetUnlessZero(config.user_cache_bytes(), options.user_cache_bytes);
+  SetUnlessZero(config.head_cache_bytes(), options.head_cache_bytes);
   SetUnlessZero(config.snapshot_interval_events(),
                 options.snapshot_interval_events);
   return options;
@@ -292,7 +301,8 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
         config.models(i), absl::StrCat("models[", i, "]"), problems));
   }
   ValidateModels(options.models, problems);
-  options.store = StoreFromProto(config.store(), problems);
+  options.memory.budget_bytes = config.memory().budget_bytes();
+  options.store = StoreFromProto(config.store(), options.memory, problems);
   options.limits = LimitsFromProto(config.limits(), problems);
   options.rank = RankFromProto(config.rank(), problems);
   options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
@@ -301,6 +311,10 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);
   ValidateExposure(options, problems);
+  // How large the models are is known at start.
+  if (absl::Status fits = PlanMemory(options, 0).status(); !fits.ok()) {
+    problems.AddLine(fits.message());
+  }
   if (!problems.status().ok()) return problems.status();
   return options;
 }

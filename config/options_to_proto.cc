@@ -18,8 +18,6 @@ void SetListen(const ListenOptions& from, proto::ListenConfig& to) {
   to.set_http_address(from.http_address);
   to.set_port_file(from.port_file);
   to.set_admin_address(from.admin_address);
-  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
-  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
 }
 
 proto::ModelConfig::Precision PrecisionToProto(ScoringPrecision precision) {
@@ -51,6 +49,7 @@ void SetStore(const StoreOptions& from, proto::StoreConfig& to) {
   to.set_path(from.path);
   to.set_block_cache_bytes(from.block_cache_bytes);
   to.set_user_cache_bytes(from.user_cache_bytes);
+  to.set_head_cache_bytes(from.head_cache_bytes);
   to.set_snapshot_interval_events(from.snapshot_interval_events);
 }
 
@@ -131,6 +130,8 @@ void SetConnections(const ConnectionsOptions& from,
                     proto::ConnectionsConfig& to) {
   to.set_max_per_client(from.max_per_client);
   to.set_max_streams(from.max_streams);
+  SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
+  SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());
   SetDuration(from.max_idle, *to.mutable_max_idle());
   SetDuration(from.max_age, *to.mutable_max_age());
 }
@@ -151,6 +152,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetLog(options.log, *config.mutable_log());
   SetSecurity(options.security, *config.mutable_security());
   SetConnections(options.connections, *config.mutable_connections());
+  config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   return config;
 }
 

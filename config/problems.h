@@ -7,12 +7,18 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 
 namespace qlarank {
+
+// Escaped, so that a line break within does not look like another problem.
+inline std::string QuotedValue(absl::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text), "\"");
+}
 
 // Collects what is wrong, so that one run reports everything.
 class Problems {
@@ -22,13 +28,18 @@ class Problems {
   // `value` as it would be written in the file.
   void Add(absl::string_view field, absl::string_view value,
            absl::string_view rule) {
+    AddLine(absl::StrCat(field, ": ", value, "; ", rule));
+  }
+
+  // The same in one.
+  void AddLine(absl::string_view line) {
     if (!lines_.empty()) lines_ += "\n";
-    absl::StrAppend(&lines_, origin_, ": ", field, ": ", value, "; ", rule);
+    absl::StrAppend(&lines_, origin_, ": ", line);
   }
 
   void AddQuoted(absl::string_view field, absl::string_view value,
                  absl::string_view rule) {
-    Add(field, absl::StrCat("\"", value, "\""), rule);
+    Add(field, QuotedValue(value), rule);
   }
 
   absl::Status status() const {
@@ -60,8 +71,8 @@ void SetUnlessZero(const T& value, T& option, T max, absl::string_view field,
 
 // A duration that is written is taken as written, so it has to be valid.
 inline void SetDuration(const google::protobuf::Duration& value,
-                        absl::Duration& option, absl::string_view field,
-                        Problems& problems) {
+                 absl::Duration& option, absl::string_view field,
+                 Problems& problems) {
   constexpr int64_t kMaxSeconds = 100LL * 365 * 24 * 3600;
   const std::string written = absl::StrCat("{ seconds: ", value.seconds(),
                                            " nanos: ", value.nanos(), " }");
@@ -74,17 +85,6 @@ inline void SetDuration(const google::protobuf::Duration& value,
   } else {
     option = absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos());
   }
-}
-
-// A duration that would end everything at once if it were 0.
-inline void SetTimeout(const google::protobuf::Duration& value,
-                       absl::Duration& option, absl::string_view field,
-                       Problems& problems) {
-  if (value.seconds() == 0 && value.nanos() == 0) {
-    problems.Add(field, "{ }", "must be above 0");
-    return;
-  }
-  SetDuration(value, option, field, problems);
 }
 
 }  // namespace qlarank

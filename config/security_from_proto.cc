@@ -107,6 +107,10 @@ ConnectionsOptions ConnectionsFromProto(const proto::ConnectionsConfig& config,
                        absl::Duration& option, absl::string_view field) {
     if (written) SetDuration(value, option, field, problems);
   };
+  set(config.has_keepalive_time(), config.keepalive_time(),
+      options.keepalive_time, "connections.keepalive_time");
+  set(config.has_keepalive_timeout(), config.keepalive_timeout(),
+      options.keepalive_timeout, "connections.keepalive_timeout");
   set(config.has_max_idle(), config.max_idle(), options.max_idle,
       "connections.max_idle");
   set(config.has_max_age(), config.max_age(), options.max_age,

@@ -18,8 +18,6 @@ struct ListenOptions {
   std::string port_file;  // empty: none is written
   // When loaded: "127.0.0.1:8502", unless configured.
   std::string admin_address = "127.0.0.1:0";
-  absl::Duration keepalive_time = absl::Minutes(1);
-  absl::Duration keepalive_timeout = absl::Seconds(20);
 
   bool operator==(const ListenOptions&) const = default;
 };
@@ -57,14 +55,23 @@ struct ModelOptions {
 
 enum class StoreEngine { kRocksDb, kMemory };
 
+// Where there is a memory budget, a cache of 0 bytes gets a part of it
+// (memory_plan.h).
 struct StoreOptions {
   StoreEngine engine = StoreEngine::kRocksDb;
   std::string path;  // not empty for kRocksDb
   uint64_t block_cache_bytes = 256 << 20;
   uint64_t user_cache_bytes = 1 << 30;
   uint32_t snapshot_interval_events = 64;
+  uint64_t head_cache_bytes = 32 << 20;
 
   bool operator==(const StoreOptions&) const = default;
+};
+
+struct MemoryOptions {
+  uint64_t budget_bytes = 0;  // 0: none
+
+  bool operator==(const MemoryOptions&) const = default;
 };
 
 struct LimitsOptions {
@@ -141,6 +148,8 @@ struct SecurityOptions {
 struct ConnectionsOptions {
   uint32_t max_per_client = 1024;
   uint32_t max_streams = 4096;  // fits in an int; of one connection
+  absl::Duration keepalive_time = absl::Seconds(60);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
   absl::Duration max_idle = absl::Minutes(30);
   absl::Duration max_age = absl::ZeroDuration();  // 0: none
 
@@ -168,6 +177,7 @@ struct ServerOptions {
   LogOptions log;
   SecurityOptions security;
   ConnectionsOptions connections;
+  MemoryOptions memory;
 
   bool operator==(const ServerOptions&) const = default;
 };

@@ -6,6 +6,7 @@
 #   demo     fetches and converts the demo's data
 #   bench    draws what the benchmarks measured
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
+#   fuzz     compiles the fuzz targets, beside what build compiles
 #   test     what the integration tests run beside our own programs
 #
 # The one place where packages are named: the Dockerfile and ./run both call it.
@@ -21,6 +22,7 @@ packages_of() {
         libprotobuf-dev libabsl-dev librocksdb-dev libssl-dev \
         libdnnl-dev libhwy-dev prometheus-cpp-dev libspdlog-dev \
         nlohmann-json3-dev libcli11-dev libcsv-dev libisal-dev libxxhash-dev \
+        libjemalloc-dev \
         libbenchmark-dev libgtest-dev libgmock-dev
       # What the CMake files of the above look for without depending on it:
       # dnnl wants OpenCL.
@@ -30,7 +32,7 @@ packages_of() {
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 librocksdb7.8 \
         libdnnl2 libhwy1 libprometheus-cpp-core1.0 \
         libcivetweb1 libgomp1 libspdlog1.10 libcsv3 libssl3 libisal2 \
-        libxxhash0
+        libxxhash0 libjemalloc2
       ;;
     demo)
       echo python3 python3-venv python3-pip python3-numpy python3-pandas curl
@@ -43,13 +45,16 @@ packages_of() {
       echo python3-torch python3-matplotlib python3-tqdm \
         python3-protobuf python3-pytest protobuf-compiler
       ;;
+    fuzz)
+      echo clang libomp-dev
+      ;;
     test)
       echo prometheus curl python3 python3-venv python3-pip python3-grpcio \
         python3-protobuf python3-yaml openssl
       ;;
     *)
       echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \
-        "trainer, test" >&2
+        "trainer, fuzz, test" >&2
       exit 2
       ;;
   esac

@@ -9,6 +9,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -41,9 +42,29 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return contents.str();
 }
 
+// What the trainer writes last: the digest of all before it. Names and weights
+// of tasks, actions and context values shape scores, and no tensor's digest
+// covers them. A spec written by hand has no such line, and is not checked.
+constexpr absl::string_view kDigestLine = "# sha256 of what is above: ";
+
+absl::Status CheckDigest(const std::string& path, absl::string_view text) {
+  const size_t line = text.rfind(kDigestLine);
+  if (line == absl::string_view::npos) return absl::OkStatus();
+  const absl::string_view given = text.substr(line + kDigestLine.size());
+  const std::string digest = Sha256Hex(text.substr(0, line));
+  if (given == absl::StrCat(digest, "\n")) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      path, ": SHA-256 of what is above its last line is ", digest,
+      ", but that line says ", absl::StripTrailingAsciiWhitespace(given),
+      ". The file is damaged; if it was changed on purpose, remove the line"));
+}
+
 absl::StatusOr<model::v1::ModelSpec> LoadSpec(const std::string& path) {
   absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
+  if (absl::Status status = CheckDigest(path, *text); !status.ok()) {
+    return status;
+  }
   FirstError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);

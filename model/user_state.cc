@@ -33,6 +33,12 @@ void AppendFloats(absl::Span<const float> floats, std::string& bytes) {
                floats.size() * sizeof(float));
 }
 
+void CopyFloats(const char* bytes, absl::Span<float> floats) {
+  // memcpy wants no null, not even for nothing.
+  if (floats.empty()) return;
+  std::memcpy(floats.data(), bytes, floats.size() * sizeof(float));
+}
+
 bool AllFinite(absl::Span<const float> floats) {
   for (float x : floats) {
     if (!std::isfinite(x)) return false;
@@ -107,9 +113,8 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
   state->pending_features.resize(features);
   state->values.resize(values);
   const char* floats = bytes.data() + sizeof(header);
-  std::memcpy(state->pending_features.data(), floats, features * sizeof(float));
-  std::memcpy(state->values.data(), floats + features * sizeof(float),
-              values * sizeof(float));
+  CopyFloats(floats, absl::MakeSpan(state->pending_features));
+  CopyFloats(floats + features * sizeof(float), absl::MakeSpan(state->values));
   if (!AllFinite(state->pending_features) || !AllFinite(state->values)) {
     return damaged("a value is not finite");
   }

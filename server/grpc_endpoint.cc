@@ -64,12 +64,9 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
     builder.AddChannelArgument(name, value);
   };
   set(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(limits.max_streams));
-  set(GRPC_ARG_KEEPALIVE_TIME_MS,
-      ToMilliseconds(options.listen.keepalive_time));
-  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-      ToMilliseconds(options.listen.keepalive_timeout));
-  // A peer that has vanished without a word is noticed by not answering pings,
-  // on connections without an RPC too.
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, ToMilliseconds(limits.keepalive_time));
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ToMilliseconds(limits.keepalive_timeout));
+  // Connections without an RPC too.
   set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   set(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
   set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, ToMilliseconds(limits.max_idle));
@@ -129,8 +126,7 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
     return absl::InternalError("gRPC does not start; its log says why");
   }
   endpoint->tcp_->Start(
-      [acceptor = endpoint->acceptor_.get(),
-       &connections = surroundings.connections,
+      [acceptor = endpoint->acceptor_.get(), &connections = surroundings.connections,
        &metrics = surroundings.metrics.security](
           const TcpConnection& connection) {
         Take(connection, connections, metrics, *acceptor);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/memory_budget.h"
 #include "server/ops/logging.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/field_error.h"
@@ -46,7 +47,9 @@ absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
 }  // namespace
 
 absl::Status RebuildConfiguredStates(const ServerOptions& options) {
-  const auto store = OpenConfiguredStore(options.store);
+  const absl::StatusOr<MemoryPlan> plan = PlanMemoryForBundles(options);
+  if (!plan.ok()) return plan.status();
+  const auto store = OpenConfiguredStore(WithCachesOf(*plan, options.store));
   if (!store.ok()) return store.status();
   Metrics metrics;
   absl::Status status;

@@ -12,6 +12,12 @@
 #include "server/port_file.h"
 
 namespace qlarank {
+namespace {
+
+using Figures = std::map<std::string, double>;
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options) {
   std::unique_ptr<Server> server(new Server(options));
@@ -41,15 +47,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 }
 
 Server::Server(const ServerOptions& options)
-    : options_(options), store_collector_("qlarank_rocksdb_", [this] {
+    : options_(options),
+      store_collector_(
+          "qlarank_rocksdb_", "the state store",
+          [this] {
+            const Services* services = loaded_services_;
+            return services == nullptr ? Figures()
+                                       : services->StoreStatistics();
+          }),
+      memory_collector_("qlarank_memory_", "the configuration", [this] {
         const Services* services = loaded_services_;
-        return services == nullptr ? std::map<std::string, double>()
-                                   : services->StoreStatistics();
+        return services == nullptr ? Figures() : services->MemoryFigures();
       }),
       connections_(options.connections.max_per_client),
-      connections_collector_("qlarank_connections_", [this] {
-        return std::map<std::string, double>{
-            {"open", static_cast<double>(connections_.open())}};
+      connections_collector_("qlarank_connections_", "the listeners", [this] {
+        return Figures{{"open", static_cast<double>(connections_.open())}};
       }) {
   AddMethodsTo(metrics_.rpc);
 }
@@ -62,7 +74,7 @@ absl::Status Server::StartHttp() {
   absl::StatusOr<std::unique_ptr<HttpEndpoints>> http = HttpEndpoints::Start(
       options_.listen.http_address, health_,
       {&metrics_.registry, &process_collector_, &store_collector_,
-       &connections_collector_});
+       &memory_collector_, &connections_collector_});
   if (!http.ok()) return http.status();
   http_ = *std::move(http);
   return absl::OkStatus();

@@ -68,6 +68,7 @@ class Server {
   // The same once loaded: scraping does not wait for loading.
   std::atomic<const Services*> loaded_services_ = nullptr;
   StatisticsCollector store_collector_;
+  StatisticsCollector memory_collector_;
   ClientConnections connections_;
   StatisticsCollector connections_collector_;
   // After what it scrapes, so that it stops first.

@@ -5,6 +5,7 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
+#include "server/memory_budget.h"
 #include "server/ops/logging.h"
 #include "state_store/memory_state_store.h"
 #include "state_store/rocksdb_state_store.h"
@@ -17,6 +18,7 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
   rocksdb.block_cache_bytes = options.block_cache_bytes;
+  rocksdb.head_cache_bytes = options.head_cache_bytes;
   if (options.block_cache_bytes > 0) {
     // What is charged to the cache must leave some of it for blocks.
     rocksdb.memtable_bytes =
@@ -36,8 +38,15 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
 }
 
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(
-    const ServerOptions& options, Metrics& metrics) {
+    const ServerOptions& configured, Metrics& metrics) {
+  const absl::StatusOr<MemoryPlan> plan = PlanMemoryForBundles(configured);
+  if (!plan.ok()) return plan.status();
+  ServerOptions options = configured;
+  options.store = WithCachesOf(*plan, configured.store);
+
   std::unique_ptr<Services> services(new Services);
+  services->memory_budget_bytes_ = options.memory.budget_bytes;
+  services->memory_plan_ = *plan;
   auto store = OpenConfiguredStore(options.store);
   if (!store.ok()) return store.status();
   services->store_ = *std::move(store);
@@ -73,6 +82,16 @@ absl::Status Services::Flush() { return pipeline_->Flush(); }
 
 std::map<std::string, double> Services::StoreStatistics() const {
   return store_->Statistics();
+}
+
+std::map<std::string, double> Services::MemoryFigures() const {
+  const auto figure = [](uint64_t bytes) { return static_cast<double>(bytes); };
+  return {{"budget_bytes", figure(memory_budget_bytes_)},
+          {"process_bytes", figure(memory_plan_.process_bytes)},
+          {"bundles_bytes", figure(memory_plan_.bundles_bytes)},
+          {"head_cache_bytes", figure(memory_plan_.head_cache_bytes)},
+          {"block_cache_bytes", figure(memory_plan_.block_cache_bytes)},
+          {"user_cache_bytes", figure(memory_plan_.user_cache_bytes)}};
 }
 
 }  // namespace qlarank

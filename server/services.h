@@ -6,6 +6,7 @@
 #ifndef QLARANK_SERVER_SERVICES_H_
 #define QLARANK_SERVER_SERVICES_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "config/memory_plan.h"
 #include "config/server_options.h"
 #include "google/protobuf/descriptor.h"
 #include "grpcpp/server_builder.h"
@@ -29,11 +31,12 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
 
 class Services {
  public:
-  // Opens the store (errors: OpenRocksDbStateStore's), loads the models, starts
-  // the workers. May take a while; meanwhile the server is live and not ready.
+  // Divides the memory budget (errors: PlanMemoryForBundles), opens the store
+  // (errors: OpenRocksDbStateStore's), loads the models, starts the
+  // workers. May take a while; meanwhile the server is live and not ready.
   // `metrics` must outlive this.
   static absl::StatusOr<std::unique_ptr<Services>> Create(
-      const ServerOptions& options, Metrics& metrics);
+      const ServerOptions& configured, Metrics& metrics);
 
   // Descriptors of all services, for health and for RpcMetrics.
   static std::vector<const google::protobuf::ServiceDescriptor*> Descriptors();
@@ -57,10 +60,15 @@ class Services {
 
   // StateStore::Statistics(). From any thread.
   std::map<std::string, double> StoreStatistics() const;
+  // The memory budget (0: none) and what the plan gives each part. From any
+  // thread.
+  std::map<std::string, double> MemoryFigures() const;
 
  private:
   Services() = default;
 
+  uint64_t memory_budget_bytes_ = 0;
+  MemoryPlan memory_plan_;
   // Each needs those above it.
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<Pipeline> pipeline_;

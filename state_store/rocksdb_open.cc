@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "state_store/failpoint.h"
+#include "state_store/rocksdb_failpoints.h"
 #include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
 
@@ -114,6 +116,7 @@ class Opener {
         db_options_(MakeDbOptions(options, cache_)) {
     db_options_.listeners.push_back(write_faults_);
     if (mode == OpenMode::kSalvage) ForgiveDamage(db_options_);
+    AddFailpoints(db_options_);
   }
 
   absl::StatusOr<OpenedStore> Open();
@@ -163,6 +166,7 @@ absl::Status Opener::OpenAll(const std::vector<std::string>& names) {
                                          descriptors, &handles, &db);
   if (!opened.ok()) return OpenError(opened, options_.path);
   db_.reset(db);
+  QLARANK_FAILPOINT("open.recovered");
   for (size_t i = 0; i < names.size(); ++i) {
     column_families_[names[i]].reset(handles[i]);
   }
@@ -237,6 +241,7 @@ absl::Status Opener::Initialise() {
         db_->CreateColumnFamily(OptionsOf(name), std::string(name), &handle);
     if (!created.ok()) return OpenError(created, options_.path);
     column_families_[std::string(name)].reset(handle);
+    QLARANK_FAILPOINT("create.family_made");
   }
   // Last: a store with this record is complete.
   rocksdb::WriteOptions synced;

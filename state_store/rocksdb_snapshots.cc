@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
+#include "state_store/failpoint.h"
 #include "state_store/keys.h"
 #include "state_store/record_names.h"
 #include "state_store/records.h"
@@ -82,7 +83,10 @@ absl::Status RocksDbStateStore::PutSnapshots(
     const absl::StatusOr<UserHead> head = GetHead(user_id);
     status.Update(head.status());
     if (!head.ok() || states == states_.end()) continue;
-    if (head->incarnation != snapshot.incarnation) continue;
+    if (head->incarnation == 0 ||  // no such user, whatever a snapshot says
+        head->incarnation != snapshot.incarnation) {
+      continue;
+    }
     const std::string key = UserKey(user_id);
     batch.Put(states->second.get(), key,
               EncodeSnapshot(key, fingerprint, snapshot));
@@ -144,6 +148,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   for (const auto& [fingerprint, states] : states_) {
     batch.Delete(states.get(), user_key);
   }
+  QLARANK_FAILPOINT("delete.before_write");
   status = ToAbslStatus(db_->Write(synced_, &batch),
                         absl::StrCat("deleting user ", QuotedUser(user_id)));
   head_cache_.Erase(user_id);

@@ -23,7 +23,7 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
       db_(std::move(store.db)),
       log_(std::move(store.log)),
       heads_(std::move(store.heads)),
-      head_cache_({.budget_bytes = kHeadCacheBytes}),
+      head_cache_({.budget_bytes = options_.head_cache_bytes}),
       states_(std::move(store.states)) {
   synced_.sync = options_.sync_log;
   unlogged_.disableWAL = true;

@@ -35,6 +35,10 @@ struct RocksDbOptions {
   // by a crash. 0 is not allowed. Default 128 MiB.
   size_t memtable_bytes = size_t{128} << 20;
 
+  // Memory for the heads that were written last, some 400 bytes each. Default
+  // 32 MiB.
+  size_t head_cache_bytes = size_t{32} << 20;
+
   // The log (RocksDB's WAL) is on the disk before AppendEvents and DeleteUser
   // return. When false it is in the operating system's memory: a crash of the
   // process still loses nothing, a crash of the machine loses the last seconds,

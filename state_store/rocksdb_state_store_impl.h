@@ -74,8 +74,6 @@ class RocksDbStateStore final : public StateStore {
   // Erasure of a user excludes writing her snapshots and looking twice at her
   // log; other users rarely notice.
   static constexpr size_t kSnapshotLocks = 64;
-  // For heads in memory: some 80,000 users.
-  static constexpr size_t kHeadCacheBytes = size_t{32} << 20;
 
   // The lock of this user and of some others.
   absl::Mutex& SnapshotLock(absl::string_view user_id) const;

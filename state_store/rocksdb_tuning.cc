@@ -5,7 +5,6 @@
 #include "rocksdb/convenience.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/slice_transform.h"
-#include "rocksdb/sst_file_manager.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_buffer_manager.h"
@@ -110,10 +109,6 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options,
   db.statistics = rocksdb::CreateDBStatistics();
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   db.info_log = MakeLogger(options.on_warning);
-  // Looks for room on a full disk, every few seconds, and then goes on by
-  // itself: what is in memory to table files, and a new WAL behind them.
-  db.sst_file_manager.reset(
-      rocksdb::NewSstFileManager(rocksdb::Env::Default(), db.info_log));
   return db;
 }
 

@@ -19,6 +19,7 @@ PROTO = pathlib.Path('qlarank/model/v1/model_spec.proto')
 
 _HEADER = ('# proto-file: proto/qlarank/model/v1/model_spec.proto\n'
            '# proto-message: qlarank.model.v1.ModelSpec\n')
+_DIGEST = '# sha256 of what is above: '
 
 
 def _load_pb2():
@@ -87,14 +88,20 @@ def to_hyper(message):
 
 
 def write(message, path):
-    """Writes a ModelSpec as textproto."""
-    text = text_format.MessageToString(message)
-    pathlib.Path(path).write_text(_HEADER + text, encoding='utf-8')
+    """Writes a ModelSpec as textproto, with a digest of it as its last line."""
+    text = _HEADER + text_format.MessageToString(message)
+    text += f'{_DIGEST}{hashlib.sha256(text.encode()).hexdigest()}\n'
+    pathlib.Path(path).write_text(text, encoding='utf-8')
 
 
 def read(path):
     """Reads a ModelSpec. Raises ValueError naming the file when malformed."""
     text = pathlib.Path(path).read_text(encoding='utf-8')
+    above, digest, given = text.rpartition(_DIGEST)
+    found = hashlib.sha256(above.encode()).hexdigest()
+    if digest and given != f'{found}\n':
+        raise ValueError(f'{path}: SHA-256 of what is above the last line is '
+                         f'{found}, but that line says {given.strip()}')
     try:
         return text_format.Parse(text, pb.ModelSpec())
     except text_format.ParseError as error:

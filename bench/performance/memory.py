@@ -8,7 +8,7 @@ import time
 from bench.performance import figures
 
 MIB = 1 << 20
-USER_CACHE, BLOCK_CACHE = 256 * MIB, 64 * MIB
+BUDGET = 384 * MIB
 USERS, EVENTS, RATE = 20_000, 200_000, 10_000
 DEFAULT_MINUTES = .75
 
@@ -40,9 +40,7 @@ class Sampler(threading.Thread):
 
 def run(context):
     minutes = context.minutes or DEFAULT_MINUTES
-    with context.server(
-            store=f'user_cache_bytes: {USER_CACHE} '
-            f'block_cache_bytes: {BLOCK_CACHE}') as server:
+    with context.server(memory=f'budget_bytes: {BUDGET}') as server:
         sampler = Sampler(server.process.pid)
         idle = sampler.resident()
         context.say(f'filling: {USERS:,} users, {EVENTS:,} events')
@@ -54,25 +52,24 @@ def run(context):
         sampler.stop()
         state = server.metric(
             'qlarank_state_bytes{model="random",version="1"}')
-        cached = (server.metric('qlarank_cached_state_bytes') /
-                  server.metric('qlarank_cached_users'))
+        cached_users = server.metric('qlarank_cached_users')
+        cached = server.metric('qlarank_cached_state_bytes') / cached_users
     samples = sampler.samples
     most = max(size for _, size in samples)
-    budget = idle + USER_CACHE + BLOCK_CACHE
     return figures.Result([
         figures.plain('a state of d=128, H=4, L=2', state, 'bytes',
                       'whatever the history'),
         figures.plain('a cached user', cached, 'bytes'),
         figures.plain('resident after start, no user', idle / MIB, 'MiB'),
         figures.at_most('resident under load, the most', most / MIB,
-                        budget / MIB, 'MiB', 'target: after start, + '
-                        f'user_cache {USER_CACHE // MIB} + block_cache '
-                        f'{BLOCK_CACHE // MIB}; {minutes:g} minutes'),
+                        BUDGET / MIB, 'MiB', 'target: memory.budget_bytes; '
+                        f'{cached_users:,.0f} of {USERS:,} users cached; '
+                        f'{minutes:g} minutes'),
         figures.plain('growth in the second half', growth(samples) / MIB,
                       'MiB/min'),
         figures.at_most('errors', failed, 0, 'requests'),
     ], {'samples': [(round(t, 1), size) for t, size in samples],
-        'budget': budget})
+        'budget': BUDGET})
 
 
 def _load(context, server, seconds):

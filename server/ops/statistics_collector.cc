@@ -19,16 +19,18 @@ std::string MetricName(const std::string& prefix, const std::string& name) {
 
 }  // namespace
 
-StatisticsCollector::StatisticsCollector(std::string prefix,
+StatisticsCollector::StatisticsCollector(std::string prefix, std::string origin,
                                          Statistics statistics)
-    : prefix_(std::move(prefix)), statistics_(std::move(statistics)) {}
+    : prefix_(std::move(prefix)),
+      origin_(std::move(origin)),
+      statistics_(std::move(statistics)) {}
 
 std::vector<prometheus::MetricFamily> StatisticsCollector::Collect() const {
   std::vector<prometheus::MetricFamily> families;
   for (const auto& [name, value] : statistics_()) {
     prometheus::MetricFamily family;
     family.name = MetricName(prefix_, name);
-    family.help = absl::StrCat("From the state store: ", name, ".");
+    family.help = absl::StrCat("From ", origin_, ": ", name, ".");
     family.metric.emplace_back();
     if (absl::EndsWith(name, "_total")) {
       family.type = prometheus::MetricType::Counter;

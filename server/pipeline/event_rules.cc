@@ -78,12 +78,17 @@ absl::Status CheckUserId(absl::string_view user_id,
   return absl::OkStatus();
 }
 
-absl::Status CheckFinite(absl::string_view field,
-                         const google::protobuf::RepeatedField<float>& values) {
+absl::Status CheckFeatures(
+    absl::string_view field,
+    const google::protobuf::RepeatedField<float>& values) {
   for (int i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
       return FieldError(absl::StrCat(field, "[", i, "]"), values[i],
                         "must be finite");
+    }
+    if (std::abs(values[i]) > kMaxFeature) {
+      return FieldError(absl::StrCat(field, "[", i, "]"), values[i],
+                        "must be between -1e9 and 1e9");
     }
   }
   return absl::OkStatus();
@@ -107,7 +112,7 @@ absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
         absl::StrCat("model ", Quoted(spec.name()), " version ", spec.version(),
                      " has ", spec.event_features_size(), " event features"));
   }
-  return CheckFinite("features", event.features());
+  return CheckFeatures("features", event.features());
 }
 
 absl::Status CheckAppend(const v1::AppendEventsRequest& request,

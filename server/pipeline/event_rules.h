@@ -21,12 +21,20 @@ namespace qlarank {
 absl::Status CheckUserId(absl::string_view user_id,
                          const LimitsOptions& limits);
 
-// Every value finite. "<field>[i]: nan; must be finite".
-absl::Status CheckFinite(absl::string_view field,
-                         const google::protobuf::RepeatedField<float>& values);
+// The greatest magnitude of a feature. Far beyond what any model is trained on,
+// and far below where squares of what follows from it leave float32: with it
+// no score and no state becomes infinite or NaN.
+inline constexpr float kMaxFeature = 1e9f;
+
+// Every value finite and at most kMaxFeature either way.
+// "<field>[i]: nan; must be finite".
+absl::Status CheckFeatures(
+    absl::string_view field,
+    const google::protobuf::RepeatedField<float>& values);
 
 // Time there, valid and not too far ahead of `now`; the action known to
-// `bundle` ("" is its first); as many features as it declares, all finite.
+// `bundle` ("" is its first); as many features as it declares, all of
+// them in range.
 // INVALID_ARGUMENT names the field within the event: "time: ...".
 absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
                         const LimitsOptions& limits, absl::Time now);

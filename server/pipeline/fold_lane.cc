@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "server/pipeline/give_way.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 namespace {
@@ -128,12 +129,15 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
     folds.push_back(*std::move(fold));
     folded.push_back(i);
   }
+  QLARANK_FAILPOINT("fold.begin");
   memory_.RunFolds(absl::MakeSpan(folds), *scratch_);
+  QLARANK_FAILPOINT("fold.folded");
 
   const absl::Time now = absl::Now();
   for (size_t k = 0; k < folds.size(); ++k) {
     DirtyUser& user = users[folded[k]];
     memory_.Publish(user.user_id, folds[k].after()).IgnoreError();
+    QLARANK_FAILPOINT("fold.published");
     if (folds[k].complete()) {
       ObserveSeconds(metrics_.ingest.lag_seconds, now - user.waiting.since);
     } else {

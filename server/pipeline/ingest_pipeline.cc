@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/pipeline/event_rules.h"
 #include "server/pipeline/overload.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 
@@ -117,6 +118,7 @@ absl::StatusOr<uint64_t> IngestPipeline::EraseNow(absl::string_view user_id) {
   // erasure, and is erased, or after it, and finds another incarnation.
   absl::MutexLock lock(&locks_.For(user_id));
   absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id);
+  QLARANK_FAILPOINT("delete.before_forget");
   for (const auto& model : models_.models()) model->memory->Forget(user_id);
   if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
   return removed;

@@ -8,6 +8,7 @@
 #include "server/pipeline/commit_group.h"
 #include "server/pipeline/log_damage.h"
 #include "server/pipeline/overload.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 namespace {
@@ -114,11 +115,14 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   std::vector<UserAppend> appends = std::move(group).Take();
   absl::Status committed;
   if (!appends.empty()) {
+    QLARANK_FAILPOINT("ingest.before_append");
     const absl::Time begin = absl::Now();
     committed = store_.AppendEvents(appends);
     ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
   }
+  QLARANK_FAILPOINT("ingest.appended");
   if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
+  QLARANK_FAILPOINT("ingest.before_ack");
 
   CommitGroup::Tally total;
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -139,6 +143,7 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     room_.Return(tasks[i].call->client(), tasks[i].indexes.size());
     tasks[i].call->SettlePart(status, tally.applied, tally.duplicates);
   }
+  QLARANK_FAILPOINT("ingest.acknowledged");
   metrics_.ingest.events_applied.Increment(total.applied);
   metrics_.ingest.events_duplicate.Increment(total.duplicates);
   metrics_.ingest.events_late.Increment(total.late);
@@ -147,9 +152,11 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
 
 void IngestShard::EraseUser(Task& task) {
   fence_.Forget(task.user_id);
+  QLARANK_FAILPOINT("delete.begin");
   absl::StatusOr<uint64_t> removed = hooks_.erase(task.user_id);
   room_.Return(kErasures);
   task.erased(std::move(removed));
+  QLARANK_FAILPOINT("delete.acknowledged");
 }
 
 }  // namespace qlarank

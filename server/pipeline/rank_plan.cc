@@ -36,7 +36,7 @@ absl::Status CheckCandidates(const v1::RankRequest& request,
                      num_candidates, " candidates x ", num_features,
                      " candidate features of ", Label(bundle)));
   }
-  return CheckFinite("candidate_features", request.candidate_features());
+  return CheckFeatures("candidate_features", request.candidate_features());
 }
 
 absl::Status PlanTimes(const v1::RankRequest& request, absl::Time now,

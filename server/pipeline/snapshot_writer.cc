@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 
@@ -86,8 +87,10 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
     snapshot.snapshot.time_us = absl::ToUnixMicros(absl::Now());
     snapshot.snapshot.state = engine_.SerializeState(*queued.state);
   }
+  QLARANK_FAILPOINT("snapshot.before_write");
   const absl::Status status =
       store_.PutSnapshots(engine_.state_fingerprint(), snapshots);
+  QLARANK_FAILPOINT("snapshot.written");
   if (status.ok()) metrics_.state.snapshots_written.Increment(batch.size());
   return status;
 }

@@ -10,8 +10,8 @@
 #include <memory>
 #include <vector>
 
-#include "grpcpp/generic/async_generic_service.h"
 #include "config/server_options.h"
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"

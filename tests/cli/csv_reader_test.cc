@@ -73,6 +73,21 @@ TEST_F(CsvReaderTest, AnOpenQuoteAtTheEndIsAnError) {
   ASSERT_TRUE(reader.ReadHeader().ok());
   EXPECT_THAT(reader.ReadRow(row_).status().message(),
               HasSubstr("ends inside a quoted field"));
+  // Once, so that who goes on after an error comes to an end.
+  EXPECT_FALSE(*reader.ReadRow(row_));
+}
+
+TEST_F(CsvReaderTest, ACarriageReturnAloneEndsNoRow) {
+  CsvReader& reader = Open("a,b\n1,2\r3,4\n5,\"6\r7\"\r\n1\r2,\"\n8,9\n");
+  ASSERT_TRUE(reader.ReadHeader().ok());
+  EXPECT_THAT(reader.ReadRow(row_).status().message(),
+              HasSubstr("file.csv:2: a carriage return"));
+  ASSERT_TRUE(*reader.ReadRow(row_));
+  EXPECT_THAT(row_, ElementsAre("5", "6\r7"));
+  // What an open quote would have swallowed is read.
+  EXPECT_FALSE(reader.ReadRow(row_).ok());
+  ASSERT_TRUE(*reader.ReadRow(row_));
+  EXPECT_THAT(row_, ElementsAre("8", "9"));
 }
 
 TEST(CsvFieldTest, IsReadAsItWas) {

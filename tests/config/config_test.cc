@@ -35,6 +35,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->store.block_cache_bytes, 256u * 1024 * 1024);
   EXPECT_EQ(options->store.user_cache_bytes, 1024u * 1024 * 1024);
   EXPECT_EQ(options->store.snapshot_interval_events, 64u);
+  EXPECT_EQ(options->store.head_cache_bytes, 32u * 1024 * 1024);
+  EXPECT_EQ(options->memory.budget_bytes, 0u);
   EXPECT_EQ(options->limits.max_user_id_bytes, 256u);
   EXPECT_EQ(options->limits.max_candidates, 20'000u);
   EXPECT_EQ(options->limits.max_recent_events, 256u);
@@ -47,8 +49,6 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->rank.max_inflight_requests, 1024u);
   EXPECT_EQ(options->rank.reply_timeout, absl::Seconds(30));
   EXPECT_EQ(options->ingest.stream_window_bytes, 4u * 1024 * 1024);
-  EXPECT_EQ(options->listen.keepalive_time, absl::Minutes(1));
-  EXPECT_EQ(options->listen.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->ingest.shards, 2u);
   EXPECT_EQ(options->ingest.max_group_events, 4096u);
   EXPECT_EQ(options->ingest.max_queued_events, 65'536u);
@@ -62,6 +62,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->security.reload_interval, absl::Seconds(10));
   EXPECT_EQ(options->connections.max_per_client, 1024u);
   EXPECT_EQ(options->connections.max_streams, 4096u);
+  EXPECT_EQ(options->connections.keepalive_time, absl::Seconds(60));
+  EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
   EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
 }
@@ -74,8 +76,6 @@ constexpr char kEverything[] = R"pb(
     http_address: "0.0.0.0:0"
     port_file: "ports"
     admin_address: "127.0.0.2:2"
-    keepalive_time { seconds: 22 }
-    keepalive_timeout { seconds: 23 }
   }
   models { name: "a" version: 1 }
   models {
@@ -92,6 +92,7 @@ constexpr char kEverything[] = R"pb(
     block_cache_bytes: 3
     user_cache_bytes: 4
     snapshot_interval_events: 5
+    head_cache_bytes: 22
   }
   limits {
     max_user_id_bytes: 6
@@ -135,9 +136,12 @@ constexpr char kEverything[] = R"pb(
   connections {
     max_per_client: 23
     max_streams: 24
+    keepalive_time { seconds: 25 }
+    keepalive_timeout { seconds: 26 }
     max_idle { seconds: 27 }
     max_age { seconds: 28 }
   }
+  memory { budget_bytes: 1000000000 }
 )pb";
 
 RoleSet Roles(std::initializer_list<Role> roles) {
@@ -151,14 +155,13 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       ParseServerConfig(kEverything, "f");
   ASSERT_TRUE(options.ok()) << options.status();
   ServerOptions expected;
-  expected.listen = {"[::1]:1",     "0.0.0.0:0",       "ports",
-                     "127.0.0.2:2", absl::Seconds(22), absl::Seconds(23)};
+  expected.listen = {"[::1]:1", "0.0.0.0:0", "ports", "127.0.0.2:2"};
   expected.models = {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
        ScoringPrecision::kInt8}};
-  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5};
+  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5, 22};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
   expected.rank = {15, 16, absl::Seconds(24)};
@@ -172,8 +175,11 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                        absl::Seconds(22)};
   expected.connections = {23,
                           24,
+                          absl::Seconds(25),
+                          absl::Seconds(26),
                           absl::Seconds(27),
                           absl::Seconds(28)};
+  expected.memory = {1'000'000'000};
   EXPECT_EQ(*options, expected);
 }
 
@@ -195,11 +201,25 @@ TEST(ParseServerConfigTest, TakesAWrittenDurationOfZeroAsWritten) {
   EXPECT_EQ(options->lifecycle.shutdown_timeout, absl::ZeroDuration());
 }
 
+// Caches that are left out share the budget, once the models are known.
+TEST(ParseServerConfigTest, ABudgetTakesThePlaceOfTheCachesDefaults) {
+  const absl::StatusOr<ServerOptions> options = ParseServerConfig(
+      "models { name: 'm' version: 1 } memory { budget_bytes: 1000000000 }"
+      "store { path: 's' block_cache_bytes: 9000000 }",
+      "f");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->store.block_cache_bytes, 9'000'000u);
+  EXPECT_EQ(options->store.user_cache_bytes, 0u);
+  EXPECT_EQ(options->store.head_cache_bytes, 0u);
+}
+
 TEST(ToTextprotoTest, IsParsedAsTheSameOptions) {
   for (const char* text :
        {kSmallest, kEverything,
         "models { name: 'm' version: 1 } store { engine: ENGINE_MEMORY }"
-        "lifecycle { shutdown_timeout {} } limits { max_event_future {} }"}) {
+        "lifecycle { shutdown_timeout {} } limits { max_event_future {} }",
+        "models { name: 'm' version: 1 } store { path: 's' }"
+        "memory { budget_bytes: 1000000000 }"}) {
     const absl::StatusOr<ServerOptions> options = ParseServerConfig(text, "f");
     ASSERT_TRUE(options.ok()) << options.status();
     const std::string printed = ToTextproto(*options);
@@ -328,6 +348,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "limits { max_message_bytes: 2147483648 }",
                   "f: limits.max_message_bytes: 2147483648; must be at most "
                   "2147483647"},
+        BadConfig{"LineBreakInAValue",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "listen { admin_address: 'a\\nf: b' }",
+                  "f: listen.admin_address: \"a\\nf: b\"; expected host:port, "
+                  "with a port in [0, 65535]"},
         BadConfig{"NegativeFuture",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "limits { max_event_future { seconds: -1 } }",
@@ -350,6 +375,16 @@ INSTANTIATE_TEST_SUITE_P(
                   "ingest { max_queued_events: 100 }",
                   "f: ingest.max_queued_events: 100; must be at least "
                   "limits.max_events_per_append, 10000"},
+        BadConfig{"BudgetSmallerThanItsParts",
+                  "models { name: 'm' version: 1 }"
+                  "store { path: 's' user_cache_bytes: 100000000 }"
+                  "ingest { shards: 1 max_queued_events: 10000 "
+                  "fold_threads: 1 } memory { budget_bytes: 160000000 }",
+                  "f: memory.budget_bytes: 160000000; its parts take "
+                  "200408960: the process 90971776, the models' files 0, "
+                  "store.head_cache_bytes at least 1048576, "
+                  "store.block_cache_bytes at least 8388608, "
+                  "store.user_cache_bytes 100000000"},
         BadConfig{"NegativeDrainDelay",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "lifecycle { drain_delay { nanos: -1 } }",

@@ -28,11 +28,43 @@ LoggedEvent Expected(const Bundle& bundle, const std::string& user_id,
 
 }  // namespace
 
-Ledger::Ledger(const Bundle& bundle, std::string source, int num_users)
+Ledger::Ledger(const Bundle& bundle, std::string source, int num_users,
+               int num_erasable)
     : bundle_(bundle), source_(std::move(source)) {
   for (int user = 0; user < num_users; ++user) {
     users_[absl::StrCat("user", user)] = {};
   }
+  for (int user = 0; user < num_erasable; ++user) {
+    users_[absl::StrCat(source_, "-only", user)].erasable = true;
+  }
+}
+
+std::vector<std::string> Ledger::erasable() const {
+  std::vector<std::string> names;
+  for (const auto& [user_id, user] : users_) {
+    if (user.erasable) names.push_back(user_id);
+  }
+  return names;
+}
+
+std::optional<std::string> Ledger::NextErasure(absl::BitGenRef random) {
+  for (const auto& [user_id, user] : users_) {
+    if (user.erasing) return user_id;
+  }
+  for (auto& [user_id, user] : users_) {
+    if (!user.erasable || !absl::Bernoulli(random, 0.02)) continue;
+    user.erasing = true;
+    return user_id;
+  }
+  return std::nullopt;
+}
+
+void Ledger::Erased(const std::string& user_id) {
+  User& user = users_.at(user_id);
+  user.erasing = false;
+  user.before_life = user.acknowledged = user.sent;
+  user.next = user.sent + 1;
+  ++erasures_;
 }
 
 uint64_t Ledger::acknowledged() const {
@@ -50,9 +82,10 @@ v1::AppendEventsRequest Ledger::NextBatch(absl::BitGenRef random) {
         users_.begin(), absl::Uniform<size_t>(random, 0, users_.size()));
     User& user = chosen->second;
     // A retry that nobody asked for.
-    if (user.next > 1 && absl::Bernoulli(random, 0.1)) {
+    const uint64_t first = user.before_life + 1;
+    if (user.next > first && absl::Bernoulli(random, 0.1)) {
       AddEvent(bundle_, chosen->first,
-               absl::Uniform<uint64_t>(random, 1, user.next), batch);
+               absl::Uniform<uint64_t>(random, first, user.next), batch);
       continue;
     }
     AddEvent(bundle_, chosen->first, user.next, batch);
@@ -73,7 +106,8 @@ void Ledger::Rewind(absl::BitGenRef random) {
   for (auto& [user_id, user] : users_) {
     const uint64_t overlap =
         absl::Uniform<uint64_t>(absl::IntervalClosed, random, 0,
-                                std::min(kMaxOverlap, user.acknowledged));
+                                std::min(kMaxOverlap, user.acknowledged -
+                                                          user.before_life));
     user.next = user.acknowledged + 1 - overlap;
   }
 }
@@ -81,7 +115,8 @@ void Ledger::Rewind(absl::BitGenRef random) {
 std::string Ledger::Check(const std::string& user_id,
                           const std::vector<LoggedEvent>& log) const {
   const User& user = users_.at(user_id);
-  uint64_t sequence = 0;
+  if (user.erasing && log.empty()) return "";
+  uint64_t sequence = user.before_life;
   for (const LoggedEvent& event : log) {
     if (event.source != source_) continue;
     ++sequence;
@@ -92,9 +127,10 @@ std::string Ledger::Check(const std::string& user_id,
     }
   }
   if (sequence < user.acknowledged || sequence > user.sent) {
-    return absl::StrCat(user_id, " ", source_, ": the log has ", sequence,
-                        " events; ", user.acknowledged, " acknowledged, ",
-                        user.sent, " sent");
+    return absl::StrCat(user_id, " ", source_, ": the log goes up to event ",
+                        sequence, "; ", user.before_life, " erased, ",
+                        user.acknowledged, " acknowledged, ", user.sent,
+                        " sent");
   }
   return "";
 }

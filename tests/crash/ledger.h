@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,13 +25,23 @@ namespace qlarank::testing {
 
 class Ledger {
  public:
-  Ledger(const Bundle& bundle, std::string source, int num_users);
+  // Users "user0" and so on, whom other sources may write of too, and
+  // `num_erasable` of this source alone.
+  Ledger(const Bundle& bundle, std::string source, int num_users,
+         int num_erasable = 0);
 
   const std::string& source() const { return source_; }
   uint64_t acknowledged() const;  // events, of all users
 
   // The next batch: new events of some users, or old ones again.
   v1::AppendEventsRequest NextBatch(absl::BitGenRef random);
+
+  // A user of this source alone to be erased now, or nobody. One whose erasure
+  // was begun and not acknowledged comes again first. Call it only with no
+  // batch under way.
+  std::optional<std::string> NextErasure(absl::BitGenRef random);
+  // She is erased, says the server: her next event begins another life.
+  void Erased(const std::string& user_id);
 
   // The batch is durable, says the server.
   void Acknowledge(const v1::AppendEventsRequest& batch);
@@ -39,9 +50,15 @@ class Ledger {
   // before that.
   void Rewind(absl::BitGenRef random);
 
+  std::vector<std::string> erasable() const;
+  bool knows(const std::string& user_id) const {
+    return users_.contains(user_id);
+  }
+  uint64_t erasures() const { return erasures_; }  // acknowledged
+
   // How the log of a user contradicts the ledger; empty if it does not. An
   // event acknowledged must be there, once, unchanged and in order; one that
-  // was sent may be.
+  // was sent may be; one of a life that was erased must not.
   std::string Check(const std::string& user_id,
                     const std::vector<LoggedEvent>& log) const;
 
@@ -50,11 +67,15 @@ class Ledger {
     uint64_t next = 1;          // to be sent
     uint64_t sent = 0;          // the last one ever sent
     uint64_t acknowledged = 0;  // the last one
+    bool erasable = false;
+    uint64_t before_life = 0;  // the last one that was erased
+    bool erasing = false;      // or erased, but that was not acknowledged
   };
 
   const Bundle& bundle_;
   const std::string source_;
   std::map<std::string, User> users_;
+  uint64_t erasures_ = 0;
 };
 
 }  // namespace qlarank::testing

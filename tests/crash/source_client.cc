@@ -1,11 +1,14 @@
 #include "tests/crash/source_client.h"
 
 #include <deque>
+#include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpcpp/client_context.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/state_service.grpc.pb.h"
 
 namespace qlarank::testing {
 namespace {
@@ -27,10 +30,26 @@ std::string Settle(const v1::AppendEventsRequest& batch,
   return "";
 }
 
-std::string SendOneByOne(v1::IngestService::Stub& stub, Ledger& ledger,
+// Whether the erasure that is due, if any, was done.
+bool EraseIfDue(v1::StateService::Stub& states, Ledger& ledger,
+                absl::BitGenRef random) {
+  const std::optional<std::string> user_id = ledger.NextErasure(random);
+  if (!user_id.has_value()) return true;
+  grpc::ClientContext context;
+  v1::DeleteUserRequest request;
+  request.set_user_id(*user_id);
+  v1::DeleteUserResponse response;
+  if (!states.DeleteUser(&context, request, &response).ok()) return false;
+  ledger.Erased(*user_id);
+  return true;
+}
+
+std::string SendOneByOne(v1::IngestService::Stub& stub,
+                         v1::StateService::Stub& states, Ledger& ledger,
                          absl::BitGenRef random,
                          const std::atomic<bool>& stop) {
   while (!stop) {
+    if (!EraseIfDue(states, ledger, random)) return "";
     const v1::AppendEventsRequest batch = ledger.NextBatch(random);
     grpc::ClientContext context;
     v1::AppendEventsResponse response;
@@ -84,8 +103,10 @@ std::string SendUntilBroken(std::shared_ptr<grpc::Channel> channel,
                             absl::BitGenRef random,
                             const std::atomic<bool>& stop) {
   const auto stub = v1::IngestService::NewStub(channel);
+  const auto states = v1::StateService::NewStub(channel);
   const std::string error = transport == Transport::kUnary
-                                ? SendOneByOne(*stub, ledger, random, stop)
+                                ? SendOneByOne(*stub, *states, ledger, random,
+                                               stop)
                                 : SendStream(*stub, ledger, random, stop);
   ledger.Rewind(random);
   return error;

@@ -1,5 +1,6 @@
 // Sends a ledger's batches to the server until told to stop or until the server
-// is gone, several in flight on a stream or one by one.
+// is gone, several in flight on a stream or, erasing users in between, one by
+// one.
 #ifndef QLARANK_TESTS_CRASH_SOURCE_CLIENT_H_
 #define QLARANK_TESTS_CRASH_SOURCE_CLIENT_H_
 

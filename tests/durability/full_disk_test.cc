@@ -65,7 +65,7 @@ TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
     for (int user = 0; user < users_.size(); ++user) {
       ASSERT_TRUE(users_.Append(server, user, 100).ok());
     }
-    for (int times_full = 1; times_full <= 3; ++times_full) {
+    for (int times_full = 1; times_full <= 2; ++times_full) {
       SCOPED_TRACE(times_full);
       disk_->Fill();
       const absl::Status refusal = AppendUntilRefused(server);

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
-namespace qlarank {
+namespace qlarank::fuzz {
+
+// A bundle's files are the longest inputs that there are.
+inline constexpr size_t kMaxBytes = 32 << 10;
 
 // A few mutations of one of `corpus` (not empty): flipped bits, other bytes,
 // cut, repeated, spliced with another one.
@@ -38,11 +41,11 @@ inline std::string Mutate(const std::vector<std::string>& corpus,
           bytes.insert(at, other.substr(random() % other.size()));
       }
     }
-    if (bytes.size() > 4096) bytes.resize(4096);
+    if (bytes.size() > kMaxBytes) bytes.resize(kMaxBytes);
   }
   return bytes;
 }
 
-}  // namespace qlarank
+}  // namespace qlarank::fuzz
 
 #endif  // QLARANK_TESTS_FUZZ_MUTATIONS_H_

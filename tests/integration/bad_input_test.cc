@@ -123,6 +123,10 @@ INSTANTIATE_TEST_SUITE_P(
                 [](auto& r) { r.set_candidate_features(1, kInfinity); },
                 absl::StatusCode::kInvalidArgument,
                 "candidate_features[1]: inf; must be finite"},
+        BadRank{"HugeFeature",
+                [](auto& r) { r.set_candidate_features(1, -2e9f); },
+                absl::StatusCode::kInvalidArgument,
+                "candidate_features[1]: -2e+09; must be between -1e9 and 1e9"},
         BadRank{
             "RequestTime",
             [](auto& r) { r.mutable_request_time()->set_nanos(2'000'000'000); },
@@ -256,6 +260,10 @@ INSTANTIATE_TEST_SUITE_P(
                   [](auto& r) { Second(r).set_features(2, kNan); },
                   absl::StatusCode::kInvalidArgument,
                   "events[1].event.features[2]: nan; "},
+        BadAppend{"HugeFeature",
+                  [](auto& r) { Second(r).set_features(2, 1.5e9f); },
+                  absl::StatusCode::kInvalidArgument,
+                  "events[1].event.features[2]: 1.5e+09; must be between"},
         BadAppend{"TooManyEvents",
                   [](auto& r) {
                     for (int i = 0; i < 3; ++i) *r.add_events() = r.events(0);

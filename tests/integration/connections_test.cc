@@ -155,8 +155,8 @@ TEST_F(ConnectionsTest, AConnectionHasSoManyRpcsAtATime) {
 }
 
 TEST_F(ConnectionsTest, AConnectionThatDoesNotAnswerIsClosed) {
-  options_.listen.keepalive_time = absl::Seconds(1);
-  options_.listen.keepalive_timeout = absl::Seconds(1);
+  options_.connections.keepalive_time = absl::Seconds(1);
+  options_.connections.keepalive_timeout = absl::Seconds(1);
   Start();
   const auto connection = Connect();
   connection->Send(Greeting());

@@ -162,8 +162,8 @@ TEST_F(SlowClientTest, RepliesThatAreNotTakenAreFewAndCutOff) {
 // It said hello and was never heard of again: no reset, no answer to a ping.
 TEST_F(SlowClientTest, AHalfOpenConnectionIsClosed) {
   ServerOptions options = TestOptions();
-  options.listen.keepalive_time = absl::Seconds(1);
-  options.listen.keepalive_timeout = absl::Seconds(1);
+  options.connections.keepalive_time = absl::Seconds(1);
+  options.connections.keepalive_timeout = absl::Seconds(1);
   TestServer server(options);
   const int file = SocketFromOtherHost(server.grpc_port());
   // The preface of HTTP/2 and an empty SETTINGS frame.

@@ -128,6 +128,25 @@ TEST_F(BundleTest, RefusesASingleFlippedBit) {
   }
 }
 
+// Also where the result would be a good spec: of another model.
+TEST_F(BundleTest, RefusesASingleFlippedBitOfTheSpec) {
+  const std::string spec = ReadAll(spec_path());
+  for (size_t bit = 5; bit < 8 * spec.size(); bit += 37) {
+    std::string damaged = spec;
+    damaged[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    WriteAll(spec_path(), damaged);
+    const auto bundle = Bundle::Load(folder_);
+    if (bundle.ok()) {  // the digest's own line became another comment
+      EXPECT_GE(bit / 8, spec.rfind("# "));
+    } else {
+      EXPECT_THAT(std::string(bundle.status().message()),
+                  HasSubstr("model.textproto"));
+    }
+  }
+  WriteAll(spec_path(), spec + " ");
+  ExpectRefused(absl::StatusCode::kDataLoss, "its last line");
+}
+
 TEST_F(BundleTest, RefusesOtherTensorsThanTheSpecAsksFor) {
   const std::string original = ReadAll(weights());
   EditWeights(
@@ -192,7 +211,8 @@ TEST_F(BundleTest, RefusesBadSpecsByField) {
     EditSpec(bad.edit);
     ExpectRefused(absl::StatusCode::kInvalidArgument, bad.message);
   }
-  WriteAll(spec_path(), original + "\nwidth: 3\n");
+  EditSpec([](auto&) {});
+  WriteAll(spec_path(), ReadAll(spec_path()) + "\nwidth: 3\n");
   ExpectRefused(absl::StatusCode::kInvalidArgument, "width");
 }
 

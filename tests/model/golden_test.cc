@@ -1,5 +1,7 @@
 // The engine against the trainer's float64 reference, configuration by
-// configuration: scores, user vectors, summaries and the state itself.
+// configuration: scores, user vectors, summaries and the state itself. With the
+// kernels of every instruction set that this processor has, so that a machine
+// with the largest one tests what smaller ones run.
 
 #include "tests/model/golden.h"
 
@@ -7,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+#include "hwy/highway.h"
 
 namespace qlarank::testing {
 namespace {
@@ -30,10 +34,27 @@ void ExpectClose(const Actual& actual, const std::vector<double>& expected,
   }
 }
 
-class GoldenTest : public ::testing::TestWithParam<std::string> {};
+using ModelAndTarget = std::tuple<std::string, int64_t>;
+
+class GoldenTest : public ::testing::TestWithParam<ModelAndTarget> {
+ protected:
+  GoldenTest() { Use(target()); }
+  ~GoldenTest() override { Use(0); }
+
+  static int64_t target() { return std::get<1>(GetParam()); }
+
+ private:
+  // 0: whatever the processor has.
+  static void Use(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().DeInit();
+  }
+};
 
 TEST_P(GoldenTest, ScoresAndStatesAgreeWithTheReference) {
-  const GoldenModel model = LoadGoldenModel(GetParam());
+  const GoldenModel model = LoadGoldenModel(std::get<0>(GetParam()));
+  ASSERT_THAT(model.engine->state_fingerprint(),
+              ::testing::HasSubstr(hwy::TargetName(target())));
   const auto scratch = model.engine->NewScratch();
   ASSERT_FALSE(model.cases.empty());
   size_t num_summaries = 0;
@@ -65,9 +86,15 @@ TEST_P(GoldenTest, ScoresAndStatesAgreeWithTheReference) {
   EXPECT_EQ(num_summaries > 0, model.engine->num_seeds() > 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
-                         ::testing::ValuesIn(GoldenModelNames()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(
+    Models, GoldenTest,
+    ::testing::Combine(
+        ::testing::ValuesIn(GoldenModelNames()),
+        ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets())),
+    [](const auto& info) {
+      return std::get<0>(info.param) + "_" +
+             hwy::TargetName(std::get<1>(info.param));
+    });
 
 }  // namespace
 }  // namespace qlarank::testing

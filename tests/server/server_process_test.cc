@@ -263,6 +263,20 @@ TEST_F(ServerProcessTest, TellsItsVersion) {
       ::testing::MatchesRegex("qlarank_server [0-9]+\\.[0-9]+\\.[0-9]+.*\n"));
 }
 
+#ifndef QLARANK_SANITIZED
+// jemalloc is told so by server/malloc_conf.cc, and says what it understood.
+TEST_F(ServerProcessTest, GivesFreedMemoryBackSoon) {
+  ASSERT_EQ(setenv("MALLOC_CONF", "stats_print:true", 1), 0);
+  auto server = Run({"--version"});
+  ASSERT_EQ(server->Wait(), 0);
+  unsetenv("MALLOC_CONF");
+  EXPECT_THAT(server->Stderr(), HasSubstr("opt.percpu_arena: \"percpu\""));
+  EXPECT_THAT(server->Stderr(), HasSubstr("opt.dirty_decay_ms: 1000 "));
+  EXPECT_THAT(server->Stderr(), HasSubstr("opt.muzzy_decay_ms: 0 "));
+  EXPECT_THAT(server->Stderr(), HasSubstr("opt.background_thread: true "));
+}
+#endif
+
 TEST_F(ServerProcessTest, RefusesACommandLineThatMakesNoSense) {
   auto nothing = Run({});
   EXPECT_EQ(nothing->Wait(), 2);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "config/memory_plan.h"
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -124,6 +125,50 @@ TEST(ServerTest, CountsItsRpcs) {
                                               "grpc_code=\"NotFound\",", labels,
                                               " 1\n")));
   EXPECT_THAT(metrics, HasSubstr("\nprocess_open_fds "));
+}
+
+// The budget's parts as they were configured, without the models' files.
+ServerOptions InABudget() {
+  ServerOptions options = OnFreePorts();
+  options.store.head_cache_bytes = 1 << 20;
+  options.store.block_cache_bytes = 8 << 20;
+  options.store.user_cache_bytes = 0;
+  options.memory.budget_bytes = 400 << 20;
+  return options;
+}
+
+TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
+  const std::unique_ptr<Server> server = StartOrDie(InABudget());
+  const std::string metrics = HttpGet(server->http_port(), "/metrics").body;
+  const absl::StatusOr<MemoryPlan> plan = PlanMemory(InABudget(), 0);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  uint64_t files = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(InABudget().models[0].path)) {
+    files += file.file_size();
+  }
+  EXPECT_GT(files, 0u);
+  for (const auto& [name, bytes] :
+       {std::pair<const char*, uint64_t>{"budget", 400 << 20},
+        {"process", plan->process_bytes},
+        {"bundles", files},
+        {"head_cache", 1 << 20},
+        {"block_cache", 8 << 20},
+        {"user_cache", plan->user_cache_bytes - files}}) {
+    EXPECT_THAT(metrics, HasSubstr(absl::StrCat("\nqlarank_memory_", name,
+                                                "_bytes ", bytes, "\n")));
+  }
+}
+
+TEST(ServerTest, DoesNotStartWhenItsModelsExceedTheBudget) {
+  ServerOptions options = InABudget();
+  options.store.user_cache_bytes = PlanMemory(options, 0)->user_cache_bytes;
+  ASSERT_TRUE(PlanMemory(options, 0).ok());
+  const absl::Status status = Server::Start(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::StartsWith("memory.budget_bytes: 419430400; its "
+                                    "parts take 4"));
 }
 
 TEST(ServerTest, NamesAnAddressInUseAndItsField) {

@@ -369,6 +369,12 @@ TEST_P(StateStoreTest, OpensListsAndDropsFingerprints) {
   EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
 }
 
+TEST_P(StateStoreTest, IgnoresASnapshotOfAnUnknownUser) {
+  ASSERT_THAT(store_->PutSnapshot(kF, "nobody", MakeSnapshot("nobody", 1, 0)),
+              IsOk());
+  EXPECT_THAT(store_->GetSnapshot(kF, "nobody"), IsOkAndHolds(std::nullopt));
+}
+
 TEST_P(StateStoreTest, IgnoresASnapshotOfAnotherIncarnation) {
   EXPECT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 1)), IsOk());
   EXPECT_THAT(store_->GetSnapshot(kF, "u"), IsOkAndHolds(std::nullopt));

@@ -124,8 +124,16 @@ def test_a_flipped_bit_is_refused(tmp_path):
 def test_a_malformed_spec_is_named(tmp_path):
     export.write(_bundle(), tmp_path)
     path = tmp_path / export.SPEC_FILE
-    path.write_text(path.read_text() + 'no_such_field: 1\n')
+    path.write_text('no_such_field: 1\n')
     with pytest.raises(ValueError, match='no_such_field'):
+        export.read(tmp_path)
+
+
+def test_a_spec_that_was_changed_is_refused(tmp_path):
+    export.write(_bundle(), tmp_path)
+    path = tmp_path / export.SPEC_FILE
+    path.write_text(path.read_text().replace('actions: "', 'actions: "q', 1))
+    with pytest.raises(ValueError, match='model.textproto: SHA-256 of what is'):
         export.read(tmp_path)
 
 

@@ -64,10 +64,11 @@ TEST(ProcessCollectorTest, ReportsThisProcess) {
 }
 
 TEST(StatisticsCollectorTest, TellsCountersFromGauges) {
-  const StatisticsCollector collector("qlarank_rocksdb_", [] {
-    return std::map<std::string, double>{{"bytes_written_total", 7},
-                                         {"block-cache.usage", 3}};
-  });
+  const StatisticsCollector collector(
+      "qlarank_rocksdb_", "the state store", [] {
+        return std::map<std::string, double>{{"bytes_written_total", 7},
+                                             {"block-cache.usage", 3}};
+      });
   EXPECT_EQ(prometheus::TextSerializer().Serialize(collector.Collect()),
             "# HELP qlarank_rocksdb_block_cache_usage From the state store: "
             "block-cache.usage.\n"

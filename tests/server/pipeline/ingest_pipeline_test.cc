@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/pipeline/overload.h"
 #include "server/pipeline/pipeline.h"
+#include "server/pipeline/proto_time.h"
 #include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/requests.h"
 
@@ -159,6 +160,73 @@ TEST_F(IngestPipelineTest, CountsWhatBecameOfEvents) {
   EXPECT_EQ(metrics_.ingest.events_applied.Value(), 4);
   EXPECT_EQ(metrics_.ingest.events_duplicate.Value(), 4);
   EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 4);
+  EXPECT_EQ(metrics_.ingest.events_late.Value(), 0);
+}
+
+// docs/model.md section 2: folded as they come, and counted.
+TEST_F(IngestPipelineTest, LateEventsAreAppliedAndCounted) {
+  Start();
+  v1::AppendEventsRequest request;
+  request.set_source("test");
+  // By their times the 2nd and the 4th are late, one of another user's is not.
+  for (const uint64_t time : {5, 1, 6, 5}) {
+    AddEvent(*bundle_, "user", time, request);
+    request.mutable_events()->rbegin()->set_sequence(request.events_size());
+  }
+  AddEvent(*bundle_, "other", 2, request);
+  EXPECT_EQ(Append(request).get()->applied(), 5);
+  Append(request).get().IgnoreError();  // duplicates are not late again
+  pipeline_ = nullptr;
+  EXPECT_EQ(metrics_.ingest.events_late.Value(), 2);
+  const auto log = *store_.ReadEvents("user", 1, 10);
+  ASSERT_EQ(log.size(), 4);
+  for (size_t i = 0; i < log.size(); ++i) {
+    EXPECT_EQ(log[i].time_us, ToMicros(request.events(i).event().time()));
+  }
+  EXPECT_EQ(store_.GetHead("user")->last_event_time_us, log[2].time_us);
+}
+
+TEST_F(IngestPipelineTest, EventsFarInTheFutureAreRefusedAndCounted) {
+  options_.limits.max_event_future = absl::Hours(1);
+  Start();
+  auto request = MakeAppend(*bundle_, "user", 1, 2);
+  const absl::Time now = absl::Now();
+  const auto set_time = [&](absl::Time time) {
+    *request.mutable_events(1)->mutable_event()->mutable_time() =
+        FromMicros(absl::ToUnixMicros(time));
+  };
+  set_time(now + absl::Hours(2));
+  const absl::Status status = Append(request).get().status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(
+                  ::testing::StartsWith("events[1].event.time: 2"),
+                  ::testing::HasSubstr("must not be more than 1h ahead")));
+  EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 2);
+  EXPECT_EQ(store_.GetHead("user")->last_sequence, 0);  // all or nothing
+  set_time(now + absl::Minutes(59));
+  EXPECT_EQ(Append(request).get()->applied(), 2);
+}
+
+// A source that starts again from an older offset, at whatever event.
+TEST_F(IngestPipelineTest, AReplayFromAnOlderOffsetChangesNothing) {
+  Start();
+  const auto once = MakeAppend(*bundle_, "user", 1, 20);
+  ASSERT_EQ(Append(once).get()->applied(), 20);
+  const UserHead head = *store_.GetHead("user");
+  const auto log = *store_.ReadEvents("user", 1, 100);
+  for (const uint64_t offset : {1, 7, 20}) {
+    const auto replay = MakeAppend(*bundle_, "user", offset, 20);
+    const auto result = Append(replay).get();
+    EXPECT_EQ(result->applied(), 0);
+    EXPECT_EQ(result->duplicates(), 21 - offset);
+    EXPECT_EQ(*store_.GetHead("user"), head);
+  }
+  // And it goes on where it was.
+  EXPECT_EQ(Append(MakeAppend(*bundle_, "user", 15, 25)).get()->applied(), 5);
+  auto longer = *store_.ReadEvents("user", 1, 100);
+  longer.resize(20);
+  EXPECT_EQ(longer, log);
 }
 
 // Neither written nor in the way of what comes after it.

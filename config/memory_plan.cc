@@ -1,0 +1,93 @@
+#include "config/memory_plan.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace qlarank {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+// Measured of an idle server with one small model, and of messages and tiles
+// under full load (docs/performance.md, section memory).
+constexpr uint64_t kBaseBytes = 64 * kMiB;
+// Events at hand and states under way of one folding thread.
+constexpr uint64_t kFoldThreadBytes = 12 * kMiB;
+// An event that waits to be appended: its message, and the copy in a batch.
+constexpr uint64_t kQueuedEventBytes = 128;
+// One part in so many is left for what the allocator cannot use.
+constexpr uint64_t kHolesShare = 16;
+
+// Below these a cache does not do what it is for.
+constexpr uint64_t kLeastHeads = 1 * kMiB;
+constexpr uint64_t kLeastBlocks = 8 * kMiB;
+constexpr uint64_t kLeastStates = 8 * kMiB;
+
+uint64_t ProcessBytes(const ServerOptions& options) {
+  const IngestOptions& ingest = options.ingest;
+  return kBaseBytes +
+         kFoldThreadBytes * ingest.fold_threads * options.models.size() +
+         kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
+         options.memory.budget_bytes / kHolesShare;
+}
+
+// The least that a cache takes: what is configured, if it is.
+uint64_t Least(uint64_t configured, uint64_t least) {
+  return configured > 0 ? configured : least;
+}
+
+absl::Status TooSmall(const ServerOptions& options, const MemoryPlan& least) {
+  const auto set = [](uint64_t configured) {
+    return configured > 0 ? "" : " at least";
+  };
+  const StoreOptions& store = options.store;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "memory.budget_bytes: ", options.memory.budget_bytes,
+      "; its parts take ", least.total_bytes(), ": the process ",
+      least.process_bytes, ", the models' files ", least.bundles_bytes,
+      ", store.head_cache_bytes", set(store.head_cache_bytes), " ",
+      least.head_cache_bytes, ", store.block_cache_bytes",
+      set(store.block_cache_bytes), " ", least.block_cache_bytes,
+      ", store.user_cache_bytes", set(store.user_cache_bytes), " ",
+      least.user_cache_bytes));
+}
+
+}  // namespace
+
+absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
+                                      uint64_t bundles_bytes) {
+  const StoreOptions& store = options.store;
+  MemoryPlan plan;
+  plan.process_bytes = ProcessBytes(options);
+  plan.bundles_bytes = bundles_bytes;
+  plan.head_cache_bytes = store.head_cache_bytes;
+  plan.block_cache_bytes = store.block_cache_bytes;
+  plan.user_cache_bytes = store.user_cache_bytes;
+  const uint64_t budget = options.memory.budget_bytes;
+  if (budget == 0) return plan;
+
+  MemoryPlan least = plan;
+  least.head_cache_bytes = Least(store.head_cache_bytes, kLeastHeads);
+  least.block_cache_bytes = Least(store.block_cache_bytes, kLeastBlocks);
+  least.user_cache_bytes = Least(store.user_cache_bytes, kLeastStates);
+  if (least.total_bytes() > budget) return TooSmall(options, least);
+
+  uint64_t left = budget - plan.total_bytes();
+  if (store.head_cache_bytes == 0) {
+    plan.head_cache_bytes = std::clamp(left / 32, kLeastHeads,
+                                       StoreOptions().head_cache_bytes);
+    left -= plan.head_cache_bytes;
+  }
+  if (store.block_cache_bytes == 0) {
+    plan.block_cache_bytes = store.user_cache_bytes > 0
+                                 ? left
+                                 : std::max(left / 5, kLeastBlocks);
+    left -= plan.block_cache_bytes;
+  }
+  if (store.user_cache_bytes == 0) plan.user_cache_bytes = left;
+  return plan;
+}
+
+}  // namespace qlarank

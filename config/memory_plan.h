@@ -1,0 +1,45 @@
+// How memory.budget_bytes is divided. What the process needs besides its caches
+// comes first, by the configuration's own bounds; the caches that are not set
+// get what is left.
+//
+// Thread-safe: pure functions.
+#ifndef QLARANK_CONFIG_MEMORY_PLAN_H_
+#define QLARANK_CONFIG_MEMORY_PLAN_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "config/server_options.h"
+
+namespace qlarank {
+
+struct MemoryPlan {
+  // Code, buffers, what is under way at once, and the allocator's holes.
+  uint64_t process_bytes = 0;
+  // The models' files, which are mapped.
+  uint64_t bundles_bytes = 0;
+  uint64_t head_cache_bytes = 0;
+  uint64_t block_cache_bytes = 0;
+  uint64_t user_cache_bytes = 0;
+
+  uint64_t total_bytes() const {
+    return process_bytes + bundles_bytes + head_cache_bytes +
+           block_cache_bytes + user_cache_bytes;
+  }
+
+  bool operator==(const MemoryPlan&) const = default;
+};
+
+// The parts of options.memory.budget_bytes, for models whose files are so large
+// together. Of what is left for caches that are not set, heads get a 32nd (no
+// more than without a budget), blocks a fifth and states the rest. Without a
+// budget the caches are those of the options.
+//
+// INVALID_ARGUMENT when the parts exceed the budget, or leave too little for a
+// cache: names the fields and the least that would do.
+absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
+                                      uint64_t bundles_bytes);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CONFIG_MEMORY_PLAN_H_

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# ./run fuzz: the libFuzzer targets one after the other, and a table of what
+# came of it. Sourced by ./run, in the repository's root.
+
+fuzz_folder=build/fuzz/work
+
+fuzz_targets() {
+  local source
+  for source in tests/fuzz/*_fuzz.cc; do basename "$source" _fuzz.cc; done
+}
+
+# fuzz_target TARGET MINUTES: what it finds out goes to a corpus of its own,
+# beside that of the repository; what it breaks to findings/.
+fuzz_target() {
+  local target="$1" minutes="$2" work="$fuzz_folder/corpus/$1"
+  mkdir -p "$work" "tests/fuzz/corpus/$target" "$fuzz_folder/findings"
+  "build/fuzz/tests/fuzz/${target}_fuzz" -max_total_time=$((60 * minutes)) \
+    -print_final_stats=1 -timeout=20 -reload=0 \
+    -artifact_prefix="$fuzz_folder/findings/$target-" \
+    "$work" "tests/fuzz/corpus/$target"
+}
+
+# The last number that follows a word in a target's log; 0 when there is none.
+fuzz_figure() {
+  local found
+  found="$(grep -aoE "$2 +[0-9]+" "$log_folder/fuzz-$1.log" | tail -n 1)"
+  echo "${found##* }" | grep -E . || echo 0
+}
+
+fuzz_table() {
+  local target executions sum=0 findings all=0
+  printf '\n%-16s %14s %10s %8s %9s\n' \
+    target executions per-second coverage findings
+  for target in "$@"; do
+    executions="$(fuzz_figure "$target" stat::number_of_executed_units:)"
+    findings="$(find "$fuzz_folder/findings" -name "$target-*" | wc -l)"
+    printf '%-16s %14d %10d %8d %9d\n' "$target" "$executions" \
+      "$(fuzz_figure "$target" stat::average_exec_per_sec:)" \
+      "$(fuzz_figure "$target" cov:)" "$findings"
+    sum=$((sum + executions))
+    all=$((all + findings))
+  done
+  printf '%-16s %14d %10s %8s %9d\n' sum "$sum" '' '' "$all"
+}
+
+# fuzz MINUTES TARGET...: goes on after a finding, and fails at the end.
+fuzz() {
+  local minutes="$1" target failed=0
+  shift
+  for target in "$@"; do
+    step "Fuzzing $target for $minutes min" "fuzz-$target" \
+      fuzz_target "$target" "$minutes" || failed=1
+  done
+  fuzz_table "$@"
+  if [[ $failed != 0 ]]; then
+    say "SOMETHING WAS FOUND: the inputs are in $fuzz_folder/findings/"
+  fi
+  return "$failed"
+}

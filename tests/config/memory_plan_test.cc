@@ -1,0 +1,124 @@
+#include "config/memory_plan.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace qlarank {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+// As it is parsed: caches that are not set are 0 where there is a budget.
+ServerOptions WithBudget(uint64_t budget_bytes) {
+  ServerOptions options;
+  options.models.resize(1);
+  options.ingest.shards = 1;
+  options.ingest.max_queued_events = 8 * kMiB / 128;
+  options.memory.budget_bytes = budget_bytes;
+  if (budget_bytes > 0) {
+    options.store.head_cache_bytes = 0;
+    options.store.block_cache_bytes = 0;
+    options.store.user_cache_bytes = 0;
+  }
+  return options;
+}
+
+MemoryPlan PlanOrDie(const ServerOptions& options, uint64_t bundles_bytes = 0) {
+  const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, bundles_bytes);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return plan.value_or(MemoryPlan());
+}
+
+TEST(MemoryPlanTest, WithoutABudgetTheCachesAreThoseOfTheOptions) {
+  const MemoryPlan plan = PlanOrDie(WithBudget(0));
+  EXPECT_EQ(plan.head_cache_bytes, StoreOptions().head_cache_bytes);
+  EXPECT_EQ(plan.block_cache_bytes, StoreOptions().block_cache_bytes);
+  EXPECT_EQ(plan.user_cache_bytes, StoreOptions().user_cache_bytes);
+}
+
+TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
+  // 64 MiB at rest, 12 for the folding thread, 8 for queued events, and a 16th.
+  const MemoryPlan plan = PlanOrDie(WithBudget(320 * kMiB), 16 * kMiB);
+  EXPECT_EQ(plan.process_bytes, 104 * kMiB);
+  EXPECT_EQ(plan.bundles_bytes, 16 * kMiB);
+  EXPECT_EQ(plan.head_cache_bytes, 200 * kMiB / 32);
+  EXPECT_EQ(plan.block_cache_bytes, (200 * kMiB - plan.head_cache_bytes) / 5);
+  EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
+}
+
+TEST(MemoryPlanTest, TheLargerTheBudgetTheLargerTheCachesAndNothingIsLeft) {
+  MemoryPlan smaller;
+  for (const uint64_t mib : {128, 200, 512, 4096, 65'536}) {
+    const MemoryPlan plan = PlanOrDie(WithBudget(mib * kMiB));
+    EXPECT_EQ(plan.total_bytes(), mib * kMiB);
+    EXPECT_GE(plan.head_cache_bytes, smaller.head_cache_bytes);
+    EXPECT_GE(plan.block_cache_bytes, smaller.block_cache_bytes);
+    EXPECT_GT(plan.user_cache_bytes, smaller.user_cache_bytes);
+    smaller = plan;
+  }
+  EXPECT_EQ(smaller.head_cache_bytes, StoreOptions().head_cache_bytes);
+}
+
+TEST(MemoryPlanTest, WhatIsSetStaysAndTheOthersGetTheRest) {
+  ServerOptions options = WithBudget(320 * kMiB);
+  options.store.user_cache_bytes = 64 * kMiB;
+  MemoryPlan plan = PlanOrDie(options);
+  EXPECT_EQ(plan.user_cache_bytes, 64 * kMiB);
+  EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
+
+  options = WithBudget(320 * kMiB);
+  options.store.block_cache_bytes = 32 * kMiB;
+  plan = PlanOrDie(options);
+  EXPECT_EQ(plan.block_cache_bytes, 32 * kMiB);
+  EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
+
+  // What nobody asked for stays free.
+  options.store.user_cache_bytes = 64 * kMiB;
+  options.store.head_cache_bytes = 2 * kMiB;
+  plan = PlanOrDie(options);
+  EXPECT_EQ(plan.head_cache_bytes, 2 * kMiB);
+  EXPECT_EQ(plan.total_bytes(), (104 + 2 + 32 + 64) * kMiB);
+}
+
+TEST(MemoryPlanTest, MoreAtOnceLeavesLessForCaches) {
+  const ServerOptions options = WithBudget(640 * kMiB);
+  const uint64_t states = PlanOrDie(options).user_cache_bytes;
+  ServerOptions more = options;
+  more.ingest.fold_threads *= 2;
+  EXPECT_LT(PlanOrDie(more).user_cache_bytes, states);
+  more = options;
+  more.ingest.max_queued_events *= 2;
+  EXPECT_LT(PlanOrDie(more).user_cache_bytes, states);
+  more = options;
+  more.models.resize(2);
+  EXPECT_LT(PlanOrDie(more).user_cache_bytes, states);
+  EXPECT_LT(PlanOrDie(options, kMiB).user_cache_bytes, states);
+}
+
+TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
+  ServerOptions options = WithBudget(160 * kMiB);
+  options.store.user_cache_bytes = 64 * kMiB;
+  const absl::Status status = PlanMemory(options, 5 * kMiB).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "memory.budget_bytes: 167772160; its parts take 180355072: the "
+            "process 98566144, the models' files 5242880, "
+            "store.head_cache_bytes at least 1048576, store.block_cache_bytes "
+            "at least 8388608, store.user_cache_bytes 67108864");
+  // All but a byte of what it takes, and all of it. The process has a 16th.
+  options = WithBudget(0);
+  options.store = StoreOptions();
+  options.store.head_cache_bytes = 0;
+  options.store.block_cache_bytes = 0;
+  options.store.user_cache_bytes = 0;
+  const uint64_t parts = (64 + 12 + 8 + 1 + 8 + 8) * kMiB;
+  options.memory.budget_bytes = (parts + 14) / 15 * 16;
+  EXPECT_TRUE(PlanMemory(options, 0).ok());
+  options.memory.budget_bytes -= 32;
+  EXPECT_FALSE(PlanMemory(options, 0).ok());
+}
+
+}  // namespace
+}  // namespace qlarank

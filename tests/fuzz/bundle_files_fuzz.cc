@@ -1,0 +1,82 @@
+// A bundle one of whose files holds any bytes is refused by name or loads, and
+// then answers what it is asked. The first byte says which file; the digests in
+// model.textproto are made to fit, so that all behind them is reached.
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "model/bundle.h"
+#include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/tiny_bundle.h"
+#include "tests/testing/temp_dir.h"
+
+namespace qlarank::fuzz {
+namespace {
+
+enum File : uint8_t { kWeights, kItems, kTitles, kSpec, kNumFiles };
+
+const BundleFiles& Sound() {
+  static const auto* const files = new BundleFiles(MakeFiles(TinySpec()));
+  return *files;
+}
+
+BundleFiles With(File file, const std::string& bytes) {
+  BundleFiles files = Sound();
+  switch (file) {
+    case kWeights:
+      files.weights = bytes;
+      break;
+    case kItems:
+      files.items = bytes;
+      break;
+    case kTitles:
+      files.titles = bytes;
+      break;
+    default:
+      files.spec = bytes;
+      return files;
+  }
+  Seal(TinySpec(), files);
+  return files;
+}
+
+void CheckBundle(const Bundle& bundle) {
+  for (size_t item = 0; item < bundle.item_ids().size(); ++item) {
+    const uint64_t id = bundle.item_ids()[item];
+    Check(bundle.ItemRow(id) == item + 1, "an item has its row");
+    (void)bundle.Title(id);
+  }
+  Check(bundle.tensor("item_embedding").size() ==
+            (bundle.item_ids().size() + 1) * bundle.spec().d_model(),
+        "every item has an embedding");
+}
+
+}  // namespace
+
+std::vector<std::string> Seeds() {
+  const auto seed = [](File file, const std::string& bytes) {
+    return std::string(1, static_cast<char>(file)) + bytes;
+  };
+  return {seed(kWeights, Sound().weights), seed(kItems, Sound().items),
+          seed(kTitles, Sound().titles), seed(kSpec, Sound().spec)};
+}
+
+}  // namespace qlarank::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  namespace fuzz = qlarank::fuzz;
+  if (size == 0) return 0;
+  static const auto* const folder = new qlarank::testing::TempDir;
+  const auto file = static_cast<fuzz::File>(data[0] % fuzz::kNumFiles);
+  fuzz::Write(
+      fuzz::With(file, std::string(fuzz::AsText(data + 1, size - 1))),
+      folder->path());
+  const auto bundle = qlarank::Bundle::Load(folder->path());
+  if (bundle.ok()) {
+    fuzz::CheckBundle(**bundle);
+    return 0;
+  }
+  fuzz::Check((absl::IsDataLoss(bundle.status()) ||
+               absl::IsInvalidArgument(bundle.status())) &&
+                  absl::StartsWith(bundle.status().message(), folder->path()),
+              "what is no bundle is refused by the file's name");
+  return 0;
+}

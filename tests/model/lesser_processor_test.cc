@@ -1,0 +1,57 @@
+// What the engine does on a processor without the instructions of the lower
+// precisions. oneDNN is told so before it looks.
+
+#include <stdlib.h>
+
+#include <cstring>
+
+#include "gtest/gtest.h"
+#include "model/precision.h"
+#include "tests/model/golden.h"
+
+namespace qlarank::testing {
+namespace {
+
+const bool kIsLesser = setenv("DNNL_MAX_CPU_ISA", "AVX2", 1) == 0;
+
+class LesserProcessorTest : public ::testing::TestWithParam<Precision> {
+ protected:
+  // Of all candidates of the first case.
+  static std::vector<float> Scores(const GoldenModel& model) {
+    const GoldenCase& golden = model.cases.front();
+    const auto scratch = model.engine->NewScratch();
+    const auto state = FoldHistory(model, golden.history, golden.num_events);
+    const auto reading = model.engine->Read(
+        *state, {golden.request_time_us, {}, golden.context_rows}, *scratch);
+    std::vector<float> scores(golden.item_rows.size() *
+                              model.engine->num_tasks());
+    model.engine->Score(*reading, golden.item_rows, golden.candidate_features,
+                        absl::MakeSpan(scores), *scratch);
+    return scores;
+  }
+};
+
+TEST_P(LesserProcessorTest, ScoresInFloat32Instead) {
+  ASSERT_TRUE(kIsLesser);
+  EXPECT_FALSE(ProcessorHas(GetParam()));
+  EXPECT_TRUE(ProcessorHas(Precision::kF32));
+  const std::string name = "all_l4_decay_conv_everything";
+  const GoldenModel model = LoadGoldenModel(name, GetParam());
+  EXPECT_EQ(model.engine->precision(), Precision::kF32);
+  const std::vector<float> scores = Scores(model);
+  const std::vector<float> expected = Scores(LoadGoldenModel(name));
+  ASSERT_FALSE(scores.empty());
+  ASSERT_EQ(scores.size(), expected.size());
+  EXPECT_EQ(memcmp(scores.data(), expected.data(),
+                   scores.size() * sizeof(float)),
+            0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, LesserProcessorTest,
+                         ::testing::Values(Precision::kBf16, Precision::kInt8),
+                         [](const auto& info) {
+                           return PrecisionName(info.param);
+                         });
+
+}  // namespace
+}  // namespace qlarank::testing
