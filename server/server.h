@@ -1,6 +1,6 @@
 // The whole server in one object: HTTP endpoints, health, metrics and the gRPC
-// endpoints around Services. main() is a thin shell over it, and tests run it in
-// their own process on free ports.
+// endpoints around Services. main() is a thin shell over it, and tests run it
+// in their own process on free ports.
 //
 //   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
 //   ...
@@ -32,8 +32,9 @@ class Server {
  public:
   // Returns a server that takes requests. While it loads, /livez answers
   // already and /readyz says "loading". Blocks. Errors: those of
-  // Security::Create and Services::Create; UNAVAILABLE when an address cannot be listened at, naming
-  // it and its field; whatever writing listen.port_file says.
+  // Security::Create and Services::Create; UNAVAILABLE when an address cannot be
+  // listened at, naming it and its field; whatever writing listen.port_file
+  // says.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options);
 

@@ -53,8 +53,8 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);
   if (!pipeline.ok()) return pipeline.status();
   services->pipeline_ = *std::move(pipeline);
-  services->rpc_ = std::make_unique<RpcServices>(
-      Listener::kMain, *services->pipeline_, options);
+  services->rpc_ = std::make_unique<RpcServices>(Listener::kMain,
+                                                 *services->pipeline_, options);
   services->admin_rpc_ = std::make_unique<RpcServices>(
       Listener::kAdmin, *services->pipeline_, options);
   return services;

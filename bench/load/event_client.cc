@@ -37,6 +37,8 @@ ABSL_FLAG(uint64_t, events, 100'000, "how many to send");
 ABSL_FLAG(double, rate, 0, "events a second; 0: as fast as they are taken");
 ABSL_FLAG(uint64_t, batch, 1'000, "events in a batch");
 ABSL_FLAG(uint64_t, lanes, 8, "batches under way");
+ABSL_FLAG(uint64_t, first_sequence, 1,
+          "of the events: a later run of a source goes on where it ended");
 ABSL_FLAG(int64_t, first_second, 1'500'000'000, "time of the first event");
 ABSL_FLAG(bool, freshness, false, "measure when events count in rankings");
 
@@ -53,12 +55,12 @@ std::vector<v1::UserEvent> MakeEvents() {
   const uint64_t users = absl::GetFlag(FLAGS_users);
   const uint64_t items = absl::GetFlag(FLAGS_items);
   const bool in_turn = absl::GetFlag(FLAGS_in_turn);
-  std::mt19937_64 random(1);
+  std::mt19937_64 random(absl::GetFlag(FLAGS_first_sequence));
   std::vector<v1::UserEvent> events(absl::GetFlag(FLAGS_events));
   for (uint64_t i = 0; i < events.size(); ++i) {
     events[i].set_user_id(absl::StrCat(absl::GetFlag(FLAGS_user_prefix),
                                        (in_turn ? i : random()) % users));
-    events[i].set_sequence(i + 1);
+    events[i].set_sequence(absl::GetFlag(FLAGS_first_sequence) + i);
     events[i].mutable_event()->set_item_id(1 + random() % items);
     events[i].mutable_event()->mutable_time()->set_seconds(
         absl::GetFlag(FLAGS_first_second) + static_cast<int64_t>(i));
@@ -130,10 +132,11 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("event_client [flags]");
   absl::ParseCommandLine(argc, argv);
   if (absl::GetFlag(FLAGS_users) == 0 || absl::GetFlag(FLAGS_items) == 0 ||
-      absl::GetFlag(FLAGS_events) == 0 || absl::GetFlag(FLAGS_batch) == 0) {
+      absl::GetFlag(FLAGS_events) == 0 || absl::GetFlag(FLAGS_batch) == 0 ||
+      absl::GetFlag(FLAGS_first_sequence) == 0) {
     fprintf(stderr,
-            "event_client: --users, --items, --events and --batch must be "
-            "above 0\n");
+            "event_client: --users, --items, --events, --batch and "
+            "--first_sequence must be above 0\n");
     return 2;
   }
   std::cout << qlarank::bench::Run().dump() << "\n";

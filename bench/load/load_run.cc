@@ -3,14 +3,16 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "bench/load/connection.h"
 #include "grpcpp/client_context.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
 
 namespace qlarank::bench {
 namespace {
@@ -18,13 +20,27 @@ namespace {
 constexpr char kMethod[] = "/qlarank.v1.RankService/Rank";
 constexpr size_t kPreparedBytes = 16 << 20;  // of requests, per flow
 
-std::shared_ptr<grpc::Channel> NewConnection(const std::string& server) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  // A connection for each flow: they stand for different callers.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(),
-                                   arguments);
+std::shared_ptr<grpc::Channel> ConnectOrDie(const LoadRun::Options& options) {
+  auto channel = NewConnection(options.server, options.source_address);
+  if (!channel.ok()) {
+    std::cerr << "load_client: " << channel.status() << "\n";
+    std::exit(1);
+  }
+  return *std::move(channel);
+}
+
+// Messages that differ in their numbers only are one reason.
+std::string WithoutNumbers(const std::string& message) {
+  std::string text;
+  for (const char c : message) {
+    const bool digit = absl::ascii_isdigit(c) || c == '.';
+    if (!digit) {
+      text += c;
+    } else if (text.empty() || text.back() != '#') {
+      text += '#';
+    }
+  }
+  return text;
 }
 
 size_t NumPrepared(uint32_t candidates) {
@@ -42,7 +58,7 @@ double ProcessSeconds() {
 struct LoadRun::Stream {
   Stream(const Flow& flow, const Options& options, uint32_t seed)
       : flow(flow),
-        channel(NewConnection(options.server)),
+        channel(ConnectOrDie(options)),
         stub(channel),
         requests(options.population, flow.candidates,
                  NumPrepared(flow.candidates), seed) {}
@@ -64,7 +80,7 @@ struct LoadRun::Call {
 };
 
 LoadRun::LoadRun(Options options, const std::vector<Flow>& flows)
-    : options_(std::move(options)) {
+    : options_(std::move(options)), timeline_(options_.timeline) {
   uint32_t seed = options_.seed;
   for (const Flow& flow : flows) {
     streams_.push_back(std::make_unique<Stream>(flow, options_, seed++));
@@ -105,9 +121,12 @@ void LoadRun::Finish(Call& call) {
   const absl::Time now = absl::Now();
   Stream& stream = call.stream;
   if (Measured(call.intended)) {
+    timeline_.Add(stream.flow.name, call.intended, now - call.intended,
+                  call.status.error_code());
     if (!call.status.ok()) {
-      stream.latencies.Failed(absl::StrCat(call.status.error_code(), ": ",
-                                           call.status.error_message()));
+      stream.latencies.Failed(
+          absl::StrCat(call.status.error_code(), ": ",
+                       WithoutNumbers(call.status.error_message())));
     } else if (call.response.Length() < stream.flow.candidates * 4) {
       stream.latencies.Failed("a reply without all scores");
     } else {
@@ -118,7 +137,9 @@ void LoadRun::Finish(Call& call) {
 }
 
 nlohmann::json LoadRun::Run() {
+  // A connection from a given address is there already.
   for (const auto& stream : streams_) {
+    if (!options_.source_address.empty()) break;
     stream->channel->WaitForConnected(
         absl::ToChronoTime(absl::Now() + options_.timeout));
   }

@@ -18,6 +18,7 @@
 #include "bench/load/flow.h"
 #include "bench/load/latencies.h"
 #include "bench/load/prepared_requests.h"
+#include "bench/load/timeline.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "nlohmann/json.hpp"
@@ -27,7 +28,9 @@ namespace qlarank::bench {
 class LoadRun {
  public:
   struct Options {
-    std::string server;  // host:port
+    std::string server;          // host:port
+    std::string source_address;  // to connect from; empty: any
+    std::string timeline;        // file, bench/load/timeline.h; empty: none
     Population population;
     absl::Duration warm_up = absl::Seconds(1);
     absl::Duration duration = absl::Seconds(5);
@@ -57,6 +60,7 @@ class LoadRun {
   std::vector<std::unique_ptr<Stream>> streams_;
   absl::Time begin_, measure_from_, measure_to_;
   std::atomic<int64_t> under_way_ = 0;
+  Timeline timeline_;  // of the thread that takes answers
 };
 
 }  // namespace qlarank::bench

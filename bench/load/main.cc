@@ -24,6 +24,13 @@ ABSL_FLAG(int64_t, request_second, 0,
 ABSL_FLAG(absl::Duration, warm_up, absl::Seconds(1), "before measuring");
 ABSL_FLAG(absl::Duration, duration, absl::Seconds(5), "of the measurement");
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(30), "deadline of a request");
+ABSL_FLAG(
+    std::string, source_address, "",
+    "IPv4 address of this machine to connect from: to the server, another "
+    "client");
+ABSL_FLAG(std::string, timeline, "",
+          "file to write what became of every measured request to "
+          "(bench/load/timeline.h)");
 ABSL_FLAG(uint32_t, seed, 1, "of users, items and arrivals");
 
 namespace qlarank::bench {
@@ -39,6 +46,8 @@ LoadRun::Options OptionsFromFlags() {
   options.duration = absl::GetFlag(FLAGS_duration);
   options.timeout = absl::GetFlag(FLAGS_timeout);
   options.seed = absl::GetFlag(FLAGS_seed);
+  options.source_address = absl::GetFlag(FLAGS_source_address);
+  options.timeline = absl::GetFlag(FLAGS_timeline);
   return options;
 }
 
@@ -46,6 +55,11 @@ int Main(const std::vector<char*>& arguments) {
   const LoadRun::Options options = OptionsFromFlags();
   if (options.population.users == 0 || options.population.items == 0) {
     fprintf(stderr, "load_client: --users and --items must be above 0\n");
+    return 2;
+  }
+  if (!Timeline(options.timeline).ok()) {
+    fprintf(stderr, "load_client: cannot write --timeline=%s\n",
+            options.timeline.c_str());
     return 2;
   }
   std::vector<Flow> flows;

@@ -19,7 +19,7 @@ from bench.performance import plots, report, store
 
 # In the order in which they run.
 SECTIONS = ('engine', 'peers', 'softmax', 'rpc', 'load', 'mixed', 'ingest',
-            'rebuild', 'memory', 'startup', 'history')
+            'rebuild', 'memory', 'startup', 'history', 'overload')
 RESULTS = pathlib.Path(__file__).parent / 'results'
 # {page: what makes its table}
 PAGES = {'docs/performance.md': report.markdown, 'README.md': report.headline}
@@ -32,8 +32,8 @@ def _parser():
     parser.add_argument('sections', nargs='*', metavar='SECTION',
                         help='of ' + ', '.join(SECTIONS) + '; default: all')
     parser.add_argument('--minutes', type=float, metavar='N',
-                        help='how long the memory section keeps the server '
-                        'under load')
+                        help='how long the memory and overload sections keep '
+                        'the server under load')
     parser.add_argument('--build', default='build/release', metavar='DIR')
     parser.add_argument('--cache', default='.cache/bench', metavar='DIR',
                         help='models and stores that the next run can use')

@@ -30,7 +30,7 @@ class Context:
     def __init__(self, build, cache, minutes=None):
         self.build = pathlib.Path(build)
         self.cache = pathlib.Path(cache)
-        self.minutes = minutes  # of the memory section, or None
+        self.minutes = minutes  # of memory and overload, or None
         self.programs = local_server.built(build)
         self._begin = time.monotonic()
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -88,13 +88,13 @@ class Context:
         flows = {flow['name']: flow for flow in report['flows']}
         return flows, report['client_processors']
 
-    def _client(self, program, server, users, positional, timeout=900,
+    def _client(self, program, server, users, positional, timeout_s=900,
                 **flags):
         flags = {'server': server.address, 'users': users, 'items': ITEMS,
                  **flags}
         return self.run_json(program, *(
             f'--{name}={_flag(value)}' for name, value in flags.items()),
-            *positional, timeout=timeout)
+            *positional, timeout=timeout_s)
 
     def gaps(self, seconds=3):
         """gap_probe's report; nothing else should run."""

@@ -76,7 +76,7 @@ def _load(context, server, seconds):
     """Rankings as many as fit, and events beside; failed requests."""
     events = threading.Thread(target=lambda: context.send_events(
         server, USERS, int(RATE * seconds), rate=RATE, source='load',
-        timeout=seconds + 300))
+        timeout_s=seconds + 300))
     events.start()
     flows, _ = context.load(server, USERS, 'load:closed:4:2048', warm_up='0s',
                             duration=f'{seconds:.0f}s')

@@ -19,7 +19,8 @@ def draw(data, folder):
             ('engine.png', ('engine',), _engine),
             ('peers.png', ('peers',), _peers),
             ('rpc.png', ('rpc',), _rpc),
-            ('memory.png', ('memory',), _memory)):
+            ('memory.png', ('memory',), _memory),
+            ('overload.png', ('overload',), _overload)):
         if not all(name in data for name in needs):
             continue
         figure, axes = pyplot.subplots(figsize=(6.4, 4.0), dpi=90)
@@ -110,3 +111,17 @@ def _memory(axes, memory):
     axes.set_ylim(0)
     axes.set_xlabel('seconds under full load')
     axes.set_ylabel('resident, MiB (dashed: budget)')
+
+
+def _overload(axes, overload):
+    flows = overload['per_second'].values()
+    for kind, colour in (('answered', 'tab:blue'), ('refused', 'tab:red')):
+        axes.plot([max(.5, sum(counts))
+                   for counts in zip(*(flow[kind] for flow in flows))],
+                  color=colour, label=kind)
+    axes.axhline(overload['capacity'], color='k', linestyle='--',
+                 label='capacity')
+    axes.set_yscale('log')
+    axes.set_xlabel('seconds')
+    axes.set_ylabel('requests a second')
+    axes.legend(fontsize=8)

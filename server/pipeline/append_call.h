@@ -31,9 +31,10 @@ class AppendCall {
   // Who appends, and how long she waits for it.
   struct Caller {
     std::string client;  // whose share of the queues it takes
-    absl::Time deadline = absl::InfiniteFuture();
-    // Set by any thread when nobody waits any more. Null: never.
+    // Set by any thread when nobody waits any more, at the deadline, too. Null:
+    // never.
     const std::atomic<bool>* cancelled = nullptr;
+    absl::Time deadline = absl::InfiniteFuture();  // tells one from the other
   };
 
   // `request` passed CheckAppend and outlives the call of `done`, as does the
@@ -58,17 +59,17 @@ class AppendCall {
   // caller sends it again before later events of these users, as after any
   // error, so that leaving it out makes no gap.
   static absl::Status CheckWanted(const Caller& caller, absl::Time now) {
+    if (caller.cancelled == nullptr ||
+        !caller.cancelled->load(std::memory_order_relaxed)) {
+      return absl::OkStatus();
+    }
     if (caller.deadline <= now) {
       return absl::DeadlineExceededError(
           "the deadline passed before the events were written; send them "
           "again");
     }
-    if (caller.cancelled != nullptr &&
-        caller.cancelled->load(std::memory_order_relaxed)) {
-      return absl::CancelledError(
-          "cancelled before the events were written; send them again");
-    }
-    return absl::OkStatus();
+    return absl::CancelledError(
+        "cancelled before the events were written; send them again");
   }
   absl::Status CheckWanted(absl::Time now) const {
     return CheckWanted(caller_, now);

@@ -18,7 +18,7 @@ class AppendReactor final : public grpc::ServerUnaryReactor {
       : context_(context) {}
 
   IngestPipeline::Caller caller() const {
-    return {ClientOf(context_), DeadlineOf(context_), &cancelled_};
+    return {ClientOf(context_), &cancelled_, DeadlineOf(context_)};
   }
   void End(const absl::Status& status) {
     Finish(ToRpcStatus(status, context_));
@@ -55,7 +55,7 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
 grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
 IngestService::StreamEvents(grpc::CallbackServerContext* context) {
   auto* stream = new StreamEventsReactor(
-      pipeline_, drain_, {ClientOf(*context), DeadlineOf(*context)},
+      pipeline_, drain_, {ClientOf(*context), nullptr, DeadlineOf(*context)},
       stream_window_bytes_);
   stream->Start();
   return stream;

@@ -2,14 +2,14 @@
 
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "server/pipeline/admission_clock.h"
 
 namespace qlarank {
 
 ReplyWatch::ReplyWatch(absl::Duration timeout)
     : timeout_(timeout), thread_([this] {
         while (!stop_.WaitForNotificationWithTimeout(timeout_ / 4)) {
-          CutOff(absl::Now() - timeout_);
+          CutOff(SteadyNow() - timeout_);
         }
       }) {}
 
@@ -19,7 +19,7 @@ ReplyWatch::~ReplyWatch() {
 }
 
 void ReplyWatch::Begin(grpc::ServerContextBase& context) {
-  const absl::Time now = absl::Now();
+  const absl::Duration now = SteadyNow();
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   replies_[&context] = now;
 }
@@ -29,7 +29,7 @@ void ReplyWatch::End(grpc::ServerContextBase& context) {
   replies_.erase(&context);
 }
 
-void ReplyWatch::CutOff(absl::Time begun_before) {
+void ReplyWatch::CutOff(absl::Duration begun_before) {
   // Held throughout, so that no context goes while it is cancelled.
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   std::vector<grpc::ServerContextBase*> overdue;

@@ -28,14 +28,15 @@ class ReplyWatch {
   // The call is over. Without effect when it had no reply.
   void End(grpc::ServerContextBase& context);
 
-  // Cuts off what has waited since before `begun_before`.
-  void CutOff(absl::Time begun_before);
-
  private:
+  // Cuts off what has waited since before `begun_before`.
+  void CutOff(absl::Duration begun_before);
+
   const absl::Duration timeout_;
   // Recursive: cancelling a call may end it on the same thread, within.
   std::recursive_mutex mutex_;
-  absl::flat_hash_map<grpc::ServerContextBase*, absl::Time> replies_;
+  // When it began, by a clock that does not jump.
+  absl::flat_hash_map<grpc::ServerContextBase*, absl::Duration> replies_;
   absl::Notification stop_;
   std::thread thread_;
 };

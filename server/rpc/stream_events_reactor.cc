@@ -12,7 +12,7 @@ StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain,
                                          size_t window_bytes)
     : pipeline_(pipeline),
       drain_(drain),
-      caller_{std::move(caller.client), caller.deadline, &cancelled_},
+      caller_{std::move(caller.client), &cancelled_, caller.deadline},
       window_bytes_(window_bytes) {}
 
 StreamEventsReactor::~StreamEventsReactor() { drain_.Remove(*this); }

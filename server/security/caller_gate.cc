@@ -74,7 +74,8 @@ grpc::Status CallerGate::Process(const InputMetadata& metadata,
   const auto [begin, end] = metadata.equal_range("authorization");
   for (auto entry = begin; entry != end; ++entry) {
     credentials.authorization.push_back(View(entry->second));
-    consumed_metadata->emplace("authorization", std::string(View(entry->second)));
+    consumed_metadata->emplace("authorization",
+                               std::string(View(entry->second)));
   }
   const auto path = metadata.find(":path");
   const MethodAccess* access =

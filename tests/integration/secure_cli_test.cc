@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/cli/run_cli.h"
 #include "tests/integration/secure_server.h"
+#include "tests/testing/requests.h"
 
 namespace qlarank::testing {
 namespace {
@@ -18,6 +19,8 @@ using ::testing::Not;
 class SecureCliTest : public ::testing::Test {
  protected:
   SecureCliTest() {
+    // Of a model whose events have no features.
+    server_.options().models = {GoldenModel("dot_l2_decay_conv")};
     server_.Start();
     for (const char* name : {"rank", "ingest", "admin", "twice"}) {
       std::ofstream(server_.Path(name)) << SecretOf(name) << "\n";

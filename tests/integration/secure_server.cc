@@ -155,7 +155,8 @@ std::shared_ptr<grpc::Channel> SecureServer::Connect(
 }
 
 std::shared_ptr<grpc::ChannelCredentials> SecureServer::Tls() const {
-  return grpc::SslCredentials({ReadFile(authority_.certificate_file()), "", ""});
+  return grpc::SslCredentials(
+      {ReadFile(authority_.certificate_file()), "", ""});
 }
 
 std::shared_ptr<grpc::ChannelCredentials> SecureServer::Tls(

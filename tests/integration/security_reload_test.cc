@@ -207,8 +207,9 @@ TEST_F(SecurityReloadTest, WarnsOnceWhenAnyoneMayCall) {
   server_.options().security = {};
   server_.options().listen.grpc_address = "0.0.0.0:0";
   server_.Start();
-  EXPECT_THAT(log_.str(), HasSubstr("WARNING anyone who reaches the address may "
-                                    "call or listen in address=0.0.0.0:0"));
+  EXPECT_THAT(log_.str(), HasSubstr("WARNING anyone who reaches the address "
+                                    "may call or listen in "
+                                    "address=0.0.0.0:0"));
   server_.Stop();
   log_.str("");
   server_.options().listen.grpc_address = "127.0.0.1:0";

@@ -58,9 +58,9 @@ std::vector<v1::Event> MakeEvents(const Bundle& bundle,
   for (uint64_t n = 1 + random() % kMaxEvents; n > 0; --n) {
     v1::Event event = MakeEvent(bundle, user_id, events.size() + 1);
     if (random() % 5 == 0) {
-      *event.mutable_time() = FromMicros(
-          ToMicros(event.time()) -
-          static_cast<int64_t>(random() % 3'600'000'000));
+      *event.mutable_time() =
+          FromMicros(ToMicros(event.time()) -
+                     static_cast<int64_t>(random() % 3'600'000'000));
     }
     events.push_back(event);
   }
@@ -159,9 +159,9 @@ class Source {
 class StreamPropertyTest : public ::testing::TestWithParam<uint32_t> {
  protected:
   StreamPropertyTest() : random_(GetParam()) {
-    static constexpr const char* kModels[] = {
-        "all_l4_decay_conv_everything", "block_l1_silu_features",
-        "seeds_all_l2_attended"};
+    static constexpr const char* kModels[] = {"all_l4_decay_conv_everything",
+                                              "block_l1_silu_features",
+                                              "seeds_all_l2_attended"};
     options_ = TestOptions(GoldenModel(kModels[GetParam() % 3]));
     const auto bundle = LoadGolden(options_.models[0]);
     engine_ = *Engine::Create(bundle);
@@ -262,8 +262,7 @@ TEST_P(StreamPropertyTest, StatesDoNotDependOnHowEventsCame) {
     Stop();
   }
   Start();
-  SendAtOnce(
-      [&](Source& source) { source.SendTheRest(pipeline_->ingest()); });
+  SendAtOnce([&](Source& source) { source.SendTheRest(pipeline_->ingest()); });
   ExpectStates("while it runs");
 
   uint64_t applied = 0, events = 0;

@@ -21,8 +21,8 @@ constexpr char kStaple[] =
 
 std::string TwoTokens() {
   return absl::StrCat("# comment\ntokens { name: 'ranker' sha256: '", kHorse,
-                      "' roles: ROLE_RANK }\n", "tokens { name: 'ops' sha256: '",
-                      kStaple, "' roles: ROLE_ADMIN roles: ROLE_INGEST ",
+                      "' roles: ROLE_RANK }\n",
+                      "tokens { name: 'ops' sha256: '", kStaple, "' roles: ROLE_ADMIN roles: ROLE_INGEST ",
                       "expires: '2026-06-01T12:00:00Z' }\n");
 }
 
