@@ -51,8 +51,9 @@ std::string MakeValues(const TensorSchema& tensor) {
     if (tensor.dtype == DType::kU64) {
       Append<uint64_t>(10 * (i + 1), bytes);
     } else {
-      // Not negative: decay rates must not be.
-      Append(static_cast<float>(random() % 1024) / 1024, bytes);
+      // Not negative: decay rates must not be. Some above 1, so that what is
+      // near the greatest float becomes infinite.
+      Append(static_cast<float>(random() % 1024) / 512, bytes);
     }
   }
   return bytes;
