@@ -92,7 +92,8 @@ class LocalServer:
         progress: its standard error is shown, not captured.
         """
         result = subprocess.run(
-            [self._cli, '--server', self.address, *map(str, arguments)],
+            [self._cli, '--server', self.address,
+             '--admin-server', self.admin_address, *map(str, arguments)],
             input=stdin, stdout=subprocess.PIPE,
             stderr=None if progress else subprocess.PIPE, text=True,
             timeout=timeout)

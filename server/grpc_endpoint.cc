@@ -89,8 +89,9 @@ void Take(const TcpConnection& connection, ClientConnections& connections,
     parameters.fd = connection.file;
     return acceptor.HandleNewConnection(&parameters);
   }
-  close(connection.file);
+  // Before the client knows, so that it sees itself counted.
   metrics.connections_refused.Increment();
+  close(connection.file);
   static LogThrottle throttle(absl::Seconds(10));
   if (const auto held_back = throttle.Admit(absl::Now())) {
     LogWarning("connection refused: its client has too many",

@@ -92,8 +92,7 @@ def _slice(context, server, length, number):
             server, USERS, IMPATIENT, seed=1000 + number, warm_up='0s',
             duration=f'{length}s', timeout='3ms')),
         beside(lambda: server.cli_json(
-            'delete-user', '--yes', '--user', f'user-{number % USERS}',
-            '--admin-server', server.admin_address)),
+            'delete-user', '--yes', '--user', f'user-{number % USERS}')),
         beside(lambda: server.metric('qlarank_cached_users'))]
     flows, _ = context.load(server, USERS, RANK, seed=number, warm_up='0s',
                             duration=f'{length}s', timeout='30s')
