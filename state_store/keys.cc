@@ -9,6 +9,7 @@
 namespace qlarank {
 namespace {
 
+constexpr absl::string_view kErasurePrefix = "erasure ";
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kSequenceBytes = 8;
 constexpr size_t kUserKeyHeaderBytes = kUserHashBytes + kLengthBytes;
@@ -54,6 +55,20 @@ void SetSequence(std::string& log_key, uint64_t sequence) {
   assert(log_key.size() >= kUserKeyHeaderBytes + kSequenceBytes);
   log_key.resize(log_key.size() - kSequenceBytes);
   AppendBigEndian(log_key, sequence, kSequenceBytes);
+}
+
+std::string ErasureKey(uint64_t number) {
+  std::string key(kErasurePrefix);
+  AppendBigEndian(key, number, kSequenceBytes);
+  return key;
+}
+
+std::optional<uint64_t> NumberOfErasureKey(absl::string_view key) {
+  if (key.size() != kErasurePrefix.size() + kSequenceBytes ||
+      key.substr(0, kErasurePrefix.size()) != kErasurePrefix) {
+    return std::nullopt;
+  }
+  return ReadBigEndian(key.substr(kErasurePrefix.size()));
 }
 
 std::string UserHashHex(absl::string_view user_id) {

@@ -57,6 +57,11 @@ std::optional<absl::string_view> UserKeyOfLogKey(absl::string_view log_key);
 std::optional<uint64_t> SequenceOfLogKey(absl::string_view log_key,
                                          absl::string_view user_key);
 
+// The key of the n-th record of an erasure, in the default column family:
+// "erasure ", then n, 8 bytes big-endian.
+std::string ErasureKey(uint64_t number);
+std::optional<uint64_t> NumberOfErasureKey(absl::string_view key);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_STATE_STORE_KEYS_H_

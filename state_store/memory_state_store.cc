@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "state_store/validation.h"
 
 namespace qlarank {
@@ -43,10 +44,14 @@ absl::StatusOr<std::vector<LoggedEvent>> MemoryStateStore::ReadEvents(
   if (!status.ok()) return status;
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = users_.find(user_id);
-  if (it == users_.end() || from_sequence > it->second.events.size()) {
+  if (it == users_.end() || from_sequence > it->second.head.last_sequence) {
     return std::vector<LoggedEvent>();
   }
-  const auto first = it->second.events.begin() + (from_sequence - 1);
+  const UserHead& head = it->second.head;
+  status = ValidateNotTrimmed(user_id, head, from_sequence);
+  if (!status.ok()) return status;
+  const auto first =
+      it->second.events.begin() + (from_sequence - head.first_sequence);
   const size_t count = std::min<size_t>(limit, it->second.events.end() - first);
   return std::vector<LoggedEvent>(first, first + count);
 }
@@ -122,7 +127,7 @@ absl::StatusOr<std::optional<Snapshot>> MemoryStateStore::GetSnapshot(
 }
 
 absl::StatusOr<uint64_t> MemoryStateStore::DeleteUser(
-    absl::string_view user_id) {
+    absl::string_view user_id, const ErasureNote& note) {
   absl::Status status = ValidateUserId(user_id);
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
@@ -131,7 +136,64 @@ absl::StatusOr<uint64_t> MemoryStateStore::DeleteUser(
   const uint64_t removed = it->second.events.size();
   users_.erase(it);
   for (auto& [fingerprint, by_user] : snapshots_) by_user.erase(user_id);
+  erasures_.push_back({DigestOfUser(user_id), note, removed});
   return removed;
+}
+
+absl::StatusOr<std::vector<Erasure>> MemoryStateStore::ListErasures(
+    absl::string_view user_id, size_t limit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const std::string wanted = user_id.empty() ? "" : DigestOfUser(user_id);
+  std::vector<Erasure> found;
+  for (auto it = erasures_.rbegin();
+       it != erasures_.rend() && found.size() < limit; ++it) {
+    if (wanted.empty() || it->user_digest == wanted) found.push_back(*it);
+  }
+  return found;
+}
+
+std::string MemoryStateStore::DigestOfUser(absl::string_view user_id) const {
+  return absl::BytesToHexString(UserDigest(digest_key_, user_id));
+}
+
+absl::StatusOr<uint64_t> MemoryStateStore::PurgeErased() {
+  absl::MutexLock lock(&mutex_);
+  uint64_t purged = 0;
+  for (Erasure& erasure : erasures_) {
+    if (!std::exchange(erasure.purged, true)) ++purged;
+  }
+  return purged;
+}
+
+absl::Status MemoryStateStore::TrimLog(
+    absl::string_view user_id, uint64_t first_kept,
+    absl::Span<const std::string> fingerprints) {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  const auto it = users_.find(user_id);
+  if (it == users_.end()) return absl::OkStatus();
+  UserHead& head = it->second.head;
+  status = ValidateTrim(user_id, head, first_kept, fingerprints);
+  for (const std::string& fingerprint : fingerprints) {
+    if (!status.ok()) return status;
+    const auto by_user = snapshots_.find(fingerprint);
+    if (by_user == snapshots_.end()) {
+      return FingerprintNotOpenError(fingerprint);
+    }
+    const auto snapshot = by_user->second.find(user_id);
+    status = ValidateStandsFor(
+        fingerprint, user_id, head,
+        snapshot == by_user->second.end() ? std::optional<Snapshot>()
+                                          : snapshot->second,
+        first_kept);
+  }
+  if (!status.ok() || first_kept <= head.first_sequence) return status;
+  std::vector<LoggedEvent>& events = it->second.events;
+  events.erase(events.begin(),
+               events.begin() + (first_kept - head.first_sequence));
+  head.first_sequence = first_kept;
+  return absl::OkStatus();
 }
 
 absl::Status MemoryStateStore::Flush() { return absl::OkStatus(); }

@@ -17,6 +17,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "state_store/state_store.h"
+#include "state_store/user_digest.h"
 
 namespace qlarank {
 
@@ -39,14 +40,22 @@ class MemoryStateStore final : public StateStore {
                            const Snapshot& snapshot) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
-  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
+  using StateStore::DeleteUser;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
+                                      const ErasureNote& note) override;
+  absl::StatusOr<std::vector<Erasure>> ListErasures(
+      absl::string_view user_id, size_t limit) const override;
+  std::string DigestOfUser(absl::string_view user_id) const override;
+  absl::StatusOr<uint64_t> PurgeErased() override;
+  absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
+                       absl::Span<const std::string> fingerprints) override;
   absl::Status Flush() override;
   std::map<std::string, double> Statistics() const override;
 
  private:
   struct User {
     UserHead head;
-    std::vector<LoggedEvent> events;  // sequence 1 first
+    std::vector<LoggedEvent> events;  // from head.first_sequence on
   };
   using SnapshotsByUser = absl::flat_hash_map<std::string, Snapshot>;
 
@@ -54,6 +63,8 @@ class MemoryStateStore final : public StateStore {
   absl::flat_hash_map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, SnapshotsByUser, std::less<>> snapshots_
       ABSL_GUARDED_BY(mutex_);  // by fingerprint
+  std::vector<Erasure> erasures_ ABSL_GUARDED_BY(mutex_);
+  const std::string digest_key_ = NewDigestKey();
 };
 
 std::unique_ptr<StateStore> NewMemoryStateStore();

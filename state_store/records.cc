@@ -1,5 +1,6 @@
 #include "state_store/records.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -13,6 +14,7 @@
 namespace qlarank {
 namespace {
 
+using storage::v1::ErasureRecord;
 using storage::v1::EventRecord;
 using storage::v1::SnapshotRecord;
 using storage::v1::UserHeadRecord;
@@ -20,7 +22,12 @@ using storage::v1::UserHeadRecord;
 constexpr size_t kChecksumBytes = 4;
 
 // Part of the checksum, so on disks.
-enum class RecordKind : char { kEvent = 'e', kHead = 'h', kSnapshot = 's' };
+enum class RecordKind : char {
+  kEvent = 'e',
+  kHead = 'h',
+  kSnapshot = 's',
+  kErasure = 'x',
+};
 
 uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
                         absl::string_view message) {
@@ -107,6 +114,7 @@ std::string EncodeHead(absl::string_view key, const UserHead& head) {
   record.set_incarnation(head.incarnation);
   record.set_last_sequence(head.last_sequence);
   record.set_last_event_time_us(head.last_event_time_us);
+  if (head.first_sequence > 1) record.set_first_sequence(head.first_sequence);
   for (const auto& [source, sequence] : head.watermarks) {
     auto& watermark = *record.add_watermarks();
     watermark.set_source(source);
@@ -123,7 +131,13 @@ absl::StatusOr<UserHead> DecodeHead(absl::string_view key,
   if (record.incarnation() == 0) {
     return absl::DataLossError("head with incarnation 0");
   }
+  if (record.first_sequence() > record.last_sequence() + 1) {
+    return absl::DataLossError(
+        absl::StrCat("head of events ", record.first_sequence(), " to ",
+                     record.last_sequence()));
+  }
   UserHead head;
+  head.first_sequence = std::max<uint64_t>(record.first_sequence(), 1);
   head.incarnation = record.incarnation();
   head.last_sequence = record.last_sequence();
   head.last_event_time_us = record.last_event_time_us();
@@ -162,6 +176,32 @@ absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
   snapshot.time_us = record.time_us();
   snapshot.state = std::move(*record.mutable_state());
   return snapshot;
+}
+
+std::string EncodeErasure(absl::string_view key, const StoredErasure& erasure) {
+  ErasureRecord record;
+  record.set_user_digest(erasure.user_digest);
+  record.set_time_us(erasure.note.time_us);
+  record.set_principal(erasure.note.principal);
+  record.set_reason(erasure.note.reason);
+  record.set_events(erasure.events);
+  record.set_key_prefix(erasure.key_prefix);
+  return Frame(RecordKind::kErasure, key, record);
+}
+
+absl::StatusOr<StoredErasure> DecodeErasure(absl::string_view key,
+                                            absl::string_view value) {
+  ErasureRecord record;
+  absl::Status status = Unframe(RecordKind::kErasure, key, value, record);
+  if (!status.ok()) return status;
+  StoredErasure erasure;
+  erasure.user_digest = std::move(*record.mutable_user_digest());
+  erasure.note.time_us = record.time_us();
+  erasure.note.principal = std::move(*record.mutable_principal());
+  erasure.note.reason = std::move(*record.mutable_reason());
+  erasure.events = record.events();
+  erasure.key_prefix = std::move(*record.mutable_key_prefix());
+  return erasure;
 }
 
 }  // namespace qlarank

@@ -37,6 +37,17 @@ absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
                                         absl::string_view fingerprint,
                                         absl::string_view value);
 
+// An erasure as it is stored.
+struct StoredErasure {
+  std::string user_digest;  // bytes
+  ErasureNote note;
+  uint64_t events = 0;
+  std::string key_prefix;  // empty once purged
+};
+std::string EncodeErasure(absl::string_view key, const StoredErasure& erasure);
+absl::StatusOr<StoredErasure> DecodeErasure(absl::string_view key,
+                                            absl::string_view value);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_STATE_STORE_RECORDS_H_

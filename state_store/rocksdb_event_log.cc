@@ -163,6 +163,8 @@ absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ReadCheckedEvents(
       [&](const absl::StatusOr<UserHead>& head) -> absl::StatusOr<uint64_t> {
     if (!head.ok()) return head.status();
     if (head->last_sequence < from_sequence) return 0;
+    absl::Status kept = ValidateNotTrimmed(user_id, *head, from_sequence);
+    if (!kept.ok()) return kept;
     return std::min<uint64_t>(limit, head->last_sequence - from_sequence + 1);
   };
   // The log only grows, so it has at least what was due before the scan and at

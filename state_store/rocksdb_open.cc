@@ -1,6 +1,7 @@
 #include "state_store/rocksdb_open.h"
 
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -11,14 +12,17 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "state_store/failpoint.h"
+#include "state_store/keys.h"
 #include "state_store/rocksdb_failpoints.h"
 #include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
+#include "state_store/user_digest.h"
 
 namespace qlarank::rocksdb_internal {
 namespace {
 
-// In the default column family, which holds nothing else.
+// In the default column family, which holds these and records of erasures.
+constexpr absl::string_view kDigestKeyKey = "qlarank digest key";
 constexpr absl::string_view kFormatKey = "qlarank format";
 constexpr absl::string_view kFormat = "qlarank store, format 1";
 constexpr absl::string_view kFormatStem = "qlarank store, format ";
@@ -139,6 +143,9 @@ class Opener {
   absl::Status CheckFamilies();
   absl::Status CheckEmpty();
   absl::Status NotAStoreError() const;
+  // Takes up the digest key, made when it is not there, and how many erasures
+  // are recorded.
+  absl::Status ReadErasures(OpenedStore& store);
   // Makes the column families that are missing, then the format record.
   absl::Status Initialise();
 
@@ -251,6 +258,30 @@ absl::Status Opener::Initialise() {
   return written.ok() ? absl::OkStatus() : OpenError(written, options_.path);
 }
 
+absl::Status Opener::ReadErasures(OpenedStore& store) {
+  const rocksdb::Status read = db_->Get(
+      rocksdb::ReadOptions(), ToSlice(kDigestKeyKey), &store.digest_key);
+  if (read.IsNotFound() && mode_ == OpenMode::kServe) {
+    store.digest_key = NewDigestKey();
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    const rocksdb::Status written =
+        db_->Put(synced, ToSlice(kDigestKeyKey), store.digest_key);
+    if (!written.ok()) return OpenError(written, options_.path);
+  } else if (!read.ok() && !read.IsNotFound() && mode_ != OpenMode::kSalvage) {
+    return OpenError(read, options_.path);
+  }
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(rocksdb::ReadOptions()));
+  it->SeekForPrev(ErasureKey(std::numeric_limits<uint64_t>::max()));
+  if (it->Valid()) {
+    const auto number = NumberOfErasureKey(ToView(it->key()));
+    if (number.has_value()) store.next_erasure = *number + 1;
+  }
+  if (it->status().ok() || mode_ == OpenMode::kSalvage) return absl::OkStatus();
+  return OpenError(it->status(), options_.path);
+}
+
 absl::StatusOr<OpenedStore> Opener::Open() {
   absl::Status status = ValidateOptions(options_);
   if (!status.ok()) return status;
@@ -279,6 +310,8 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.cache = cache_;
   store.statistics = db_options_.statistics;
   store.write_faults = write_faults_;
+  status = ReadErasures(store);
+  if (!status.ok()) return status;
   store.db = std::move(db_);
   store.log = std::move(column_families_.find(kLogName)->second);
   store.heads = std::move(column_families_.find(kHeadsName)->second);

@@ -4,6 +4,7 @@
 #ifndef QLARANK_STATE_STORE_ROCKSDB_OPEN_H_
 #define QLARANK_STATE_STORE_ROCKSDB_OPEN_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,8 @@ struct OpenedStore {
   ColumnFamily log;
   ColumnFamily heads;
   std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
+  std::string digest_key;     // of records of erasures
+  uint64_t next_erasure = 1;  // number of the next one
 };
 
 enum class OpenMode {

@@ -24,7 +24,10 @@ Salvage::Salvage(const OpenedStore& from, OpenedStore& to,
 }
 
 absl::StatusOr<RepairTotals> Salvage::Run() {
-  UserWalk walk(from_, [this](absl::string_view family, absl::string_view what) {
+  bool heads_damaged = false, log_damaged = false;
+  UserWalk walk(from_, [&](absl::string_view family, absl::string_view what) {
+    heads_damaged |= family == kHeadsName;
+    log_damaged |= family == kLogName;
     sink_({std::string(family), "", std::string(what)});
   });
   while (walk.Next(user_id_)) {
@@ -32,8 +35,28 @@ absl::StatusOr<RepairTotals> Salvage::Run() {
     ++totals_.users;
     if (absl::Status status = CopyUser(); !status.ok()) return status;
   }
-  if (absl::Status status = WriteBatch(); !status.ok()) return status;
+  user_id_.clear();
+  totals_.may_be_incomplete = heads_damaged && log_damaged;
+  absl::Status status = CopyErasures();
+  if (status.ok()) status = WriteBatch();
+  if (!status.ok()) return status;
   return totals_;
+}
+
+absl::Status Salvage::CopyErasures() {
+  const ColumnFamily to(to_.db->DefaultColumnFamily(), [](auto*) {});
+  const std::unique_ptr<rocksdb::Iterator> it(
+      from_.db->NewIterator(rocksdb::ReadOptions()));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    absl::Status status = Put(to, ToView(it->key()), ToView(it->value()));
+    if (!status.ok()) return status;
+  }
+  if (!it->status().ok()) {
+    sink_({rocksdb::kDefaultColumnFamilyName, "",
+           absl::StrCat("records of erasures: ", it->status().ToString(),
+                        "; those after it are left out")});
+  }
+  return absl::OkStatus();
 }
 
 void Salvage::Report(absl::string_view column_family,
@@ -50,8 +73,7 @@ absl::Status Salvage::CopyUser() {
                 : absl::StatusOr<UserHead>(absl::DataLossError(
                       read.IsNotFound() ? "missing" : read.ToString()));
   Log log;
-  absl::Status status = CopyLog(
-      head.ok() ? std::optional(head->last_sequence) : std::nullopt, log);
+  absl::Status status = CopyLog(head.ok() ? &*head : nullptr, log);
   if (!status.ok()) return status;
   if (head.ok()) {
     status = Put(to_.heads, user_key_, ToView(value));
@@ -75,8 +97,7 @@ absl::Status Salvage::CopyUser() {
   return CopySnapshots(*head);
 }
 
-absl::Status Salvage::CopyLog(std::optional<uint64_t> last_sequence,
-                              Log& log) {
+absl::Status Salvage::CopyLog(const UserHead* head, Log& log) {
   const std::string end =
       AfterLogKey(user_id_, std::numeric_limits<uint64_t>::max());
   const rocksdb::Slice end_slice = end;
@@ -86,7 +107,8 @@ absl::Status Salvage::CopyLog(std::optional<uint64_t> last_sequence,
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
       from_.db->NewIterator(options, from_.log.get()));
-  uint64_t expected = 1;
+  // A log whose head is lost may have been trimmed: then it is not whole.
+  uint64_t expected = head != nullptr ? head->first_sequence : 1;
   std::string cause = "missing";
   uint64_t from = 1;  // from where the log is looked at: a step at a time
                       // through what cannot be read
@@ -107,17 +129,17 @@ absl::Status Salvage::CopyLog(std::optional<uint64_t> last_sequence,
     cause = it->status().ToString();
     from = std::max(from, expected - 1) + 1;
     // Without a head nothing says where to stop.
-    if (!last_sequence.has_value()) {
+    if (head == nullptr) {
       NoteLost(expected, std::numeric_limits<uint64_t>::max(), cause, log);
       break;
     }
-    if (from > *last_sequence) break;
+    if (from > head->last_sequence) break;
   }
-  if (!last_sequence.has_value()) return absl::OkStatus();
-  if (expected <= *last_sequence) {
-    NoteLost(expected, *last_sequence, cause, log);
-  } else if (expected > *last_sequence + 1) {
-    Report(kLogName, absl::StrCat("events ", *last_sequence + 1, " to ",
+  if (head == nullptr) return absl::OkStatus();
+  if (expected <= head->last_sequence) {
+    NoteLost(expected, head->last_sequence, cause, log);
+  } else if (expected > head->last_sequence + 1) {
+    Report(kLogName, absl::StrCat("events ", head->last_sequence + 1, " to ",
                                   expected - 1,
                                   ": not counted by the head; cannot be "
                                   "repaired"));

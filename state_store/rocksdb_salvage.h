@@ -36,9 +36,12 @@ class Salvage {
     UserHead head;      // that of these events, but for the incarnation
   };
 
+  // Records of erasures, and the key of their digests.
+  absl::Status CopyErasures();
   void Report(absl::string_view column_family, absl::string_view what) const;
   absl::Status CopyUser();
-  absl::Status CopyLog(std::optional<uint64_t> last_sequence, Log& log);
+  // `head` is that of the user; null when it is lost.
+  absl::Status CopyLog(const UserHead* head, Log& log);
   // Takes up an event that was found.
   void NoteEvent(uint64_t sequence, absl::string_view key,
                  absl::string_view value, Log& log);

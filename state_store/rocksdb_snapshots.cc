@@ -15,6 +15,7 @@
 #include "state_store/records.h"
 #include "state_store/rocksdb_state_store_impl.h"
 #include "state_store/rocksdb_tuning.h"
+#include "state_store/user_digest.h"
 #include "state_store/validation.h"
 
 namespace qlarank::rocksdb_internal {
@@ -124,7 +125,7 @@ absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
 }
 
 absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
-    absl::string_view user_id) {
+    absl::string_view user_id, const ErasureNote& note) {
   absl::Status status = ValidateUserId(user_id);
   if (!status.ok()) return status;
   absl::MutexLock snapshot_lock(&SnapshotLock(user_id));
@@ -133,7 +134,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   // unless there is no good head and they have to be counted.
   absl::StatusOr<UserHead> head = GetHead(user_id);
   if (head.ok() && head->incarnation != 0) {
-    removed = head->last_sequence;
+    removed = head->num_events();
   } else {  // a damaged head is no reason to keep what it counts
     absl::StatusOr<uint64_t> count = CountLog(user_id);
     if (!count.ok()) return count.status();
@@ -144,6 +145,15 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   batch.DeleteRange(log_.get(), LogKey(user_id, 0),
                     AfterLogKey(user_id, std::numeric_limits<uint64_t>::max()));
   batch.Delete(heads_.get(), user_key);
+  if (removed > 0 || !head.ok() || head->incarnation != 0) {
+    const std::string key = ErasureKey(next_erasure_++);
+    StoredErasure erasure;
+    erasure.user_digest = UserDigest(digest_key_, user_id);
+    erasure.note = note;
+    erasure.events = removed;
+    erasure.key_prefix = user_key.substr(0, kUserHashBytes);
+    batch.Put(db_->DefaultColumnFamily(), key, EncodeErasure(key, erasure));
+  }
   absl::ReaderMutexLock lock(&states_mutex_);
   for (const auto& [fingerprint, states] : states_) {
     batch.Delete(states.get(), user_key);
@@ -154,6 +164,52 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   head_cache_.Erase(user_id);
   if (!status.ok()) return status;
   return removed;
+}
+
+absl::Status RocksDbStateStore::TrimLog(
+    absl::string_view user_id, uint64_t first_kept,
+    absl::Span<const std::string> fingerprints) {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  // No snapshot may take the place of those that are looked at here.
+  absl::MutexLock snapshot_lock(&SnapshotLock(user_id));
+  absl::StatusOr<UserHead> head = GetHead(user_id);
+  if (!head.ok()) return head.status();
+  status = ValidateTrim(user_id, *head, first_kept, fingerprints);
+  if (!status.ok()) return status;
+  if (head->incarnation == 0 || first_kept <= head->first_sequence) {
+    return absl::OkStatus();
+  }
+  const std::string user_key = UserKey(user_id);
+  rocksdb::WriteBatch batch;
+  absl::ReaderMutexLock lock(&states_mutex_);
+  for (const std::string& fingerprint : fingerprints) {
+    const auto states = states_.find(fingerprint);
+    if (states == states_.end()) return FingerprintNotOpenError(fingerprint);
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status read = db_->Get(
+        rocksdb::ReadOptions(), states->second.get(), user_key, &value);
+    std::optional<Snapshot> snapshot;
+    if (read.ok()) {
+      auto decoded = DecodeSnapshot(user_key, fingerprint, ToView(value));
+      if (decoded.ok()) snapshot = *std::move(decoded);
+    }
+    status =
+        ValidateStandsFor(fingerprint, user_id, *head, snapshot, first_kept);
+    if (!status.ok()) return status;
+    // Once more, in the WAL this time: a crash would lose one that is not, and
+    // the events that it could be made of again go with this batch.
+    batch.Put(states->second.get(), user_key, value);
+  }
+  head->first_sequence = first_kept;
+  batch.DeleteRange(log_.get(), LogKey(user_id, 0),
+                    LogKey(user_id, first_kept));
+  batch.Put(heads_.get(), user_key, EncodeHead(user_key, *head));
+  status = ToAbslStatus(
+      db_->Write(synced_, &batch),
+      absl::StrCat("trimming the log of user ", QuotedUser(user_id)));
+  head_cache_.Erase(user_id);
+  return status;
 }
 
 }  // namespace qlarank::rocksdb_internal

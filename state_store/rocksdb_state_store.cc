@@ -23,6 +23,8 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
       db_(std::move(store.db)),
       log_(std::move(store.log)),
       heads_(std::move(store.heads)),
+      digest_key_(std::move(store.digest_key)),
+      next_erasure_(store.next_erasure),
       head_cache_({.budget_bytes = options_.head_cache_bytes}),
       states_(std::move(store.states)) {
   synced_.sync = options_.sync_log;
@@ -59,6 +61,10 @@ absl::Status RocksDbStateStore::Flush() {
         ToAbslStatus(db_->FlushWAL(/*sync=*/true), "flushing");
     if (!status.ok()) return status;
   }
+  absl::Status status = ToAbslStatus(
+      db_->Flush(rocksdb::FlushOptions(), db_->DefaultColumnFamily()),
+      "flushing");
+  if (!status.ok()) return status;
   for (const ColumnFamily& column_family : AllColumnFamilies()) {
     const rocksdb::Status flushed =
         db_->Flush(rocksdb::FlushOptions(), column_family.get());

@@ -1,7 +1,9 @@
 // The StateStore over RocksDB, as a class: one .cc for each thing it does.
 //
 //   rocksdb_event_log.cc    the event log and the heads
-//   rocksdb_snapshots.cc    snapshots, and the erasure that they must not undo
+//   rocksdb_snapshots.cc    snapshots, and what they must not undo or stand for:
+//                           erasure and trimming
+//   rocksdb_erasures.cc     records of erasures, and purging
 //   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
 //   rocksdb_state_store.cc  opening, and what the others share
@@ -13,6 +15,7 @@
 #define QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +33,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "rocksdb/db.h"
+#include "state_store/records.h"
 #include "state_store/rocksdb_open.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
@@ -63,7 +67,15 @@ class RocksDbStateStore final : public StateStore {
                             absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
-  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override;
+  using StateStore::DeleteUser;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
+                                      const ErasureNote& note) override;
+  absl::StatusOr<std::vector<Erasure>> ListErasures(
+      absl::string_view user_id, size_t limit) const override;
+  std::string DigestOfUser(absl::string_view user_id) const override;
+  absl::StatusOr<uint64_t> PurgeErased() override;
+  absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
+                       absl::Span<const std::string> fingerprints) override;
   absl::Status Flush() override;
   absl::Status Checkpoint(const std::string& path) override;
   absl::StatusOr<BackupInfo> Backup(const std::string& folder,
@@ -100,6 +112,15 @@ class RocksDbStateStore final : public StateStore {
   // all.
   absl::StatusOr<uint64_t> CountLog(absl::string_view user_id) const;
 
+  // Visits the records of erasures, the newest first, until `visit` returns
+  // false.
+  absl::Status ForEachErasure(
+      absl::FunctionRef<bool(absl::string_view key,
+                             const StoredErasure& erasure)>
+          visit) const;
+  // Rewrites the table files that hold any key of these 8-byte prefixes.
+  absl::Status CompactPrefixes(const std::vector<std::string>& prefixes);
+
   const RocksDbOptions options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::Statistics> statistics_;
@@ -107,6 +128,8 @@ class RocksDbStateStore final : public StateStore {
   const std::unique_ptr<rocksdb::DB> db_;
   const ColumnFamily log_;
   const ColumnFamily heads_;
+  const std::string digest_key_;
+  std::atomic<uint64_t> next_erasure_;
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
 

@@ -50,6 +50,11 @@ struct UserHead {
   uint64_t last_sequence = 0;  // events in the log, numbered from 1
   int64_t last_event_time_us = 0;
   std::map<std::string, uint64_t, std::less<>> watermarks;  // by source
+  // Of the oldest event that is still in the log: those before it were trimmed.
+  uint64_t first_sequence = 1;
+
+  // Events in the log.
+  uint64_t num_events() const { return last_sequence - (first_sequence - 1); }
 
   friend bool operator==(const UserHead&, const UserHead&) = default;
 };
@@ -75,6 +80,22 @@ struct Snapshot {
 struct UserSnapshot {
   std::string user_id;
   Snapshot snapshot;
+};
+
+// What is to be remembered of an erasure.
+struct ErasureNote {
+  int64_t time_us = 0;
+  std::string principal;  // who asked; empty when it is not known
+  std::string reason;     // "request", "idle"
+};
+
+// An erasure, without anything of the user's.
+struct Erasure {
+  std::string user_digest;  // DigestOfUser of her id
+  ErasureNote note;
+  uint64_t events = 0;
+  // Nothing of hers is in the store's files any more.
+  bool purged = false;
 };
 
 // One of the backups in a folder of backups.
@@ -109,7 +130,8 @@ class StateStore {
 
   // At most `limit` events of the user, in sequence order, from
   // `from_sequence` (>= 1) on. Empty when there are none.
-  // DATA_LOSS also when a sequence is missing in between.
+  // DATA_LOSS also when a sequence is missing in between; FAILED_PRECONDITION
+  // when the event at `from_sequence` was trimmed.
   virtual absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const = 0;
@@ -159,10 +181,38 @@ class StateStore {
 
   // -- Erasure and upkeep ---------------------------------------------------
 
-  // Removes the user's events, head and snapshots under every fingerprint, in
-  // one durable batch. Returns how many events were removed; 0 for an unknown
-  // user.
-  virtual absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) = 0;
+  // Removes the user's events, head and snapshots under every fingerprint, and
+  // adds the record of it, in one durable batch. Returns how many events were
+  // removed; 0 for an unknown user, of whom no record is made.
+  virtual absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
+                                              const ErasureNote& note) = 0;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) {
+    return DeleteUser(user_id, ErasureNote());
+  }
+
+  // At most `limit` erasures, the newest first; of one user only, unless
+  // `user_id` is empty.
+  virtual absl::StatusOr<std::vector<Erasure>> ListErasures(
+      absl::string_view user_id, size_t limit) const = 0;
+
+  // Of a user in ListErasures: 32 hexadecimal digits that do not tell who she is
+  // without the store.
+  virtual std::string DigestOfUser(absl::string_view user_id) const = 0;
+
+  // Makes what was erased leave the store's files, copies elsewhere not: blocks
+  // while it rewrites table files. Returns how many erasures were seen to.
+  virtual absl::StatusOr<uint64_t> PurgeErased() = 0;
+
+  // Removes a user's events before `first_kept`, durably, and makes her
+  // snapshots under `fingerprints` durable with that: they stand for what is
+  // gone. Does nothing for an unknown user or when nothing is to be removed. Must
+  // not overlap with appends to and the erasure of the user.
+  //
+  // FAILED_PRECONDITION, and nothing is removed, unless the user has under every
+  // one of `fingerprints` a good snapshot of all that would go, and
+  // INVALID_ARGUMENT without a fingerprint or for a sequence beyond the log.
+  virtual absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
+                               absl::Span<const std::string> fingerprints) = 0;
 
   // Makes everything written so far durable, snapshots too.
   virtual absl::Status Flush() = 0;

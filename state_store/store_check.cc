@@ -1,6 +1,7 @@
 #include "state_store/store_check.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -100,7 +101,7 @@ void Verifier::CheckUser(const std::string& user_id) {
 void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
   std::map<std::string, uint64_t, std::less<>> newest;  // sequence, by source
   // One further than the head counts: nothing may be there.
-  for (uint64_t next = 1; next <= head.last_sequence + 1;) {
+  for (uint64_t next = head.first_sequence; next <= head.last_sequence + 1;) {
     const auto events = store_->ReadEvents(user_id, next, kChunkEvents);
     if (!events.ok()) {
       return Report(kLogName, user_id, events.status().message());
@@ -119,17 +120,19 @@ void Verifier::CheckWatermarks(
     const std::string& user_id, const UserHead& head,
     const std::map<std::string, uint64_t, std::less<>>& newest) {
   if (head.watermarks == newest) return;
+  const bool trimmed = head.first_sequence > 1;
   for (const auto& [source, sequence] : newest) {
     const auto it = head.watermarks.find(source);
     const uint64_t watermark = it == head.watermarks.end() ? 0 : it->second;
-    if (watermark == sequence) continue;
+    // Of a trimmed log the newest of a source may be gone.
+    if (watermark == sequence || (trimmed && watermark > sequence)) continue;
     Report(kHeadsName, user_id,
            absl::StrCat("the watermark of source \"", absl::CHexEscape(source),
                         "\" is ", watermark, ", its newest event has ",
                         sequence));
   }
   for (const auto& [source, watermark] : head.watermarks) {
-    if (newest.contains(source) || watermark == 0) continue;
+    if (newest.contains(source) || watermark == 0 || trimmed) continue;
     Report(kHeadsName, user_id,
            absl::StrCat("the watermark of source \"", absl::CHexEscape(source),
                         "\" is ", watermark, ", it has no event"));
@@ -168,6 +171,11 @@ StoreTotals Verifier::Run(OpenedStore store) {
   });
   store_ = std::make_unique<RocksDbStateStore>(std::move(store));
   for (std::string user_id; walk.Next(user_id);) CheckUser(user_id);
+  const auto erasures =
+      store_->ListErasures("", std::numeric_limits<size_t>::max());
+  if (!erasures.ok()) {
+    Report(rocksdb::kDefaultColumnFamilyName, "", erasures.status().message());
+  }
   return totals_;
 }
 

@@ -63,8 +63,8 @@ absl::StatusOr<OpenedStore> MakeStoreLike(const OpenedStore& other,
 }
 
 absl::Status FlushAll(OpenedStore& store) {
-  std::vector<rocksdb::ColumnFamilyHandle*> all = {store.log.get(),
-                                                   store.heads.get()};
+  std::vector<rocksdb::ColumnFamilyHandle*> all = {
+      store.db->DefaultColumnFamily(), store.log.get(), store.heads.get()};
   for (const auto& [fingerprint, states] : store.states) {
     all.push_back(states.get());
   }
@@ -87,13 +87,16 @@ absl::StatusOr<RepairTotals> RepairStore(const std::string& damaged,
   if (!lock.ok()) return lock.status();
   absl::StatusOr<NewFolder> target = NewFolder::At(repaired, ".repairing");
   if (!target.ok()) return target.status();
+  // Opened as for serving, to hear what is wrong with the files.
+  const absl::Status strict =
+      OpenStore(OptionsAt(damaged), OpenMode::kInspect).status();
+  if (absl::IsDataLoss(strict)) sink({"files", "", std::string(strict.message())});
   std::optional<NewFolder> links;  // closed before they go
   absl::StatusOr<OpenedStore> from =
       OpenStore(OptionsAt(damaged), OpenMode::kSalvage);
   if (absl::IsDataLoss(from.status())) {
     sink({"files", "",
-          absl::StrCat(from.status().message(),
-                       "; going on with what RepairDB makes of it")});
+          "it cannot be opened: going on with what RepairDB makes of it"});
     absl::StatusOr<NewFolder> copy = NewFolder::At(repaired, ".files");
     if (!copy.ok()) return copy.status();
     links.emplace(*std::move(copy));
@@ -109,6 +112,7 @@ absl::StatusOr<RepairTotals> RepairStore(const std::string& damaged,
     if (!to.ok()) return to.status();
     totals = rocksdb_internal::Salvage(*from, *to, sink).Run();
     if (!totals.ok()) return totals.status();
+    totals->may_be_incomplete |= absl::IsDataLoss(strict);
     absl::Status status = FlushAll(*to);
     if (!status.ok()) return status;
   }

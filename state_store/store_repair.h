@@ -20,6 +20,10 @@ struct RepairTotals {
   // Users who stay damaged. The server answers DATA_LOSS for them wherever what
   // is lost is needed, until they are erased.
   uint64_t users_unrepaired = 0;
+  // RocksDB's own files were damaged, or neither heads nor log could be read
+  // throughout: users and newest events may be gone without being in any of
+  // these numbers.
+  bool may_be_incomplete = false;
 };
 
 // Copies all that can be read of the store at `damaged`, which nobody may have

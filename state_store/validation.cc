@@ -90,6 +90,46 @@ absl::Status ValidateContinues(const UserHead& head, const UserAppend& append) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateNotTrimmed(absl::string_view user_id, const UserHead& head,
+                                uint64_t from_sequence) {
+  if (head.incarnation == 0 || from_sequence >= head.first_sequence) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "event ", from_sequence, " of user ", QuotedUser(user_id),
+      ": trimmed, the log begins at ", head.first_sequence,
+      "; only a model with a snapshot of what is gone can make her state"));
+}
+
+absl::Status ValidateTrim(absl::string_view user_id, const UserHead& head,
+                          uint64_t first_kept,
+                          absl::Span<const std::string> fingerprints) {
+  if (fingerprints.empty()) {
+    return absl::InvalidArgumentError(
+        "trimming needs a fingerprint whose snapshots stand for what goes");
+  }
+  if (head.incarnation != 0 && first_kept > head.last_sequence + 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "trimming user ", QuotedUser(user_id), " to sequence ", first_kept,
+        ", but the log ends at ", head.last_sequence));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateStandsFor(absl::string_view fingerprint,
+                               absl::string_view user_id, const UserHead& head,
+                               const std::optional<Snapshot>& snapshot,
+                               uint64_t first_kept) {
+  if (snapshot.has_value() && snapshot->incarnation == head.incarnation &&
+      snapshot->folded_sequence + 1 >= first_kept &&
+      snapshot->folded_sequence <= head.last_sequence) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "user ", QuotedUser(user_id), " has no snapshot of the events before ",
+      first_kept, " under fingerprint ", fingerprint));
+}
+
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint) {
   return absl::FailedPreconditionError(absl::StrCat(
       "fingerprint \"", absl::CHexEscape(fingerprint), "\" is not open"));

@@ -5,6 +5,7 @@
 #define QLARANK_STATE_STORE_VALIDATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -31,6 +32,22 @@ absl::Status ValidateAppends(absl::Span<const UserAppend> appends);
 // it: the events must take the next sequences and belong to the same
 // incarnation. This catches a second writer before it overwrites an event.
 absl::Status ValidateContinues(const UserHead& head, const UserAppend& append);
+
+// FAILED_PRECONDITION when the event at `from_sequence` was trimmed.
+absl::Status ValidateNotTrimmed(absl::string_view user_id, const UserHead& head,
+                                uint64_t from_sequence);
+
+// INVALID_ARGUMENT for what TrimLog cannot do whatever the snapshots are.
+absl::Status ValidateTrim(absl::string_view user_id, const UserHead& head,
+                          uint64_t first_kept,
+                          absl::Span<const std::string> fingerprints);
+
+// FAILED_PRECONDITION unless `snapshot` stands for all events before
+// `first_kept`.
+absl::Status ValidateStandsFor(absl::string_view fingerprint,
+                               absl::string_view user_id, const UserHead& head,
+                               const std::optional<Snapshot>& snapshot,
+                               uint64_t first_kept);
 
 // The status of a use of a fingerprint that is not open.
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint);

@@ -544,5 +544,97 @@ TEST_P(StateStoreTest, FingerprintsComeAndGoWhileInUse) {
   user.join();
 }
 
+TEST_P(StateStoreTest, RecordsErasuresWithoutTheUser) {
+  Append("ann", 1, 3);
+  Append("bob", 1, 2);
+  ASSERT_THAT(store_->DeleteUser("ann", {11, "carol", "request"}),
+              IsOkAndHolds(3u));
+  ASSERT_THAT(store_->DeleteUser("bob", {12, "", "idle"}), IsOkAndHolds(2u));
+  ASSERT_THAT(store_->DeleteUser("nobody", {13, "", "request"}),
+              IsOkAndHolds(0u));
+  const auto all = store_->ListErasures("", kNoLimit);
+  ASSERT_THAT(all, IsOk());
+  ASSERT_EQ(all->size(), 2u);  // the newest first
+  EXPECT_EQ((*all)[0].user_digest, store_->DigestOfUser("bob"));
+  EXPECT_EQ((*all)[0].note.reason, "idle");
+  EXPECT_EQ((*all)[1].user_digest, store_->DigestOfUser("ann"));
+  EXPECT_EQ((*all)[1].note.time_us, 11);
+  EXPECT_EQ((*all)[1].note.principal, "carol");
+  EXPECT_EQ((*all)[1].events, 3u);
+  EXPECT_FALSE((*all)[1].purged);
+
+  EXPECT_EQ(store_->DigestOfUser("ann").size(), 32u);
+  EXPECT_NE(store_->DigestOfUser("ann"), store_->DigestOfUser("bob"));
+  const auto of_ann = store_->ListErasures("ann", kNoLimit);
+  ASSERT_THAT(of_ann, IsOk());
+  ASSERT_EQ(of_ann->size(), 1u);
+  EXPECT_EQ((*of_ann)[0].events, 3u);
+  EXPECT_EQ(store_->ListErasures("", 1)->size(), 1u);
+
+  EXPECT_THAT(store_->PurgeErased(), IsOkAndHolds(2u));
+  EXPECT_TRUE((*store_->ListErasures("ann", 1))[0].purged);
+  EXPECT_THAT(store_->PurgeErased(), IsOkAndHolds(0u));
+}
+
+TEST_P(StateStoreTest, TrimsALogThatSnapshotsStandFor) {
+  ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
+  Append("u", 1, 10);
+  Append("v", 1, 10);
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 8)), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kG, "u", MakeSnapshot("u", 6)), IsOk());
+  ASSERT_THAT(store_->TrimLog("u", 7, {kF, kG}), IsOk());
+
+  UserHead head = MakeAppend("u", 10, 10).head_after;
+  head.first_sequence = 7;
+  EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(head));
+  EXPECT_EQ(head.num_events(), 4u);
+  EXPECT_THAT(store_->ReadEvents("u", 7, kNoLimit),
+              IsOkAndHolds(Events("u", 7, 10)));
+  EXPECT_THAT(store_->ReadEvents("u", 11, kNoLimit),
+              IsOkAndHolds(std::vector<LoggedEvent>()));
+  constexpr auto kRefused = absl::StatusCode::kFailedPrecondition;
+  EXPECT_THAT(store_->ReadEvents("u", 6, kNoLimit),
+              IsStatus(kRefused, "trimmed, the log begins at 7"));
+  EXPECT_THAT(store_->ReadEvents("u", 1, 2), IsStatus(kRefused, "trimmed"));
+  EXPECT_THAT(store_->ReadEvents("v", 1, kNoLimit),
+              IsOkAndHolds(Events("v", 1, 10)));
+
+  // The log goes on, and is trimmed on.
+  UserAppend append = MakeAppend("u", 11, 12);
+  append.head_after.first_sequence = 7;
+  ASSERT_THAT(store_->AppendEvents({append}), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 12)), IsOk());
+  ASSERT_THAT(store_->TrimLog("u", 13, {kF}), IsOk());
+  EXPECT_EQ(store_->GetHead("u")->num_events(), 0u);
+  EXPECT_THAT(store_->ReadEvents("u", 13, kNoLimit),
+              IsOkAndHolds(std::vector<LoggedEvent>()));
+  EXPECT_THAT(store_->TrimLog("u", 3, {kF}), IsOk());  // nothing to do
+  EXPECT_THAT(store_->DeleteUser("u"), IsOkAndHolds(0u));
+  EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(UserHead()));
+  Append("u", 1, 2, 9);
+  EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
+              IsOkAndHolds(Events("u", 1, 2)));
+}
+
+TEST_P(StateStoreTest, TrimsNothingThatNoSnapshotStandsFor) {
+  ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
+  Append("u", 1, 10);
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 5)), IsOk());
+  constexpr auto kRefused = absl::StatusCode::kFailedPrecondition;
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(store_->TrimLog("u", 7, {kF}), IsStatus(kRefused, "before 7"));
+  EXPECT_THAT(store_->TrimLog("u", 3, {kF, kG}), IsStatus(kRefused, kG));
+  EXPECT_THAT(store_->TrimLog("u", 3, {"stranger"}),
+              IsStatus(kRefused, "is not open"));
+  EXPECT_THAT(store_->TrimLog("u", 3, {}), IsStatus(kInvalid, "fingerprint"));
+  EXPECT_THAT(store_->TrimLog("u", 12, {kF}),
+              IsStatus(kInvalid, "the log ends at 10"));
+  EXPECT_THAT(store_->TrimLog("", 1, {kF}), IsStatus(kInvalid, "user id"));
+  EXPECT_THAT(store_->TrimLog("nobody", 5, {kF}), IsOk());
+  EXPECT_THAT(store_->GetHead("nobody"), IsOkAndHolds(UserHead()));
+  EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
+              IsOkAndHolds(Events("u", 1, 10)));
+}
+
 }  // namespace
 }  // namespace qlarank

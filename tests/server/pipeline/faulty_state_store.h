@@ -67,8 +67,24 @@ class FaultyStateStore final : public StateStore {
     }
     return snapshot;
   }
-  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id) override {
-    return base_.DeleteUser(user_id);
+  using StateStore::DeleteUser;
+  absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
+                                      const ErasureNote& note) override {
+    return base_.DeleteUser(user_id, note);
+  }
+  absl::StatusOr<std::vector<Erasure>> ListErasures(
+      absl::string_view user_id, size_t limit) const override {
+    return base_.ListErasures(user_id, limit);
+  }
+  std::string DigestOfUser(absl::string_view user_id) const override {
+    return base_.DigestOfUser(user_id);
+  }
+  absl::StatusOr<uint64_t> PurgeErased() override {
+    return base_.PurgeErased();
+  }
+  absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
+                       absl::Span<const std::string> fingerprints) override {
+    return base_.TrimLog(user_id, first_kept, fingerprints);
   }
   absl::Status Flush() override { return base_.Flush(); }
   std::map<std::string, double> Statistics() const override {
