@@ -49,6 +49,7 @@ Client::Client(const std::string& server, absl::Duration timeout,
       rank_(v1::RankService::NewStub(channel_)),
       ingest_(v1::IngestService::NewStub(channel_)),
       state_(v1::StateService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context) const {
@@ -104,6 +105,33 @@ absl::StatusOr<v1::DeleteUserResponse> Client::DeleteUser(
   Prepare(context);
   v1::DeleteUserResponse response;
   grpc::Status status = state_->DeleteUser(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::CheckpointResponse> Client::Checkpoint(
+    const v1::CheckpointRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::CheckpointResponse response;
+  grpc::Status status = admin_->Checkpoint(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::BackupResponse> Client::Backup(
+    const v1::BackupRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::BackupResponse response;
+  grpc::Status status = admin_->Backup(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::ListErasuresResponse> Client::ListErasures(
+    const v1::ListErasuresRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListErasuresResponse response;
+  grpc::Status status = admin_->ListErasures(&context, request, &response);
   return ResultOf(status, std::move(response));
 }
 

@@ -16,6 +16,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
+#include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -40,6 +41,12 @@ class Client {
       const v1::GetUserSummaryRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
+  absl::StatusOr<v1::CheckpointResponse> Checkpoint(
+      const v1::CheckpointRequest& request) const;
+  absl::StatusOr<v1::BackupResponse> Backup(
+      const v1::BackupRequest& request) const;
+  absl::StatusOr<v1::ListErasuresResponse> ListErasures(
+      const v1::ListErasuresRequest& request) const;
   // The standard health service; `service` "" is the server as a whole.
   absl::StatusOr<grpc::health::v1::HealthCheckResponse> CheckHealth(
       const std::string& service) const;
@@ -58,6 +65,7 @@ class Client {
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

@@ -82,6 +82,8 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddDeleteUserCommand(commands);
   AddServeCheckCommand(commands);
   AddModelCommand(commands);
+  AddStoreCommand(commands);
+  AddAdminCommands(commands);
   AddEvaluateCommand(commands);
 
   try {

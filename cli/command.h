@@ -79,11 +79,13 @@ void AddImportCommand(CommandSet& commands);
 void AddAppendCommand(CommandSet& commands);
 void AddRankCommand(CommandSet& commands);
 void AddStateCommand(CommandSet& commands);
+void AddStoreCommand(CommandSet& commands);
 void AddSummaryCommand(CommandSet& commands);
 void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
 void AddServeCheckCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);
+void AddAdminCommands(CommandSet& commands);  // checkpoint, backup, erasures
 
 }  // namespace qlarank
 

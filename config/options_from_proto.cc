@@ -183,6 +183,8 @@ StoreOptions StoreFromProto(const proto::StoreConfig& config,
   SetUnlessZero(config.head_cache_bytes(), options.head_cache_bytes);
   SetUnlessZero(config.snapshot_interval_events(),
                 options.snapshot_interval_events);
+  options.checkpoint_path = config.checkpoint_path();
+  options.backup_path = config.backup_path();
   return options;
 }
 
@@ -289,6 +291,28 @@ LogOptions LogFromProto(const proto::LogConfig& config, Problems& problems) {
   return options;
 }
 
+RetentionOptions RetentionFromProto(const proto::RetentionConfig& config,
+                                    Problems& problems) {
+  RetentionOptions options;
+  const auto set = [&](bool written, const google::protobuf::Duration& value,
+                       absl::Duration& option, absl::string_view field) {
+    if (written) SetDuration(value, option, field, problems);
+  };
+  set(config.has_purge_interval(), config.purge_interval(),
+      options.purge_interval, "retention.purge_interval");
+  set(config.has_idle_user_ttl(), config.idle_user_ttl(), options.idle_user_ttl,
+      "retention.idle_user_ttl");
+  set(config.has_max_event_age(), config.max_event_age(), options.max_event_age,
+      "retention.max_event_age");
+  SetUnlessZero(config.max_events_per_user(), options.max_events_per_user);
+  set(config.has_sweep_interval(), config.sweep_interval(),
+      options.sweep_interval, "retention.sweep_interval");
+  if (options.sweep_interval == absl::ZeroDuration()) {
+    problems.Add("retention.sweep_interval", "0 s", "must be more than 0 s");
+  }
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<ServerOptions> OptionsFromProto(
@@ -308,6 +332,7 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.ingest = IngestFromProto(config.ingest(), options.limits, problems);
   options.lifecycle = LifecycleFromProto(config.lifecycle(), problems);
   options.log = LogFromProto(config.log(), problems);
+  options.retention = RetentionFromProto(config.retention(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);
   ValidateExposure(options, problems);

@@ -51,6 +51,8 @@ void SetStore(const StoreOptions& from, proto::StoreConfig& to) {
   to.set_user_cache_bytes(from.user_cache_bytes);
   to.set_head_cache_bytes(from.head_cache_bytes);
   to.set_snapshot_interval_events(from.snapshot_interval_events);
+  to.set_checkpoint_path(from.checkpoint_path);
+  to.set_backup_path(from.backup_path);
 }
 
 void SetLimits(const LimitsOptions& from, proto::LimitsConfig& to) {
@@ -136,6 +138,14 @@ void SetConnections(const ConnectionsOptions& from,
   SetDuration(from.max_age, *to.mutable_max_age());
 }
 
+void SetRetention(const RetentionOptions& from, proto::RetentionConfig& to) {
+  SetDuration(from.purge_interval, *to.mutable_purge_interval());
+  SetDuration(from.idle_user_ttl, *to.mutable_idle_user_ttl());
+  SetDuration(from.max_event_age, *to.mutable_max_event_age());
+  to.set_max_events_per_user(from.max_events_per_user);
+  SetDuration(from.sweep_interval, *to.mutable_sweep_interval());
+}
+
 }  // namespace
 
 proto::ServerConfig OptionsToProto(const ServerOptions& options) {
@@ -153,6 +163,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetSecurity(options.security, *config.mutable_security());
   SetConnections(options.connections, *config.mutable_connections());
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
+  SetRetention(options.retention, *config.mutable_retention());
   return config;
 }
 

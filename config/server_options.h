@@ -64,6 +64,8 @@ struct StoreOptions {
   uint64_t user_cache_bytes = 1 << 30;
   uint32_t snapshot_interval_events = 64;
   uint64_t head_cache_bytes = 32 << 20;
+  std::string checkpoint_path;  // empty: no checkpoints
+  std::string backup_path;      // empty: no backups
 
   bool operator==(const StoreOptions&) const = default;
 };
@@ -166,6 +168,16 @@ struct LogOptions {
   bool operator==(const LogOptions&) const = default;
 };
 
+struct RetentionOptions {
+  absl::Duration purge_interval = absl::Hours(1);  // 0: never
+  absl::Duration idle_user_ttl = absl::ZeroDuration();  // 0: users stay
+  absl::Duration max_event_age = absl::ZeroDuration();  // 0: events stay
+  uint64_t max_events_per_user = 0;                     // 0: all
+  absl::Duration sweep_interval = absl::Hours(1);
+
+  bool operator==(const RetentionOptions&) const = default;
+};
+
 struct ServerOptions {
   ListenOptions listen;
   std::vector<ModelOptions> models;
@@ -178,6 +190,7 @@ struct ServerOptions {
   SecurityOptions security;
   ConnectionsOptions connections;
   MemoryOptions memory;
+  RetentionOptions retention;
 
   bool operator==(const ServerOptions&) const = default;
 };

@@ -37,8 +37,17 @@ absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
            {"version", model.version},
            {"users", totals->users},
            {"events", totals->events},
+           {"kept_users", totals->kept_users},
+           {"trimmed_users", totals->trimmed_users},
            {"seconds", seconds},
            {"events_per_s_per_core", totals->events / seconds / num_threads}});
+  if (totals->trimmed_users > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the logs of ", totals->trimmed_users,
+        " users were trimmed before this model had a snapshot of them: it "
+        "cannot rank for them (docs/operations.md, Erasure and "
+        "retention)"));
+  }
   if (totals->failed_users == 0) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("the log of ", totals->failed_users,
                                           " users could not be read"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qlarank/v1/admin_service.pb.h"
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
@@ -66,7 +67,9 @@ Services::Descriptors() {
       v1::RankRequest::descriptor()->file()->FindServiceByName("RankService"),
       v1::UserEvent::descriptor()->file()->FindServiceByName("IngestService"),
       v1::DeleteUserRequest::descriptor()->file()->FindServiceByName(
-          "StateService")};
+          "StateService"),
+      v1::CheckpointRequest::descriptor()->file()->FindServiceByName(
+          "AdminService")};
 }
 
 void Services::Register(Listener listener, grpc::ServerBuilder& builder) {

@@ -11,9 +11,11 @@
 #define QLARANK_SERVER_OPS_METRICS_H_
 
 #include "prometheus/registry.h"
+#include "server/ops/copy_metrics.h"
 #include "server/ops/info_metrics.h"
 #include "server/ops/ingest_metrics.h"
 #include "server/ops/rank_metrics.h"
+#include "server/ops/retention_metrics.h"
 #include "server/ops/rpc_metrics.h"
 #include "server/ops/security_metrics.h"
 #include "server/ops/state_metrics.h"
@@ -28,6 +30,8 @@ struct Metrics {
   RankMetrics rank{registry};
   StateMetrics state{registry};
   IngestMetrics ingest{registry};
+  RetentionMetrics retention{registry};
+  CopyMetrics copies{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};
 };

@@ -32,8 +32,8 @@ IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
         model->folder->MarkDirty(appends, arrival);
       }
     };
-    hooks.erase = [this](absl::string_view user_id) {
-      return EraseNow(user_id);
+    hooks.erase = [this](absl::string_view user_id, const ErasureOrder& order) {
+      return EraseNow(user_id, order);
     };
     shards_.push_back(
         std::make_unique<IngestShard>(store, metrics, shard, std::move(hooks)));
@@ -105,19 +105,38 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
   }
 }
 
-void IngestPipeline::DeleteUser(const std::string& user_id, DeleteDone done) {
+void IngestPipeline::DeleteUser(const std::string& user_id, ErasureOrder order,
+                                DeleteDone done) {
   if (absl::Status status = CheckUserId(user_id, limits_); !status.ok()) {
     done(status);
     return;
   }
-  shards_[ShardOf(user_id)]->Erase(user_id, std::move(done));
+  shards_[ShardOf(user_id)]->Erase(user_id, std::move(order), std::move(done));
 }
 
-absl::StatusOr<uint64_t> IngestPipeline::EraseNow(absl::string_view user_id) {
+void IngestPipeline::TrimLog(const std::string& user_id, uint64_t first_kept,
+                             absl::AnyInvocable<void(absl::Status)> done) {
+  shards_[ShardOf(user_id)]->Do(
+      [this, user_id, first_kept, done = std::move(done)]() mutable {
+        std::vector<std::string> fingerprints;
+        for (const auto& model : models_.models()) {
+          fingerprints.push_back(model->engine->state_fingerprint());
+        }
+        done(store_.TrimLog(user_id, first_kept, fingerprints));
+      });
+}
+
+absl::StatusOr<uint64_t> IngestPipeline::EraseNow(absl::string_view user_id,
+                                                  const ErasureOrder& order) {
+  if (order.only_if != nullptr) {
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (!order.only_if(*head)) return 0;
+  }
   // Under the user's lock, so that a fold in flight publishes before the
   // erasure, and is erased, or after it, and finds another incarnation.
   absl::MutexLock lock(&locks_.For(user_id));
-  absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id);
+  absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
   QLARANK_FAILPOINT("delete.before_forget");
   for (const auto& model : models_.models()) model->memory->Forget(user_id);
   if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();

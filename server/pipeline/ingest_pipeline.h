@@ -62,15 +62,23 @@ class IngestPipeline {
   // Whether in some shard as much waits of the client as should.
   bool full(absl::string_view client) const;
 
+  using ErasureOrder = IngestShard::ErasureOrder;
+
   // Erases a user: events, watermarks, and states under every model. Ordered
   // with the appends of that user. `done` gets the number of events removed.
   // INVALID_ARGUMENT for an impossible user_id, RESOURCE_EXHAUSTED when too
   // much waits.
-  void DeleteUser(const std::string& user_id, DeleteDone done);
+  void DeleteUser(const std::string& user_id, ErasureOrder order,
+                  DeleteDone done);
+
+  // StateStore::TrimLog under every model's fingerprint, ordered likewise.
+  void TrimLog(const std::string& user_id, uint64_t first_kept,
+               absl::AnyInvocable<void(absl::Status)> done);
 
  private:
   size_t ShardOf(absl::string_view user_id) const;
-  absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id);
+  absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
+                                    const ErasureOrder& order);
 
   StateStore& store_;
   const ModelRegistry& models_;

@@ -44,14 +44,26 @@ void IngestShard::Append(std::shared_ptr<AppendCall> call,
   tasks_.push_back(std::move(task));
 }
 
-void IngestShard::Erase(std::string user_id, EraseDone done) {
+void IngestShard::Erase(std::string user_id, ErasureOrder order,
+                        EraseDone done) {
   if (!room_.TryTake(kErasures)) {
     return done(OverloadError("too much waits to be written; try again later",
                               kQueueRetryDelay));
   }
+  Do([this, user_id = std::move(user_id), order = std::move(order),
+      done = std::move(done)]() mutable {
+    fence_.Forget(user_id);
+    QLARANK_FAILPOINT("delete.begin");
+    absl::StatusOr<uint64_t> removed = hooks_.erase(user_id, order);
+    room_.Return(kErasures);
+    done(std::move(removed));
+    QLARANK_FAILPOINT("delete.acknowledged");
+  });
+}
+
+void IngestShard::Do(absl::AnyInvocable<void()> action) {
   Task task;
-  task.user_id = std::move(user_id);
-  task.erased = std::move(done);
+  task.action = std::move(action);
   absl::MutexLock lock(&mutex_);
   tasks_.push_back(std::move(task));
 }
@@ -65,16 +77,16 @@ std::vector<IngestShard::Task> IngestShard::TakeGroup() {
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(&ready));
   while (!tasks_.empty()) {
-    const bool erasure = tasks_.front().call == nullptr;
+    const bool action = tasks_.front().call == nullptr;
     const size_t size = tasks_.front().indexes.size();
     if (!group.empty() &&
-        (erasure || num_events + size > options_.max_group_events)) {
+        (action || num_events + size > options_.max_group_events)) {
       break;
     }
     num_events += size;
     group.push_back(std::move(tasks_.front()));
     tasks_.pop_front();
-    if (erasure) break;
+    if (action) break;
   }
   return group;
 }
@@ -84,7 +96,7 @@ void IngestShard::WriterLoop() {
     std::vector<Task> tasks = TakeGroup();
     if (tasks.empty()) return;
     if (tasks.front().call == nullptr) {
-      EraseUser(tasks.front());
+      tasks.front().action();
     } else {
       CommitAppends(tasks);
     }
@@ -148,15 +160,6 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   metrics_.ingest.events_duplicate.Increment(total.duplicates);
   metrics_.ingest.events_late.Increment(total.late);
   if (total.applied > 0) metrics_.ingest.group_events.Observe(total.applied);
-}
-
-void IngestShard::EraseUser(Task& task) {
-  fence_.Forget(task.user_id);
-  QLARANK_FAILPOINT("delete.begin");
-  absl::StatusOr<uint64_t> removed = hooks_.erase(task.user_id);
-  room_.Return(kErasures);
-  task.erased(std::move(removed));
-  QLARANK_FAILPOINT("delete.acknowledged");
 }
 
 }  // namespace qlarank

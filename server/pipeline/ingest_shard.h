@@ -37,6 +37,12 @@ class IngestShard {
     size_t max_sources_per_user = 64;
   };
 
+  struct ErasureOrder {
+    ErasureNote note;
+    // Looked at in the user's turn: she stays when it says no. Null: she goes.
+    std::function<bool(const UserHead& head)> only_if;
+  };
+
   // What happens beside the log.
   struct Hooks {
     // Events of these users, which arrived at `arrival` or later, are durable.
@@ -44,7 +50,9 @@ class IngestShard {
                        absl::Time arrival)>
         appended;
     // Erases a user; returns the number of events removed.
-    std::function<absl::StatusOr<uint64_t>(absl::string_view user_id)> erase;
+    std::function<absl::StatusOr<uint64_t>(absl::string_view user_id,
+                                           const ErasureOrder& order)>
+        erase;
   };
 
   using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
@@ -64,23 +72,26 @@ class IngestShard {
 
   // Erases a user, after the appends queued before it. RESOURCE_EXHAUSTED at
   // once when too much waits.
-  void Erase(std::string user_id, EraseDone done) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Erase(std::string user_id, ErasureOrder order, EraseDone done)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Runs `action` on the writer's thread, after the appends queued before it:
+  // for what must not overlap with appends.
+  void Do(absl::AnyInvocable<void()> action) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // A part of an append, or an erasure (then `call` is null).
+  // A part of an append, or an action (then `call` is null).
   struct Task {
     std::shared_ptr<AppendCall> call;
     std::vector<uint32_t> indexes;
-    std::string user_id;
-    EraseDone erased;
+    absl::AnyInvocable<void()> action;
   };
 
   void WriterLoop() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The tasks to handle next: one erasure, or appends for one group. Blocks
+  // The tasks to handle next: one action, or appends for one group. Blocks
   // until there are any; empty at the end.
   std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitAppends(std::vector<Task>& tasks);
-  void EraseUser(Task& task);
 
   StateStore& store_;
   Metrics& metrics_;

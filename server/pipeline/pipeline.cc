@@ -30,6 +30,11 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->ingest_ =
       std::make_unique<IngestPipeline>(store, registry, pipeline->locks_,
                                        metrics, options.limits, options.ingest);
+  pipeline->retention_ =
+      std::make_unique<Retention>(store, *pipeline->ingest_, registry, metrics,
+                                  options.retention);
+  pipeline->admin_ =
+      std::make_unique<AdminPipeline>(store, metrics.copies, options.store);
   return pipeline;
 }
 

@@ -9,10 +9,12 @@
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/admin_pipeline.h"
 #include "server/pipeline/fair_quota.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/rank_pipeline.h"
+#include "server/pipeline/retention.h"
 #include "server/pipeline/state_pipeline.h"
 #include "server/pipeline/tile_scheduler.h"
 #include "server/pipeline/user_locks.h"
@@ -33,6 +35,7 @@ class Pipeline {
   RankPipeline& rank() { return *rank_; }
   IngestPipeline& ingest() { return *ingest_; }
   StatePipeline& state() { return *state_; }
+  AdminPipeline& admin() { return *admin_; }
 
   // Writes a snapshot of every state that is ahead of its last one, so that the
   // next start need not fold again, and makes all durable. REQUIRES: no
@@ -55,6 +58,8 @@ class Pipeline {
   // After those whose jobs it may still have to finish.
   std::unique_ptr<TileScheduler> scheduler_;
   std::unique_ptr<IngestPipeline> ingest_;
+  std::unique_ptr<Retention> retention_;
+  std::unique_ptr<AdminPipeline> admin_;
 };
 
 }  // namespace qlarank

@@ -52,6 +52,7 @@ class Rebuild {
   // Folds the next chunk of each lane; drops those that are done or damaged.
   void FoldRound(std::vector<Lane>& lanes, EngineScratch& scratch);
   void Count(uint64_t users, uint64_t events, uint64_t failed);
+  void CountTrimmed(absl::string_view user_id, const UserHead& head);
 
   const Engine& engine_;
   StateStore& store_;
@@ -94,6 +95,17 @@ void Rebuild::Count(uint64_t users, uint64_t events, uint64_t failed) {
   if (now - reported_ < options_.progress_interval) return;
   reported_ = now;
   options_.on_progress(totals_);
+}
+
+void Rebuild::CountTrimmed(absl::string_view user_id, const UserHead& head) {
+  const auto snapshot =
+      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  const bool stands_for_it =
+      snapshot.ok() && snapshot->has_value() &&
+      (*snapshot)->incarnation == head.incarnation &&
+      (*snapshot)->folded_sequence + 1 >= head.first_sequence;
+  absl::MutexLock lock(&mutex_);
+  ++(stands_for_it ? totals_.kept_users : totals_.trimmed_users);
 }
 
 void Rebuild::FoldRound(std::vector<Lane>& lanes, EngineScratch& scratch) {
@@ -159,7 +171,9 @@ absl::StatusOr<RebuildTotals> Rebuild::Run() {
   }
   absl::Status status =
       store_.ForEachUser([&](absl::string_view user_id, const UserHead& head) {
-        if (head.last_sequence > 0) {
+        if (head.first_sequence > 1) {
+          CountTrimmed(user_id, head);
+        } else if (head.last_sequence > 0) {
           Enqueue({std::string(user_id), head.incarnation, head.last_sequence});
         }
         return true;

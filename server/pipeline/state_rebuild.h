@@ -23,6 +23,10 @@ struct RebuildTotals {
   uint64_t users = 0;
   uint64_t events = 0;
   uint64_t failed_users = 0;  // of logs that cannot be read
+  // Of trimmed logs, with a snapshot of what is gone: they keep it.
+  uint64_t kept_users = 0;
+  // Likewise without one: this model cannot make their states.
+  uint64_t trimmed_users = 0;
 };
 
 struct RebuildOptions {
@@ -32,7 +36,8 @@ struct RebuildOptions {
   absl::Duration progress_interval = absl::Seconds(5);
 };
 
-// Blocks until it is done. A user whose log is damaged is counted and left out.
+// Blocks until it is done. A user whose log is damaged or was trimmed is counted
+// and left out.
 // An error is one of the store: some snapshots may have been written.
 // REQUIRES: the engine's fingerprint is open; nobody appends or erases.
 absl::StatusOr<RebuildTotals> RebuildStates(const Engine& engine,

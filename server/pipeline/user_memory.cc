@@ -124,6 +124,12 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
       return absl::AbortedError(
           absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
     }
+    if (absl::IsFailedPrecondition(tail.status()) &&
+        head->first_sequence > lookup.head.first_sequence) {
+      return absl::AbortedError(absl::StrCat("the log of user ",
+                                             Quoted(user_id),
+                                             " was trimmed meanwhile"));
+    }
     if (tail.ok() && tail->empty()) {
       tail = absl::DataLossError(absl::StrCat(
           "the log of user ", Quoted(user_id), " ends at event ",

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/rpc/admin_service.h"
 #include "server/rpc/ingest_service.h"
 #include "server/rpc/rank_service.h"
 #include "server/rpc/state_service.h"
@@ -29,6 +30,8 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
       listener, pipeline.ingest(), drain_, options.ingest.stream_window_bytes));
   services_.push_back(Make<v1::StateService, StateService>(
       listener, pipeline.state(), pipeline.ingest(), drain_, replies_));
+  services_.push_back(Make<v1::AdminService, AdminService>(
+      listener, pipeline.admin(), drain_));
   std::erase(services_, nullptr);
 }
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "server/rpc/principal.h"
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/unary_call.h"
 
@@ -42,14 +44,18 @@ grpc::ServerUnaryReactor* StateService::DeleteUser(
     reactor->Finish(DrainingStatus());
     return reactor;
   }
-  ingest_.DeleteUser(request->user_id(), [reactor, response, context](
-                                             absl::StatusOr<uint64_t> removed) {
-    if (removed.ok()) {
-      response->set_found(*removed > 0);
-      response->set_events_deleted(*removed);
-    }
-    reactor->Finish(ToRpcStatus(removed.status(), *context));
-  });
+  IngestPipeline::ErasureOrder order;
+  order.note = {absl::ToUnixMicros(absl::Now()), PrincipalOf(*context),
+                "request"};
+  ingest_.DeleteUser(request->user_id(), std::move(order),
+                     [reactor, response,
+                      context](absl::StatusOr<uint64_t> removed) {
+                       if (removed.ok()) {
+                         response->set_found(*removed > 0);
+                         response->set_events_deleted(*removed);
+                       }
+                       reactor->Finish(ToRpcStatus(removed.status(), *context));
+                     });
   return reactor;
 }
 

@@ -12,6 +12,7 @@ namespace {
 constexpr absl::string_view kRank = "qlarank.v1.RankService";
 constexpr absl::string_view kIngest = "qlarank.v1.IngestService";
 constexpr absl::string_view kState = "qlarank.v1.StateService";
+constexpr absl::string_view kAdmin = "qlarank.v1.AdminService";
 constexpr absl::string_view kHealth = "grpc.health.v1.Health";
 constexpr absl::string_view kReflection =
     "grpc.reflection.v1alpha.ServerReflection";
@@ -25,6 +26,9 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kState, "GetUserState", ServedOn::kMain, Role::kRank},
     {kState, "GetUserSummary", ServedOn::kMain, Role::kRank},
     {kState, "DeleteUser", ServedOn::kAdmin, Role::kAdmin},
+    {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
+    {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},
+    {kAdmin, "ListErasures", ServedOn::kAdmin, Role::kAdmin},
     {kHealth, "Check", ServedOn::kBoth, std::nullopt},
     {kHealth, "Watch", ServedOn::kBoth, std::nullopt},
     {kReflection, "ServerReflectionInfo", ServedOn::kBoth, Role::kAdmin},

@@ -66,6 +66,11 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
   EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
+  EXPECT_EQ(options->retention.purge_interval, absl::Hours(1));
+  EXPECT_EQ(options->retention.idle_user_ttl, absl::ZeroDuration());
+  EXPECT_EQ(options->retention.max_event_age, absl::ZeroDuration());
+  EXPECT_EQ(options->retention.max_events_per_user, 0u);
+  EXPECT_EQ(options->retention.sweep_interval, absl::Hours(1));
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -93,6 +98,8 @@ constexpr char kEverything[] = R"pb(
     user_cache_bytes: 4
     snapshot_interval_events: 5
     head_cache_bytes: 22
+    checkpoint_path: "cp"
+    backup_path: "bk"
   }
   limits {
     max_user_id_bytes: 6
@@ -142,6 +149,13 @@ constexpr char kEverything[] = R"pb(
     max_age { seconds: 28 }
   }
   memory { budget_bytes: 1000000000 }
+  retention {
+    purge_interval { seconds: 22 }
+    idle_user_ttl { seconds: 23 }
+    max_event_age { seconds: 24 }
+    max_events_per_user: 25
+    sweep_interval { seconds: 26 }
+  }
 )pb";
 
 RoleSet Roles(std::initializer_list<Role> roles) {
@@ -161,7 +175,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       {"a", 2, "p",
        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
        ScoringPrecision::kInt8}};
-  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5, 22};
+  expected.store = {StoreEngine::kMemory, "db", 3, 4, 5, 22, "cp", "bk"};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
   expected.rank = {15, 16, absl::Seconds(24)};
@@ -180,6 +194,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                           absl::Seconds(27),
                           absl::Seconds(28)};
   expected.memory = {1'000'000'000};
+  expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
+                        25, absl::Seconds(26)};
   EXPECT_EQ(*options, expected);
 }
 
@@ -400,6 +416,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "lifecycle { drain_delay { seconds: 9999999999 } }",
                   "f: lifecycle.drain_delay: { seconds: 9999999999 nanos: 0 "
                   "}; must be at most 100 years"},
+        BadConfig{"NoTimeBetweenSweeps",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "retention { sweep_interval {} }",
+                  "f: retention.sweep_interval: 0 s; must be more than 0 s"},
         BadConfig{"UnknownLogNumbers",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "log { level: 9 format: 8 }",

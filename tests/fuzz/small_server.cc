@@ -88,7 +88,7 @@ absl::StatusOr<v1::AppendEventsResponse> SmallServer::Append(
 
 absl::StatusOr<uint64_t> SmallServer::Delete(const std::string& user_id) {
   return Await<absl::StatusOr<uint64_t>>([&](auto done) {
-    pipeline_->ingest().DeleteUser(user_id, std::move(done));
+    pipeline_->ingest().DeleteUser(user_id, {}, std::move(done));
   });
 }
 

@@ -59,10 +59,15 @@ TestServer::TestServer(const ServerOptions& options)
   ingest_ = v1::IngestService::NewStub(channel_);
   state_ = v1::StateService::NewStub(channel_);
   admin_state_ = v1::StateService::NewStub(admin_channel_);
+  admin_ = v1::AdminService::NewStub(admin_channel_);
 }
 
 TestServer::~TestServer() {
   if (server_ != nullptr) Shutdown().IgnoreError();
+}
+
+std::string TestServer::admin_address() const {
+  return absl::StrCat("127.0.0.1:", server_->admin_port());
 }
 
 absl::Status TestServer::Shutdown() {

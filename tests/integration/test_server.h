@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "config/server_options.h"
+#include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -33,12 +34,15 @@ class TestServer {
   // The value of a metric; its labels, sorted, are part of its name. Dies when
   // there is none.
   double Metric(const std::string& name) const;
+  // "host:port" for operators.
+  std::string admin_address() const;
 
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }
   v1::StateService::Stub& state() { return *state_; }
   // At the address for operators.
   v1::StateService::Stub& admin_state() { return *admin_state_; }
+  v1::AdminService::Stub& admin() { return *admin_; }
 
   // One call each, with a deadline.
   absl::StatusOr<v1::RankResponse> Rank(
@@ -61,6 +65,7 @@ class TestServer {
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
   std::unique_ptr<v1::StateService::Stub> admin_state_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
 }  // namespace qlarank::testing

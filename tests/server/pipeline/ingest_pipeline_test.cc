@@ -139,7 +139,7 @@ TEST_F(IngestPipelineTest, AnErasureIsOrderedWithAppends) {
   const auto after = MakeAppend(*bundle_, "user", 1, 2);
   auto first = Append(before);
   std::promise<absl::StatusOr<uint64_t>> removed;
-  pipeline_->ingest().DeleteUser("user", [&](absl::StatusOr<uint64_t> count) {
+  pipeline_->ingest().DeleteUser("user", {}, [&](absl::StatusOr<uint64_t> count) {
     removed.set_value(count);
   });
   auto second = Append(after);
@@ -294,9 +294,10 @@ TEST_F(IngestPipelineTest, AClientDoesNotFillTheQueue) {
   auto other = Append(few);
   std::vector<std::promise<absl::StatusOr<uint64_t>>> erased(9);
   for (auto& promise : erased) {
-    pipeline_->ingest().DeleteUser("user", [&](absl::StatusOr<uint64_t> count) {
-      promise.set_value(std::move(count));
-    });
+    pipeline_->ingest().DeleteUser("user", {},
+                                   [&](absl::StatusOr<uint64_t> count) {
+                                     promise.set_value(std::move(count));
+                                   });
   }
   go.Notify();
   EXPECT_EQ(other.get()->applied(), 20);

@@ -1,0 +1,43 @@
+// AdminService over gRPC. Never blocks a thread of gRPC. Thread-safe.
+#ifndef QLARANK_SERVER_RPC_ADMIN_SERVICE_H_
+#define QLARANK_SERVER_RPC_ADMIN_SERVICE_H_
+
+#include "qlarank/v1/admin_service.grpc.pb.h"
+#include "server/pipeline/admin_pipeline.h"
+#include "server/rpc/drain.h"
+#include "server/rpc/served_methods.h"
+
+namespace qlarank {
+
+class AdminService final : public ServedMethods<v1::AdminService> {
+ public:
+  // Both must outlive the server that this is registered with.
+  AdminService(Listener listener, AdminPipeline& pipeline, const Drain& drain)
+      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {}
+
+  grpc::ServerUnaryReactor* Checkpoint(
+      grpc::CallbackServerContext* context,
+      const v1::CheckpointRequest* request,
+      v1::CheckpointResponse* response) override;
+
+  grpc::ServerUnaryReactor* Backup(grpc::CallbackServerContext* context,
+                                   const v1::BackupRequest* request,
+                                   v1::BackupResponse* response) override;
+
+  grpc::ServerUnaryReactor* ListErasures(
+      grpc::CallbackServerContext* context,
+      const v1::ListErasuresRequest* request,
+      v1::ListErasuresResponse* response) override;
+
+ private:
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext& context,
+                                  const Request& request, Response& response);
+
+  AdminPipeline& pipeline_;
+  const Drain& drain_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RPC_ADMIN_SERVICE_H_

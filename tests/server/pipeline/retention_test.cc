@@ -1,0 +1,214 @@
+#include "server/pipeline/retention.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/pipeline/pipeline.h"
+#include "server/pipeline/state_rebuild.h"
+#include "state_store/memory_state_store.h"
+#include "tests/testing/fresh_fold.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+
+// When the n-th event of MakeAppend happened.
+absl::Time TimeOfEvent(uint64_t n) {
+  return absl::FromUnixMicros(kEpochUs) + absl::Minutes(n);
+}
+
+class RetentionTest : public ::testing::Test {
+ protected:
+  RetentionTest() { Start(GoldenModel()); }
+
+  // A server's insides over the store, which stays.
+  void Start(const ModelOptions& model) {
+    pipeline_ = nullptr;
+    pipeline_ = *Pipeline::Create(TestOptions(model), *store_, metrics_);
+  }
+
+  void Append(const std::string& user, uint64_t first, uint64_t last) {
+    const auto request = MakeAppend(*bundle_, user, first, last);
+    absl::Notification done;
+    pipeline_->ingest().Append(request, absl::Now(), {},
+                               IngestPipeline::OnFull::kQueue,
+                               [&](auto result) {
+                                 EXPECT_TRUE(result.ok()) << result.status();
+                                 done.Notify();
+                               });
+    done.WaitForNotification();
+    ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  }
+
+  void Sweep(const RetentionOptions& options, absl::Time now) {
+    Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+                        metrics_, options);
+    retention.Sweep(now);
+  }
+
+  const ServedModel& model() const { return *pipeline_->models().models()[0]; }
+
+  // The state that requests are served from, with what the log has after it.
+  absl::StatusOr<std::string> ServedState(const std::string& user) {
+    auto lookup = model().memory->Find(user);
+    if (!lookup.ok()) return lookup.status();
+    auto fold = model().memory->ReadTail(user, *lookup, kNoLimit);
+    if (!fold.ok()) return fold.status();
+    const auto scratch = model().engine->NewScratch();
+    model().memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch);
+    return model().engine->SerializeState(*fold->after().state);
+  }
+
+  // What it must be: of the same events, in a store that nobody trims.
+  std::string FreshState(const std::string& user, uint64_t last) {
+    const auto store = NewMemoryStateStore();
+    Metrics metrics;
+    auto pipeline = *Pipeline::Create(TestOptions(), *store, metrics);
+    std::swap(pipeline, pipeline_);
+    Append(user, 1, last);
+    std::swap(pipeline, pipeline_);
+    return *FreshFold(*engine_, *store, user);
+  }
+
+  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::unique_ptr<StateStore> store_ = NewMemoryStateStore();
+  Metrics metrics_;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+TEST_F(RetentionTest, ErasesIdleUsersAndNobodyElse) {
+  Append("idle", 1, 5);
+  Append("busy", 1, 100);
+  RetentionOptions options;
+  options.idle_user_ttl = absl::Minutes(50);
+  Sweep(options, TimeOfEvent(5) + absl::Minutes(50));
+  EXPECT_EQ(store_->GetHead("idle")->last_sequence, 5u);  // not yet
+  Sweep(options, TimeOfEvent(5) + absl::Minutes(51));
+  EXPECT_EQ(*store_->GetHead("idle"), UserHead());
+  EXPECT_EQ(model().memory->Find("idle")->known.folded_sequence(), 0u);
+  EXPECT_EQ(store_->GetHead("busy")->last_sequence, 100u);
+  const auto erasures = *store_->ListErasures("", kNoLimit);
+  ASSERT_EQ(erasures.size(), 1u);
+  EXPECT_EQ(erasures[0].user_digest, store_->DigestOfUser("idle"));
+  EXPECT_EQ(erasures[0].note.reason, "idle");
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 1);
+}
+
+TEST_F(RetentionTest, AUserWhoComesBackBeforeHerTurnStays) {
+  Append("ann", 1, 5);
+  IngestPipeline::ErasureOrder order;
+  order.only_if = [](const UserHead& head) { return head.last_sequence < 5; };
+  absl::Notification done;
+  pipeline_->ingest().DeleteUser("ann", std::move(order), [&](auto removed) {
+    EXPECT_EQ(*removed, 0u);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  EXPECT_EQ(store_->GetHead("ann")->last_sequence, 5u);
+  EXPECT_TRUE(store_->ListErasures("", kNoLimit)->empty());
+}
+
+TEST_F(RetentionTest, TrimmedStatesKeepTheirBits) {
+  Append("ann", 1, 300);
+  ASSERT_TRUE(pipeline_->Flush().ok());  // snapshots of all
+  RetentionOptions options;
+  options.max_events_per_user = 100;
+  Sweep(options, absl::Now());
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 201u);
+  EXPECT_EQ(metrics_.retention.events_trimmed.Value(), 200);
+  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
+  Append("ann", 301, 350);
+  const std::string fresh = FreshState("ann", 350);
+  EXPECT_EQ(*ServedState("ann"), fresh);
+  Start(GoldenModel());  // nothing is cached: snapshot and log
+  EXPECT_EQ(*ServedState("ann"), fresh);
+  EXPECT_EQ(metrics_.retention.failures.Value(), 0);
+}
+
+TEST_F(RetentionTest, TrimsWhatIsOldInTheOrderOfTheLog) {
+  Append("ann", 1, 300);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  RetentionOptions options;
+  options.max_event_age = absl::Hours(1);
+  // Too few to be worth it.
+  Sweep(options, TimeOfEvent(63) + absl::Hours(1) + absl::Seconds(1));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
+  Sweep(options, TimeOfEvent(120) + absl::Hours(1) + absl::Seconds(1));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 121u);
+  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
+}
+
+TEST_F(RetentionTest, TrimsNothingWithoutASnapshot) {
+  Append("ann", 1, 300);  // the newest snapshot has fewer
+  RetentionOptions options;
+  options.max_events_per_user = 1;
+  ASSERT_TRUE(model().memory->AwaitSnapshots().ok());
+  const auto snapshot =
+      store_->GetSnapshot(model().engine->state_fingerprint(), "ann");
+  ASSERT_TRUE(snapshot.ok());
+  const uint64_t folded =
+      snapshot->has_value() ? (*snapshot)->folded_sequence : 0;
+  Sweep(options, absl::Now());
+  EXPECT_LE(store_->GetHead("ann")->first_sequence, folded + 1);
+  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
+}
+
+TEST_F(RetentionTest, AnotherModelRefusesRatherThanBeWrong) {
+  Append("ann", 1, 300);
+  Append("bob", 1, 70);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  RetentionOptions options;
+  options.max_events_per_user = 100;
+  Sweep(options, absl::Now());
+
+  // Made anew, the same model's states must not take the place of better ones.
+  RebuildOptions rebuild;
+  const std::string fingerprint = engine_->state_fingerprint();
+  const auto before = *store_->GetSnapshot(fingerprint, "ann");
+  auto totals = RebuildStates(*engine_, *store_, metrics_, rebuild);
+  ASSERT_TRUE(totals.ok());
+  EXPECT_EQ(totals->users, 1u);
+  EXPECT_EQ(totals->kept_users, 1u);
+  EXPECT_EQ(totals->trimmed_users, 0u);
+  EXPECT_EQ(totals->failed_users, 0u);
+  EXPECT_EQ(*store_->GetSnapshot(fingerprint, "ann"), before);
+
+  const ModelOptions other = GoldenModel("block_l1_silu_features");
+  Start(other);
+  const auto state = ServedState("ann");
+  EXPECT_EQ(state.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(state.status().message()),
+              ::testing::HasSubstr("trimmed, the log begins at 201"));
+  EXPECT_TRUE(ServedState("bob").ok());
+  const auto other_engine = *Engine::Create(LoadGolden(other));
+  totals = RebuildStates(*other_engine, *store_, metrics_, rebuild);
+  ASSERT_TRUE(totals.ok());
+  EXPECT_EQ(totals->users, 1u);
+  EXPECT_EQ(totals->kept_users, 0u);
+  EXPECT_EQ(totals->trimmed_users, 1u);
+  EXPECT_FALSE(
+      store_->GetSnapshot(other_engine->state_fingerprint(), "ann")
+          ->has_value());
+}
+
+TEST(RetentionClockTest, AClockThatJumpedIsNoticed) {
+  const absl::Time start = TimeOfEvent(0);
+  const absl::Duration year = absl::Hours(24 * 365);
+  EXPECT_TRUE(Retention::ClockIsSane(start, year, start + year));
+  EXPECT_TRUE(
+      Retention::ClockIsSane(start, year, start + year + absl::Minutes(9)));
+  EXPECT_FALSE(
+      Retention::ClockIsSane(start, year, start + year + absl::Minutes(11)));
+  EXPECT_FALSE(Retention::ClockIsSane(start, year, start));
+}
+
+}  // namespace
+}  // namespace qlarank::testing
