@@ -54,6 +54,8 @@ TEST(TokenTableTest, ATokenEndsWhenItSaysSo) {
   EXPECT_EQ(table.Find("battery-staple", end - absl::Nanoseconds(1)).match,
             Match::kValid);
   EXPECT_EQ(table.Find("battery-staple", end).match, Match::kExpired);
+  EXPECT_EQ(table.Find("battery-staple", end + absl::Hours(1)).match,
+            Match::kExpired);
   EXPECT_EQ(table.Find("correct-horse", absl::InfiniteFuture()).match,
             Match::kExpired);  // nothing is before that
   EXPECT_EQ(table.Find("correct-horse", end + absl::Hours(1'000'000)).match,
