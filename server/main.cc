@@ -19,6 +19,7 @@
 #include "server/ops/grpc_log.h"
 #include "server/ops/lifecycle.h"
 #include "server/ops/logging.h"
+#include "server/ops/plain_locks.h"
 #include "server/ops/termination_signals.h"
 #include "server/ops/version.h"
 #include "server/rebuild_command.h"
@@ -120,6 +121,7 @@ void ParseCommandLine(int argc, char** argv) {
 }  // namespace qlarank
 
 int main(int argc, char** argv) {
+  qlarank::LockWithoutLookingForDeadlocks();
   qlarank::ParseCommandLine(argc, argv);
   return qlarank::Run();
 }
