@@ -12,7 +12,6 @@
 #ifndef QLARANK_SERVER_PIPELINE_ADMISSION_CLOCK_H_
 #define QLARANK_SERVER_PIPELINE_ADMISSION_CLOCK_H_
 
-#include <chrono>
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
@@ -20,11 +19,6 @@
 #include "absl/time/time.h"
 
 namespace qlarank {
-
-// Since some moment before; never jumps.
-inline absl::Duration SteadyNow() {
-  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 class AdmissionClock {
  public:

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/pipeline/event_rules.h"
 #include "server/pipeline/overload.h"
+#include "server/pipeline/steady_now.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {

@@ -1,12 +1,12 @@
 #include "server/pipeline/retention.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <optional>
 
 #include "absl/time/clock.h"
 #include "server/ops/logging.h"
+#include "server/pipeline/steady_now.h"
 
 namespace qlarank {
 namespace {
@@ -42,11 +42,8 @@ bool Retention::ClockIsSane(absl::Time start, absl::Duration elapsed,
 }
 
 void Retention::Loop() {
-  const auto steady = [] {
-    return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-  };
   const absl::Time start = absl::Now();
-  const absl::Duration steady_start = steady();
+  const absl::Duration steady_start = SteadyNow();
   const bool purges = options_.purge_interval > absl::ZeroDuration();
   absl::Duration next_purge = purges ? options_.purge_interval
                                      : absl::InfiniteDuration();
@@ -54,9 +51,9 @@ void Retention::Loop() {
                                                   : absl::InfiniteDuration();
   while (true) {
     const absl::Duration next = std::min(next_purge, next_sweep);
-    const absl::Duration elapsed = steady() - steady_start;
+    const absl::Duration elapsed = SteadyNow() - steady_start;
     if (stop_.WaitForNotificationWithTimeout(next - elapsed)) return;
-    const absl::Duration now = steady() - steady_start;
+    const absl::Duration now = SteadyNow() - steady_start;
     if (now >= next_sweep) {
       if (ClockIsSane(start, now, absl::Now())) {
         Sweep(absl::Now());
@@ -66,11 +63,11 @@ void Retention::Loop() {
                  "the clock was set since the start; restart the server once "
                  "it is right"));
       }
-      next_sweep = steady() - steady_start + options_.sweep_interval;
+      next_sweep = SteadyNow() - steady_start + options_.sweep_interval;
     }
     if (now >= next_purge) {
       Purge();
-      next_purge = steady() - steady_start + options_.purge_interval;
+      next_purge = SteadyNow() - steady_start + options_.purge_interval;
     }
   }
 }

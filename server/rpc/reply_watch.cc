@@ -2,21 +2,13 @@
 
 #include <vector>
 
-#include "server/pipeline/admission_clock.h"
+#include "server/pipeline/steady_now.h"
 
 namespace qlarank {
 
 ReplyWatch::ReplyWatch(absl::Duration timeout)
-    : timeout_(timeout), thread_([this] {
-        while (!stop_.WaitForNotificationWithTimeout(timeout_ / 4)) {
-          CutOff(SteadyNow() - timeout_);
-        }
-      }) {}
-
-ReplyWatch::~ReplyWatch() {
-  stop_.Notify();
-  thread_.join();
-}
+    : cutting_off_(timeout / 4,
+                   [this, timeout] { CutOff(SteadyNow() - timeout); }) {}
 
 void ReplyWatch::Begin(grpc::ServerContextBase& context) {
   const absl::Duration now = SteadyNow();

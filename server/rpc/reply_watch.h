@@ -6,22 +6,19 @@
 #define QLARANK_SERVER_RPC_REPLY_WATCH_H_
 
 #include <mutex>
-#include <thread>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "grpcpp/server_context.h"
+#include "server/ops/periodic_task.h"
 
 namespace qlarank {
 
 class ReplyWatch {
  public:
   // A call is cut off once its reply has waited for `timeout`, or up to a
-  // quarter longer.
+  // quarter longer. REQUIRES: every reply has ended when this is destroyed.
   explicit ReplyWatch(absl::Duration timeout);
-  // REQUIRES: every reply has ended.
-  ~ReplyWatch();
 
   // The reply of this call was given to gRPC. Its context must live until End.
   void Begin(grpc::ServerContextBase& context);
@@ -32,13 +29,11 @@ class ReplyWatch {
   // Cuts off what has waited since before `begun_before`.
   void CutOff(absl::Duration begun_before);
 
-  const absl::Duration timeout_;
   // Recursive: cancelling a call may end it on the same thread, within.
   std::recursive_mutex mutex_;
   // When it began, by a clock that does not jump.
   absl::flat_hash_map<grpc::ServerContextBase*, absl::Duration> replies_;
-  absl::Notification stop_;
-  std::thread thread_;
+  PeriodicTask cutting_off_;  // last: it uses the others
 };
 
 }  // namespace qlarank

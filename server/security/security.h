@@ -16,11 +16,11 @@
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
 #include "grpcpp/security/server_credentials.h"
+#include "server/ops/periodic_task.h"
 #include "server/ops/security_metrics.h"
 #include "server/security/authenticator.h"
 #include "server/security/certificate_files.h"
 #include "server/security/file_stamp.h"
-#include "server/security/periodic_task.h"
 
 namespace qlarank {
 

@@ -1,6 +1,6 @@
 // Does something again and again on a thread of its own, until it is destroyed.
-#ifndef QLARANK_SERVER_SECURITY_PERIODIC_TASK_H_
-#define QLARANK_SERVER_SECURITY_PERIODIC_TASK_H_
+#ifndef QLARANK_SERVER_OPS_PERIODIC_TASK_H_
+#define QLARANK_SERVER_OPS_PERIODIC_TASK_H_
 
 #include <functional>
 #include <thread>
@@ -32,4 +32,4 @@ class PeriodicTask {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_SECURITY_PERIODIC_TASK_H_
+#endif  // QLARANK_SERVER_OPS_PERIODIC_TASK_H_
