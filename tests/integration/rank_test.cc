@@ -191,12 +191,20 @@ TEST_F(RankTest, OneEventChangesTheScores) {
 
 TEST_F(RankTest, APassedDeadlineIsAnErrorOrAPartialReply) {
   v1::RankRequest request = Request("user", 20'000);
-  const absl::Time begin = absl::Now();
-  ASSERT_TRUE(server_.Rank(request).ok());
-  const absl::Duration whole = absl::Now() - begin;
+  absl::Duration whole = absl::InfiniteDuration();
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const absl::Time begin = absl::Now();
+    ASSERT_TRUE(server_.Rank(request).ok());
+    whole = std::min(whole, absl::Now() - begin);
+  }
 
-  EXPECT_TRUE(
-      absl::IsDeadlineExceeded(server_.Rank(request, whole / 10).status()));
+  // Refused while the one before it is about to end.
+  absl::Status late;
+  const absl::Time end = absl::Now() + absl::Seconds(20);
+  do {
+    late = server_.Rank(request, whole / 10).status();
+  } while (absl::IsResourceExhausted(late) && absl::Now() < end);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
 
   // How much is done by half the time depends on who else uses the machine.
   request.set_allow_partial(true);
