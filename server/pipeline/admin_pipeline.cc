@@ -59,7 +59,7 @@ void AdminPipeline::Submit(TaskThread& thread,
   auto shared_done = std::make_shared<Done>(std::move(done));
   const bool taken =
       thread.Submit([work = std::move(work), shared_done]() mutable {
-        (*shared_done)(work());
+        return [status = work(), shared_done] { (*shared_done)(status); };
       });
   if (!taken) {
     (*shared_done)(absl::ResourceExhaustedError(

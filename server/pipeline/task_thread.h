@@ -15,7 +15,10 @@ namespace qlarank {
 
 class TaskThread {
  public:
-  using Task = absl::AnyInvocable<void()>;
+  // What is left to do when a task no longer counts: a reply, whose receiver
+  // may at once ask for the next.
+  using Then = absl::AnyInvocable<void()>;
+  using Task = absl::AnyInvocable<Then()>;
 
   // At most `max_tasks` at work and waiting together.
   explicit TaskThread(size_t max_tasks)
@@ -48,9 +51,12 @@ class TaskThread {
       if (tasks_.empty()) return;
       Task& task = tasks_.front();  // counts until it is done
       mutex_.Unlock();
-      task();
+      Then then = task();
       mutex_.Lock();
       tasks_.pop_front();
+      mutex_.Unlock();
+      then();
+      mutex_.Lock();
     }
   }
 
