@@ -206,12 +206,17 @@ TEST_F(RankTest, APassedDeadlineIsAnErrorOrAPartialReply) {
   } while (absl::IsResourceExhausted(late) && absl::Now() < end);
   EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
 
-  // How much is done by half the time depends on who else uses the machine.
+  // How much is done by when depends on who else uses the machine: between too
+  // short a time for a reply and one for all of it is one for a part.
   request.set_allow_partial(true);
   int partial = 0;
-  for (int attempt = 0; attempt < 50 && partial == 0; ++attempt) {
-    const auto response = server_.Rank(request, whole / 2);
-    if (!response.ok() || response->scored_fraction() == 1) continue;
+  absl::Duration budget = whole / 2;
+  for (int attempt = 0; attempt < 500 && partial == 0; ++attempt) {
+    const auto response = server_.Rank(request, budget);
+    if (!response.ok() || response->scored_fraction() == 1) {
+      budget *= response.ok() ? 0.9 : 1.15;
+      continue;
+    }
     ++partial;
     int scored = 0;
     for (int c = 0; c < 20'000; ++c) {
