@@ -28,7 +28,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   absl::Status status = server->StartHttp();
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Services>> services =
-      Services::Create(options, server->metrics_);
+      Services::Create(options, server->metrics_,
+                       server->security_->authenticator());
   if (!services.ok()) return services.status();
   server->services_ = *std::move(services);
   server->loaded_services_ = server->services_.get();

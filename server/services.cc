@@ -39,7 +39,8 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
 }
 
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(
-    const ServerOptions& configured, Metrics& metrics) {
+    const ServerOptions& configured, Metrics& metrics,
+    const std::shared_ptr<const Authenticator>& authenticator) {
   const absl::StatusOr<MemoryPlan> plan = PlanMemoryForBundles(configured);
   if (!plan.ok()) return plan.status();
   ServerOptions options = configured;
@@ -54,10 +55,11 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);
   if (!pipeline.ok()) return pipeline.status();
   services->pipeline_ = *std::move(pipeline);
-  services->rpc_ = std::make_unique<RpcServices>(Listener::kMain,
-                                                 *services->pipeline_, options);
-  services->admin_rpc_ = std::make_unique<RpcServices>(
-      Listener::kAdmin, *services->pipeline_, options);
+  for (const Listener listener : {Listener::kMain, Listener::kAdmin}) {
+    (listener == Listener::kMain ? services->rpc_ : services->admin_rpc_) =
+        std::make_unique<RpcServices>(listener, *services->pipeline_, options,
+                                      authenticator);
+  }
   return services;
 }
 

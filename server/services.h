@@ -34,9 +34,11 @@ class Services {
   // Divides the memory budget (errors: PlanMemoryForBundles), opens the store
   // (errors: OpenRocksDbStateStore's), loads the models, starts the
   // workers. May take a while; meanwhile the server is live and not ready.
-  // `metrics` must outlive this.
+  // `metrics` must outlive this. Callers are named by `authenticator`, null
+  // where nobody is authenticated.
   static absl::StatusOr<std::unique_ptr<Services>> Create(
-      const ServerOptions& configured, Metrics& metrics);
+      const ServerOptions& configured, Metrics& metrics,
+      const std::shared_ptr<const Authenticator>& authenticator);
 
   // Descriptors of all services, for health and for RpcMetrics.
   static std::vector<const google::protobuf::ServiceDescriptor*> Descriptors();

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "server/ops/listen_error.h"
 #include "server/ops/log_throttle.h"
 #include "server/ops/logging.h"
+#include "server/security/client_network.h"
 
 namespace qlarank {
 namespace {
@@ -66,13 +66,10 @@ int OpenListener(const addrinfo& address) {
   return -1;
 }
 
-// Who a connection comes from. Of IPv6 the network: one machine has all of it.
-std::string ClientOf(sockaddr_storage peer) {
+// The host that a connection comes from.
+std::string HostOf(sockaddr_storage peer) {
   if (peer.ss_family == AF_INET6) {
-    in6_addr& address = reinterpret_cast<sockaddr_in6&>(peer).sin6_addr;
-    if (!IN6_IS_ADDR_V4MAPPED(&address) && !IN6_IS_ADDR_LOOPBACK(&address)) {
-      std::fill(address.s6_addr + 8, address.s6_addr + 16, uint8_t{0});
-    }
+    KeepNetwork(reinterpret_cast<sockaddr_in6&>(peer).sin6_addr);
   }
   char text[NI_MAXHOST] = "";
   getnameinfo(reinterpret_cast<const sockaddr*>(&peer), sizeof(peer), text,
@@ -161,7 +158,7 @@ void TcpListener::Accept(
   socklen_t size = sizeof(peer);
   const int file = accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
                            SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (file >= 0) return on_connection({file, listener, ClientOf(peer)});
+  if (file >= 0) return on_connection({file, listener, HostOf(peer)});
   if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
   // Out of files, most likely: it would be so again at once.
   if (const auto held_back = throttle.Admit(absl::Now())) {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/rpc/client_name.h"
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/stream_events_reactor.h"
 
@@ -17,8 +16,8 @@ class AppendReactor final : public grpc::ServerUnaryReactor {
   explicit AppendReactor(grpc::CallbackServerContext& context)
       : context_(context) {}
 
-  IngestPipeline::Caller caller() const {
-    return {ClientOf(context_), &cancelled_, DeadlineOf(context_)};
+  IngestPipeline::Caller caller(const CallerNames& callers) const {
+    return {callers.Client(context_), &cancelled_, DeadlineOf(context_)};
   }
   void End(const absl::Status& status) {
     Finish(ToRpcStatus(status, context_));
@@ -44,7 +43,8 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
     return reactor;
   }
   pipeline_.Append(
-      *request, absl::Now(), reactor->caller(), IngestPipeline::OnFull::kRefuse,
+      *request, absl::Now(), reactor->caller(callers_),
+      IngestPipeline::OnFull::kRefuse,
       [reactor, response](absl::StatusOr<v1::AppendEventsResponse> result) {
         if (result.ok()) *response = *std::move(result);
         reactor->End(result.status());
@@ -55,7 +55,8 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
 grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
 IngestService::StreamEvents(grpc::CallbackServerContext* context) {
   auto* stream = new StreamEventsReactor(
-      pipeline_, drain_, {ClientOf(*context), nullptr, DeadlineOf(*context)},
+      pipeline_, drain_,
+      {callers_.Client(*context), nullptr, DeadlineOf(*context)},
       stream_window_bytes_);
   stream->Start();
   return stream;

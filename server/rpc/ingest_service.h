@@ -4,6 +4,7 @@
 
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "server/pipeline/ingest_pipeline.h"
+#include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/served_methods.h"
 
@@ -11,13 +12,14 @@ namespace qlarank {
 
 class IngestService final : public ServedMethods<v1::IngestService> {
  public:
-  // Both must outlive the server that this is registered with. A stream reads
+  // All must outlive the server that this is registered with. A stream reads
   // on while fewer than `stream_window_bytes` of it are not acknowledged.
   IngestService(Listener listener, IngestPipeline& pipeline, Drain& drain,
-                size_t stream_window_bytes)
+                const CallerNames& callers, size_t stream_window_bytes)
       : ServedMethods(listener),
         pipeline_(pipeline),
         drain_(drain),
+        callers_(callers),
         stream_window_bytes_(stream_window_bytes) {}
 
   grpc::ServerUnaryReactor* AppendEvents(
@@ -31,6 +33,7 @@ class IngestService final : public ServedMethods<v1::IngestService> {
  private:
   IngestPipeline& pipeline_;
   Drain& drain_;
+  const CallerNames& callers_;
   const size_t stream_window_bytes_;
 };
 

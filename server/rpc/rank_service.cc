@@ -8,7 +8,8 @@ namespace qlarank {
 grpc::ServerUnaryReactor* RankService::Rank(
     grpc::CallbackServerContext* context, const v1::RankRequest* request,
     v1::RankResponse* response) {
-  auto* call = new UnaryCall<RankPipeline>(*context, pipeline_, replies_);
+  auto* call =
+      new UnaryCall<RankPipeline>(*context, pipeline_, replies_, callers_);
   if (drain_.draining()) {
     call->Finish(DrainingStatus());
     return call;

@@ -5,6 +5,7 @@
 
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "server/pipeline/rank_pipeline.h"
+#include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"
 #include "server/rpc/reply_watch.h"
@@ -16,11 +17,12 @@ class RankService final : public ServedMethods<v1::RankService> {
  public:
   // All must outlive the server that this is registered with.
   RankService(Listener listener, RankPipeline& pipeline, const Drain& drain,
-              ReplyWatch& replies)
+              ReplyWatch& replies, const CallerNames& callers)
       : ServedMethods(listener),
         pipeline_(pipeline),
         drain_(drain),
-        replies_(replies) {
+        replies_(replies),
+        callers_(callers) {
     SetMessageAllocatorFor_Rank(&messages_);
   }
 
@@ -32,6 +34,7 @@ class RankService final : public ServedMethods<v1::RankService> {
   RankPipeline& pipeline_;
   const Drain& drain_;
   ReplyWatch& replies_;
+  const CallerNames& callers_;
   RankMessages messages_;
 };
 

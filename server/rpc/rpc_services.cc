@@ -22,14 +22,18 @@ std::unique_ptr<grpc::Service> Make(Listener listener,
 }  // namespace
 
 RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
-                         const ServerOptions& options)
-    : replies_(options.rank.reply_timeout) {
+                         const ServerOptions& options,
+                         std::shared_ptr<const Authenticator> authenticator)
+    : callers_(std::move(authenticator)),
+      replies_(options.rank.reply_timeout) {
   services_.push_back(Make<v1::RankService, RankService>(
-      listener, pipeline.rank(), drain_, replies_));
+      listener, pipeline.rank(), drain_, replies_, callers_));
   services_.push_back(Make<v1::IngestService, IngestService>(
-      listener, pipeline.ingest(), drain_, options.ingest.stream_window_bytes));
+      listener, pipeline.ingest(), drain_, callers_,
+      options.ingest.stream_window_bytes));
   services_.push_back(Make<v1::StateService, StateService>(
-      listener, pipeline.state(), pipeline.ingest(), drain_, replies_));
+      listener, pipeline.state(), pipeline.ingest(), drain_, replies_,
+      callers_));
   services_.push_back(Make<v1::AdminService, AdminService>(
       listener, pipeline.admin(), drain_));
   std::erase(services_, nullptr);

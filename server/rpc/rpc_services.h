@@ -15,6 +15,7 @@
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
 #include "server/pipeline/pipeline.h"
+#include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/reply_watch.h"
 #include "server/security/access_table.h"
@@ -23,9 +24,11 @@ namespace qlarank {
 
 class RpcServices {
  public:
-  // `pipeline` must outlive the services, and they the server.
+  // `pipeline` must outlive the services, and they the server. Callers are
+  // named by `authenticator`, null where nobody is authenticated.
   RpcServices(Listener listener, Pipeline& pipeline,
-              const ServerOptions& options);
+              const ServerOptions& options,
+              std::shared_ptr<const Authenticator> authenticator);
 
   void RegisterWith(grpc::ServerBuilder& builder) {
     for (const auto& service : services_) {
@@ -41,6 +44,7 @@ class RpcServices {
 
  private:
   Drain drain_;
+  const CallerNames callers_;
   ReplyWatch replies_;
   // Answers UNIMPLEMENTED to what the listener does not serve.
   grpc::CallbackGenericService not_served_;

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/rpc/principal.h"
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/unary_call.h"
 
@@ -13,7 +12,8 @@ template <typename Request, typename Response>
 grpc::ServerUnaryReactor* StateService::Start(
     grpc::CallbackServerContext& context, const Request& request,
     Response& response) {
-  auto* call = new UnaryCall<StatePipeline>(context, state_, replies_);
+  auto* call =
+      new UnaryCall<StatePipeline>(context, state_, replies_, callers_);
   if (drain_.draining()) {
     call->Finish(DrainingStatus());
     return call;
@@ -45,7 +45,7 @@ grpc::ServerUnaryReactor* StateService::DeleteUser(
     return reactor;
   }
   IngestPipeline::ErasureOrder order;
-  order.note = {absl::ToUnixMicros(absl::Now()), PrincipalOf(*context),
+  order.note = {absl::ToUnixMicros(absl::Now()), callers_.Principal(*context),
                 "request"};
   ingest_.DeleteUser(request->user_id(), std::move(order),
                      [reactor, response,

@@ -5,6 +5,7 @@
 #include "qlarank/v1/state_service.grpc.pb.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/state_pipeline.h"
+#include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/reply_watch.h"
 #include "server/rpc/served_methods.h"
@@ -15,12 +16,14 @@ class StateService final : public ServedMethods<v1::StateService> {
  public:
   // All must outlive the server that this is registered with.
   StateService(Listener listener, StatePipeline& state, IngestPipeline& ingest,
-               const Drain& drain, ReplyWatch& replies)
+               const Drain& drain, ReplyWatch& replies,
+               const CallerNames& callers)
       : ServedMethods(listener),
         state_(state),
         ingest_(ingest),
         drain_(drain),
-        replies_(replies) {}
+        replies_(replies),
+        callers_(callers) {}
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,
@@ -48,6 +51,7 @@ class StateService final : public ServedMethods<v1::StateService> {
   IngestPipeline& ingest_;
   const Drain& drain_;
   ReplyWatch& replies_;
+  const CallerNames& callers_;
 };
 
 }  // namespace qlarank

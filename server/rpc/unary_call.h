@@ -1,7 +1,8 @@
 // A unary call that the pipeline answers from a worker: tells the pipeline when
 // the caller goes away, and holds a slot until the reply has left.
 //
-//   auto* call = new UnaryCall<RankPipeline>(context, pipeline, replies);
+//   auto* call =
+//       new UnaryCall<RankPipeline>(context, pipeline, replies, callers);
 //   pipeline.Start(request, response, call->context(), call->Done());
 //   return call;                              // deletes itself
 #ifndef QLARANK_SERVER_RPC_UNARY_CALL_H_
@@ -13,7 +14,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/pipeline/rank_call.h"
 #include "server/pipeline/request_slot.h"
-#include "server/rpc/client_name.h"
+#include "server/rpc/caller_names.h"
 #include "server/rpc/reply_watch.h"
 #include "server/rpc/rpc_status.h"
 
@@ -24,11 +25,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   // All of them must outlive the call.
   UnaryCall(grpc::CallbackServerContext& context, Pipeline& pipeline,
-            ReplyWatch& replies)
-      : context_(context), pipeline_(pipeline), replies_(replies) {}
+            ReplyWatch& replies, const CallerNames& callers)
+      : context_(context),
+        pipeline_(pipeline),
+        replies_(replies),
+        callers_(callers) {}
 
   RankCall::Context context() const {
-    return {absl::Now(), DeadlineOf(context_), &cancelled_, ClientOf(context_)};
+    return {absl::Now(), DeadlineOf(context_), &cancelled_,
+            callers_.Client(context_)};
   }
 
   // Ends the call, which may be gone at once.
@@ -53,6 +58,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   Pipeline& pipeline_;
   ReplyWatch& replies_;
+  const CallerNames& callers_;
   RankCall::CancelFlag cancelled_{false};
   RequestSlot slot_;
 };

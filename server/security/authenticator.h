@@ -12,25 +12,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "config/server_options.h"
 #include "server/ops/security_metrics.h"
 #include "server/security/caller.h"
+#include "server/security/credentials.h"
 #include "server/security/token_table.h"
 
 namespace qlarank {
-
-// What a call brings with it.
-struct Credentials {
-  // Values of its "authorization" metadata; one is expected at most.
-  std::vector<absl::string_view> authorization;
-  // Of its certificate: the subject alternative names or, without any, the
-  // common name.
-  std::vector<absl::string_view> names;
-};
 
 class Authenticator {
  public:

@@ -2,7 +2,6 @@
 
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -13,20 +12,6 @@ namespace {
 
 absl::string_view View(grpc::string_ref text) {
   return {text.data(), text.size()};
-}
-
-// Not GetPeerIdentity: without a certificate that is the kind of connection,
-// which is nobody's name.
-std::vector<absl::string_view> NamesOf(const grpc::AuthContext& context) {
-  std::vector<absl::string_view> names;
-  for (const char* property :
-       {"x509_subject_alternative_name", "x509_common_name"}) {
-    for (const auto& name : context.FindPropertyValues(property)) {
-      names.push_back(View(name));
-    }
-    if (!names.empty()) break;
-  }
-  return names;
 }
 
 std::string MethodName(const MethodAccess* access) {
@@ -68,22 +53,15 @@ bool IsKnown(Denial denial) {
 
 grpc::Status CallerGate::Process(const InputMetadata& metadata,
                                  grpc::AuthContext* context,
-                                 OutputMetadata* consumed_metadata,
+                                 OutputMetadata* /*consumed_metadata*/,
                                  OutputMetadata* /*response_metadata*/) {
-  Credentials credentials;
-  const auto [begin, end] = metadata.equal_range("authorization");
-  for (auto entry = begin; entry != end; ++entry) {
-    credentials.authorization.push_back(View(entry->second));
-    consumed_metadata->emplace("authorization",
-                               std::string(View(entry->second)));
-  }
   const auto path = metadata.find(":path");
   const MethodAccess* access =
       path == metadata.end() ? nullptr : FindAccess(View(path->second));
   if (access != nullptr && !access->role.has_value()) return grpc::Status::OK;
 
-  credentials.names = NamesOf(*context);
-  const auto identity = authenticator_->Identify(credentials, absl::Now());
+  const auto identity = authenticator_->Identify(
+      CredentialsOf(metadata, *context), absl::Now());
   if (const Denial* denial = std::get_if<Denial>(&identity)) {
     return Refuse(*denial, access, "");
   }

@@ -78,6 +78,11 @@ std::shared_ptr<grpc::ServerCredentials> Security::Credentials() const {
   return credentials;
 }
 
+std::shared_ptr<const Authenticator> Security::authenticator() const {
+  if (!options_.tls.enabled() && !options_.authenticates()) return nullptr;
+  return authenticator_;
+}
+
 absl::Status Security::LoadTokens() {
   if (options_.token_file.empty()) return absl::OkStatus();
   // Before it is read: what changes meanwhile is read again.

@@ -34,6 +34,9 @@ class Security {
   // For an endpoint; a fresh one for each.
   std::shared_ptr<grpc::ServerCredentials> Credentials() const;
 
+  // Who callers are; null when they are not asked and bring no certificates.
+  std::shared_ptr<const Authenticator> authenticator() const;
+
  private:
   Security(const ServerOptions& options, SecurityMetrics& metrics);
 
