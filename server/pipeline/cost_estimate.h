@@ -1,9 +1,10 @@
-// What one tile of a model costs, learned from the tiles that ran. Thread-safe,
-// without locks: an exponentially weighted mean, in which a lost update does no
-// harm.
+// What one tile of a model costs, learned from the tiles that ran: an
+// exponentially weighted mean. Thread-safe, without locks: a lost update does
+// no harm.
 #ifndef QLARANK_SERVER_PIPELINE_COST_ESTIMATE_H_
 #define QLARANK_SERVER_PIPELINE_COST_ESTIMATE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -13,6 +14,13 @@ namespace qlarank {
 
 class CostEstimate {
  public:
+  // So many tiles back the mean looks: some tens of milliseconds, as far ahead
+  // as requests are planned. Most tiles take as long as their arithmetic, some
+  // ten times that, when something else had the processor. A mean of a few
+  // tiles goes up and down with these, and requests are let in whenever it is
+  // down.
+  static constexpr int64_t kMemory = 256;
+
   // A tile takes a hundredth of this where it takes long. What seems to take
   // more, or less than nothing, met a jump of the clock, and would have later
   // requests refused that could make their deadlines.
@@ -23,9 +31,11 @@ class CostEstimate {
     if (cost < absl::ZeroDuration() || cost > kMostCost) return;
     const int64_t ns = absl::ToInt64Nanoseconds(cost);
     const int64_t mean = mean_ns_.load(std::memory_order_relaxed);
-    // The first tile sets the mean; every later one moves it by 1/16.
-    mean_ns_.store(mean == 0 ? ns : mean + (ns - mean) / 16,
-                   std::memory_order_relaxed);
+    // The plain mean of the first ones.
+    const int64_t tiles = std::min(
+        kMemory, tiles_.load(std::memory_order_relaxed) + 1);
+    tiles_.store(tiles, std::memory_order_relaxed);
+    mean_ns_.store(mean + (ns - mean) / tiles, std::memory_order_relaxed);
   }
 
   // Zero until something was observed.
@@ -35,6 +45,7 @@ class CostEstimate {
 
  private:
   std::atomic<int64_t> mean_ns_{0};
+  std::atomic<int64_t> tiles_{0};  // so far, or kMemory
 };
 
 }  // namespace qlarank

@@ -10,8 +10,10 @@ namespace qlarank {
 namespace {
 
 // Of the time to the deadline, what work may be planned for. The rest is for
-// what estimates are wrong by, and for the way back.
-constexpr double kPlannedShare = 0.75;
+// what estimates are wrong by, for others' requests that come later, and for
+// the way back. A queue of half the time keeps the workers as busy as one of
+// all of it.
+constexpr double kPlannedShare = 0.5;
 
 }  // namespace
 
@@ -69,7 +71,7 @@ absl::StatusOr<RequestSlot> RankPipeline::Admit(
                      ", behind ", absl::FormatDuration(prediction.ahead),
                      " of work that waits; the deadline is in ",
                      absl::FormatDuration(left),
-                     ", a quarter of which is kept in reserve"),
+                     ", half of which is kept in reserve"),
         predicted - left * kPlannedShare);
   }
   RequestSlot slot = RequestSlot::TryTake(slots_, context.client,

@@ -104,9 +104,9 @@ TEST_F(RankPipelineTest, APartialReplyNeedsTimeForOneTile) {
   SetTileCost(absl::Seconds(1));
   const auto ahead = NewCall(640, absl::Hours(1));
   Start(*ahead);  // 11 s of work
-  // 13 s with the 2 s of preparation and a tile, of three quarters of the time.
-  const auto late = NewCall(6400, absl::Seconds(17));
-  const auto in_time = NewCall(6400, absl::Seconds(18));
+  // 13 s with the 2 s of preparation and a tile, of half of the time.
+  const auto late = NewCall(6400, absl::Seconds(25));
+  const auto in_time = NewCall(6400, absl::Seconds(27));
   for (Call* call : {late.get(), in_time.get()}) {
     call->request.set_allow_partial(true);
     Start(*call);
