@@ -27,6 +27,8 @@ SCRAPE_SECONDS = 1
 # As Grafana would: at least four scrapes.
 RATE_INTERVAL = '8s'
 GIVE_UP_SECONDS = 90
+# Panels that stay empty on a server without TLS, and before the first copy.
+EMPTY_HERE = {'Days until certificates end', 'Age of the last copy'}
 
 
 def free_port():
@@ -119,7 +121,9 @@ class Dashboard(unittest.TestCase):
     @unittest.skipUnless(shutil.which('prometheus'),
                          'prometheus is not installed')
     def test_every_query_gives_data(self):
-        waiting = dashboard_queries()
+        waiting = [(title, expression)
+                   for title, expression in dashboard_queries()
+                   if title not in EMPTY_HERE]
         self.assertGreater(len(waiting), 30)
         with server_process.serving() as server, \
                 prometheus(server.http_address) as url:
