@@ -17,32 +17,40 @@ constexpr double kPlannedShare = 0.5;
 
 }  // namespace
 
-void RankPipeline::Start(const v1::RankRequest& request,
-                         v1::RankResponse& response,
-                         const RankCall::Context& context,
-                         RankCall::Done done) {
+absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
+    const v1::RankRequest& request, const RankCall::Context& context) {
   const absl::StatusOr<ServedModel*> model =
       models_.Resolve(request.model_name(), request.model_version());
   if (!model.ok()) {
     metrics_.rank.no_model.requests.Increment(model.status().code());
-    return done(model.status(), RequestSlot());
+    return model.status();
   }
-  const auto refuse = [&](absl::Status status) {
-    (*model)->metrics->requests.Increment(status.code());
-    done(std::move(status), RequestSlot());
-  };
-  absl::StatusOr<RequestSlot> slot = Admit(request, **model, context);
-  if (!slot.ok()) return refuse(slot.status());
+  absl::StatusOr<RequestSlot> slot = TakeSlot(request, **model, context);
+  if (!slot.ok()) {
+    (*model)->metrics->requests.Increment(slot.status().code());
+    return slot.status();
+  }
+  return Admission{*model, *std::move(slot)};
+}
+
+void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
+                         v1::RankResponse& response,
+                         const RankCall::Context& context,
+                         RankCall::Done done) {
+  ServedModel& model = *admission.model;
   absl::StatusOr<RankPlan> plan =
-      PlanRank(request, (*model)->bundle(), limits_, context.arrival);
-  if (!plan.ok()) return refuse(plan.status());
-  std::make_shared<RankCall>(request, response, *std::move(plan), **model,
-                             scheduler_, metrics_, context, *std::move(slot),
-                             std::move(done))
+      PlanRank(request, model.bundle(), limits_, context.arrival);
+  if (!plan.ok()) {
+    model.metrics->requests.Increment(plan.status().code());
+    return done(plan.status(), RequestSlot());
+  }
+  std::make_shared<RankCall>(request, response, *std::move(plan), model,
+                             scheduler_, metrics_, context,
+                             std::move(admission.slot), std::move(done))
       ->Start();
 }
 
-absl::StatusOr<RequestSlot> RankPipeline::Admit(
+absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(
     const v1::RankRequest& request, const ServedModel& model,
     const RankCall::Context& context) {
   if (context.cancelled != nullptr && context.cancelled->load()) {

@@ -1,10 +1,12 @@
 // Answers Rank requests: checks them, admits them or refuses at once, and gives
 // them to the workers.
 //
-//   rank.Start(request, response, {absl::Now(), deadline, cancelled, client},
+//   auto admission = rank.Admit(request, context);
+//   if (!admission.ok()) ...                       // refused
+//   rank.Start(*std::move(admission), request, response, context,
 //              [](absl::Status status, RequestSlot slot) {...});
 //
-// Thread-safe. Start does not block.
+// Thread-safe. Neither blocks.
 #ifndef QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 #define QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 
@@ -32,29 +34,44 @@ class RankPipeline {
         metrics_(metrics),
         limits_(limits) {}
 
-  // Ranks the candidates of `request` into `response`; both, and the context's
-  // cancel flag, must live until `done` is called, once: on a worker, or on
-  // this thread for a request that is refused at once.
+  // What a request needs to be started.
+  struct Admission {
+    ServedModel* model;
+    RequestSlot slot;
+  };
+
+  // Lets a request in, or refuses it and counts that. Refusing must cost next
+  // to nothing: it is what is left to do in a flood. So it comes before the
+  // request is looked at closely.
   //
-  // INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION: see RankService
+  // NOT_FOUND           no such model
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and
   //                     how many wait, the deadline cannot be met; with a hint
   //                     when to try again (server/pipeline/overload.h)
+  // DEADLINE_EXCEEDED   it has passed
+  // CANCELLED           context.cancelled was set
+  absl::StatusOr<Admission> Admit(const v1::RankRequest& request,
+                                  const RankCall::Context& context);
+
+  // Ranks the candidates of `request` into `response`; both, and the context's
+  // cancel flag, must live until `done` is called, once: on a worker, or on
+  // this thread for a request that turns out to be wrong.
+  //
+  // INVALID_ARGUMENT, FAILED_PRECONDITION: see RankService
   // DEADLINE_EXCEEDED   it passed, and no partial reply was wanted or possible
   // CANCELLED           context.cancelled was set
-  void Start(const v1::RankRequest& request, v1::RankResponse& response,
-             const RankCall::Context& context, RankCall::Done done);
+  void Start(Admission admission, const v1::RankRequest& request,
+             v1::RankResponse& response, const RankCall::Context& context,
+             RankCall::Done done);
 
   // Some context's flag was set: what it is about ends within a tile's time.
   void NoticeCancellation() { scheduler_.NoticeCancellation(); }
 
  private:
   // A slot, if the deadline can be met by what tiles cost and how many wait.
-  // Refusing must cost next to nothing: it is what is left to do in a flood. So
-  // it comes before the request is looked at closely.
-  absl::StatusOr<RequestSlot> Admit(const v1::RankRequest& request,
-                                    const ServedModel& model,
-                                    const RankCall::Context& context);
+  absl::StatusOr<RequestSlot> TakeSlot(const v1::RankRequest& request,
+                                       const ServedModel& model,
+                                       const RankCall::Context& context);
 
   const ModelRegistry& models_;
   TileScheduler& scheduler_;

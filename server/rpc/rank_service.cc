@@ -1,5 +1,7 @@
 #include "server/rpc/rank_service.h"
 
+#include <utility>
+
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/unary_call.h"
 
@@ -8,13 +10,23 @@ namespace qlarank {
 grpc::ServerUnaryReactor* RankService::Rank(
     grpc::CallbackServerContext* context, const v1::RankRequest* request,
     v1::RankResponse* response) {
-  auto* call =
-      new UnaryCall<RankPipeline>(*context, pipeline_, replies_, callers_);
-  if (drain_.draining()) {
-    call->Finish(DrainingStatus());
-    return call;
+  // What ends here needs no call of its own, and gRPC no other thread to end
+  // it: in a flood most requests do.
+  const auto refuse = [context](const grpc::Status& status) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(status);
+    return reactor;
+  };
+  if (drain_.draining()) return refuse(DrainingStatus());
+  RankCall::Context called = ContextOf(*context, callers_);
+  auto admission = pipeline_.Admit(*request, called);
+  if (!admission.ok()) {
+    return refuse(ToRpcStatus(admission.status(), *context));
   }
-  pipeline_.Start(*request, *response, call->context(), call->Done());
+  auto* call = new UnaryCall<RankPipeline>(*context, pipeline_, replies_,
+                                           std::move(called));
+  pipeline_.Start(*std::move(admission), *request, *response, call->context(),
+                  call->Done());
   return call;
 }
 

@@ -12,8 +12,8 @@ template <typename Request, typename Response>
 grpc::ServerUnaryReactor* StateService::Start(
     grpc::CallbackServerContext& context, const Request& request,
     Response& response) {
-  auto* call =
-      new UnaryCall<StatePipeline>(context, state_, replies_, callers_);
+  auto* call = new UnaryCall<StatePipeline>(context, state_, replies_,
+                                            ContextOf(context, callers_));
   if (drain_.draining()) {
     call->Finish(DrainingStatus());
     return call;

@@ -1,8 +1,8 @@
 // A unary call that the pipeline answers from a worker: tells the pipeline when
 // the caller goes away, and holds a slot until the reply has left.
 //
-//   auto* call =
-//       new UnaryCall<RankPipeline>(context, pipeline, replies, callers);
+//   auto* call = new UnaryCall<RankPipeline>(context, pipeline, replies,
+//                                            ContextOf(context, callers));
 //   pipeline.Start(request, response, call->context(), call->Done());
 //   return call;                              // deletes itself
 #ifndef QLARANK_SERVER_RPC_UNARY_CALL_H_
@@ -20,21 +20,26 @@
 
 namespace qlarank {
 
+// Of a call that has just arrived.
+inline RankCall::Context ContextOf(const grpc::CallbackServerContext& context,
+                                   const CallerNames& callers) {
+  return {absl::Now(), DeadlineOf(context), nullptr, callers.Client(context)};
+}
+
 template <typename Pipeline>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   // All of them must outlive the call.
   UnaryCall(grpc::CallbackServerContext& context, Pipeline& pipeline,
-            ReplyWatch& replies, const CallerNames& callers)
+            ReplyWatch& replies, RankCall::Context called)
       : context_(context),
         pipeline_(pipeline),
         replies_(replies),
-        callers_(callers) {}
-
-  RankCall::Context context() const {
-    return {absl::Now(), DeadlineOf(context_), &cancelled_,
-            callers_.Client(context_)};
+        called_(std::move(called)) {
+    called_.cancelled = &cancelled_;
   }
+
+  const RankCall::Context& context() const { return called_; }
 
   // Ends the call, which may be gone at once.
   RankCall::Done Done() {
@@ -58,8 +63,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   Pipeline& pipeline_;
   ReplyWatch& replies_;
-  const CallerNames& callers_;
   RankCall::CancelFlag cancelled_{false};
+  RankCall::Context called_;
   RequestSlot slot_;
 };
 

@@ -75,7 +75,10 @@ absl::Status SmallServer::Rank(const v1::RankRequest& request,
   return Await<absl::Status>([&](auto done) {
     RankCall::Context context;
     context.arrival = kNow;
-    pipeline_->rank().Start(request, response, context, std::move(done));
+    auto admission = pipeline_->rank().Admit(request, context);
+    if (!admission.ok()) return done(admission.status(), RequestSlot());
+    pipeline_->rank().Start(*std::move(admission), request, response, context,
+                            std::move(done));
   });
 }
 

@@ -78,13 +78,16 @@ class RankPipelineTest : public ::testing::Test {
   }
 
   void Start(Call& call) {
-    rank_->Start(call.request, call.response, call.context,
-                 [&call](absl::Status status, RequestSlot slot) {
-                   { const RequestSlot given_back = std::move(slot); }
-                   call.status = std::move(status);
-                   if (call.at_end) call.at_end();
-                   call.done.Notify();
-                 });
+    const auto done = [&call](absl::Status status, RequestSlot slot) {
+      { const RequestSlot given_back = std::move(slot); }
+      call.status = std::move(status);
+      if (call.at_end) call.at_end();
+      call.done.Notify();
+    };
+    auto admission = rank_->Admit(call.request, call.context);
+    if (!admission.ok()) return done(admission.status(), RequestSlot());
+    rank_->Start(*std::move(admission), call.request, call.response,
+                 call.context, done);
   }
 
   // What the first tile will have cost.
