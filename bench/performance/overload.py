@@ -9,6 +9,7 @@ another client to the server, who asks for a tenth of the capacity.
 import csv
 import dataclasses
 import math
+import resource
 import statistics
 import tempfile
 import time
@@ -49,17 +50,25 @@ def run(context):
         server.wait_until_folded()
         capacity = _capacity(context, server)
         sampler.start()
+        before = _clients_seconds()
         flows = _flood(context, server, folder, capacity, seconds)
+        clients = (_clients_seconds() - before) / (LEAD + seconds + TAIL)
         after = _capacity(context, server)
         sampler.stop()
     begin = min(request.sent for request in flows['flood'])
     end = max(request.sent for request in flows['flood'])
     return figures.Result(
-        _figures(flows, begin, end, capacity, after,
+        _figures(flows, begin, end, capacity, after, clients,
                  most=max(size for _, size in sampler.samples)),
         {'capacity': capacity, 'seconds': seconds,
          'per_second': per_second(flows, begin - LEAD, end + TAIL),
          'refusals': refusals(flows['flood'])})
+
+
+def _clients_seconds():
+    """Processor time of all clients that have ended; the server goes on."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _capacity(context, server):
@@ -161,7 +170,7 @@ def per_second(flows, begin, end):
     return found
 
 
-def _figures(flows, begin, end, capacity, after, most):
+def _figures(flows, begin, end, capacity, after, clients, most):
     seconds = end - begin
     during = {name: [r for r in requests if begin <= r.sent < end]
               for name, requests in flows.items()}
@@ -175,7 +184,8 @@ def _figures(flows, begin, end, capacity, after, most):
                       f'closed loop, {CONCURRENCY} under way; '
                       f'{after:.0f} afterwards'),
         figures.plain('offered', len(everything) / seconds, 'requests/s',
-                      f'for {seconds:.0f} s, deadline {DEADLINE_MS} ms'),
+                      f'for {seconds:.0f} s, deadline {DEADLINE_MS} ms; the '
+                      f'clients take {clients:.2f} processors'),
         figures.at_least('goodput over capacity', goodput / capacity, .9, '',
                          f'{goodput:.0f} replies in time a second'),
         figures.at_least('admitted, answered by their deadline',
