@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
+#include "state_store/failpoint.h"
 #include "state_store/keys.h"
 #include "state_store/record_names.h"
 #include "state_store/rocksdb_state_store_impl.h"
@@ -111,11 +112,13 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
       });
   if (!status.ok()) return status;
   if (pending.empty()) return 0;
+  QLARANK_FAILPOINT("purge.begin");
   // What is still in memtables and in the WAL is in table files after this, and
   // the WAL's files go.
   status = Flush();
   if (status.ok()) status = CompactPrefixes(prefixes);
   if (!status.ok()) return status;
+  QLARANK_FAILPOINT("purge.compacted");
   rocksdb::WriteBatch batch;
   for (auto& [key, erasure] : pending) {
     erasure.key_prefix.clear();
@@ -123,6 +126,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
   }
   status = ToAbslStatus(db_->Write(synced_, &batch), "recording a purge");
   if (!status.ok()) return status;
+  QLARANK_FAILPOINT("purge.recorded");
   // The records' older versions, with the prefixes, go too. There are few.
   rocksdb::ColumnFamilyHandle* const records = db_->DefaultColumnFamily();
   status = ToAbslStatus(db_->Flush(rocksdb::FlushOptions(), records),

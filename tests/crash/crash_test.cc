@@ -78,9 +78,9 @@ class CrashTest : public ::testing::Test {
           *bundle_, absl::StrCat("source", source), kUsers,
           source == 0 ? kErasable : 0));
     }
-    // Few events to a snapshot, a cache too small for all users, and little
-    // memory, so that snapshots are written and read, and files flushed and
-    // compacted, all the time.
+    // Few events to a snapshot, a cache too small for all users, little memory
+    // and frequent purges, so that snapshots are written and read, files flushed
+    // and compacted, and erased users purged, all the time.
     std::ofstream(dir_.Path("config")) << absl::StrCat(
         "listen { grpc_address: '127.0.0.1:0' http_address: '127.0.0.1:0'"
         " port_file: '",
@@ -94,6 +94,7 @@ class CrashTest : public ::testing::Test {
         "'"
         " user_cache_bytes: 100000 block_cache_bytes: 1000000"
         " snapshot_interval_events: 8 }"
+        " retention { purge_interval { nanos: 50000000 } }"
         " ingest { max_group_events: 64 }"
         " rank { workers: 2 }");
   }
@@ -111,14 +112,18 @@ class CrashTest : public ::testing::Test {
     while (!std::filesystem::exists(dir_.Path("ports"))) {
       if (server_->Wait(absl::Milliseconds(5)).has_value()) return false;
     }
-    int port = 0;
-    std::ifstream(dir_.Path("ports")) >> port;
+    int grpc_port = 0, http_port = 0, admin_port = 0;
+    std::ifstream(dir_.Path("ports")) >> grpc_port >> http_port >> admin_port;
+    channels_ = {ConnectTo(grpc_port), ConnectTo(admin_port)};
+    return true;
+  }
+
+  static std::shared_ptr<grpc::Channel> ConnectTo(int port) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channel_ = grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
-                                         grpc::InsecureChannelCredentials(),
-                                         arguments);
-    return true;
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
+                                     grpc::InsecureChannelCredentials(),
+                                     arguments);
   }
 
   absl::Duration UpTo(absl::Duration most) {
@@ -195,7 +200,7 @@ class CrashTest : public ::testing::Test {
       clients.emplace_back([&, source, seed = random_()] {
         std::mt19937_64 random(seed);
         errors[source] = SendUntilBroken(
-            channel_, source == 0 ? Transport::kUnary : Transport::kStream,
+            channels_, source == 0 ? Transport::kUnary : Transport::kStream,
             *ledgers_[source], random, stop);
       });
     }
@@ -210,7 +215,7 @@ class CrashTest : public ::testing::Test {
   // Ranking catches states up and publishes them, beside the folder.
   void RankUntilBroken(uint64_t seed) {
     std::mt19937_64 random(seed);
-    const auto stub = v1::RankService::NewStub(channel_);
+    const auto stub = v1::RankService::NewStub(channels_.main);
     while (true) {
       const int user = absl::Uniform(random, 0, kUsers);
       grpc::ClientContext context;
@@ -227,7 +232,7 @@ class CrashTest : public ::testing::Test {
 
   // What the server says a user's state is, caught up with the log.
   std::map<std::string, std::string> ServedStates() {
-    const auto stub = v1::StateService::NewStub(channel_);
+    const auto stub = v1::StateService::NewStub(channels_.main);
     std::map<std::string, std::string> states;
     for (const std::string& user_id : AllUsers()) {
       v1::GetUserStateRequest request;
@@ -277,7 +282,7 @@ class CrashTest : public ::testing::Test {
   TempDir dir_;
   std::vector<std::unique_ptr<Ledger>> ledgers_;
   std::unique_ptr<ServerProcess> server_;
-  std::shared_ptr<grpc::Channel> channel_;
+  Channels channels_;
   FailpointPlan failpoints_{
       {QLARANK_SOURCE_DIR "/server", QLARANK_SOURCE_DIR "/state_store"}};
   uint64_t killed_at_any_moment_ = 0;
@@ -315,6 +320,7 @@ TEST_F(CrashTest, AcknowledgedEventsCountExactlyOnceAcrossKills) {
   EXPECT_GT(Acknowledged(), 20 * rounds);
   if (rounds >= 20) {
     EXPECT_GT(check_.snapshots_checked(), rounds);
+    EXPECT_GT(ledgers_[0]->erasures(), 0u);
   }
 }
 

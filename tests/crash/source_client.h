@@ -16,11 +16,16 @@ namespace qlarank::testing {
 
 enum class Transport { kStream, kUnary };
 
+// To a server's listeners; users are erased at the second.
+struct Channels {
+  std::shared_ptr<grpc::Channel> main;
+  std::shared_ptr<grpc::Channel> admin;
+};
+
 // Blocks. Returns what the server answered wrongly; empty when nothing. That it
 // vanishes is not wrong.
-std::string SendUntilBroken(std::shared_ptr<grpc::Channel> channel,
-                            Transport transport, Ledger& ledger,
-                            absl::BitGenRef random,
+std::string SendUntilBroken(const Channels& channels, Transport transport,
+                            Ledger& ledger, absl::BitGenRef random,
                             const std::atomic<bool>& stop);
 
 }  // namespace qlarank::testing
