@@ -111,7 +111,13 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
         return true;
       });
   if (!status.ok()) return status;
-  if (pending.empty()) return 0;
+  if (pending.empty()) {
+    // The last process may have died before it had cleared the records.
+    if (erasures_cleared_) return 0;
+    status = ClearErasures();
+    if (!status.ok()) return status;
+    return 0;
+  }
   QLARANK_FAILPOINT("purge.begin");
   // What is still in memtables and in the WAL is in table files after this, and
   // the WAL's files go.
@@ -127,18 +133,23 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
   status = ToAbslStatus(db_->Write(synced_, &batch), "recording a purge");
   if (!status.ok()) return status;
   QLARANK_FAILPOINT("purge.recorded");
-  // The records' older versions, with the prefixes, go too. There are few.
+  status = ClearErasures();
+  if (!status.ok()) return status;
+  return pending.size();
+}
+
+absl::Status RocksDbStateStore::ClearErasures() {
   rocksdb::ColumnFamilyHandle* const records = db_->DefaultColumnFamily();
-  status = ToAbslStatus(db_->Flush(rocksdb::FlushOptions(), records),
-                        "recording a purge");
+  absl::Status status = ToAbslStatus(
+      db_->Flush(rocksdb::FlushOptions(), records), "recording a purge");
   if (!status.ok()) return status;
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction =
       rocksdb::BottommostLevelCompaction::kForceOptimized;
   status = ToAbslStatus(db_->CompactRange(options, records, nullptr, nullptr),
                         "recording a purge");
-  if (!status.ok()) return status;
-  return pending.size();
+  if (status.ok()) erasures_cleared_ = true;
+  return status;
 }
 
 }  // namespace qlarank::rocksdb_internal

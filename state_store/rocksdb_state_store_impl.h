@@ -120,6 +120,9 @@ class RocksDbStateStore final : public StateStore {
           visit) const;
   // Rewrites the table files that hold any key of these 8-byte prefixes.
   absl::Status CompactPrefixes(const std::vector<std::string>& prefixes);
+  // Rewrites the records of erasures, so that their older versions, with the
+  // prefixes of users' keys, leave the files. There are few.
+  absl::Status ClearErasures();
 
   const RocksDbOptions options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
@@ -130,6 +133,8 @@ class RocksDbStateStore final : public StateStore {
   const ColumnFamily heads_;
   const std::string digest_key_;
   std::atomic<uint64_t> next_erasure_;
+  // Whether ClearErasures was called since the store was opened.
+  std::atomic<bool> erasures_cleared_ = false;
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
 

@@ -1,8 +1,10 @@
 // Erasure and trimming on a disk: what a crash leaves, and what is in the files.
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "state_store/store_check.h"
 #include "state_store/store_repair.h"
 #include "tests/state_store/damage.h"
+#include "tests/state_store/helper_process.h"
 #include "tests/state_store/store_testing.h"
 
 namespace qlarank {
@@ -128,6 +131,34 @@ TEST_F(ErasureTest, ManyErasuresArePurgedAtOnceAndAfterARestart) {
   Open();
   EXPECT_THAT(FilesWithTheUser(), testing::IsEmpty());
 }
+
+#ifdef QLARANK_FAILPOINTS
+// Wherever the process dies, the next one's purge ends it.
+TEST_F(ErasureTest, APurgeThatWasCutShortIsEndedByTheNextProcess) {
+  for (const char* place :
+       {"purge.begin", "purge.compacted", "purge.recorded"}) {
+    SCOPED_TRACE(place);
+    store_.reset();
+    fs::remove_all(path_);
+    Open();
+    Fill();
+    ASSERT_THAT(store_->Flush(), IsOk());
+    ASSERT_THAT(store_->DeleteUser(kUser), IsOkAndHolds(20u));
+    store_.reset();
+    setenv("QLARANK_FAILPOINT_KILL", place, /*replace=*/1);
+    {
+      HelperProcess purge({"purge", path_});
+      EXPECT_EQ(purge.ReadLine(), std::nullopt);  // gone, and said nothing
+    }
+    unsetenv("QLARANK_FAILPOINT_KILL");
+    Open();
+    ASSERT_THAT(store_->PurgeErased(), IsOk());
+    Open();  // begins a new manifest
+    EXPECT_THAT(FilesWithTheUser(), testing::IsEmpty());
+    EXPECT_TRUE((*store_->ListErasures(kUser, 1))[0].purged);
+  }
+}
+#endif
 
 // The WAL is cut at every byte of the erasure: she is there or she is gone, with
 // the record or without it, never in between.

@@ -9,6 +9,8 @@
 //       append USER INCARNATION SEQUENCE     about to append up to SEQUENCE
 //       appended USER INCARNATION SEQUENCE   done
 //       delete USER INCARNATION / deleted USER INCARNATION
+//   store_helper purge PATH
+//     Purges what was erased.
 #include <stdio.h>
 #include <unistd.h>
 
@@ -43,6 +45,11 @@ int Hold(StateStore&) {
   Say("open");
   while (getchar() != EOF) {
   }
+  return 0;
+}
+
+int Purge(StateStore& store) {
+  Must(store.PurgeErased());
   return 0;
 }
 
@@ -86,5 +93,6 @@ int main(int argc, char** argv) {
   auto store = qlarank::OpenRocksDbStateStore(options);
   qlarank::Must(store);
   if (std::string_view(argv[1]) == "hold") return qlarank::Hold(**store);
+  if (std::string_view(argv[1]) == "purge") return qlarank::Purge(**store);
   qlarank::Churn(**store, argc > 3 ? std::stoull(argv[3]) : 1);
 }
