@@ -91,8 +91,8 @@ TEST_F(OverloadTest, ARefusalSaysWhenToTryAgain) {
 // free again.
 TEST_F(OverloadTest, ARankingMayBeGivenUpAtAnyMoment) {
   TestServer server(TestOptions());
-  v1::RankRequest request = Request(20'000);
-  request.set_top_k(20'000);  // something to encode
+  v1::RankRequest request = Request(8'000);
+  request.set_top_k(8'000);  // something to encode
   const absl::Time begin = absl::Now();
   ASSERT_TRUE(server.Rank(request).ok());
   const absl::Duration whole = absl::Now() - begin;
