@@ -159,5 +159,25 @@ TEST_F(ClockJumpTest, EventsOfTheFutureAreRefusedAllTheSame) {
   }
 }
 
+// By such a clock everybody has been idle for years.
+TEST_F(ClockJumpTest, NobodyIsErasedByAWrongClock) {
+  options_.retention.idle_user_ttl = absl::Hours(24);
+  options_.retention.sweep_interval = absl::Milliseconds(10);
+  TestServer server(options_);
+  ASSERT_TRUE(AppendNow(server).ok());
+  jump_seconds = 3 * kYear;
+  const auto erased = [&] {
+    return server.Metric("qlarank_retention_idle_users_erased_total");
+  };
+  const absl::Time end = TrueNow() + absl::Seconds(60);
+  while (server.Metric("qlarank_retention_failures_total") < 2 &&
+         erased() == 0 && TrueNow() < end) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_GE(server.Metric("qlarank_retention_failures_total"), 2);
+  EXPECT_EQ(erased(), 0);
+  ASSERT_NO_FATAL_FAILURE(ExpectRanked(server));
+}
+
 }  // namespace
 }  // namespace qlarank::testing

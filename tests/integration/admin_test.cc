@@ -275,6 +275,12 @@ TEST_F(AdminTest, TheCommandLineDoesAllOfIt) {
   result = run({"backup", "--keep", "1"});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
   EXPECT_THAT(result.out, ::testing::HasSubstr("backup 1: "));
+  result = run({"backup", "--keep", "1"});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  const auto kept = ListBackups(options_.store.backup_path);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  ASSERT_EQ(kept->size(), 1u);
+  EXPECT_EQ((*kept)[0].id, 2u);
   result = RunCli({"store", "restore", options_.store.backup_path,
                    dir_.Path("restored")});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;

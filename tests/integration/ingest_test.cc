@@ -232,6 +232,36 @@ TEST(IngestDrainTest, DrainingUnderLoadIsOrderly) {
   }
 }
 
+// While the queue is full nothing is read: with room for one event, none waits
+// for another's commit, so that none shares it.
+TEST(IngestQueueTest, AStreamIsNotReadFromWhileTheQueueIsFull) {
+  ServerOptions options = TestOptions();
+  options.ingest.shards = 1;
+  options.ingest.max_queued_events = 1;
+  TestServer server(options);
+  const auto bundle = LoadGolden(GoldenModel());
+  constexpr uint64_t kBatches = 3000;
+  grpc::ClientContext context;
+  const auto stream = server.ingest().StreamEvents(&context);
+  std::thread writer([&] {
+    for (uint64_t n = 1; n <= kBatches; ++n) {
+      v1::StreamEventsRequest request;
+      *request.mutable_append() = MakeAppend(*bundle, "user", n, n);
+      ASSERT_TRUE(stream->Write(request));
+    }
+    stream->WritesDone();
+  });
+  v1::StreamEventsResponse response;
+  while (stream->Read(&response)) {
+    EXPECT_EQ(response.result().applied(), 1) << response.error_message();
+  }
+  writer.join();
+  EXPECT_TRUE(stream->Finish().ok());
+  ASSERT_TRUE(server.Append(MakeAppend(*bundle, "user", 1, 1)).ok());
+  EXPECT_EQ(server.Metric("qlarank_ingest_group_events_sum"), kBatches);
+  EXPECT_EQ(server.Metric("qlarank_ingest_group_events_count"), kBatches);
+}
+
 TEST(IngestQueueTest, AFullQueueSlowsStreamsAndLosesNothing) {
   ServerOptions options = TestOptions();
   options.ingest.shards = 1;

@@ -8,11 +8,13 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/proto_buffer_writer.h"
 #include "gtest/gtest.h"
+#include "server/rpc/stream_events_reactor.h"
 #include "tests/integration/other_host.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"
@@ -25,10 +27,33 @@ class SlowClientTest : public ::testing::Test {
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
 };
 
+// Batches of streams that were read and whose acknowledgement was not begun to
+// be written.
+double Unacknowledged(const TestServer& server) {
+  constexpr char kStreams[] =
+      "{grpc_method=\"StreamEvents\","
+      "grpc_service=\"qlarank.v1.IngestService\",grpc_type=\"bidi_stream\"}";
+  // In this order: what happens between the two makes it less.
+  const double read =
+      server.Metric(absl::StrCat("grpc_server_msg_received_total", kStreams));
+  return read -
+         server.Metric(absl::StrCat("grpc_server_msg_sent_total", kStreams));
+}
+
+struct Window {
+  uint64_t bytes;
+  uint64_t batches;  // that it has room for
+};
+
+class StalledStreamTest : public SlowClientTest,
+                          public ::testing::WithParamInterface<Window> {};
+
 // The transport takes some acknowledgements, the server some batches: after
 // that it reads nothing more until the client does.
-TEST_F(SlowClientTest, AStreamWhoseClientReadsNoAcknowledgementIsNotReadFrom) {
-  TestServer server(TestOptions());
+TEST_P(StalledStreamTest, IsNotReadFromUntilItsClientReads) {
+  ServerOptions options = TestOptions();
+  options.ingest.stream_window_bytes = GetParam().bytes;
+  TestServer server(options);
   grpc::ChannelArguments arguments;
   // Else the window for acknowledgements grows as they come.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -58,6 +83,7 @@ TEST_F(SlowClientTest, AStreamWhoseClientReadsNoAcknowledgementIsNotReadFrom) {
   const double applied =
       server.Metric("qlarank_ingest_events_total{result=\"applied\"}");
   EXPECT_LE(applied, written);
+  EXPECT_LE(Unacknowledged(server), GetParam().batches);
 
   // Nobody else notices.
   EXPECT_TRUE(server.Append(MakeAppend(*bundle_, "quick", 1, 10)).ok());
@@ -73,6 +99,13 @@ TEST_F(SlowClientTest, AStreamWhoseClientReadsNoAcknowledgementIsNotReadFrom) {
   context.TryCancel();
   writer.join();
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Windows, StalledStreamTest,
+    ::testing::Values(
+        Window{IngestOptions().stream_window_bytes,
+               StreamEventsReactor::kMaxInFlight},
+        Window{1, 1}));  // a batch is read while there is room for any
 
 // Asks for rankings and takes no reply.
 class Taker {

@@ -14,8 +14,10 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
+#include "server/services.h"
 #include "tests/server/health_client.h"
 #include "tests/server/http_client.h"
+#include "tests/testing/temp_dir.h"
 
 namespace qlarank {
 namespace {
@@ -138,26 +140,67 @@ ServerOptions InABudget() {
 }
 
 TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
-  const std::unique_ptr<Server> server = StartOrDie(InABudget());
+  const testing::TempDir folder;
+  ServerOptions options = InABudget();
+  options.store.engine = StoreEngine::kRocksDb;
+  options.store.path = folder.Path("store");
+  options.store.block_cache_bytes = 0;
+  options.models.push_back(
+      {"dot_l4_silu", 1,
+       absl::StrCat(QLARANK_SOURCE_DIR, "/tests/golden/dot_l4_silu/bundle"),
+       "", false});
+  const std::unique_ptr<Server> server = StartOrDie(options);
   const std::string metrics = HttpGet(server->http_port(), "/metrics").body;
-  const absl::StatusOr<MemoryPlan> plan = PlanMemory(InABudget(), 0);
-  ASSERT_TRUE(plan.ok()) << plan.status();
   uint64_t files = 0;
-  for (const auto& file :
-       std::filesystem::directory_iterator(InABudget().models[0].path)) {
-    files += file.file_size();
+  for (const ModelOptions& model : options.models) {
+    for (const auto& file : std::filesystem::directory_iterator(model.path)) {
+      files += file.file_size();
+    }
   }
+  const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, files);
+  ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_GT(files, 0u);
   for (const auto& [name, bytes] :
        {std::pair<const char*, uint64_t>{"budget", 400 << 20},
         {"process", plan->process_bytes},
         {"bundles", files},
         {"head_cache", 1 << 20},
-        {"block_cache", 8 << 20},
-        {"user_cache", plan->user_cache_bytes - files}}) {
+        {"block_cache", plan->block_cache_bytes},
+        {"user_cache", plan->user_cache_bytes}}) {
     EXPECT_THAT(metrics, HasSubstr(absl::StrCat("\nqlarank_memory_", name,
                                                 "_bytes ", bytes, "\n")));
   }
+  EXPECT_THAT(metrics,
+              HasSubstr(absl::StrCat("\nqlarank_rocksdb_block_cache_capacity_"
+                                     "bytes ",
+                                     plan->block_cache_bytes, "\n")));
+}
+
+TEST(ServerTest, TheStoreHasTheCachesThatAreConfigured) {
+  const testing::TempDir folder;
+  StoreOptions options;
+  options.engine = StoreEngine::kRocksDb;
+  options.path = folder.Path("store");
+  options.block_cache_bytes = 16 << 20;
+  options.head_cache_bytes = 0;
+  const auto store = OpenConfiguredStore(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  UserAppend append;
+  append.user_id = "user";
+  append.events = {{1, "view", 1, "test", 1, {}}};
+  append.head_after.incarnation = 7;
+  append.head_after.last_sequence = 1;
+  append.head_after.watermarks = {{"test", 1}};
+  ASSERT_TRUE((*store)->AppendEvents({append}).ok());
+  ASSERT_TRUE((*store)->Flush().ok());
+  auto before = (*store)->Statistics();
+  EXPECT_EQ(before["block_cache_capacity_bytes"], 16 << 20);
+  // No head is cached: it is read from a block.
+  ASSERT_TRUE((*store)->GetHead("user").ok());
+  auto after = (*store)->Statistics();
+  EXPECT_GT(after["block_cache_hits_total"] + after["block_cache_misses_total"],
+            before["block_cache_hits_total"] +
+                before["block_cache_misses_total"]);
 }
 
 TEST(ServerTest, DoesNotStartWhenItsModelsExceedTheBudget) {

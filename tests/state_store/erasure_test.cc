@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "state_store/keys.h"
+#include "state_store/records.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/store_check.h"
 #include "state_store/store_repair.h"
@@ -160,6 +161,21 @@ TEST_F(ErasureTest, APurgeThatWasCutShortIsEndedByTheNextProcess) {
 }
 #endif
 
+// A fingerprint that was opened after the erasure, and has unwritten snapshots
+// of others, does not keep the WAL with her in it alive.
+TEST_F(ErasureTest, PurgingDropsTheWalWhateverElseIsInIt) {
+  Fill();
+  ASSERT_THAT(store_->DeleteUser(kUser), IsOkAndHolds(20u));
+  ASSERT_THAT(store_->OpenFingerprint("a0b1c2"), IsOk());
+  ASSERT_THAT(
+      store_->PutSnapshot("a0b1c2", "other1", MakeSnapshot("other1", 16)),
+      IsOk());
+  ASSERT_THAT(store_->PurgeErased(), IsOkAndHolds(1u));
+  for (const std::string& found : FilesWithTheUser()) {
+    EXPECT_TRUE(absl::StartsWith(found, "MANIFEST")) << found;
+  }
+}
+
 // The WAL is cut at every byte of the erasure: she is there or she is gone, with
 // the record or without it, never in between.
 TEST_F(ErasureTest, ACrashLeavesAllOfAUserOrNothing) {
@@ -212,6 +228,22 @@ TEST_F(ErasureTest, ACrashAfterTrimmingKeepsTheSnapshotThatStandsForIt) {
   EXPECT_EQ((*store)->ReadEvents(kUser, 17, kNoLimit)->size(), 4u);
   EXPECT_THAT((*store)->ReadEvents(kUser, 1, kNoLimit),
               IsStatus(absl::StatusCode::kFailedPrecondition, "trimmed"));
+}
+
+// Not even a snapshot that has no business there any more.
+TEST_F(ErasureTest, ASnapshotOfAFormerLifeStandsForNothing) {
+  Fill();
+  ASSERT_THAT(store_->Flush(), IsOk());
+  store_.reset();
+  const std::string key = UserKey(kUser);
+  RawDatabase(path_).Put(
+      absl::StrCat("state-", kF), key,
+      EncodeSnapshot(key, kF, MakeSnapshot(kUser, 16, /*incarnation=*/6)));
+  Open();
+  ASSERT_THAT(
+      store_->TrimLog(kUser, 17, {kF}),
+      IsStatus(absl::StatusCode::kFailedPrecondition, "no snapshot"));
+  EXPECT_EQ(store_->ReadEvents(kUser, 1, kNoLimit)->size(), 20u);
 }
 
 TEST_F(ErasureTest, TrimmedAndErasedUsersAreVerifiedAndRepaired) {

@@ -212,6 +212,7 @@ TEST(RocksDbStateStoreTest, FiguresFollowWhatHappens) {
   EXPECT_EQ(after["wal_syncs_total"], before["wal_syncs_total"] + 1);
   EXPECT_GT(after["wal_bytes_total"], before["wal_bytes_total"]);
   EXPECT_GT(after["memtable_bytes"], 0);
+  EXPECT_EQ(after["block_cache_capacity_bytes"], 8 << 20);
   EXPECT_EQ(after["sst_bytes"], 0);
   EXPECT_EQ(after["background_errors_total"], 0);
   EXPECT_EQ(after["writes_stopped"], 0);
@@ -223,6 +224,37 @@ TEST(RocksDbStateStoreTest, FiguresFollowWhatHappens) {
   EXPECT_GT(after["events_sst_bytes"], 0);
   EXPECT_GT(after["block_cache_hits_total"], 0);
   EXPECT_GT(after["block_cache_usage_bytes"], 0);
+}
+
+// One bound for what reading and writing take.
+TEST(RocksDbStateStoreTest, MemtablesAreChargedToTheBlockCache) {
+  TempFolder folder;
+  auto store = MustOpen(SmallOptions(folder / "store"));
+  ASSERT_THAT(store->OpenFingerprint(kF), IsOk());
+  ASSERT_THAT(store->AppendEvents({MakeAppend("u", 1, 1)}), IsOk());
+  Snapshot snapshot = MakeSnapshot("u", 1);
+  snapshot.state.assign(2 << 20, 's');
+  ASSERT_THAT(store->PutSnapshot(kF, "u", snapshot), IsOk());
+  EXPECT_GT(store->Statistics()["block_cache_usage_bytes"], 2 << 20);
+}
+
+TEST(RocksDbStateStoreTest, KeepsAsManyHeadsAsItHasRoomFor) {
+  TempFolder folder;
+  for (const size_t bytes : {size_t{0}, size_t{1} << 20}) {
+    RocksDbOptions options = SmallOptions(folder / absl::StrCat(bytes));
+    options.head_cache_bytes = bytes;
+    auto store = MustOpen(options);
+    ASSERT_THAT(store->AppendEvents({MakeAppend("u", 1, 9)}), IsOk());
+    ASSERT_THAT(store->Flush(), IsOk());
+    const auto block_reads = [&] {
+      auto figures = store->Statistics();
+      return figures["block_cache_hits_total"] +
+             figures["block_cache_misses_total"];
+    };
+    const double before = block_reads();
+    ASSERT_THAT(store->GetHead("u"), IsOk());
+    EXPECT_EQ(block_reads() > before, bytes == 0);
+  }
 }
 
 TEST(RocksDbStateStoreTest, SyncsEveryAppendUnlessToldNotTo) {

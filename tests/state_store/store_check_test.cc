@@ -292,6 +292,29 @@ TEST_F(StoreCheckTest, RepairLeavesDamagedSnapshotsOut) {
   EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
 }
 
+TEST_F(StoreCheckTest, RepairLeavesOutSnapshotsThatAreNotOfTheLog) {
+  for (const auto& [snapshot, why] :
+       {std::pair(MakeSnapshot(kU, 8, /*incarnation=*/6), "of an erased user"),
+        std::pair(MakeSnapshot(kU, 11), "of 11 events, the log has 10")}) {
+    SCOPED_TRACE(why);
+    fs::remove_all(path_);
+    fs::remove_all(folder_ / "repaired");
+    Fill();
+    const std::string key = UserKey(kU);
+    RawDatabase(path_).Put(absl::StrCat("state-", kF), key,
+                           EncodeSnapshot(key, kF, snapshot));
+    RepairTotals totals;
+    const auto repaired = Repair(&totals);
+    EXPECT_EQ(totals.snapshots_dropped, 1u);
+    EXPECT_THAT(said_, ElementsAre(HasSubstr(why)));
+    EXPECT_THAT(repaired->GetSnapshot(kF, kU),
+                IsOkAndHolds(std::optional<Snapshot>()));
+    EXPECT_THAT(repaired->GetSnapshot(kG, kU),
+                IsOkAndHolds(std::optional(MakeSnapshot(kU, 4))));
+    ExpectWell(*repaired, kNeighbour);
+  }
+}
+
 TEST_F(StoreCheckTest, RepairMakesALostHeadAnew) {
   for (const bool damaged : {true, false}) {
     fs::remove_all(path_);

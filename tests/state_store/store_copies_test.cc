@@ -177,6 +177,21 @@ TEST_F(StoreCopiesTest, BackupsUnderLoadHoldWhatWasAcknowledged) {
   ExpectPrefix(folder_ / "newest", acknowledged[2]);
 }
 
+// Snapshots are not in the WAL: a copy has those that are in memory, too.
+TEST_F(StoreCopiesTest, CopiesHoldSnapshotsThatWereInNoFile) {
+  ASSERT_THAT(store_->AppendEvents({MakeAppend("u", 1, 10)}), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 8)), IsOk());
+  ASSERT_THAT(store_->Backup(folder_ / "backups", 0), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 9)), IsOk());
+  ASSERT_THAT(store_->Checkpoint(folder_ / "checkpoint"), IsOk());
+  ASSERT_THAT(RestoreStore(folder_ / "backups", 0, folder_ / "restored"),
+              IsOk());
+  EXPECT_THAT(MustOpen(folder_ / "restored")->GetSnapshot(kF, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 8))));
+  EXPECT_THAT(MustOpen(folder_ / "checkpoint")->GetSnapshot(kF, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 9))));
+}
+
 TEST_F(StoreCopiesTest, BackupsAreIncrementalAndOldOnesGo) {
   for (int user = 0; user < 50; ++user) {
     ASSERT_THAT(

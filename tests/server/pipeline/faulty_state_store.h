@@ -19,6 +19,10 @@ class FaultyStateStore final : public StateStore {
   // calling it. Set them before the store is shared.
   std::function<absl::Status(absl::Span<const UserAppend>)> before_append;
   std::function<void()> after_read_events;
+  // Before each user that ForEachUser visits, whose head was read by then.
+  std::function<void(absl::string_view user_id)> before_visit;
+  // Instead of a checkpoint, which this store cannot make.
+  std::function<absl::Status(const std::string& path)> checkpoint;
   // Spoils a snapshot on its way back.
   std::function<void(Snapshot&)> spoil_snapshot;
 
@@ -43,7 +47,11 @@ class FaultyStateStore final : public StateStore {
   absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const override {
-    return base_.ForEachUser(visit);
+    return base_.ForEachUser(
+        [&](absl::string_view user_id, const UserHead& head) {
+          if (before_visit != nullptr) before_visit(user_id);
+          return visit(user_id, head);
+        });
   }
   absl::Status OpenFingerprint(absl::string_view fingerprint) override {
     return base_.OpenFingerprint(fingerprint);
@@ -85,6 +93,9 @@ class FaultyStateStore final : public StateStore {
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override {
     return base_.TrimLog(user_id, first_kept, fingerprints);
+  }
+  absl::Status Checkpoint(const std::string& path) override {
+    return checkpoint != nullptr ? checkpoint(path) : base_.Checkpoint(path);
   }
   absl::Status Flush() override { return base_.Flush(); }
   std::map<std::string, double> Statistics() const override {

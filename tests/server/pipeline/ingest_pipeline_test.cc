@@ -1,9 +1,11 @@
 #include "server/pipeline/ingest_pipeline.h"
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -113,6 +115,41 @@ TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerHoldsBackItself) {
   EXPECT_FALSE(pipeline_->ingest().full("client"));
 }
 
+// An append that has room in the one queue and none in the other keeps none.
+TEST_F(IngestPipelineTest, ARefusedAppendLeavesRoomInEveryQueue) {
+  std::atomic<absl::Notification*> go{nullptr};
+  store_.before_append = [&](auto) {
+    if (auto* const wait = go.load()) wait->WaitForNotification();
+    return absl::OkStatus();
+  };
+  options_.ingest.shards = 2;
+  options_.ingest.max_queued_events = 100;
+  Start();
+  v1::AppendEventsRequest all;  // users of both queues
+  all.set_source("test");
+  for (uint64_t n = 1; n <= 10; ++n) {
+    for (int user = 0; user < 32; ++user) {
+      AddEvent(*bundle_, absl::StrCat("user", user), n, all);
+    }
+  }
+  v1::AppendEventsRequest first = all;
+  first.mutable_events()->DeleteSubrange(32, first.events_size() - 32);
+  // Whichever queue it is that is full: fillers are of the one or the other.
+  for (int i = 0; i < 16; ++i) {
+    absl::Notification release;
+    go = &release;
+    const auto fill = MakeAppend(*bundle_, absl::StrCat("filler", i), 1, 100);
+    auto filled = Append(fill, OnFull::kQueue);
+    EXPECT_TRUE(pipeline_->ingest().full("client"));
+    EXPECT_TRUE(absl::IsResourceExhausted(Append(first).get().status()));
+    go = nullptr;
+    release.Notify();
+    EXPECT_EQ(filled.get()->applied(), 100);
+  }
+  // More than there is room for: taken where nothing is held.
+  EXPECT_EQ(Append(all).get()->applied(), 320);
+}
+
 TEST_F(IngestPipelineTest, WhatWaitsSharesOneCommit) {
   absl::Notification go;
   std::atomic<int> calls{0};
@@ -147,6 +184,25 @@ TEST_F(IngestPipelineTest, AnErasureIsOrderedWithAppends) {
   EXPECT_EQ(*removed.get_future().get(), 9);
   EXPECT_EQ(second.get()->applied(), 2);
   EXPECT_EQ(store_.GetHead("user")->last_sequence, 2);
+}
+
+TEST_F(IngestPipelineTest, NoModelKeepsAnErasedUserInMemory) {
+  options_ = TestOptions(GoldenModel("dot_l1_plain"));
+  options_.models.push_back(GoldenModel("dot_l4_silu"));
+  options_.models[1].default_model = false;
+  Start();
+  const auto events =
+      MakeAppend(*LoadGolden(options_.models[0]), "user", 1, 9);
+  EXPECT_EQ(Append(events).get()->applied(), 9);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 2);  // one of each model
+  std::promise<absl::StatusOr<uint64_t>> removed;
+  pipeline_->ingest().DeleteUser(
+      "user", {},
+      [&](absl::StatusOr<uint64_t> count) { removed.set_value(count); });
+  EXPECT_EQ(*removed.get_future().get(), 9);
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
+  EXPECT_EQ(metrics_.state.cached_state_bytes.Value(), 0);
 }
 
 TEST_F(IngestPipelineTest, CountsWhatBecameOfEvents) {
@@ -254,14 +310,21 @@ TEST_F(IngestPipelineTest, WhatNobodyWaitsForAnyMoreIsNotWritten) {
   caller_ = {"client", &cancelled, absl::Now()};
   auto late = Append(three);
   cancelled = true;
+  // Nor is it taken when nobody waits from the start.
+  const auto at_once = [&] {
+    auto result = Append(three);
+    const bool ready =
+        result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    EXPECT_TRUE(ready) << "it waits for the writer";
+    return ready ? result.get().status() : absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsDeadlineExceeded(at_once()));
+  caller_ = {"client", &cancelled};
+  EXPECT_TRUE(absl::IsCancelled(at_once()));
   go.Notify();
   EXPECT_EQ(written.get()->applied(), 1);
   EXPECT_TRUE(absl::IsCancelled(given_up.get().status()));
   EXPECT_TRUE(absl::IsDeadlineExceeded(late.get().status()));
-  // Nor is it taken when nobody waits from the start.
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Append(three).get().status()));
-  caller_ = {"client", &cancelled};
-  EXPECT_TRUE(absl::IsCancelled(Append(three).get().status()));
   EXPECT_EQ(store_.GetHead("user")->last_sequence, 1);
   // Sent again they are new, and the whole queue is free for them.
   caller_ = {"client"};

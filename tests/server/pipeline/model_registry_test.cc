@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/precision.h"
 #include "server/pipeline/user_locks.h"
 #include "state_store/memory_state_store.h"
 #include "tests/testing/requests.h"
@@ -74,6 +75,23 @@ TEST_F(ModelRegistryTest, RefusesModelsThatNeedDifferentEvents) {
       Load({Model("a", 1, true), GoldenModel()}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("event features"));
+}
+
+TEST_F(ModelRegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
+  const auto precision = [&](ScoringPrecision configured) {
+    ModelOptions model = Model("a", 1, true);
+    model.precision = configured;
+    const auto models = Load({model});
+    EXPECT_TRUE(models.ok()) << models.status();
+    return (*models)->models()[0]->engine->precision();
+  };
+  const auto if_there = [](Precision wanted) {
+    return ProcessorHas(wanted) ? wanted : Precision::kF32;
+  };
+  EXPECT_EQ(precision(ScoringPrecision::kF32), Precision::kF32);
+  EXPECT_EQ(precision(ScoringPrecision::kInt8), if_there(Precision::kInt8));
+  EXPECT_EQ(precision(ScoringPrecision::kBf16), if_there(Precision::kBf16));
+  EXPECT_EQ(precision(ScoringPrecision::kAuto), if_there(Precision::kBf16));
 }
 
 }  // namespace

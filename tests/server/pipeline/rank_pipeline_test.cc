@@ -217,6 +217,31 @@ TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
   for (const auto& call : flood) call->done.WaitForNotification();
 }
 
+// Of two clients' requests of one size, the one that came last does not wait
+// for all of the other's.
+TEST_F(RankPipelineTest, AFloodLeavesAnotherClientHerShareOfTheWorker) {
+  absl::Notification release;
+  Interrupt([&] { release.WaitForNotification(); });
+  SetTileCost(absl::Milliseconds(1));
+  std::vector<std::unique_ptr<Call>> flood;
+  for (int i = 0; i < 20; ++i) {
+    flood.push_back(NewCall(640, absl::InfiniteDuration()));
+    flood.back()->context.client = "flood";
+    Start(*flood.back());
+  }
+  const auto other = NewCall(640, absl::InfiniteDuration());
+  other->context.client = "other";
+  int before = 0;
+  other->at_end = [&] {
+    for (const auto& call : flood) before += call->done.HasBeenNotified();
+  };
+  Start(*other);
+  release.Notify();
+  other->done.WaitForNotification();
+  EXPECT_LE(before, 2);
+  for (const auto& call : flood) call->done.WaitForNotification();
+}
+
 // A flood of one client that fills her time to the deadline leaves another's.
 TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
   absl::Notification release;
@@ -230,6 +255,8 @@ TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
   } while (!flood.back()->done.HasBeenNotified());
   EXPECT_GT(flood.size(), 10);
   EXPECT_TRUE(absl::IsResourceExhausted(flood.back()->status));
+  EXPECT_THAT(std::string(flood.back()->status.message()),
+              HasSubstr("would take"));
   const auto other = NewCall(64, absl::Seconds(10));
   other->context.client = "other";
   Start(*other);

@@ -11,6 +11,7 @@
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/state_rebuild.h"
 #include "state_store/memory_state_store.h"
+#include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
 #include "tests/testing/requests.h"
 
@@ -29,9 +30,10 @@ class RetentionTest : public ::testing::Test {
   RetentionTest() { Start(GoldenModel()); }
 
   // A server's insides over the store, which stays.
-  void Start(const ModelOptions& model) {
+  void Start(const ModelOptions& model) { Start(TestOptions(model)); }
+  void Start(const ServerOptions& options) {
     pipeline_ = nullptr;
-    pipeline_ = *Pipeline::Create(TestOptions(model), *store_, metrics_);
+    pipeline_ = *Pipeline::Create(options, *store_, metrics_);
   }
 
   void Append(const std::string& user, uint64_t first, uint64_t last) {
@@ -79,7 +81,8 @@ class RetentionTest : public ::testing::Test {
 
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
   const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
-  const std::unique_ptr<StateStore> store_ = NewMemoryStateStore();
+  const std::unique_ptr<FaultyStateStore> store_ =
+      std::make_unique<FaultyStateStore>();
   Metrics metrics_;
   std::unique_ptr<Pipeline> pipeline_;
 };
@@ -116,6 +119,17 @@ TEST_F(RetentionTest, AUserWhoComesBackBeforeHerTurnStays) {
   EXPECT_TRUE(store_->ListErasures("", kNoLimit)->empty());
 }
 
+// She is listed as idle, and has events again when her turn comes.
+TEST_F(RetentionTest, AUserWhoComesBackWhileUsersAreLookedAtStays) {
+  Append("ann", 1, 5);
+  store_->before_visit = [&](absl::string_view) { Append("ann", 100, 100); };
+  RetentionOptions options;
+  options.idle_user_ttl = absl::Minutes(50);
+  Sweep(options, TimeOfEvent(100));
+  EXPECT_EQ(store_->GetHead("ann")->last_sequence, 6u);
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 0);
+}
+
 TEST_F(RetentionTest, TrimmedStatesKeepTheirBits) {
   Append("ann", 1, 300);
   ASSERT_TRUE(pipeline_->Flush().ok());  // snapshots of all
@@ -144,21 +158,56 @@ TEST_F(RetentionTest, TrimsWhatIsOldInTheOrderOfTheLog) {
   Sweep(options, TimeOfEvent(120) + absl::Hours(1) + absl::Seconds(1));
   EXPECT_EQ(store_->GetHead("ann")->first_sequence, 121u);
   EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
+  // The newest stays, however old it is.
+  Sweep(options, TimeOfEvent(1000));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 300u);
+  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
 }
 
 TEST_F(RetentionTest, TrimsNothingWithoutASnapshot) {
-  Append("ann", 1, 300);  // the newest snapshot has fewer
+  Append("ann", 1, 300);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  Append("ann", 301, 310);  // too few for a snapshot
   RetentionOptions options;
   options.max_events_per_user = 1;
-  ASSERT_TRUE(model().memory->AwaitSnapshots().ok());
-  const auto snapshot =
-      store_->GetSnapshot(model().engine->state_fingerprint(), "ann");
-  ASSERT_TRUE(snapshot.ok());
-  const uint64_t folded =
-      snapshot->has_value() ? (*snapshot)->folded_sequence : 0;
   Sweep(options, absl::Now());
-  EXPECT_LE(store_->GetHead("ann")->first_sequence, folded + 1);
-  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 300));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 301u);
+  EXPECT_EQ(metrics_.retention.failures.Value(), 0);
+  EXPECT_EQ(*ServedState("ann"), FreshState("ann", 310));
+}
+
+TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
+  ServerOptions served = TestOptions(GoldenModel("dot_l1_plain"));
+  served.models.push_back(GoldenModel("dot_l4_silu"));
+  served.models[1].default_model = false;
+  Start(served);
+  const std::string other =
+      pipeline_->models().models()[1]->engine->state_fingerprint();
+  const auto request =
+      MakeAppend(*LoadGolden(served.models[0]), "ann", 1, 300);
+  absl::Notification appended, trimmed;
+  pipeline_->ingest().Append(request, absl::Now(), {},
+                             IngestPipeline::OnFull::kQueue, [&](auto result) {
+                               EXPECT_TRUE(result.ok()) << result.status();
+                               appended.Notify();
+                             });
+  appended.WaitForNotification();
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  ASSERT_TRUE(store_->DropFingerprint(other).ok());  // with its snapshots
+  ASSERT_TRUE(store_->OpenFingerprint(other).ok());
+  RetentionOptions options;
+  options.max_events_per_user = 1;
+  Sweep(options, absl::Now());
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
+  EXPECT_EQ(metrics_.retention.failures.Value(), 0);
+  // Nor when it is asked for all the same.
+  pipeline_->ingest().TrimLog("ann", 100, [&](const absl::Status& status) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    trimmed.Notify();
+  });
+  trimmed.WaitForNotification();
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
 }
 
 TEST_F(RetentionTest, AnotherModelRefusesRatherThanBeWrong) {

@@ -286,11 +286,12 @@ TEST_F(TileSchedulerTest, WhatIsCancelledEndsAtTheNextTile) {
 
 // While a job prepares it is in no queue to be taken out of.
 TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
-  absl::Notification preparing, cancelled;
+  absl::Notification preparing, cancelled, go;
   class Preparing final : public TileJob {
    public:
-    Preparing(absl::Notification& begun, absl::Notification& go)
-        : begun_(begun), go_(go) {}
+    Preparing(absl::Notification& begun, absl::Notification& cancelled,
+              absl::Notification& go)
+        : begun_(begun), cancelled_(cancelled), go_(go) {}
     Step Prepare(size_t) override {
       begun_.Notify();
       go_.WaitForNotification();
@@ -301,7 +302,7 @@ TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
       dropped_ = dropped;
       done_.Notify();
     }
-    bool cancelled() const override { return go_.HasBeenNotified(); }
+    bool cancelled() const override { return cancelled_.HasBeenNotified(); }
     size_t WaitForDropped() {
       done_.WaitForNotification();
       return dropped_;
@@ -309,15 +310,22 @@ TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
 
    private:
     absl::Notification& begun_;
+    absl::Notification& cancelled_;
     absl::Notification& go_;
     absl::Notification done_;
     size_t dropped_ = 0;
   };
-  auto job = std::make_shared<Preparing>(preparing, cancelled);
-  scheduler_.Submit(job, 3, now_, later_, absl::Milliseconds(1));
+  TileScheduler two(2);
+  auto job = std::make_shared<Preparing>(preparing, cancelled, go);
+  two.Submit(job, 3, now_, later_, absl::Milliseconds(1));
   preparing.WaitForNotification();
-  scheduler_.NoticeCancellation();  // is seen before the job is queued again
   cancelled.Notify();
+  two.NoticeCancellation();
+  // The other worker heeds the notice and finds nothing to end.
+  auto other = std::make_shared<TestJob>("other", journal_);
+  two.Submit(other, 1, now_, later_, absl::Milliseconds(1));
+  EXPECT_EQ(other->WaitForDropped(), 0);
+  go.Notify();
   EXPECT_EQ(job->WaitForDropped(), 3);
 }
 
