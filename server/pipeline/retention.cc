@@ -55,8 +55,10 @@ void Retention::Loop() {
     if (stop_.WaitForNotificationWithTimeout(next - elapsed)) return;
     const absl::Duration now = SteadyNow() - steady_start;
     if (now >= next_sweep) {
-      if (ClockIsSane(start, now, absl::Now())) {
-        Sweep(absl::Now());
+      // Read once: it may be set between two readings.
+      const absl::Time wall_now = absl::Now();
+      if (ClockIsSane(start, now, wall_now)) {
+        Sweep(wall_now);
       } else {
         Fail("sweeping",
              absl::FailedPreconditionError(
