@@ -238,6 +238,27 @@ TEST(RocksDbStateStoreTest, MemtablesAreChargedToTheBlockCache) {
   EXPECT_GT(store->Statistics()["block_cache_usage_bytes"], 2 << 20);
 }
 
+TEST(RocksDbStateStoreTest, FiltersAreChargedToTheBlockCache) {
+  TempFolder folder;
+  const RocksDbOptions options = SmallOptions(folder / "store");
+  constexpr int kUsers = 20'000;
+  const auto usage = [&] {
+    return MustOpen(options)->Statistics()["block_cache_usage_bytes"];
+  };
+  const double empty = usage();
+  {
+    auto store = MustOpen(options);
+    std::vector<UserAppend> appends;
+    for (int user = 0; user < kUsers; ++user) {
+      appends.push_back(MakeAppend(absl::StrCat("u", user), 1, 1));
+    }
+    ASSERT_THAT(store->AppendEvents(appends), IsOk());
+    ASSERT_THAT(store->Flush(), IsOk());
+  }
+  // Ten bits for each user, in her log and in her head.
+  EXPECT_GT(usage() - empty, 2 * kUsers * 10 / 8);
+}
+
 TEST(RocksDbStateStoreTest, KeepsAsManyHeadsAsItHasRoomFor) {
   TempFolder folder;
   for (const size_t bytes : {size_t{0}, size_t{1} << 20}) {
