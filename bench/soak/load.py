@@ -7,6 +7,9 @@ import time
 
 MIB = 1 << 20
 USERS = 2000
+# Of each user before the clock starts: the levels that compaction makes of the
+# store, and what it needs for that, are those of a server that has been in use.
+EVENTS_BEFORE = 500
 # Two at a time, whenever they are answered: a machine with other work is not
 # given more than it can do.
 RANK = 'rank:closed:2:1000'
@@ -45,7 +48,8 @@ def run(context, seconds):
     with context.server(
             store=f'user_cache_bytes: {USER_CACHE} '
             f'block_cache_bytes: {BLOCK_CACHE}') as server:
-        context.send_events(server, USERS, 20 * USERS, source='before')
+        context.send_events(server, USERS, EVENTS_BEFORE * USERS,
+                            source='before')
         server.wait_until_folded()
         watch = Watch(server.process.pid)
         watch.start()

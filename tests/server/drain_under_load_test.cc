@@ -33,7 +33,7 @@ namespace {
 
 using ::testing::AnyOf;
 
-constexpr absl::Duration kDrainDelay = absl::Milliseconds(900);
+constexpr absl::Duration kDrainDelay = absl::Seconds(2);
 // A call sent so long before the door is shut has come through it.
 constexpr absl::Duration kOnItsWay = absl::Milliseconds(450);
 constexpr int kAppenders = 3;
@@ -47,8 +47,8 @@ class DrainUnderLoadTest : public ::testing::Test {
         " port_file: '",
         dir_.Path("ports"), "' } models { name: 'm' version: 1 path: '",
         GoldenModel().path, "' } store { path: '", dir_.Path("store"),
-        "' } lifecycle { drain_delay { nanos: ",
-        absl::ToInt64Nanoseconds(kDrainDelay), " } } rank { workers: 2 }");
+        "' } lifecycle { drain_delay { seconds: ",
+        absl::ToInt64Seconds(kDrainDelay), " } } rank { workers: 2 }");
     server_ = std::make_unique<ServerProcess>(
         QLARANK_SERVER,
         std::vector<std::string>{"--config_file=" + dir_.Path("config")},
