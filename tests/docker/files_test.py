@@ -135,7 +135,7 @@ class Grafana(unittest.TestCase):
                 if panel['type'] == 'row']
         self.assertEqual(rows, ['Traffic', 'Errors', 'Latency by stage',
                                 'User states', 'Ingestion', 'RocksDB',
-                                'Process'])
+                                'Callers', 'Care of the store', 'Process'])
 
 
 if __name__ == '__main__':
