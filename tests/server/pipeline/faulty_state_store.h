@@ -21,6 +21,11 @@ class FaultyStateStore final : public StateStore {
   std::function<void()> after_read_events;
   // Spoils a snapshot on its way back.
   std::function<void(Snapshot&)> spoil_snapshot;
+  // What copies do; UNIMPLEMENTED without, as of a store in memory.
+  std::function<absl::Status(const std::string& path)> checkpoint;
+  std::function<absl::StatusOr<BackupInfo>(const std::string& folder,
+                                           uint32_t keep)>
+      backup;
 
   absl::Status AppendEvents(absl::Span<const UserAppend> appends) override {
     if (before_append != nullptr) {
@@ -87,6 +92,14 @@ class FaultyStateStore final : public StateStore {
     return base_.TrimLog(user_id, first_kept, fingerprints);
   }
   absl::Status Flush() override { return base_.Flush(); }
+  absl::Status Checkpoint(const std::string& path) override {
+    return checkpoint != nullptr ? checkpoint(path) : base_.Checkpoint(path);
+  }
+  absl::StatusOr<BackupInfo> Backup(const std::string& folder,
+                                    uint32_t keep) override {
+    return backup != nullptr ? backup(folder, keep)
+                             : base_.Backup(folder, keep);
+  }
   std::map<std::string, double> Statistics() const override {
     return base_.Statistics();
   }
