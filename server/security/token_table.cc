@@ -84,11 +84,10 @@ absl::StatusOr<TokenTable> TokenTable::Parse(const std::string& text,
       return problem("sha256", "expected 64 lower-case hex digits");
     }
     entry.digest = *digest;
-    for (const Entry& other : table.entries_) {
-      if (other.digest == entry.digest) {
+    for (size_t other = 0; other < table.entries_.size(); ++other) {
+      if (table.entries_[other].digest == entry.digest) {
         return problem("sha256",
-                       absl::StrCat("is that of \"", other.caller.name,
-                                    "\" already"));
+                       absl::StrCat("is that of tokens[", other, "] already"));
       }
     }
     const std::optional<RoleSet> roles = RolesFromProto(token.roles());
@@ -99,9 +98,8 @@ absl::StatusOr<TokenTable> TokenTable::Parse(const std::string& text,
     if (!token.expires().empty() &&
         !absl::ParseTime(absl::RFC3339_full, token.expires(), &entry.expires,
                          nullptr)) {
-      return problem("expires", absl::StrCat("\"", token.expires(),
-                                             "\"; expected a time such as "
-                                             "2027-01-31T00:00:00Z"));
+      return problem("expires",
+                     "expected a time such as 2027-01-31T00:00:00Z");
     }
     table.entries_.push_back(std::move(entry));
   }

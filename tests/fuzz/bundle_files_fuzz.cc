@@ -29,7 +29,7 @@ BundleFiles With(File file, const std::string& bytes) {
       break;
     case kTitles:
       files.titles = bytes;
-      break;
+      return files;  // no digest is of them
     default:
       files.spec = bytes;
       return files;

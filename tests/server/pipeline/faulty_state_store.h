@@ -21,10 +21,13 @@ class FaultyStateStore final : public StateStore {
   std::function<void()> after_read_events;
   // Before each user that ForEachUser visits, whose head was read by then.
   std::function<void(absl::string_view user_id)> before_visit;
-  // Instead of a checkpoint, which this store cannot make.
-  std::function<absl::Status(const std::string& path)> checkpoint;
   // Spoils a snapshot on its way back.
   std::function<void(Snapshot&)> spoil_snapshot;
+  // What copies do; UNIMPLEMENTED without, as of a store in memory.
+  std::function<absl::Status(const std::string& path)> checkpoint;
+  std::function<absl::StatusOr<BackupInfo>(const std::string& folder,
+                                           uint32_t keep)>
+      backup;
 
   absl::Status AppendEvents(absl::Span<const UserAppend> appends) override {
     if (before_append != nullptr) {
@@ -94,10 +97,15 @@ class FaultyStateStore final : public StateStore {
                        absl::Span<const std::string> fingerprints) override {
     return base_.TrimLog(user_id, first_kept, fingerprints);
   }
+  absl::Status Flush() override { return base_.Flush(); }
   absl::Status Checkpoint(const std::string& path) override {
     return checkpoint != nullptr ? checkpoint(path) : base_.Checkpoint(path);
   }
-  absl::Status Flush() override { return base_.Flush(); }
+  absl::StatusOr<BackupInfo> Backup(const std::string& folder,
+                                    uint32_t keep) override {
+    return backup != nullptr ? backup(folder, keep)
+                             : base_.Backup(folder, keep);
+  }
   std::map<std::string, double> Statistics() const override {
     return base_.Statistics();
   }
