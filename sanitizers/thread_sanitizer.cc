@@ -184,6 +184,9 @@ extern "C" const char* __tsan_default_suppressions() {
          // their stack than that.
          "race:std::__cxx11::basic_string<*>::_M_assign\n"
          "race:std::__cxx11::basic_string<*>::_M_replace_aux\n"
+         // Called by gRPC, connection by connection.
+         "race:libssl.so\n"
+         "race:libcrypto.so\n"
          "race:libgrpc.so\n"
          "race:libgrpc++.so\n"
          "race:libgpr.so\n"
