@@ -112,9 +112,8 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
       });
   if (!status.ok()) return status;
   if (pending.empty()) {
-    // The last process may have died before it had cleared the records.
-    if (erasures_cleared_) return 0;
-    status = ClearErasures();
+    // The last purge may have died, or failed, before it had cleared them.
+    if (!erasures_cleared_) status = ClearErasures();
     if (!status.ok()) return status;
     return 0;
   }
@@ -125,6 +124,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
   if (status.ok()) status = CompactPrefixes(prefixes);
   if (!status.ok()) return status;
   QLARANK_FAILPOINT("purge.compacted");
+  erasures_cleared_ = false;
   rocksdb::WriteBatch batch;
   for (auto& [key, erasure] : pending) {
     erasure.key_prefix.clear();

@@ -133,7 +133,8 @@ class RocksDbStateStore final : public StateStore {
   const ColumnFamily heads_;
   const std::string digest_key_;
   std::atomic<uint64_t> next_erasure_;
-  // Whether ClearErasures was called since the store was opened.
+  // Whether ClearErasures has done its work since the store was opened and
+  // since the last purge was recorded.
   std::atomic<bool> erasures_cleared_ = false;
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
