@@ -23,7 +23,7 @@ packages_of() {
         libdnnl-dev libhwy-dev prometheus-cpp-dev libspdlog-dev \
         nlohmann-json3-dev libcli11-dev libcsv-dev libisal-dev libxxhash-dev \
         libjemalloc-dev \
-        libbenchmark-dev libgtest-dev libgmock-dev
+        libnghttp2-dev libbenchmark-dev libgtest-dev libgmock-dev
       # What the CMake files of the above look for without depending on it:
       # dnnl wants OpenCL.
       echo ocl-icd-opencl-dev opencl-c-headers

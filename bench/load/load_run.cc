@@ -1,33 +1,19 @@
 #include "bench/load/load_run.h"
 
+#include <poll.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <iostream>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "bench/load/connection.h"
-#include "grpcpp/client_context.h"
 
 namespace qlarank::bench {
 namespace {
-
-constexpr char kMethod[] = "/qlarank.v1.RankService/Rank";
-constexpr size_t kPreparedBytes = 16 << 20;  // of requests, per flow
-
-std::shared_ptr<grpc::Channel> ConnectOrDie(const LoadRun::Options& options) {
-  auto channel = NewConnection(options.server, options.source_address);
-  if (!channel.ok()) {
-    std::cerr << "load_client: " << channel.status() << "\n";
-    std::exit(1);
-  }
-  return *std::move(channel);
-}
 
 // Messages that differ in their numbers only are one reason.
 std::string WithoutNumbers(const std::string& message) {
@@ -43,10 +29,6 @@ std::string WithoutNumbers(const std::string& message) {
   return text;
 }
 
-size_t NumPrepared(uint32_t candidates) {
-  return std::clamp<size_t>(kPreparedBytes / (8 * candidates), 64, 4096);
-}
-
 double ProcessSeconds() {
   timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -55,137 +37,95 @@ double ProcessSeconds() {
 
 }  // namespace
 
-struct LoadRun::Stream {
-  Stream(const Flow& flow, const Options& options, uint32_t seed)
-      : flow(flow),
-        channel(ConnectOrDie(options)),
-        stub(channel),
-        requests(options.population, flow.candidates,
-                 NumPrepared(flow.candidates), seed) {}
+LoadRun::LoadRun(Options options, std::vector<Flow> flows)
+    : options_(std::move(options)),
+      flows_(std::move(flows)),
+      timeline_(options_.timeline) {}
 
-  const Flow flow;
-  const std::shared_ptr<grpc::Channel> channel;
-  grpc::GenericStub stub;
-  PreparedRequests requests;  // used by the one thread that starts requests
-  Latencies latencies;        // used by the thread that takes answers
-};
-
-struct LoadRun::Call {
-  Stream& stream;
-  const absl::Time intended;
-  grpc::ClientContext context;
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader;
-};
-
-LoadRun::LoadRun(Options options, const std::vector<Flow>& flows)
-    : options_(std::move(options)), timeline_(options_.timeline) {
-  uint32_t seed = options_.seed;
-  for (const Flow& flow : flows) {
-    streams_.push_back(std::make_unique<Stream>(flow, options_, seed++));
-  }
-}
-
-LoadRun::~LoadRun() = default;
-
-bool LoadRun::Measured(absl::Time intended) const {
-  return intended >= measure_from_ && intended < measure_to_;
-}
-
-void LoadRun::Start(Stream& stream, absl::Time intended) {
-  ++under_way_;
-  auto* call = new Call{stream, intended, {}, {}, {}, {}};
-  call->context.set_deadline(
-      absl::ToChronoTime(absl::Now() + options_.timeout));
-  call->reader = stream.stub.PrepareUnaryCall(&call->context, kMethod,
-                                              stream.requests.Next(), &queue_);
-  call->reader->StartCall();
-  call->reader->Finish(&call->response, &call->status, call);
-}
-
-void LoadRun::SendArrivals(Stream& stream, uint32_t seed) {
-  std::mt19937_64 random(seed);
-  std::exponential_distribution<double> pause_seconds(stream.flow.amount);
-  absl::Time next = begin_;
-  while (true) {
-    next += absl::Seconds(pause_seconds(random));
-    if (next >= measure_to_) break;
-    absl::SleepFor(next - absl::Now());
-    Start(stream, next);
-  }
-  --under_way_;  // this thread was one
-}
-
-void LoadRun::Finish(Call& call) {
-  const absl::Time now = absl::Now();
-  Stream& stream = call.stream;
-  if (Measured(call.intended)) {
-    timeline_.Add(stream.flow.name, call.intended, now - call.intended,
-                  call.status.error_code());
-    if (!call.status.ok()) {
-      stream.latencies.Failed(
-          absl::StrCat(call.status.error_code(), ": ",
-                       WithoutNumbers(call.status.error_message())));
-    } else if (call.response.Length() < stream.flow.candidates * 4) {
-      stream.latencies.Failed("a reply without all scores");
-    } else {
-      stream.latencies.Answered(now - call.intended);
-    }
-  }
-  if (!stream.flow.open && now < measure_to_) Start(stream, now);
-}
-
-nlohmann::json LoadRun::Run() {
-  // A connection from a given address is there already.
-  for (const auto& stream : streams_) {
-    if (!options_.source_address.empty()) break;
-    stream->channel->WaitForConnected(
-        absl::ToChronoTime(absl::Now() + options_.timeout));
-  }
+absl::StatusOr<nlohmann::json> LoadRun::Run() {
+  // Sleeps end when they should, instead of up to 50 us later.
+  prctl(PR_SET_TIMERSLACK, 1);
+  absl::Status status = Connect();
+  if (!status.ok()) return status;
   const double processor_begin = ProcessSeconds();
-  begin_ = absl::Now();
-  measure_from_ = begin_ + options_.warm_up;
+  const absl::Time begin = absl::Now();
+  measure_from_ = begin + options_.warm_up;
   measure_to_ = measure_from_ + options_.duration;
-
-  std::vector<std::jthread> arrivals;
-  uint32_t seed = options_.seed;
-  for (const auto& stream : streams_) {
-    ++seed;
-    if (stream->flow.open) {
-      ++under_way_;
-      arrivals.emplace_back(
-          [this, &stream = *stream, seed] { SendArrivals(stream, seed); });
-    } else {
-      for (int i = 0; i < stream->flow.amount; ++i) Start(*stream, begin_);
-    }
-  }
-  void* tag;
-  bool ok;
-  while (under_way_ > 0) {
-    // Woken up now and then to see that nothing is left to come.
-    const auto soon = absl::ToChronoTime(absl::Now() + absl::Milliseconds(100));
-    if (queue_.AsyncNext(&tag, &ok, soon) != grpc::CompletionQueue::GOT_EVENT) {
-      continue;
-    }
-    const std::unique_ptr<Call> call(static_cast<Call*>(tag));
-    Finish(*call);
-    --under_way_;
-  }
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - begin_);
+  for (const Stream& stream : streams_) stream.load->Begin(begin, measure_to_);
+  status = Exchange();
+  if (!status.ok()) return status;
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
   nlohmann::json flows = nlohmann::json::array();
-  for (const auto& stream : streams_) flows.push_back(Summary(*stream));
-  return {
+  for (const Stream& stream : streams_) flows.push_back(Summary(stream));
+  return nlohmann::json{
       {"flows", std::move(flows)},
       {"client_processors", (ProcessSeconds() - processor_begin) / seconds}};
 }
 
+absl::Status LoadRun::Connect() {
+  uint32_t seed = options_.seed;
+  for (const Flow& flow : flows_) {
+    auto connection = Connection::Open(options_.server, options_.source_address);
+    if (!connection.ok()) return connection.status();
+    streams_.push_back(
+        {std::make_unique<LoadStream>(flow, options_.population,
+                                      options_.timeout, seed++,
+                                      *std::move(connection)),
+         Latencies()});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadRun::Exchange() {
+  while (true) {
+    bool ended = true;
+    for (Stream& stream : streams_) {
+      const absl::Status status = stream.load->Exchange(
+          [&](const LoadStream::Outcome& outcome) { Count(stream, outcome); });
+      if (!status.ok()) return status;
+      ended = ended && stream.load->ended();
+    }
+    if (ended) return absl::OkStatus();
+    Wait();
+  }
+}
+
+void LoadRun::Wait() const {
+  std::vector<pollfd> files;
+  absl::Time until = absl::InfiniteFuture();
+  for (const Stream& stream : streams_) {
+    files.push_back(stream.load->ToPoll());
+    until = std::min(until, stream.load->Next());
+  }
+  const timespec timeout = absl::ToTimespec(
+      std::max(until - absl::Now(), absl::ZeroDuration()));
+  ppoll(files.data(), files.size(), &timeout, nullptr);
+}
+
+void LoadRun::Count(Stream& stream, const LoadStream::Outcome& outcome) {
+  if (outcome.intended < measure_from_ || outcome.intended >= measure_to_) {
+    return;
+  }
+  const Flow& flow = stream.load->flow();
+  const absl::Duration latency = outcome.ended - outcome.intended;
+  timeline_.Add(flow.name, outcome.intended, latency, outcome.code);
+  if (outcome.code != 0) {
+    stream.latencies.Failed(
+        absl::StrCat(outcome.code, ": ", WithoutNumbers(outcome.message)));
+  } else if (outcome.bytes < flow.candidates * 4) {
+    stream.latencies.Failed("a reply without all scores");
+  } else {
+    stream.latencies.Answered(latency);
+  }
+}
+
 nlohmann::json LoadRun::Summary(const Stream& stream) const {
+  const Flow& flow = stream.load->flow();
   nlohmann::json json = stream.latencies.ToJson();
-  json["name"] = stream.flow.name;
-  json["kind"] = stream.flow.open ? "open" : "closed";
-  json["amount"] = stream.flow.amount;
-  json["candidates"] = stream.flow.candidates;
+  json["name"] = flow.name;
+  json["kind"] = flow.open ? "open" : "closed";
+  json["amount"] = flow.amount;
+  json["candidates"] = flow.candidates;
   json["per_second"] = json["completed"].get<double>() /
                        absl::ToDoubleSeconds(options_.duration);
   return json;

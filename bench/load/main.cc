@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -14,7 +15,7 @@
 #include "absl/flags/usage.h"
 #include "bench/load/load_run.h"
 
-ABSL_FLAG(std::string, server, "127.0.0.1:8500", "host:port of the server");
+ABSL_FLAG(std::string, server, "127.0.0.1:8500", "IPv4 host:port of the server");
 ABSL_FLAG(std::string, user_prefix, "user-",
           "users are <prefix>0, <prefix>1..");
 ABSL_FLAG(uint64_t, users, 1, "number of users");
@@ -75,7 +76,12 @@ int Main(const std::vector<char*>& arguments) {
     fprintf(stderr, "load_client: no flow was given\n");
     return 2;
   }
-  std::cout << LoadRun(options, flows).Run().dump() << "\n";
+  const auto report = LoadRun(options, std::move(flows)).Run();
+  if (!report.ok()) {
+    fprintf(stderr, "load_client: %s\n", report.status().ToString().c_str());
+    return 1;
+  }
+  std::cout << report->dump() << "\n";
   return 0;
 }
 

@@ -3,7 +3,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "grpcpp/support/slice.h"
+#include "bench/load/connection.h"
 #include "qlarank/v1/rank_service.pb.h"
 
 namespace qlarank::bench {
@@ -23,8 +23,7 @@ PreparedRequests::PreparedRequests(const Population& population,
     for (uint32_t c = 0; c < candidates; ++c) {
       request.add_item_ids(1 + random() % population.items);
     }
-    const grpc::Slice slice(request.SerializeAsString());
-    requests_.emplace_back(&slice, 1);
+    requests_.push_back(Framed(request.SerializeAsString()));
   }
 }
 

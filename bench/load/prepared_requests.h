@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "grpcpp/support/byte_buffer.h"
-
 namespace qlarank::bench {
 
 struct Population {
@@ -26,12 +24,12 @@ class PreparedRequests {
   PreparedRequests(const Population& population, uint32_t candidates,
                    size_t count, uint32_t seed);
 
-  // One after the other, and again from the first.
-  const grpc::ByteBuffer& Next() { return requests_[next_++ % size()]; }
+  // One after the other, and again from the first, with gRPC's prefix.
+  const std::string& Next() { return requests_[next_++ % size()]; }
   size_t size() const { return requests_.size(); }
 
  private:
-  std::vector<grpc::ByteBuffer> requests_;
+  std::vector<std::string> requests_;
   size_t next_ = 0;
 };
 

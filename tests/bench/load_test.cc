@@ -7,7 +7,6 @@
 #include "bench/load/latencies.h"
 #include "bench/load/prepared_requests.h"
 #include "gmock/gmock.h"
-#include "grpcpp/support/proto_buffer_reader.h"
 #include "gtest/gtest.h"
 #include "qlarank/v1/rank_service.pb.h"
 
@@ -70,11 +69,14 @@ TEST(LatenciesTest, CountsErrorsApartFromAnswers) {
   EXPECT_EQ(json["latency_ms"]["mean"], 2);
 }
 
-v1::RankRequest Parsed(const grpc::ByteBuffer& bytes) {
-  grpc::ByteBuffer copy = bytes;
-  grpc::ProtoBufferReader reader(&copy);
+v1::RankRequest Parsed(const std::string& framed) {
+  constexpr size_t kPrefixBytes = 5;
   v1::RankRequest request;
-  EXPECT_TRUE(request.ParseFromZeroCopyStream(&reader));
+  EXPECT_EQ(framed.substr(0, 3), std::string(3, '\0'));  // plain, below 64 KiB
+  EXPECT_EQ(static_cast<uint8_t>(framed[3]) * 256 +
+                static_cast<uint8_t>(framed[4]),
+            framed.size() - kPrefixBytes);
+  EXPECT_TRUE(request.ParseFromString(framed.substr(kPrefixBytes)));
   return request;
 }
 
