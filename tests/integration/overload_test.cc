@@ -1,6 +1,9 @@
 // What callers see of a server that has too much to do, or of calls that are
 // given up wherever they are.
+#include <sched.h>
+
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <thread>
 #include <vector>
@@ -10,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "server/rpc/flood_patience.h"
 #include "tests/integration/other_host.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"
@@ -241,6 +245,43 @@ TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
     return times[times.size() / 2];
   };
   EXPECT_LT(median(own), median(others) / 3);
+}
+
+// How many threads of this process are scheduled so.
+int ThreadsWithPolicy(int policy) {
+  int found = 0;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    pid_t thread = 0;
+    if (!absl::SimpleAtoi(task.path().filename().string(), &thread)) continue;
+    found += sched_getscheduler(thread) == policy;
+  }
+  return found;
+}
+
+// What that is worth, ./run bench overload measures.
+TEST_F(OverloadTest, GrpcsThreadsDoNotInterruptWorkersWhileAFloodLasts) {
+  ServerOptions options = TestOptions();
+  options.rank.max_inflight_requests = 1;
+  TestServer server(options);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> flood;
+  for (int i = 0; i < 4; ++i) {
+    flood.emplace_back([&] {
+      const v1::RankRequest request = Request(5'000);
+      while (!stop) server.Rank(request).IgnoreError();
+    });
+  }
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (ThreadsWithPolicy(SCHED_BATCH) == 0 && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_GT(ThreadsWithPolicy(SCHED_BATCH), 0);
+  stop = true;
+  for (std::thread& thread : flood) thread.join();
+  absl::SleepFor(2 * FloodPatience::kCalm);
+  ASSERT_TRUE(server.Rank(Request(1)).ok());
+  EXPECT_EQ(ThreadsWithPolicy(SCHED_BATCH), 0);
 }
 
 }  // namespace
