@@ -1,6 +1,7 @@
 #include "bench/load/load_run.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -29,6 +30,10 @@ std::string WithoutNumbers(const std::string& message) {
   return text;
 }
 
+// A patient run reads what comes in so short a time before something is due only
+// then: else in a flood every reply would wake the thread up.
+constexpr absl::Duration kSoon = absl::Milliseconds(1);
+
 double ProcessSeconds() {
   timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -43,8 +48,7 @@ LoadRun::LoadRun(Options options, std::vector<Flow> flows)
       timeline_(options_.timeline) {}
 
 absl::StatusOr<nlohmann::json> LoadRun::Run() {
-  // Sleeps end when they should, instead of up to 50 us later.
-  prctl(PR_SET_TIMERSLACK, 1);
+  SetScheduling();
   absl::Status status = Connect();
   if (!status.ok()) return status;
   const double processor_begin = ProcessSeconds();
@@ -62,6 +66,13 @@ absl::StatusOr<nlohmann::json> LoadRun::Run() {
       {"client_processors", (ProcessSeconds() - processor_begin) / seconds}};
 }
 
+void LoadRun::SetScheduling() const {
+  // Sleeps end when they should, instead of up to 50 us later.
+  prctl(PR_SET_TIMERSLACK, 1);
+  const sched_param parameters = {};
+  if (options_.patient) sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
+
 absl::Status LoadRun::Connect() {
   uint32_t seed = options_.seed;
   for (const Flow& flow : flows_) {
@@ -71,7 +82,7 @@ absl::Status LoadRun::Connect() {
         {std::make_unique<LoadStream>(flow, options_.population,
                                       options_.timeout, seed++,
                                       *std::move(connection)),
-         Latencies()});
+         {}, {}});
   }
   return absl::OkStatus();
 }
@@ -97,9 +108,11 @@ void LoadRun::Wait() const {
     files.push_back(stream.load->ToPoll());
     until = std::min(until, stream.load->Next());
   }
-  const timespec timeout = absl::ToTimespec(
-      std::max(until - absl::Now(), absl::ZeroDuration()));
-  ppoll(files.data(), files.size(), &timeout, nullptr);
+  const absl::Duration left =
+      std::max(until - absl::Now(), absl::ZeroDuration());
+  const timespec timeout = absl::ToTimespec(left);
+  const bool soon = options_.patient && left < kSoon;
+  ppoll(files.data(), soon ? 0 : files.size(), &timeout, nullptr);
 }
 
 void LoadRun::Count(Stream& stream, const LoadStream::Outcome& outcome) {
@@ -108,6 +121,8 @@ void LoadRun::Count(Stream& stream, const LoadStream::Outcome& outcome) {
   }
   const Flow& flow = stream.load->flow();
   const absl::Duration latency = outcome.ended - outcome.intended;
+  stream.late_ms.push_back(
+      absl::ToDoubleMilliseconds(outcome.sent - outcome.intended));
   timeline_.Add(flow.name, outcome.intended, latency, outcome.code);
   if (outcome.code != 0) {
     stream.latencies.Failed(
@@ -128,6 +143,12 @@ nlohmann::json LoadRun::Summary(const Stream& stream) const {
   json["candidates"] = flow.candidates;
   json["per_second"] = json["completed"].get<double>() /
                        absl::ToDoubleSeconds(options_.duration);
+  if (!stream.late_ms.empty()) {
+    std::vector<double> sorted = stream.late_ms;
+    std::sort(sorted.begin(), sorted.end());
+    json["late_ms"] = {{"p50", Quantile(sorted, 0.5)},
+                       {"p99", Quantile(sorted, 0.99)}};
+  }
   return json;
 }
 

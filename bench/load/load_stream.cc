@@ -45,8 +45,9 @@ void LoadStream::SetNextArrival() {
 void LoadStream::Start(absl::Time intended) {
   const int32_t call =
       connection_->Send(kMethod, requests_.Next(), timeout_);
-  calls_.emplace(call, intended);
-  deadlines_.emplace_back(absl::Now() + timeout_, call);
+  const absl::Time now = absl::Now();
+  calls_.emplace(call, Call{intended, now});
+  deadlines_.emplace_back(now + timeout_, call);
 }
 
 absl::Status LoadStream::Exchange(OnOutcome on_outcome) {
@@ -55,9 +56,9 @@ absl::Status LoadStream::Exchange(OnOutcome on_outcome) {
     SetNextArrival();
   }
   connection_->Read([&](Connection::Reply reply) {
-    const auto call = calls_.extract(reply.call);
-    End({call.mapped(), absl::Now(), reply.code, std::move(reply.message),
-         reply.bytes},
+    const Call call = calls_.extract(reply.call).mapped();
+    End({call.intended, call.sent, absl::Now(), reply.code,
+         std::move(reply.message), reply.bytes},
         on_outcome);
   });
   EndOverdue(on_outcome);
@@ -68,14 +69,14 @@ absl::Status LoadStream::Exchange(OnOutcome on_outcome) {
 void LoadStream::EndOverdue(OnOutcome on_outcome) {
   while (!deadlines_.empty()) {
     const auto [deadline, id] = deadlines_.front();
-    const auto call = calls_.find(id);
-    if (call != calls_.end() && deadline > absl::Now()) return;
+    const auto found = calls_.find(id);
+    if (found != calls_.end() && deadline > absl::Now()) return;
     deadlines_.pop_front();
-    if (call == calls_.end()) continue;
-    const absl::Time intended = call->second;
-    calls_.erase(call);
+    if (found == calls_.end()) continue;
+    const Call call = found->second;
+    calls_.erase(found);
     connection_->Cancel(id);
-    End({intended, absl::Now(), kDeadlineExceeded,
+    End({call.intended, call.sent, absl::Now(), kDeadlineExceeded,
          "the deadline passed without a reply", 0},
         on_outcome);
   }

@@ -30,6 +30,7 @@ class LoadStream {
   // A request that has ended.
   struct Outcome {
     absl::Time intended;  // when it was to be sent
+    absl::Time sent;
     absl::Time ended;
     int code = 0;         // gRPC's
     std::string message;  // of an error
@@ -57,6 +58,10 @@ class LoadStream {
   const Flow& flow() const { return flow_; }
 
  private:
+  struct Call {
+    absl::Time intended, sent;
+  };
+
   void SetNextArrival();
   void Start(absl::Time intended);
   void End(Outcome outcome, OnOutcome on_outcome);
@@ -69,8 +74,7 @@ class LoadStream {
   std::mt19937_64 random_;
   absl::Time end_;
   absl::Time next_arrival_ = absl::InfiniteFuture();  // of an open flow
-  // When each call under way was to be sent.
-  absl::flat_hash_map<int32_t, absl::Time> calls_;
+  absl::flat_hash_map<int32_t, Call> calls_;  // under way
   // In the order of sending; some of them have ended.
   std::deque<std::pair<absl::Time, int32_t>> deadlines_;
 };
