@@ -26,6 +26,10 @@ absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
     return model.status();
   }
   absl::StatusOr<RequestSlot> slot = TakeSlot(request, **model, context);
+  const bool flood = absl::IsResourceExhausted(slot.status())
+                         ? patience_.Refused(context.arrival)
+                         : patience_.Admitted(context.arrival);
+  scheduler_.SetStepsAside(!flood);
   if (!slot.ok()) {
     (*model)->metrics->requests.Increment(slot.status().code());
     return slot.status();

@@ -16,6 +16,7 @@
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/fair_quota.h"
+#include "server/pipeline/flood_patience.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/rank_call.h"
 #include "server/pipeline/tile_scheduler.h"
@@ -43,6 +44,8 @@ class RankPipeline {
   // Lets a request in, or refuses it and counts that. Refusing must cost next
   // to nothing: it is what is left to do in a flood. So it comes before the
   // request is looked at closely.
+  //
+  // On a thread of gRPC's, which refusing many makes patient (flood_patience.h).
   //
   // NOT_FOUND           no such model
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and
@@ -76,6 +79,7 @@ class RankPipeline {
   const ModelRegistry& models_;
   TileScheduler& scheduler_;
   FairQuota& slots_;
+  FloodPatience patience_;
   Metrics& metrics_;
   const LimitsOptions limits_;
 };

@@ -224,6 +224,7 @@ void TileScheduler::RunUnit(Entry& entry, size_t worker) {
   ++entry.running;
   mutex_.Unlock();
   entry.job->RunUnit(unit, worker);
+  if (steps_aside_.load(std::memory_order_relaxed)) StepAside();
   mutex_.Lock();
   --entry.running;
 }

@@ -93,6 +93,12 @@ class TileScheduler {
     cancellation_.store(true, std::memory_order_release);
   }
 
+  // Whether workers step aside for other threads after each unit
+  // (give_way.h), as they do unless this says otherwise.
+  void SetStepsAside(bool steps_aside) {
+    steps_aside_.store(steps_aside, std::memory_order_relaxed);
+  }
+
   // What everything that is queued and not begun is expected to cost.
   absl::Duration backlog() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -144,6 +150,7 @@ class TileScheduler {
   absl::Time next_expiry_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   // Whether a queued job may have been cancelled.
   std::atomic<bool> cancellation_ = false;
+  std::atomic<bool> steps_aside_{true};
   absl::Duration backlog_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t open_jobs_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -21,12 +21,8 @@ grpc::ServerUnaryReactor* RankService::Rank(
   RankCall::Context called = ContextOf(*context, callers_);
   auto admission = pipeline_.Admit(*request, called);
   if (!admission.ok()) {
-    if (absl::IsResourceExhausted(admission.status())) {
-      patience_.Refused(called.arrival);
-    }
     return refuse(ToRpcStatus(admission.status(), *context));
   }
-  patience_.Admitted(called.arrival);
   auto* call = new UnaryCall<RankPipeline>(*context, pipeline_, replies_,
                                            std::move(called));
   pipeline_.Start(*std::move(admission), *request, *response, call->context(),

@@ -7,7 +7,6 @@
 #include "server/pipeline/rank_pipeline.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
-#include "server/rpc/flood_patience.h"
 #include "server/rpc/rank_messages.h"
 #include "server/rpc/reply_watch.h"
 #include "server/rpc/served_methods.h"
@@ -36,7 +35,6 @@ class RankService final : public ServedMethods<v1::RankService> {
   const Drain& drain_;
   ReplyWatch& replies_;
   const CallerNames& callers_;
-  FloodPatience patience_;
   RankMessages messages_;
 };
 

@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
-#include "server/rpc/flood_patience.h"
+#include "server/pipeline/flood_patience.h"
 #include "tests/integration/other_host.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"

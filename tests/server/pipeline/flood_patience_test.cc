@@ -1,4 +1,4 @@
-#include "server/rpc/flood_patience.h"
+#include "server/pipeline/flood_patience.h"
 
 #include <sched.h>
 
@@ -27,24 +27,37 @@ class FloodPatienceTest : public ::testing::Test {
 };
 
 TEST_F(FloodPatienceTest, AThreadIsPatientFromRefusalsInARowUntilSomeTimeAfter) {
-  patience_.Refused(kBegin);
+  EXPECT_FALSE(patience_.Refused(kBegin));
   EXPECT_EQ(Policy(), SCHED_OTHER);
   absl::Time now = kBegin + FloodPatience::kFlood;
-  patience_.Refused(now);
+  EXPECT_TRUE(patience_.Refused(now));
   EXPECT_EQ(Policy(), SCHED_BATCH);
   now += FloodPatience::kCalm - absl::Milliseconds(1);
-  patience_.Admitted(now);
+  EXPECT_TRUE(patience_.Admitted(now));
   EXPECT_EQ(Policy(), SCHED_BATCH);
-  patience_.Admitted(now + absl::Milliseconds(1));
+  EXPECT_FALSE(patience_.Admitted(now + absl::Milliseconds(1)));
   EXPECT_EQ(Policy(), SCHED_OTHER);
 }
 
 TEST_F(FloodPatienceTest, ARefusalNowAndThenIsNoFlood) {
   absl::Time now = kBegin;
   for (int i = 0; i < 10; ++i) {
-    patience_.Refused(now);
+    EXPECT_FALSE(patience_.Refused(now));
     now += FloodPatience::kFlood + absl::Nanoseconds(1);
   }
+  EXPECT_FALSE(patience_.Admitted(now));
+  EXPECT_EQ(Policy(), SCHED_OTHER);
+}
+
+TEST_F(FloodPatienceTest, ButInAFloodItKeepsItGoing) {
+  patience_.Refused(kBegin);
+  absl::Time now = kBegin;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(patience_.Refused(now));
+    now += FloodPatience::kCalm - absl::Nanoseconds(1);
+  }
+  EXPECT_EQ(Policy(), SCHED_BATCH);
+  EXPECT_FALSE(patience_.Refused(now + absl::Seconds(1)));
   EXPECT_EQ(Policy(), SCHED_OTHER);
 }
 
@@ -56,18 +69,14 @@ TEST_F(FloodPatienceTest, AnyThreadEndsItForAll) {
     patience_.Admitted(kBegin + FloodPatience::kCalm);
   }).join();
   EXPECT_EQ(Policy(), SCHED_OTHER);
-  // And it may begin again.
-  patience_.Refused(kBegin + absl::Seconds(1));
-  patience_.Refused(kBegin + absl::Seconds(1));
-  EXPECT_EQ(Policy(), SCHED_BATCH);
 }
 
 TEST_F(FloodPatienceTest, LeavesAPolicyThatSomebodyElseChose) {
   SetPolicy(SCHED_IDLE);
   patience_.Refused(kBegin);
-  patience_.Refused(kBegin);
+  EXPECT_TRUE(patience_.Refused(kBegin));
   EXPECT_EQ(Policy(), SCHED_IDLE);
-  patience_.Admitted(kBegin + FloodPatience::kCalm);
+  EXPECT_FALSE(patience_.Admitted(kBegin + FloodPatience::kCalm));
   EXPECT_EQ(Policy(), SCHED_IDLE);
 }
 
