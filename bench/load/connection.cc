@@ -94,7 +94,8 @@ struct Connection::Callbacks {
     if (found == connection.calls_.end()) return 0;
     Call& call = *found->second;
     if (!call.has_code) {
-      call.reply.code = error == NGHTTP2_REFUSED_STREAM ? kUnavailable : kUnknown;
+      call.reply.code =
+          error == NGHTTP2_REFUSED_STREAM ? kUnavailable : kUnknown;
       call.reply.message = absl::StrCat("the stream ended without a status: ",
                                         nghttp2_http2_strerror(error));
     }
@@ -132,12 +133,10 @@ Connection::Connection(std::string server, int file)
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow}};
-  Check("settings",
-        nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
-                                std::size(settings)));
-  Check("settings",
-        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
-                                              kConnectionWindow));
+  Check("settings", nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE,
+                                            settings, std::size(settings)));
+  Check("settings", nghttp2_session_set_local_window_size(
+                        session, NGHTTP2_FLAG_NONE, 0, kConnectionWindow));
 }
 
 Connection::~Connection() { close(file_); }
@@ -147,16 +146,17 @@ int32_t Connection::Send(absl::string_view method, absl::string_view message,
   const std::string milliseconds = absl::StrCat(
       std::clamp<int64_t>(absl::ToInt64Milliseconds(timeout), 1, 99'999'999),
       "m");
-  const nghttp2_nv headers[] = {
-      Header(":method", "POST"),      Header(":scheme", "http"),
-      Header(":path", method),        Header(":authority", server_),
-      Header("te", "trailers"),       Header("content-type", "application/grpc"),
-      Header("user-agent", "qlarank-load"),
-      Header("grpc-timeout", milliseconds)};
+  const nghttp2_nv headers[] = {Header(":method", "POST"),
+                                Header(":scheme", "http"),
+                                Header(":path", method),
+                                Header(":authority", server_),
+                                Header("te", "trailers"),
+                                Header("content-type", "application/grpc"),
+                                Header("user-agent", "qlarank-load"),
+                                Header("grpc-timeout", milliseconds)};
   nghttp2_data_provider body = {{}, Callbacks::OnBody};
-  const int32_t id =
-      nghttp2_submit_request(session_.get(), nullptr, headers,
-                             std::size(headers), &body, nullptr);
+  const int32_t id = nghttp2_submit_request(session_.get(), nullptr, headers,
+                                            std::size(headers), &body, nullptr);
   Check("send", id);
   auto call = std::make_unique<Call>();
   call->unsent = message;
@@ -184,9 +184,8 @@ void Connection::Receive() {
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size < 0) return Break(strerror(errno));
     if (size == 0) return Break("the server closed it");
-    Check("read",
-          nghttp2_session_mem_recv(session_.get(), received_.data(),
-                                   static_cast<size_t>(size)));
+    Check("read", nghttp2_session_mem_recv(session_.get(), received_.data(),
+                                           static_cast<size_t>(size)));
     if (nghttp2_session_check_request_allowed(session_.get()) == 0) {
       return Break("the server takes no more calls");
     }

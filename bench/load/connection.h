@@ -1,7 +1,7 @@
-// A connection of its own to a gRPC server, for unary calls of one method: HTTP/2
-// by libnghttp2, in the caller's thread. The generator shares its processors
-// with the server, and a gRPC client takes several times as much of them.
-// (gRPC over HTTP/2: github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md)
+// A connection of its own to a gRPC server, for unary calls of one method:
+// HTTP/2 by libnghttp2, in the caller's thread. The generator shares its
+// processors with the server, and a gRPC client takes several times as much of
+// them. (gRPC over HTTP/2: github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md)
 //
 //   const int32_t call = connection->Send(kMethod, message, absl::Seconds(1));
 //   connection->Write();

@@ -30,8 +30,8 @@ std::string WithoutNumbers(const std::string& message) {
   return text;
 }
 
-// A patient run reads what comes in so short a time before something is due only
-// then: else in a flood every reply would wake the thread up.
+// A patient run reads what comes in so short a time before something is due
+// only then: else in a flood every reply would wake the thread up.
 constexpr absl::Duration kSoon = absl::Milliseconds(1);
 
 double ProcessSeconds() {
@@ -76,13 +76,14 @@ void LoadRun::SetScheduling() const {
 absl::Status LoadRun::Connect() {
   uint32_t seed = options_.seed;
   for (const Flow& flow : flows_) {
-    auto connection = Connection::Open(options_.server, options_.source_address);
+    auto connection =
+        Connection::Open(options_.server, options_.source_address);
     if (!connection.ok()) return connection.status();
-    streams_.push_back(
-        {std::make_unique<LoadStream>(flow, options_.population,
-                                      options_.timeout, seed++,
-                                      *std::move(connection)),
-         {}, {}});
+    streams_.push_back({std::make_unique<LoadStream>(flow, options_.population,
+                                                     options_.timeout, seed++,
+                                                     *std::move(connection)),
+                        {},
+                        {}});
   }
   return absl::OkStatus();
 }

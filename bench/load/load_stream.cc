@@ -43,8 +43,7 @@ void LoadStream::SetNextArrival() {
 }
 
 void LoadStream::Start(absl::Time intended) {
-  const int32_t call =
-      connection_->Send(kMethod, requests_.Next(), timeout_);
+  const int32_t call = connection_->Send(kMethod, requests_.Next(), timeout_);
   const absl::Time now = absl::Now();
   calls_.emplace(call, Call{intended, now});
   deadlines_.emplace_back(now + timeout_, call);

@@ -46,8 +46,8 @@ class LoadStream {
   // No request is to be sent from `end` on. Once, before all that follows.
   void Begin(absl::Time begin, absl::Time end);
 
-  // Sends what is due and takes what has come, without waiting. UNAVAILABLE when
-  // the connection is broken.
+  // Sends what is due and takes what has come, without waiting. UNAVAILABLE
+  // when the connection is broken.
   absl::Status Exchange(OnOutcome on_outcome);
 
   // When there is something to do, whatever comes; and what may come.
@@ -74,7 +74,7 @@ class LoadStream {
   std::mt19937_64 random_;
   absl::Time end_;
   absl::Time next_arrival_ = absl::InfiniteFuture();  // of an open flow
-  absl::flat_hash_map<int32_t, Call> calls_;  // under way
+  absl::flat_hash_map<int32_t, Call> calls_;          // under way
   // In the order of sending; some of them have ended.
   std::deque<std::pair<absl::Time, int32_t>> deadlines_;
 };

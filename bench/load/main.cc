@@ -15,7 +15,8 @@
 #include "absl/flags/usage.h"
 #include "bench/load/load_run.h"
 
-ABSL_FLAG(std::string, server, "127.0.0.1:8500", "IPv4 host:port of the server");
+ABSL_FLAG(std::string, server, "127.0.0.1:8500",
+          "IPv4 host:port of the server");
 ABSL_FLAG(std::string, user_prefix, "user-",
           "users are <prefix>0, <prefix>1..");
 ABSL_FLAG(uint64_t, users, 1, "number of users");

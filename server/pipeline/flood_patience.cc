@@ -32,7 +32,7 @@ bool FloodPatience::Refused(absl::Time now) {
   return true;
 }
 
-bool FloodPatience::Admitted(absl::Time now) {
+bool FloodPatience::Passed(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (now - last_refusal_ >= kCalm) End();
   return flood_;

@@ -1,13 +1,13 @@
 // How gRPC's threads share the processors with the workers while a flood of
 // requests is refused.
 //
-// A thread that has slept is given a processor at once, before the nicer workers,
-// or else after a tile (give_way.h). For a small request among a few that is
-// right. In a flood, most of what a refusal costs is waking up for it: so while
-// refusals come thick, the threads that end them do not interrupt a worker
-// (SCHED_BATCH, sched(7)), nor do workers step aside for them. They wait for the
-// end of a time slice, some milliseconds, and find several requests to refuse.
-// With a processor idle nobody waits.
+// A thread that has slept is given a processor at once, before the nicer
+// workers, or else after a tile (give_way.h). For a small request among a few
+// that is right. In a flood, most of what a refusal costs is waking up for it:
+// so while refusals come thick, the threads that end them do not interrupt a
+// worker (SCHED_BATCH, sched(7)), nor do workers step aside for them. They wait
+// for the end of a time slice, some milliseconds, and find several requests to
+// refuse. With a processor idle nobody waits.
 //
 // Thread-safe.
 #ifndef QLARANK_SERVER_PIPELINE_FLOOD_PATIENCE_H_
@@ -35,9 +35,9 @@ class FloodPatience {
   // there is a flood.
   bool Refused(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Any thread has admitted one: after a flood no thread is patient any more.
+  // Any thread has let one pass: after a flood no thread is patient any more.
   // Returns whether there still is one.
-  bool Admitted(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Passed(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void End() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -28,7 +28,7 @@ absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
   absl::StatusOr<RequestSlot> slot = TakeSlot(request, **model, context);
   const bool flood = absl::IsResourceExhausted(slot.status())
                          ? patience_.Refused(context.arrival)
-                         : patience_.Admitted(context.arrival);
+                         : patience_.Passed(context.arrival);
   scheduler_.SetStepsAside(!flood);
   if (!slot.ok()) {
     (*model)->metrics->requests.Increment(slot.status().code());

@@ -45,7 +45,8 @@ class RankPipeline {
   // to nothing: it is what is left to do in a flood. So it comes before the
   // request is looked at closely.
   //
-  // On a thread of gRPC's, which refusing many makes patient (flood_patience.h).
+  // On a thread of gRPC's, which refusing many makes patient
+  // (flood_patience.h).
   //
   // NOT_FOUND           no such model
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and

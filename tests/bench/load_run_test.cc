@@ -88,8 +88,8 @@ TEST(LoadRunTest, APatientOneSendsTheSame) {
 // HTTP/2 lets 64 KiB of a request come before the server makes room.
 TEST(LoadRunTest, MessagesMayBeLargerThanAWindow) {
   testing::TestServer server(ServedOptions());
-  const auto report = RunOrFail(OptionsFor(server.grpc_port()),
-                                {{"huge", kClosed, 2, 20'000}});
+  const auto report =
+      RunOrFail(OptionsFor(server.grpc_port()), {{"huge", kClosed, 2, 20'000}});
   EXPECT_GT(report["flows"][0]["completed"], 0);
   EXPECT_EQ(report["flows"][0]["errors"].size(), 0);
 }
@@ -98,8 +98,8 @@ TEST(LoadRunTest, CountsRefusalsByTheirReason) {
   ServerOptions server_options = ServedOptions();
   server_options.rank.max_inflight_requests = 1;
   testing::TestServer server(server_options);
-  const auto report = RunOrFail(OptionsFor(server.grpc_port()),
-                                {{"flood", kClosed, 8, 2'000}});
+  const auto report =
+      RunOrFail(OptionsFor(server.grpc_port()), {{"flood", kClosed, 8, 2'000}});
   const auto& errors = report["flows"][0]["errors"];
   ASSERT_EQ(errors.size(), 1) << errors;
   EXPECT_THAT(errors.begin().key(), HasSubstr("8: too many requests"));
@@ -120,16 +120,16 @@ TEST(LoadRunTest, CountsWhatIsNotAnsweredInTime) {
   EXPECT_GT(late, 10) << flow["errors"];
   // The server has forgotten them, too.
   options.timeout = absl::Seconds(30);
-  EXPECT_GT(RunOrFail(options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"],
-            0);
+  EXPECT_GT(
+      RunOrFail(options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"], 0);
 }
 
 TEST(LoadRunTest, ComesFromAnyAddressOfThisMachine) {
   testing::TestServer server(ServedOptions());
   LoadRun::Options options = OptionsFor(server.grpc_port());
   options.source_address = "127.0.0.2";
-  EXPECT_GT(RunOrFail(options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"],
-            0);
+  EXPECT_GT(
+      RunOrFail(options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"], 0);
 }
 
 // A port of this machine that is listened at; what comes is not accepted.

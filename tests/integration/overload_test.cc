@@ -201,8 +201,8 @@ TEST_F(OverloadTest, AStreamMayBeGivenUpAtAnyMoment) {
   EXPECT_EQ(state->state().event_count(), all);
 }
 
-// A flood from one host leaves half of the server to another. In one queue, each
-// would wait as long as the other.
+// A flood from one host leaves half of the server to another. In one queue,
+// each would wait as long as the other.
 TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
   constexpr size_t kFlood = 40;
   TestServer server(TestOptions());

@@ -26,16 +26,17 @@ class FloodPatienceTest : public ::testing::Test {
   FloodPatience patience_;
 };
 
-TEST_F(FloodPatienceTest, AThreadIsPatientFromRefusalsInARowUntilSomeTimeAfter) {
+TEST_F(FloodPatienceTest,
+       AThreadIsPatientFromRefusalsInARowUntilSomeTimeAfter) {
   EXPECT_FALSE(patience_.Refused(kBegin));
   EXPECT_EQ(Policy(), SCHED_OTHER);
   absl::Time now = kBegin + FloodPatience::kFlood;
   EXPECT_TRUE(patience_.Refused(now));
   EXPECT_EQ(Policy(), SCHED_BATCH);
   now += FloodPatience::kCalm - absl::Milliseconds(1);
-  EXPECT_TRUE(patience_.Admitted(now));
+  EXPECT_TRUE(patience_.Passed(now));
   EXPECT_EQ(Policy(), SCHED_BATCH);
-  EXPECT_FALSE(patience_.Admitted(now + absl::Milliseconds(1)));
+  EXPECT_FALSE(patience_.Passed(now + absl::Milliseconds(1)));
   EXPECT_EQ(Policy(), SCHED_OTHER);
 }
 
@@ -45,7 +46,7 @@ TEST_F(FloodPatienceTest, ARefusalNowAndThenIsNoFlood) {
     EXPECT_FALSE(patience_.Refused(now));
     now += FloodPatience::kFlood + absl::Nanoseconds(1);
   }
-  EXPECT_FALSE(patience_.Admitted(now));
+  EXPECT_FALSE(patience_.Passed(now));
   EXPECT_EQ(Policy(), SCHED_OTHER);
 }
 
@@ -66,7 +67,7 @@ TEST_F(FloodPatienceTest, AnyThreadEndsItForAll) {
   patience_.Refused(kBegin);
   ASSERT_EQ(Policy(), SCHED_BATCH);
   std::thread([this] {
-    patience_.Admitted(kBegin + FloodPatience::kCalm);
+    patience_.Passed(kBegin + FloodPatience::kCalm);
   }).join();
   EXPECT_EQ(Policy(), SCHED_OTHER);
 }
@@ -76,7 +77,7 @@ TEST_F(FloodPatienceTest, LeavesAPolicyThatSomebodyElseChose) {
   patience_.Refused(kBegin);
   EXPECT_TRUE(patience_.Refused(kBegin));
   EXPECT_EQ(Policy(), SCHED_IDLE);
-  EXPECT_FALSE(patience_.Admitted(kBegin + FloodPatience::kCalm));
+  EXPECT_FALSE(patience_.Passed(kBegin + FloodPatience::kCalm));
   EXPECT_EQ(Policy(), SCHED_IDLE);
 }
 
