@@ -1,5 +1,6 @@
 """The training loop."""
 
+import os
 import time
 
 import numpy as np
@@ -22,6 +23,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     history): history has one dict an epoch.
     """
     settings = config.training
+    _use_all_processors(device)
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     generator = torch.Generator(device).manual_seed(settings.seed)
@@ -49,6 +51,16 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
             progress.show(record)
     optimizer.keep_average()
     return model, history
+
+
+def _use_all_processors(device):
+    """A thread for each processor, unless OMP_NUM_THREADS says otherwise.
+
+    PyTorch takes one for each core, of which two processors may be threads.
+    """
+    if torch.device(device).type == 'cpu' and not os.environ.get(
+            'OMP_NUM_THREADS'):
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 def _start(config, data, source):
