@@ -68,7 +68,7 @@ class OverloadTest(unittest.TestCase):
                                         for t in range(5)]
         found = {figure.name: figure for figure in overload._figures(
             {'flood': flood, 'probe': probe, 'neighbour': flood[::10]},
-            0, 9.99, capacity=30, after=30, clients=.2,
+            0, 9.99, capacity=8, after=30, clients=.2,
             late_ms={'p50': 1, 'p99': 4}, most=200)}
         self.assertIs(found['goodput over capacity'].met, False)
         self.assertIs(found['recovery after the end of the load'].met, False)
