@@ -1,5 +1,5 @@
-// A connection of its own to a gRPC server, for unary calls of one method:
-// HTTP/2 by libnghttp2, in the caller's thread. The generator shares its
+// A connection of its own to a gRPC server, for unary calls: HTTP/2 by
+// libnghttp2, in the caller's thread. The generator shares its
 // processors with the server, and a gRPC client takes several times as much of
 // them. (gRPC over HTTP/2: github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md)
 //
