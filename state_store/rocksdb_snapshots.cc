@@ -205,9 +205,11 @@ absl::Status RocksDbStateStore::TrimLog(
   batch.DeleteRange(log_.get(), LogKey(user_id, 0),
                     LogKey(user_id, first_kept));
   batch.Put(heads_.get(), user_key, EncodeHead(user_key, *head));
+  QLARANK_FAILPOINT("trim.before_write");
   status = ToAbslStatus(
       db_->Write(synced_, &batch),
       absl::StrCat("trimming the log of user ", QuotedUser(user_id)));
+  QLARANK_FAILPOINT("trim.written");
   head_cache_.Erase(user_id);
   return status;
 }

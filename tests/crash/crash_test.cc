@@ -5,7 +5,8 @@
 //   - every acknowledged event is in the log exactly once, in order, unchanged,
 //     and none is there twice;
 //   - of an erased user nothing is there;
-//   - every snapshot, and every state served, is bit for bit a fold of the log.
+//   - every snapshot, and every state served, is bit for bit a fold of the log,
+//     those events included that were trimmed from it.
 //
 // QLARANK_CRASH_ROUNDS (20) and QLARANK_CRASH_SEED (random) may be set in the
 // environment; the seed is printed.
@@ -28,10 +29,10 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "gmock/gmock.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
@@ -47,9 +48,14 @@
 namespace qlarank::testing {
 namespace {
 
-constexpr int kUsers = 30;
-constexpr int kErasable = 6;  // more, of the first source alone
-constexpr int kSources = 3;
+// What the server is given to do.
+struct Scenario {
+  int users = 30;
+  int erasable = 6;  // more of them, of the first source alone
+  int sources = 3;
+  std::string retention = "";  // more of that section of the configuration
+  std::function<bool(absl::string_view)> failpoint_areas;
+};
 
 #ifdef QLARANK_FAILPOINTS
 constexpr bool kFailpoints = true;
@@ -62,25 +68,37 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
 
+uint64_t Rounds() { return FromEnvironment("QLARANK_CRASH_ROUNDS", 20); }
+
 std::string UserName(int user) { return absl::StrCat("user", user); }
 
 class CrashTest : public ::testing::Test {
  protected:
   CrashTest()
-      : model_(GoldenModel("block_l1_silu_features")),
+      : CrashTest({.failpoint_areas = [](absl::string_view area) {
+          // A store is made once only, and logs are not trimmed here.
+          return area != "create" && area != "trim";
+        }}) {}
+
+  explicit CrashTest(const Scenario& scenario)
+      : users_(scenario.users),
+        model_(GoldenModel("block_l1_silu_features")),
         bundle_(LoadGolden(model_)),
         engine_(*Engine::Create(bundle_)),
-        seed_(FromEnvironment("QLARANK_CRASH_SEED", std::random_device()())) {
+        seed_(FromEnvironment("QLARANK_CRASH_SEED", std::random_device()())),
+        failpoints_(
+            {QLARANK_SOURCE_DIR "/server", QLARANK_SOURCE_DIR "/state_store"},
+            scenario.failpoint_areas) {
     std::cout << "QLARANK_CRASH_SEED=" << seed_ << std::endl;
     random_.seed(seed_);
-    for (int source = 0; source < kSources; ++source) {
+    for (int source = 0; source < scenario.sources; ++source) {
       ledgers_.push_back(std::make_unique<Ledger>(
-          *bundle_, absl::StrCat("source", source), kUsers,
-          source == 0 ? kErasable : 0));
+          *bundle_, absl::StrCat("source", source), users_,
+          source == 0 ? scenario.erasable : 0));
     }
     // Few events to a snapshot, a cache too small for all users, little memory
-    // and frequent purges, so that snapshots are written and read, files flushed
-    // and compacted, and erased users purged, all the time.
+    // and frequent purges, so that snapshots are written and read, files
+    // flushed and compacted, and erased users purged, all the time.
     std::ofstream(dir_.Path("config")) << absl::StrCat(
         "listen { grpc_address: '127.0.0.1:0' http_address: '127.0.0.1:0'"
         " port_file: '",
@@ -94,7 +112,9 @@ class CrashTest : public ::testing::Test {
         "'"
         " user_cache_bytes: 100000 block_cache_bytes: 1000000"
         " snapshot_interval_events: 8 }"
-        " retention { purge_interval { nanos: 50000000 } }"
+        " retention { purge_interval { nanos: 50000000 }",
+        scenario.retention,
+        " }"
         " ingest { max_group_events: 64 }"
         " rank { workers: 2 }");
   }
@@ -194,9 +214,9 @@ class CrashTest : public ::testing::Test {
   // clients.
   void Load(const std::function<void()>& kill) {
     std::atomic<bool> stop{false};
-    std::vector<std::string> errors(kSources);
+    std::vector<std::string> errors(ledgers_.size());
     std::vector<std::thread> clients;
-    for (int source = 0; source < kSources; ++source) {
+    for (size_t source = 0; source < ledgers_.size(); ++source) {
       clients.emplace_back([&, source, seed = random_()] {
         std::mt19937_64 random(seed);
         errors[source] = SendUntilBroken(
@@ -217,7 +237,7 @@ class CrashTest : public ::testing::Test {
     std::mt19937_64 random(seed);
     const auto stub = v1::RankService::NewStub(channels_.main);
     while (true) {
-      const int user = absl::Uniform(random, 0, kUsers);
+      const int user = absl::Uniform(random, 0, users_);
       grpc::ClientContext context;
       v1::RankResponse response;
       if (!stub->Rank(&context,
@@ -264,7 +284,7 @@ class CrashTest : public ::testing::Test {
 
   std::vector<std::string> AllUsers() const {
     std::vector<std::string> users = ledgers_[0]->erasable();
-    for (int user = 0; user < kUsers; ++user) users.push_back(UserName(user));
+    for (int user = 0; user < users_; ++user) users.push_back(UserName(user));
     return users;
   }
 
@@ -274,6 +294,42 @@ class CrashTest : public ::testing::Test {
     return sum;
   }
 
+  // One after the other, with checks in between.
+  void KillAndCheck(uint64_t rounds) {
+    for (uint64_t round = 1; round <= rounds; ++round) {
+      SCOPED_TRACE(absl::StrCat("round ", round, ", seed ", seed_));
+      ASSERT_NO_FATAL_FAILURE(kFailpoints && round % 3 != 0
+                                  ? KillAtFailpoint()
+                                  : KillAtAnyMoment());
+      // Not each time: opening the store repairs what a crash left, which the
+      // server must be able to do by itself.
+      if (round % 2 == 0 || round == rounds) {
+        ASSERT_NO_FATAL_FAILURE(
+            check_.CheckUsers(dir_.Path("store"), AllUsers()));
+      }
+      if (round % 10 == 0 || round == rounds) {
+        ASSERT_NO_FATAL_FAILURE(CheckServedStates());
+        std::cout << "round " << round << ": " << Summary() << std::endl;
+      }
+    }
+    std::cout << "killed at any moment: " << killed_at_any_moment_
+              << "; at failpoints:\n"
+              << failpoints_.Report();
+    if (kFailpoints && rounds > 6 * failpoints_.size()) {
+      EXPECT_THAT(failpoints_.NeverReached(), ::testing::IsEmpty());
+    }
+  }
+
+  std::string Summary() const {
+    return absl::StrCat(
+        Acknowledged(), " events acknowledged, 0 lost, 0 doubled; ",
+        check_.events_trimmed(), " trimmed; ", ledgers_[0]->erasures(),
+        " users erased, 0 back; ", check_.snapshots_checked(),
+        " snapshots and ", check_.states_checked(),
+        " served states equal to refolds");
+  }
+
+  const int users_;
   const ModelOptions model_;
   const std::shared_ptr<const Bundle> bundle_;
   const std::unique_ptr<const Engine> engine_;
@@ -283,44 +339,43 @@ class CrashTest : public ::testing::Test {
   std::vector<std::unique_ptr<Ledger>> ledgers_;
   std::unique_ptr<ServerProcess> server_;
   Channels channels_;
-  FailpointPlan failpoints_{
-      {QLARANK_SOURCE_DIR "/server", QLARANK_SOURCE_DIR "/state_store"}};
+  FailpointPlan failpoints_;
   uint64_t killed_at_any_moment_ = 0;
   StoreCheck check_{*engine_, ledgers_};
 };
 
 TEST_F(CrashTest, AcknowledgedEventsCountExactlyOnceAcrossKills) {
-  const uint64_t rounds = FromEnvironment("QLARANK_CRASH_ROUNDS", 20);
-  for (uint64_t round = 1; round <= rounds; ++round) {
-    SCOPED_TRACE(absl::StrCat("round ", round, ", seed ", seed_));
-    ASSERT_NO_FATAL_FAILURE(kFailpoints && round % 3 != 0 ? KillAtFailpoint()
-                                                          : KillAtAnyMoment());
-    // Not each time: opening the store repairs what a crash left, which the
-    // server must be able to do by itself.
-    if (round % 2 == 0 || round == rounds) {
-      ASSERT_NO_FATAL_FAILURE(
-          check_.CheckUsers(dir_.Path("store"), AllUsers()));
-    }
-    if (round % 10 == 0 || round == rounds) {
-      ASSERT_NO_FATAL_FAILURE(CheckServedStates());
-      std::cout << "round " << round << ": " << Acknowledged()
-                << " events acknowledged, 0 lost, 0 doubled; "
-                << ledgers_[0]->erasures() << " users erased, 0 back; "
-                << check_.snapshots_checked() << " snapshots and "
-                << check_.states_checked() << " served states equal to refolds" << std::endl;
-    }
-  }
-  std::cout << "killed at any moment: " << killed_at_any_moment_
-            << "; at failpoints:\n"
-            << failpoints_.Report();
-  if (kFailpoints && rounds > 6 * failpoints_.size()) {
-    EXPECT_THAT(failpoints_.NeverReached(), ::testing::IsEmpty());
-  }
+  const uint64_t rounds = Rounds();
+  ASSERT_NO_FATAL_FAILURE(KillAndCheck(rounds));
   // Else the test tested little.
   EXPECT_GT(Acknowledged(), 20 * rounds);
   if (rounds >= 20) {
     EXPECT_GT(check_.snapshots_checked(), rounds);
     EXPECT_GT(ledgers_[0]->erasures(), 0u);
+  }
+}
+
+// Few users and one source: their logs are trimmed all the time, and the order
+// of what was trimmed is known.
+class TrimmedLogsCrashTest : public CrashTest {
+ protected:
+  TrimmedLogsCrashTest()
+      : CrashTest({.users = 5,
+                   .erasable = 3,
+                   .sources = 1,
+                   .retention = " max_events_per_user: 10"
+                                " sweep_interval { nanos: 20000000 }",
+                   .failpoint_areas = [](absl::string_view area) {
+                     return area == "trim" || area == "snapshot" ||
+                            area == "flush";
+                   }}) {}
+};
+
+TEST_F(TrimmedLogsCrashTest, SnapshotsStandForWhatWasTrimmedAcrossKills) {
+  const uint64_t rounds = (Rounds() + 1) / 2;
+  ASSERT_NO_FATAL_FAILURE(KillAndCheck(rounds));
+  if (rounds >= 10) {
+    EXPECT_GT(check_.events_trimmed(), 20 * rounds);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,18 +18,21 @@ namespace {
 
 constexpr char kVariable[] = "QLARANK_FAILPOINT_KILL";
 
+std::string AreaOf(const std::string& name) {
+  return name.substr(0, name.find('.'));
+}
+
 // Places that are reached all the time are worth a kill later on, too; others
 // come once or twice in the life of a server.
 int MostHits(const std::string& name) {
-  const std::string area = name.substr(0, name.find('.'));
+  const std::string area = AreaOf(name);
   if (area == "ingest" || area == "wal") return 60;
   if (area == "fold") return 10;
   if (area == "snapshot" || area == "table") return 3;
   return 1;
 }
 
-// The QLARANK_FAILPOINTs in the sources below a folder, but those that only a
-// new store comes to.
+// The QLARANK_FAILPOINTs in the sources below a folder.
 void AddNames(const std::string& folder, std::set<std::string>& names) {
   static const std::regex failpoint("QLARANK_FAILPOINT\\(\"([^\"]+)\"\\)");
   for (const auto& entry :
@@ -38,18 +42,20 @@ void AddNames(const std::string& folder, std::set<std::string>& names) {
     const std::string text(std::istreambuf_iterator<char>(file), {});
     for (std::sregex_iterator it(text.begin(), text.end(), failpoint), end;
          it != end; ++it) {
-      const std::string name = (*it)[1];
-      if (name.rfind("create.", 0) != 0) names.insert(name);
+      names.insert((*it)[1]);
     }
   }
 }
 
 }  // namespace
 
-FailpointPlan::FailpointPlan(const std::vector<std::string>& folders) {
+FailpointPlan::FailpointPlan(
+    const std::vector<std::string>& folders,
+    const std::function<bool(absl::string_view area)>& wanted) {
   std::set<std::string> names;
   for (const std::string& folder : folders) AddNames(folder, names);
-  names_.assign(names.begin(), names.end());
+  std::copy_if(names.begin(), names.end(), std::back_inserter(names_),
+               [&](const std::string& name) { return wanted(AreaOf(name)); });
 }
 
 void FailpointPlan::Arm(absl::BitGenRef random) {
@@ -68,9 +74,9 @@ std::string FailpointPlan::Report() const {
       const auto found = counts.find(name);
       return found == counts.end() ? 0 : found->second;
     };
-    absl::StrAppend(&report,
-                    absl::StrFormat("  %-24s killed %3d, not reached %3d\n",
-                                    name, of(kills_), of(missed_)));
+    absl::StrAppend(
+        &report, absl::StrFormat("  %-24s killed %3d, not reached %3d\n", name,
+                                 of(kills_), of(missed_)));
   }
   return report;
 }

@@ -1,23 +1,26 @@
 // At which failpoint to kill next, and how often each was reached. The names are
-// those that the sources have, so that none can be forgotten here; but for
-// "create.": a store is made once only.
+// those that the sources have, so that none can be forgotten here.
 //
 // Not thread-safe.
 #ifndef QLARANK_TESTS_CRASH_FAILPOINT_PLAN_H_
 #define QLARANK_TESTS_CRASH_FAILPOINT_PLAN_H_
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/random/bit_gen_ref.h"
+#include "absl/strings/string_view.h"
 
 namespace qlarank::testing {
 
 class FailpointPlan {
  public:
-  // Finds the QLARANK_FAILPOINTs in the sources below `folders`.
-  explicit FailpointPlan(const std::vector<std::string>& folders);
+  // Finds the QLARANK_FAILPOINTs in the sources below `folders`, of the areas
+  // that `wanted` says: what their names have before the dot.
+  FailpointPlan(const std::vector<std::string>& folders,
+                const std::function<bool(absl::string_view area)>& wanted);
 
   size_t size() const { return names_.size(); }
 

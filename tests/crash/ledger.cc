@@ -104,19 +104,29 @@ void Ledger::Acknowledge(const v1::AppendEventsRequest& batch) {
 
 void Ledger::Rewind(absl::BitGenRef random) {
   for (auto& [user_id, user] : users_) {
-    const uint64_t overlap =
-        absl::Uniform<uint64_t>(absl::IntervalClosed, random, 0,
-                                std::min(kMaxOverlap, user.acknowledged -
-                                                          user.before_life));
+    const uint64_t overlap = absl::Uniform<uint64_t>(
+        absl::IntervalClosed, random, 0,
+        std::min(kMaxOverlap, user.acknowledged - user.before_life));
     user.next = user.acknowledged + 1 - overlap;
   }
 }
 
+std::vector<LoggedEvent> Ledger::FirstEvents(const std::string& user_id,
+                                             uint64_t count) const {
+  std::vector<LoggedEvent> events;
+  const uint64_t before = users_.at(user_id).before_life;
+  for (uint64_t i = 1; i <= count; ++i) {
+    events.push_back(Expected(bundle_, user_id, source_, before + i));
+  }
+  return events;
+}
+
 std::string Ledger::Check(const std::string& user_id,
-                          const std::vector<LoggedEvent>& log) const {
+                          const std::vector<LoggedEvent>& log,
+                          uint64_t trimmed) const {
   const User& user = users_.at(user_id);
   if (user.erasing && log.empty()) return "";
-  uint64_t sequence = user.before_life;
+  uint64_t sequence = user.before_life + trimmed;
   for (const LoggedEvent& event : log) {
     if (event.source != source_) continue;
     ++sequence;

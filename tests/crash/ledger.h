@@ -58,9 +58,15 @@ class Ledger {
 
   // How the log of a user contradicts the ledger; empty if it does not. An
   // event acknowledged must be there, once, unchanged and in order; one that
-  // was sent may be; one of a life that was erased must not.
+  // was sent may be; one of a life that was erased must not. The first
+  // `trimmed` events of her life are not there any more.
+  // REQUIRES: where some are trimmed, the user is of this source alone.
   std::string Check(const std::string& user_id,
-                    const std::vector<LoggedEvent>& log) const;
+                    const std::vector<LoggedEvent>& log,
+                    uint64_t trimmed = 0) const;
+  // Those: the first events of a user's present life.
+  std::vector<LoggedEvent> FirstEvents(const std::string& user_id,
+                                       uint64_t count) const;
 
  private:
   struct User {

@@ -34,14 +34,20 @@ class StoreCheck {
   // Compared with folds of the log so far.
   uint64_t snapshots_checked() const { return snapshots_checked_; }
   uint64_t states_checked() const { return states_checked_; }
+  // Events that were gone from logs when these were last checked.
+  uint64_t events_trimmed() const { return events_trimmed_; }
 
  private:
   void CheckUser(StateStore& store, const std::string& user_id);
+  // All events of a user's life: those trimmed from the log, then the log.
+  std::vector<LoggedEvent> LifeOf(const StateStore& store,
+                                  const std::string& user_id) const;
 
   const Engine& engine_;
   const std::vector<std::unique_ptr<Ledger>>& ledgers_;
   uint64_t snapshots_checked_ = 0;
   uint64_t states_checked_ = 0;
+  uint64_t events_trimmed_ = 0;
 };
 
 }  // namespace qlarank::testing

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <vector>
 
 namespace qlarank::testing {
 
@@ -12,15 +11,18 @@ absl::StatusOr<std::string> FreshFold(const Engine& engine,
                                       uint64_t num_events) {
   const auto head = store.GetHead(user_id);
   if (!head.ok()) return head.status();
-  std::shared_ptr<const UserState> state = engine.empty_state();
   num_events = std::min(num_events, head->last_sequence);
-  if (num_events == 0) return engine.SerializeState(*state);
+  if (num_events == 0) return FoldOf(engine, {});
   const auto log = store.ReadEvents(user_id, 1, num_events);
   if (!log.ok()) return log.status();
+  return FoldOf(engine, *log);
+}
 
+std::string FoldOf(const Engine& engine, absl::Span<const LoggedEvent> events) {
+  std::shared_ptr<const UserState> state = engine.empty_state();
   const std::unique_ptr<EngineScratch> scratch = engine.NewScratch();
   const Bundle& bundle = engine.bundle();
-  for (const LoggedEvent& logged : *log) {
+  for (const LoggedEvent& logged : events) {
     const ModelEvent event = {bundle.ItemRow(logged.item_id),
                               bundle.ActionIndex(logged.action), logged.time_us,
                               logged.features};

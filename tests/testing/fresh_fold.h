@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "model/engine.h"
 #include "state_store/state_store.h"
 
@@ -19,6 +20,9 @@ absl::StatusOr<std::string> FreshFold(const Engine& engine,
                                       const StateStore& store,
                                       absl::string_view user_id,
                                       uint64_t num_events = UINT64_MAX);
+
+// The same, of these events.
+std::string FoldOf(const Engine& engine, absl::Span<const LoggedEvent> events);
 
 }  // namespace qlarank::testing
 
