@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# ./run fuzz: the libFuzzer targets one after the other, and a table of what
+# ./run fuzz: the libFuzzer targets, one on each processor, and a table of what
 # came of it. Sourced by ./run, in the repository's root.
 
 fuzz_folder=build/fuzz/work
@@ -21,12 +21,33 @@ fuzz_temp() {
 # libFuzzer would, takes three times as long as the requests themselves.
 fuzz_target() {
   local target="$1" minutes="$2" work="$fuzz_folder/corpus/$1"
+  local log="$log_folder/fuzz-$1.log" code=0
   mkdir -p "$work" "tests/fuzz/corpus/$target" "$fuzz_folder/findings"
   TMPDIR="$(fuzz_temp)" \
     "build/fuzz/tests/fuzz/${target}_fuzz" -max_total_time=$((60 * minutes)) \
     -print_final_stats=1 -timeout=20 -reload=0 -detect_leaks=0 \
     -artifact_prefix="$fuzz_folder/findings/$target-" \
-    "$work" "tests/fuzz/corpus/$target"
+    "$work" "tests/fuzz/corpus/$target" > "$log" 2>&1 || code=$?
+  [[ $code == 0 ]] || echo "$target FAILED (exit code $code): $log"
+  return "$code"
+}
+
+# fuzz_targets_at_once MINUTES TARGET...: goes on after a finding, and fails at
+# the end.
+fuzz_targets_at_once() {
+  local minutes="$1" ended=0 begun=0 failed=0
+  shift
+  while ((ended < $#)); do
+    if ((begun < $# && begun - ended < $(nproc))); then
+      begun=$((begun + 1))
+      fuzz_target "${!begun}" "$minutes" &
+    else
+      wait -n || failed=1
+      ended=$((ended + 1))
+      echo "$ended of $# targets done"
+    fi
+  done
+  return "$failed"
 }
 
 # The last number that follows a word in a target's log; 0 when there is none.
@@ -54,14 +75,12 @@ fuzz_table() {
   printf '%-16s %14d %10s %8s %9d\n' sum "$sum" '' '' "$all"
 }
 
-# fuzz MINUTES TARGET...: goes on after a finding, and fails at the end.
+# fuzz MINUTES TARGET...: fails when there is a finding.
 fuzz() {
-  local minutes="$1" target failed=0
+  local minutes="$1" failed=0
   shift
-  for target in "$@"; do
-    step "Fuzzing $target for $minutes min" "fuzz-$target" \
-      fuzz_target "$target" "$minutes" || failed=1
-  done
+  step "Fuzzing $# targets for $minutes min each, $(nproc) at once" fuzz \
+    fuzz_targets_at_once "$minutes" "$@" || failed=1
   fuzz_table "$@"
   if [[ $failed != 0 ]]; then
     say "SOMETHING WAS FOUND: the inputs are in $fuzz_folder/findings/"
