@@ -136,10 +136,15 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
   const absl::Time now = absl::Now();
   for (size_t k = 0; k < folds.size(); ++k) {
     DirtyUser& user = users[folded[k]];
-    memory_.Publish(user.user_id, folds[k].after()).IgnoreError();
+    const absl::Duration lag = now - user.waiting.since;
+    memory_
+        .Publish(user.user_id, folds[k].after(),
+                 lag < kBehind ? UserMemory::Snapshots::kInTime
+                               : UserMemory::Snapshots::kPostponed)
+        .IgnoreError();
     QLARANK_FAILPOINT("fold.published");
     if (folds[k].complete()) {
-      ObserveSeconds(metrics_.ingest.lag_seconds, now - user.waiting.since);
+      ObserveSeconds(metrics_.ingest.lag_seconds, lag);
     } else {
       rest.push_back(std::move(user));
     }

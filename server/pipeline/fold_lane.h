@@ -40,6 +40,9 @@ class FoldLane {
   static constexpr size_t kRoundUsers = 64;
   static constexpr size_t kRoundEvents = 256;
   static constexpr size_t kMaxBacklog = 1'000'000;  // users
+  // A lane is behind whose events wait for longer. Writing a snapshot costs as
+  // much as folding a hundred events, so it puts that off.
+  static constexpr absl::Duration kBehind = absl::Milliseconds(10);
   // Events at hand, all users together: some 8 MB.
   static constexpr size_t kMaxHeldEvents = 50'000;
 

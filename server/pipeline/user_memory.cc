@@ -126,9 +126,8 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
     }
     if (absl::IsFailedPrecondition(tail.status()) &&
         head->first_sequence > lookup.head.first_sequence) {
-      return absl::AbortedError(absl::StrCat("the log of user ",
-                                             Quoted(user_id),
-                                             " was trimmed meanwhile"));
+      return absl::AbortedError(absl::StrCat(
+          "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
     }
     if (tail.ok() && tail->empty()) {
       tail = absl::DataLossError(absl::StrCat(
@@ -174,7 +173,11 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
   metrics_.ingest.fold_events.Increment(num_events);
 }
 
-absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
+absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known,
+                                 Snapshots snapshots) {
+  const uint64_t due = snapshots == Snapshots::kInTime
+                           ? snapshot_interval_
+                           : kPostponedIntervals * snapshot_interval_;
   {
     absl::MutexLock lock(&locks_.For(user_id));
     if (known.incarnation == 0) return absl::OkStatus();
@@ -189,8 +192,7 @@ absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known) {
     } else if (old->folded_sequence() >= known.folded_sequence()) {
       return absl::OkStatus();
     }
-    if (known.folded_sequence() - known.snapshot_sequence >=
-            snapshot_interval_ &&
+    if (known.folded_sequence() - known.snapshot_sequence >= due &&
         snapshots_.Offer(user_id, known)) {
       known.snapshot_sequence = known.folded_sequence();
     }

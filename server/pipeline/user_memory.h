@@ -49,6 +49,11 @@ class UserMemory {
     }
   };
 
+  // When a state's snapshot is due: after the interval, or, for a caller who is
+  // behind, after kPostponedIntervals of them.
+  enum class Snapshots { kInTime, kPostponed };
+  static constexpr uint64_t kPostponedIntervals = 16;
+
   struct Options {
     size_t cache_bytes = size_t{1} << 30;
     // Events folded between two snapshots of a user.
@@ -87,7 +92,8 @@ class UserMemory {
   // Makes `known` what Find returns, unless something newer is there or the
   // user was erased; has a snapshot written when one is due. An error is one of
   // the store: nothing was published.
-  absl::Status Publish(absl::string_view user_id, KnownState known);
+  absl::Status Publish(absl::string_view user_id, KnownState known,
+                       Snapshots snapshots = Snapshots::kInTime);
 
   // The summary of a user's state: the one that Find found with it, or one made
   // now and kept with the state for as long as that is cached.

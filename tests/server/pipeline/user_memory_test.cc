@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/pipeline/commit_group.h"
+#include "server/pipeline/folder.h"
 #include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
 #include "tests/testing/requests.h"
@@ -109,6 +111,38 @@ TEST_F(UserMemoryTest, SnapshotsEverySoManyEvents) {
   Append("user", 10, 16);
   FoldAndPublish("user");
   EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
+}
+
+TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
+  const auto publish = [&] {
+    ASSERT_TRUE(
+        memory_
+            ->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed)
+            .ok());
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  };
+  Append("user", 1, 127);
+  publish();
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 128, 128);
+  publish();
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 128);
+}
+
+TEST_F(UserMemoryTest, AFolderThatIsBehindPostponesSnapshots) {
+  const auto fold = [&](absl::Time arrival) {
+    Folder folder(*memory_, metrics_, 1);
+    folder.MarkDirty("user", arrival);
+    ASSERT_TRUE(folder.WaitIdle(absl::Seconds(30)));
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  };
+  Append("user", 1, 9);
+  fold(absl::Now() - 2 * FoldLane::kBehind);
+  EXPECT_EQ(memory_->Find("user")->events_behind(), 0);
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 10, 10);
+  fold(absl::Now() + absl::Hours(1));  // never late
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 10);
 }
 
 TEST_F(UserMemoryTest, FromCacheSnapshotOrLogTheBitsAreTheSame) {
