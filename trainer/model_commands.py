@@ -13,7 +13,8 @@ from trainer import config as config_lib
 def add(command):
     """Adds the commands' parsers; command(name, run, text) makes one."""
     sub = command('train', _train, 'Train a model; writes model.npz, '
-                  'metrics.json and curves.png.')
+                  'metrics.json and curves.png. The same command again goes '
+                  'on after the last whole epoch of one that was interrupted.')
     arguments.add_data(sub)
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--until', metavar='DATE', help='train on events before '
@@ -107,21 +108,23 @@ def _evaluations(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, report, train
+    from trainer import checkpoint, report, train, unfinished
     data, config = arguments.data(args)
     events, validate, test = _evaluations(args, config, data)
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    rest = unfinished.Unfinished(out / 'unfinished.pt', config, events)
     model, history = train.train(config, events, validate,
                                  arguments.device(args), args.validate_every,
-                                 args.quiet)
+                                 args.quiet, rest)
     metrics = history[-1].get('validation', {})
     more = {'parameters': sum(value.numel() for value in model.parameters())}
     if test:
         more['test'] = test(config.model, model.params())
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
                     data.item_ids, metrics)
     report.write(out, config, history, metrics, **more)
+    rest.remove()
     print(f'{out}: model.npz, metrics.json, curves.png')
     if metrics:
         _print_metrics(metrics)

@@ -48,6 +48,20 @@ class Optimizer:
         share = min(1., (self._done - warmup) / max(1, self._steps - warmup))
         return .01 + .99 * .5 * (1 + math.cos(math.pi * share))
 
+    def state_dict(self):
+        """Tensors and whole numbers that load_state_dict goes on from."""
+        return {'adam': self._adam.state_dict()['state'],
+                'done': self._done, 'mean': self._mean}
+
+    def load_state_dict(self, state):
+        """Of an Optimizer of the same model and settings."""
+        self._adam.load_state_dict(
+            {**self._adam.state_dict(), 'state': state['adam']})
+        self._done = state['done']
+        if self._mean is not None:
+            for value, mean in zip(self._mean, state['mean']):
+                value.copy_(mean)
+
     def zero_grad(self):
         self._adam.zero_grad(set_to_none=True)
 

@@ -24,6 +24,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    def go_on(self, epoch, steps, path):
+        """So much was done before an interruption, by what a file says."""
+        text = f'going on after epoch {epoch}, as {path} has it'
+        if self._bar is not None:
+            self._bar.write(text)
+            self._bar.update(min(steps, self._bar.total))
+        else:
+            print(text)
+
     def counted(self, found):
         """The same batches, with each step that is done told to the bar."""
         for batch in found:

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import json
 import os
 import time
 
@@ -15,11 +16,12 @@ from trainer.progress import Progress
 
 
 def train(config, data, validate=None, device='cpu', validate_every=0,
-          quiet=False):
+          quiet=False, unfinished=None):
     """Trains on all events of a data set.
 
     validate: None, or a function of (hyper, params) that returns metrics,
-    called every validate_every epochs and at the end. Returns (Model,
+    called every validate_every epochs and at the end. unfinished: None, or
+    the Unfinished that an interrupted training goes on from. Returns (Model,
     history): history has one dict an epoch.
     """
     settings = config.training
@@ -34,9 +36,13 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     total = settings.epochs * num_batches
     optimizer = Optimizer(model, settings, total)
     step = steps.Step(model, optimizer, source, config, num_batches)
-    history = []
+    run = _Run(model, optimizer, rng, generator)
+    history = run.restore(unfinished and unfinished.load())
     with Progress(total, quiet) as progress:
-        for number in range(1, settings.epochs + 1):
+        if history:
+            progress.go_on(len(history), len(history) * num_batches,
+                           unfinished.path)
+        for number in range(len(history) + 1, settings.epochs + 1):
             source.shuffle_moments(generator)
             model.train()
             found = batches.epoch(source, settings, rng, fixed)
@@ -49,6 +55,8 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
                                                     _detached(model))
             history.append(record)
             progress.show(record)
+            if unfinished:
+                unfinished.save(run.state(history))
     optimizer.keep_average()
     return model, history
 
@@ -80,6 +88,40 @@ def _start(config, data, source):
         counts[0] = 0  # Each unknown item is rare.
         model.start_from_popularity(counts)
     return model
+
+
+class _Run:
+    """All that the epochs to come depend on, but for config and data."""
+
+    def __init__(self, model, optimizer, rng, generator):
+        self._model = model
+        self._optimizer = optimizer
+        self._rng = rng  # Of windows and batches.
+        self._generator = generator  # Of the order within moments.
+
+    def state(self, history):
+        """For trainer/unfinished.py."""
+        on_gpu = self._generator.device.type == 'cuda'
+        return {'model': self._model.state_dict(),
+                'optimizer': self._optimizer.state_dict(),
+                'rng': json.dumps(self._rng.bit_generator.state),
+                'generator': self._generator.get_state(),
+                'torch': torch.get_rng_state(),
+                'cuda': torch.cuda.get_rng_state() if on_gpu else None,
+                'history': json.dumps(history)}
+
+    def restore(self, state):
+        """Returns the history of what state() gave; [] for None."""
+        if state is None:
+            return []
+        self._model.load_state_dict(state['model'])
+        self._optimizer.load_state_dict(state['optimizer'])
+        self._rng.bit_generator.state = json.loads(state['rng'])
+        self._generator.set_state(state['generator'])
+        torch.set_rng_state(state['torch'])
+        if state['cuda'] is not None:
+            torch.cuda.set_rng_state(state['cuda'])
+        return json.loads(state['history'])
 
 
 def _detached(model):
