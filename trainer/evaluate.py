@@ -17,6 +17,7 @@ import torch
 from trainer import batches
 from trainer import buckets
 from trainer import masked
+from trainer import processors
 from trainer import ranking_metrics
 from trainer import reference
 from trainer.ranking_metrics import TOP
@@ -185,6 +186,7 @@ class Evaluation:
         if not found.baskets:
             raise ValueError('no user has events both before and after what '
                              'is held out')
+        processors.use_all(device)
         self._cases = found
         self._window = window
         self._source = batches.Source(data, device)

@@ -1,7 +1,6 @@
 """The training loop."""
 
 import json
-import os
 import time
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from trainer import batches
 from trainer import labelled_loss
 from trainer import models
+from trainer import processors
 from trainer import steps
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
@@ -25,7 +25,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     history): history has one dict an epoch.
     """
     settings = config.training
-    _use_all_processors(device)
+    processors.use_all(device)
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     generator = torch.Generator(device).manual_seed(settings.seed)
@@ -59,16 +59,6 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
                 unfinished.save(run.state(history))
     optimizer.keep_average()
     return model, history
-
-
-def _use_all_processors(device):
-    """A thread for each processor, unless OMP_NUM_THREADS says otherwise.
-
-    PyTorch takes one for each core, of which two processors may be threads.
-    """
-    if torch.device(device).type == 'cpu' and not os.environ.get(
-            'OMP_NUM_THREADS'):
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 def _start(config, data, source):
