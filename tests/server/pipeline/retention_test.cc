@@ -165,9 +165,12 @@ TEST_F(RetentionTest, TrimsWhatIsOldInTheOrderOfTheLog) {
 }
 
 TEST_F(RetentionTest, TrimsNothingWithoutASnapshot) {
+  ServerOptions served = TestOptions(GoldenModel());
+  served.store.snapshot_interval_events = 1000;  // only Flush writes one
+  Start(served);
   Append("ann", 1, 300);
   ASSERT_TRUE(pipeline_->Flush().ok());
-  Append("ann", 301, 310);  // too few for a snapshot
+  Append("ann", 301, 310);
   RetentionOptions options;
   options.max_events_per_user = 1;
   Sweep(options, absl::Now());
