@@ -204,9 +204,14 @@ TEST_F(OverloadTest, AStreamMayBeGivenUpAtAnyMoment) {
 // A flood from one host leaves half of the server to another. In one queue,
 // each would wait as long as the other.
 TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
-  constexpr size_t kFlood = 40;
-  TestServer server(TestOptions());
-  const v1::RankRequest request = Request(1'000);
+  constexpr size_t kFlood = 12;
+  // So that requests wait for the worker, and for long beside the milliseconds
+  // that any thread may wait for a processor.
+  ServerOptions options = TestOptions();
+  options.rank.workers = 1;
+  TestServer server(options);
+  const v1::RankRequest request = Request(5'000);
+  ASSERT_TRUE(server.Rank(Request(1)).ok());  // is connected
   const auto other_host =
       v1::RankService::NewStub(ConnectFromOtherHost(server.grpc_port()));
   std::atomic<bool> stop{false};
@@ -220,14 +225,15 @@ TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
         grpc::ClientContext context;
         v1::RankResponse response;
         if (!other_host->Rank(&context, request, &response).ok()) continue;
-        ++answered;
+        // The first find a shorter queue.
+        if (answered++ < kFlood) continue;
         waited[i].push_back(absl::Now() - begin);
       }
     });
   }
   while (answered < kFlood) absl::SleepFor(absl::Milliseconds(1));
   std::vector<absl::Duration> own;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 5; ++i) {
     const absl::Time begin = absl::Now();
     const auto response = server.Rank(request);
     EXPECT_TRUE(response.ok()) << response.status();
@@ -244,7 +250,7 @@ TEST_F(OverloadTest, AFloodFromOneHostDoesNotStarveAnother) {
                      times.end());
     return times[times.size() / 2];
   };
-  EXPECT_LT(median(own), median(others) / 3);
+  EXPECT_LT(median(own), median(others) / 2);
 }
 
 // How many threads of this process are scheduled so.
