@@ -63,3 +63,12 @@ step() {
 tail_of() {
   grep -E "$2" "$log_folder/$1.log" | tail -n 3 | sed 's/^/    /' || true
 }
+
+# failures_of NAME: what ctest's failed tests said, from the step's log, whose
+# end is but a list of names.
+failures_of() {
+  awk '/^ *[0-9]+\/[0-9]+ Test / { failed = /\*\*\*/ && !/\*\*\*Skipped/ }
+       /^ +Start +[0-9]+: |^[0-9]+% tests/ { failed = 0 }
+       failed' "$log_folder/$1.log" | head -n 80 |
+    sed 's/ \.\.\.\.*/ ... /; s/^/    | /' | cut -c 1-160
+}
