@@ -108,10 +108,10 @@ class RankPipelineTest : public ::testing::Test {
   }
 
   // Stops the worker between two tiles of `call`, some of which it has scored,
-  // does `act`, and returns how many.
+  // does `act`, and returns how many; 0 when it ended before.
   size_t InterruptWhileScoring(const Call& call, std::function<void()> act) {
     size_t scored = 0;
-    while (scored == 0) {
+    while (scored == 0 && !call.done.HasBeenNotified()) {
       absl::Notification interrupted;
       Interrupt([&] {
         scored = call.scored();
