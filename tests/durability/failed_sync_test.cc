@@ -124,7 +124,7 @@ TEST_F(FailedSyncTest, NoGroupUnderWaySlipsThrough) {
     }
     absl::SleepFor(absl::Milliseconds(200));
     syncs_fail = true;
-    absl::SleepFor(absl::Milliseconds(20));
+    while (!failed) absl::SleepFor(absl::Milliseconds(1));
     syncs_fail = false;
     for (std::thread& client : clients) client.join();
     server.Shutdown().IgnoreError();
