@@ -70,5 +70,5 @@ failures_of() {
   awk '/^ *[0-9]+\/[0-9]+ Test / { failed = /\*\*\*/ && !/\*\*\*Skipped/ }
        /^ +Start +[0-9]+: |^[0-9]+% tests/ { failed = 0 }
        failed' "$log_folder/$1.log" | head -n 80 |
-    sed 's/ \.\.\.\.*/ ... /; s/^/    | /' | cut -c 1-160
+    sed 's/ \.\.\.\.*/ ... /; s/^/    | /' | cut -c 1-160 || true
 }

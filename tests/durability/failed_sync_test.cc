@@ -1,6 +1,7 @@
 // After a sync of the log has failed nothing is acknowledged any more: what the
-// operating system did with the pages is unknown, and a later sync that succeeds
-// says nothing about them. Ranking goes on; a restart opens the store again.
+// operating system did with the pages is unknown, and a later sync that
+// succeeds says nothing about them. Ranking goes on; a restart opens the store
+// again.
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -37,7 +37,7 @@ TEST_F(RankPipelineTest, NoTileIsBegunOnceTheDeadlinePassed) {
     std::unique_ptr<Call> call;
     double before = 0;
     size_t scored = 0;
-    // As long as it takes until a tile is scored by then.
+    // Doubled until a tile is scored by then.
     for (absl::Duration timeout = absl::Seconds(1); scored == 0; timeout *= 2) {
       before = metrics_.rank.unscored_deadline.Value();
       call = NewCall(kCandidates, timeout);
