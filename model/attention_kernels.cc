@@ -61,11 +61,10 @@ HWY_INLINE void AddDiagonalTerm(D d, const float* q, const float* k,
 
 // One head of AttendShared for at most kRowBlock rows, in steps over all of
 // them. in, norm_head and out begin at the head's columns.
-template <bool kScaled, class D>
-HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
-                                  const float* m, float beta,
-                                  const float* norm_head, HeadShape heads,
-                                  size_t rows, float* out) {
+template <class D>
+HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
+                                  float beta, const float* norm_head,
+                                  HeadShape heads, size_t rows, float* out) {
   const size_t width = heads.head_width, model = heads.num_heads * width;
   HWY_ALIGN float q[kRowBlock * kMaxHeadWidth];
   HWY_ALIGN float weights[kRowBlock];    // beta <q, k>
@@ -73,12 +72,10 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
   HWY_ALIGN float inverses[kRowBlock];
   for (size_t row = 0; row < rows; ++row) {
     const float* q_in = in + row * 4 * model;
-    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     auto dot = hn::Zero(d);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto query = SiluVector(d, LoadScaled<kScaled>(d, q_in + i, scale));
-      const auto key =
-          SiluVector(d, LoadScaled<kScaled>(d, q_in + model + i, scale));
+      const auto query = SiluVector(d, hn::LoadU(d, q_in + i));
+      const auto key = SiluVector(d, hn::LoadU(d, q_in + model + i));
       hn::StoreU(query, d, q + row * width + i);
       dot = hn::MulAdd(query, key, dot);
     }
@@ -96,11 +93,10 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
     float* o = out + row * model;
     const float* v = in + row * 4 * model + 2 * model;
     const auto weight = hn::Set(d, weights[row]);
-    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     auto sum = hn::Zero(d);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto x = hn::MulAdd(weight, LoadScaled<kScaled>(d, v + i, scale),
-                                hn::LoadU(d, o + i));
+      const auto x =
+          hn::MulAdd(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i));
       hn::StoreU(x, d, o + i);
       sum = hn::MulAdd(x, x, sum);
     }
@@ -111,48 +107,29 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* row_scales,
     float* o = out + row * model;
     const float* g = in + row * 4 * model + 3 * model;
     const auto inverse = hn::Set(d, inverses[row]);
-    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
       const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, o + i), inverse),
                                   hn::LoadU(d, norm_head + i));
-      hn::StoreU(
-          hn::Mul(normed, SiluVector(d, LoadScaled<kScaled>(d, g + i, scale))),
-          d, o + i);
+      hn::StoreU(hn::Mul(normed, SiluVector(d, hn::LoadU(d, g + i))), d, o + i);
     }
   }
 }
 
-template <bool kScaled, class D>
-HWY_INLINE void AttendSharedRows(D d, const float* qkvg,
-                                 const float* row_scales, const float* readout,
-                                 const float* beta, const float* norm_head,
-                                 HeadShape heads, size_t rows, float* out) {
-  const size_t width = heads.head_width, model = heads.num_heads * width;
-  // Head by head, so that its readout stays in L1 for all rows.
-  for (size_t head = 0; head < heads.num_heads; ++head) {
-    const size_t offset = head * width;
-    const float* m = readout + head * width * width;
-    for (size_t row = 0; row < rows; row += kRowBlock) {
-      AttendSharedBlock<kScaled>(d, qkvg + row * 4 * model + offset,
-                                 kScaled ? row_scales + row : nullptr, m,
-                                 beta[head], norm_head + offset, heads,
-                                 std::min(kRowBlock, rows - row),
-                                 out + row * model + offset);
-    }
-  }
-}
-
-void AttendShared(const float* qkvg, const float* row_scales,
-                  const float* readout, const float* beta,
+void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
-  WithTag(heads.head_width, [&](auto d) {
-    if (row_scales != nullptr) {
-      AttendSharedRows<true>(d, qkvg, row_scales, readout, beta, norm_head,
-                             heads, rows, out);
-    } else {
-      AttendSharedRows<false>(d, qkvg, row_scales, readout, beta, norm_head,
-                              heads, rows, out);
+  const size_t width = heads.head_width, model = heads.num_heads * width;
+  WithTag(width, [&](auto d) {
+    // Head by head, so that its readout stays in L1 for all rows.
+    for (size_t head = 0; head < heads.num_heads; ++head) {
+      const size_t offset = head * width;
+      const float* m = readout + head * width * width;
+      for (size_t row = 0; row < rows; row += kRowBlock) {
+        AttendSharedBlock(d, qkvg + row * 4 * model + offset, m, beta[head],
+                          norm_head + offset, heads,
+                          std::min(kRowBlock, rows - row),
+                          out + row * model + offset);
+      }
     }
   });
 }
@@ -250,12 +227,11 @@ void Readout(const float* z, float scale, bool silu, size_t size, float* out) {
   HWY_DYNAMIC_DISPATCH(Readout)(z, scale, silu, size, out);
 }
 
-void AttendShared(const float* qkvg, const float* row_scales,
-                  const float* readout, const float* beta,
+void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out) {
   HWY_DYNAMIC_DISPATCH(AttendShared)
-  (qkvg, row_scales, readout, beta, norm_head, heads, rows, out);
+  (qkvg, readout, beta, norm_head, heads, rows, out);
 }
 
 void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,

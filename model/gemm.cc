@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "model/aligned_vector.h"
+#include "model/int8_matrix.h"
 #include "model/precision_kernels.h"
 
 namespace qlarank {
@@ -43,20 +44,9 @@ memory::desc RowMajor(size_t rows, size_t columns,
       memory::format_tag::ab);
 }
 
-memory::data_type WeightType(Precision precision) {
-  switch (precision) {
-    case Precision::kBf16:
-      return memory::data_type::bf16;
-    case Precision::kInt8:
-      return memory::data_type::s8;
-    default:
-      return memory::data_type::f32;
-  }
-}
-
-memory::data_type RowType(Precision precision) {
-  return precision == Precision::kInt8 ? memory::data_type::u8
-                                       : WeightType(precision);
+memory::data_type TypeOf(Precision precision) {
+  return precision == Precision::kBf16 ? memory::data_type::bf16
+                                       : memory::data_type::f32;
 }
 
 bool HasInstructions(dnnl_cpu_isa_t wanted) {
@@ -94,47 +84,16 @@ PackedMatrix::~PackedMatrix() = default;
 
 namespace {
 
-// How a product ends: scaled by output channel where the weights are 8 bits
-// (by row as well, but that is GemmScratch's), added to y where it can be.
-dnnl::primitive_attr Attributes(Precision precision,
-                                PackedMatrix::Output output,
-                                const std::vector<float>& channel_scales) {
+// How a product ends: added to y where it can be.
+dnnl::primitive_attr Attributes(PackedMatrix::Output output) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (precision == Precision::kInt8) {
-    attributes.set_output_scales(/*mask=*/1 << 1, channel_scales);
-  } else if (output == PackedMatrix::Output::kAccumulate) {
+  if (output == PackedMatrix::Output::kAccumulate) {
     dnnl::post_ops post_ops;
     post_ops.append_sum(1.0f);
     attributes.set_post_ops(post_ops);
   }
   return attributes;
-}
-
-// Weights in 8 bits: a row, an output channel, has one scale.
-struct QuantizedWeights {
-  std::vector<int8_t> values;  // [out, in]
-  std::vector<float> scales;   // [out]
-  // What to add to a channel's sum, because 0 is kQuantizedZero in the rows
-  // that it multiplies: [out].
-  std::vector<int32_t> zero_share;
-};
-
-QuantizedWeights Quantize(absl::Span<const float> weights, size_t out,
-                          size_t in) {
-  QuantizedWeights quantized{std::vector<int8_t>(out * in),
-                             std::vector<float>(out),
-                             std::vector<int32_t>(out)};
-  std::vector<uint8_t> shifted(out * in);
-  kernels::QuantizeRows(weights.data(), out, in, shifted.data(),
-                        quantized.scales.data());
-  for (size_t i = 0; i < shifted.size(); ++i) {
-    quantized.values[i] =
-        static_cast<int8_t>(shifted[i] - kernels::kQuantizedZero);
-    quantized.zero_share[i / in] -=
-        kernels::kQuantizedZero * quantized.values[i];
-  }
-  return quantized;
 }
 
 // Weights in whatever order a primitive wants.
@@ -154,34 +113,24 @@ absl::StatusOr<std::unique_ptr<const PackedMatrix>> PackedMatrix::Create(
   UseOneOpenMpThread();
   auto matrix = absl::WrapUnique(
       new PackedMatrix(std::move(name), out, in, output, precision));
-  const bool is_int8 = precision == Precision::kInt8;
-  const QuantizedWeights quantized =
-      is_int8 ? Quantize(weights, out, in) : QuantizedWeights();
+  if (precision == Precision::kInt8) {
+    matrix->int8_ = std::make_unique<const Int8Matrix>(weights, out, in);
+    return matrix;
+  }
   const memory::dim k = static_cast<memory::dim>(in);
   const memory::dim n = static_cast<memory::dim>(out);
-  const memory::data_type type = WeightType(precision);
+  const memory::data_type type = TypeOf(precision);
   // oneDNN's weights are [in, out]; ours are [out, in]: a transposed view.
-  const memory::desc plain({k, n}, is_int8 ? type : memory::data_type::f32,
+  const memory::desc plain({k, n}, memory::data_type::f32,
                            memory::format_tag::ba);
   const memory::desc any({k, n}, type, memory::format_tag::any);
   try {
-    memory source(plain, CpuEngine(),
-                  is_int8
-                      ? const_cast<int8_t*>(quantized.values.data())
-                      : static_cast<void*>(const_cast<float*>(weights.data())));
-    const dnnl::primitive_attr attributes =
-        Attributes(precision, output, quantized.scales);
-    const memory::desc bias({1, n}, memory::data_type::s32,
-                            memory::format_tag::ab);
-    if (is_int8) {
-      matrix->zero_share_ = quantized.zero_share;
-    }
+    memory source(plain, CpuEngine(), const_cast<float*>(weights.data()));
+    const dnnl::primitive_attr attributes = Attributes(output);
     for (size_t rows : kTileSizes) {
       dnnl::matmul::primitive_desc description(
-          is_int8 ? dnnl::matmul::desc(RowMajor(rows, in, RowType(precision)),
-                                       any, bias, RowMajor(rows, out))
-                  : dnnl::matmul::desc(RowMajor(rows, in, type), any,
-                                       RowMajor(rows, out)),
+          dnnl::matmul::desc(RowMajor(rows, in, type), any,
+                             RowMajor(rows, out)),
           attributes, CpuEngine());
       memory packed;
       // Tile sizes that want the same packing share it.
@@ -205,7 +154,7 @@ absl::StatusOr<std::unique_ptr<const PackedMatrix>> PackedMatrix::Create(
 struct GemmScratch::Impl {
   // The objects of one call; x, y and the scratchpad are rebound or fixed.
   struct Call {
-    memory x, y, bias, scratchpad;
+    memory x, y, scratchpad;
     std::vector<dnnl_exec_arg_t> arguments;
     dnnl_primitive_t primitive;
   };
@@ -214,25 +163,23 @@ struct GemmScratch::Impl {
   AlignedVector<unsigned char> scratchpad;
   // A tile's rows in the matrix's precision, and what 8 bits need beside.
   AlignedVector<unsigned char> converted;
-  AlignedVector<float> product;  // before it is added to y
-  AlignedVector<float> row_scales{AlignedVector<float>(kTileSizes.back())};
+  float row_scales[kTileSizes.back()];
   std::unordered_map<const PackedMatrix*, std::vector<Call>> calls;
 
   void Execute(Call& call, const void* x, float* y);
+  void ExecuteInt8(const PackedMatrix& matrix, size_t rows, const float* x,
+                   float* y);
 };
 
 GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
                          const TileChoice& tiles)
     : tiles_(tiles), impl_(std::make_unique<Impl>()) {
-  size_t scratchpad_bytes = 64, converted_bytes = 0, product_floats = 0;
+  size_t scratchpad_bytes = 64, converted_bytes = 0;
   for (const PackedMatrix* matrix : matrices) {
     const size_t rows = kTileSizes.back();
     if (matrix->precision_ != Precision::kF32) {
       converted_bytes =
           std::max(converted_bytes, rows * matrix->in_ * sizeof(uint16_t));
-    }
-    if (matrix->precision_ == Precision::kInt8) {
-      product_floats = std::max(product_floats, rows * matrix->out_);
     }
     for (const auto& primitive : matrix->primitives_) {
       scratchpad_bytes =
@@ -242,7 +189,6 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
   }
   impl_->scratchpad.resize(scratchpad_bytes);
   impl_->converted.resize(converted_bytes);
-  impl_->product.resize(product_floats);
   for (const PackedMatrix* matrix : matrices) {
     std::vector<Impl::Call>& calls = impl_->calls[matrix];
     calls.reserve(matrix->primitives_.size());
@@ -257,11 +203,6 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
                         {DNNL_ARG_WEIGHTS, primitive->packed_weights.get()},
                         {DNNL_ARG_DST, call.y.get()},
                         {DNNL_ARG_SCRATCHPAD, call.scratchpad.get()}};
-      if (!matrix->zero_share_.empty()) {
-        call.bias = memory(description.bias_desc(), CpuEngine(),
-                           const_cast<int32_t*>(matrix->zero_share_.data()));
-        call.arguments.push_back({DNNL_ARG_BIAS, call.bias.get()});
-      }
       call.primitive = primitive->matmul.get();
     }
   }
@@ -278,41 +219,26 @@ void GemmScratch::Impl::Execute(Call& call, const void* x, float* y) {
                          call.arguments.data());
 }
 
-const float* GemmScratch::RunUnscaled(const PackedMatrix& matrix, size_t rows,
-                                      const float* x, float* y) {
-  UseOneOpenMpThread();
-  Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
-  const size_t tile_rows = TileRows(rows);
-  unsigned char* converted = impl_->converted.data();
-  switch (matrix.precision_) {
-    case Precision::kBf16:
-      kernels::ToBf16(x, tile_rows * matrix.in(),
-                      reinterpret_cast<uint16_t*>(converted));
-      impl_->Execute(call, converted, y);
-      return nullptr;
-    case Precision::kInt8:
-      kernels::QuantizeRows(x, tile_rows, matrix.in(), converted,
-                            impl_->row_scales.data());
-      impl_->Execute(call, converted, y);
-      return impl_->row_scales.data();
-    default:
-      impl_->Execute(call, x, y);
-      return nullptr;
-  }
+void GemmScratch::Impl::ExecuteInt8(const PackedMatrix& matrix, size_t rows,
+                                    const float* x, float* y) {
+  kernels::QuantizeRows(x, rows, matrix.in(), converted.data(), row_scales);
+  const auto multiply = matrix.output_ == PackedMatrix::Output::kAccumulate
+                            ? kernels::MultiplyAddInt8
+                            : kernels::MultiplyInt8;
+  multiply(matrix.int8_->weights(), converted.data(), row_scales, rows, y);
 }
 
 void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
                       float* y) {
-  // oneDNN adds to y by itself, but for 8 bits.
-  const bool adds = matrix.precision_ == Precision::kInt8 &&
-                    matrix.output_ == PackedMatrix::Output::kAccumulate;
-  float* product = adds ? impl_->product.data() : y;
-  const float* scales = RunUnscaled(matrix, rows, x, product);
-  if (adds) {
-    kernels::AddScaledRows(scales, product, TileRows(rows), matrix.out(), y);
-  } else if (scales != nullptr) {
-    kernels::ScaleRows(scales, TileRows(rows), matrix.out(), y);
+  if (matrix.precision_ == Precision::kInt8) {
+    return impl_->ExecuteInt8(matrix, rows, x, y);
   }
+  UseOneOpenMpThread();
+  Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
+  if (matrix.precision_ == Precision::kF32) return impl_->Execute(call, x, y);
+  auto* converted = reinterpret_cast<uint16_t*>(impl_->converted.data());
+  kernels::ToBf16(x, TileRows(rows) * matrix.in(), converted);
+  impl_->Execute(call, converted, y);
 }
 
 std::string GemmNumericsTag() {

@@ -1,6 +1,7 @@
 // Multiplies tiles of rows by a weight matrix that never changes: oneDNN with
 // the weights packed once, and one primitive per tile size made at start
-// (docs of matmul: oneapi-src.github.io/oneDNN, "Matrix Multiplication").
+// (docs of matmul: oneapi-src.github.io/oneDNN, "Matrix Multiplication"). In 8
+// bits it is our own product, of any number of rows (model/int8_matrix.h).
 //
 // oneDNN stays inside this file's .cc.
 #ifndef QLARANK_MODEL_GEMM_H_
@@ -49,6 +50,8 @@ class TileChoice {
   std::array<bool, kTileSizes.size()> in_use_;
 };
 
+class Int8Matrix;
+
 // y = W x, or y += W x, per row. Immutable, shared by threads.
 class PackedMatrix {
  public:
@@ -78,7 +81,7 @@ class PackedMatrix {
   size_t in_;
   Output output_;
   Precision precision_;
-  std::vector<int32_t> zero_share_;  // [out] in 8 bits, else empty
+  std::unique_ptr<const Int8Matrix> int8_;              // in 8 bits, or
   std::vector<std::unique_ptr<Primitive>> primitives_;  // by tile index
 };
 
@@ -96,12 +99,6 @@ class GemmScratch {
   // which the rows from `rows` on only have to be finite.
   // REQUIRES: `matrix` was given to the constructor.
   void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
-
-  // The same, but each row of y may have to be multiplied by a factor yet:
-  // returns them, [TileRows(rows)], valid until the next call; null for none.
-  // REQUIRES: the matrix overwrites.
-  const float* RunUnscaled(const PackedMatrix& matrix, size_t rows,
-                           const float* x, float* y);
 
  private:
   struct Impl;

@@ -170,20 +170,6 @@ HWY_INLINE float DotWith(D d, const float* a, const float* b, size_t width) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
-// x, times a scale if the rows of a product still have to be multiplied by one.
-template <bool kScaled, class D>
-HWY_INLINE hn::Vec<D> LoadScaled(D d, const float* x, hn::Vec<D> scale) {
-  const auto value = hn::LoadU(d, x);
-  if constexpr (kScaled) return hn::Mul(value, scale);
-  return value;
-}
-
-// That scale; 1 where there is none.
-template <bool kScaled, class D>
-HWY_INLINE hn::Vec<D> ScaleOf(D d, const float* row_scales, size_t row) {
-  return hn::Set(d, kScaled ? row_scales[row] : 1.0f);
-}
-
 }  // namespace qlarank::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

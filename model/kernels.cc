@@ -117,27 +117,13 @@ void Silu(size_t width, float* x) {
   });
 }
 
-template <bool kScaled, class D>
-HWY_INLINE void GatedSiluRows(D d, const float* pr, const float* row_scales,
-                              size_t rows, size_t width, float* out) {
-  for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
-    const auto scale = ScaleOf<kScaled>(d, row_scales, row);
-    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto gate =
-          SiluVector(d, LoadScaled<kScaled>(d, pr + width + i, scale));
-      hn::StoreU(hn::Mul(LoadScaled<kScaled>(d, pr + i, scale), gate), d,
-                 out + i);
-    }
-  }
-}
-
-void GatedSilu(const float* pr, const float* row_scales, size_t rows,
-               size_t width, float* out) {
+void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
   WithTag(width, [&](auto d) {
-    if (row_scales != nullptr) {
-      GatedSiluRows<true>(d, pr, row_scales, rows, width, out);
-    } else {
-      GatedSiluRows<false>(d, pr, row_scales, rows, width, out);
+    for (size_t row = 0; row < rows; ++row, pr += 2 * width, out += width) {
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        const auto gate = SiluVector(d, hn::LoadU(d, pr + width + i));
+        hn::StoreU(hn::Mul(hn::LoadU(d, pr + i), gate), d, out + i);
+      }
     }
   });
 }
@@ -204,9 +190,8 @@ void CandidateRows(const CandidateItems& items, const float* shared,
 
 void Silu(size_t width, float* x) { HWY_DYNAMIC_DISPATCH(Silu)(width, x); }
 
-void GatedSilu(const float* pr, const float* row_scales, size_t rows,
-               size_t width, float* out) {
-  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, row_scales, rows, width, out);
+void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
+  HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, rows, width, out);
 }
 
 float HeadLogit(const float* hidden, const float* b1, const float* w2,

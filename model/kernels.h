@@ -55,10 +55,8 @@ void CandidateRows(const CandidateItems& items, const float* shared,
 // x = SiLU(x) in place, [width].
 void Silu(size_t width, float* x);
 
-// out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward. Rows are
-// multiplied by row_scales [rows] first, unless it is null.
-void GatedSilu(const float* pr, const float* row_scales, size_t rows,
-               size_t width, float* out);
+// out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward.
+void GatedSilu(const float* pr, size_t rows, size_t width, float* out);
 
 // out = phi2-ready readout: scale * z, or SiLU(scale * z), [size].
 void Readout(const float* z, float scale, bool silu, size_t size, float* out);
@@ -66,10 +64,8 @@ void Readout(const float* z, float scale, bool silu, size_t size, float* out);
 // Candidates: rows [q k v g] of 4 d read one shared readout per head
 // ([num_heads, head_width, head_width], rows: key) and themselves:
 //   out = RMSNorm(q . readout + beta <q, k> v; norm_head) * SiLU(g)
-// with q, k <- SiLU(q), SiLU(k). out [rows, d]. Rows are multiplied by
-// row_scales [rows] first, unless it is null.
-void AttendShared(const float* qkvg, const float* row_scales,
-                  const float* readout, const float* beta,
+// with q, k <- SiLU(q), SiLU(k). out [rows, d].
+void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out);
 

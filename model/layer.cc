@@ -200,9 +200,8 @@ void Layer::ReadState(const Products& products, size_t rows,
     kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_,
                      buffers.mixed.data());
   }
-  const float* row_scales = gemm.RunUnscaled(
-      *products.w_qkvg, rows, buffers.mixed.data(), buffers.qkvg.data());
-  kernels::AttendShared(buffers.qkvg.data(), row_scales, readout.matrix.data(),
+  gemm.Run(*products.w_qkvg, rows, buffers.mixed.data(), buffers.qkvg.data());
+  kernels::AttendShared(buffers.qkvg.data(), readout.matrix.data(),
                         beta_.data(), norm_head_.data(), heads_, rows,
                         buffers.attended.data());
   gemm.Run(*products.w_o, rows, buffers.attended.data(), x);
@@ -211,10 +210,8 @@ void Layer::ReadState(const Products& products, size_t rows,
 void Layer::FeedForward(const Products& products, size_t rows, float* x,
                         TileBuffers& buffers, GemmScratch& gemm) const {
   kernels::RmsNorm(x, norm_ffn_.data(), rows, d_model_, buffers.normed.data());
-  const float* row_scales = gemm.RunUnscaled(
-      *products.w_12, rows, buffers.normed.data(), buffers.pr.data());
-  kernels::GatedSilu(buffers.pr.data(), row_scales, rows, ffn_width_,
-                     buffers.gated.data());
+  gemm.Run(*products.w_12, rows, buffers.normed.data(), buffers.pr.data());
+  kernels::GatedSilu(buffers.pr.data(), rows, ffn_width_, buffers.gated.data());
   gemm.Run(*products.w_3, rows, buffers.gated.data(), x);
 }
 

@@ -70,30 +70,6 @@ void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
   });
 }
 
-void ScaleRows(const float* scales, size_t rows, size_t width, float* y) {
-  WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, y += width) {
-      const auto scale = hn::Set(d, scales[row]);
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        hn::StoreU(hn::Mul(scale, hn::LoadU(d, y + i)), d, y + i);
-      }
-    }
-  });
-}
-
-void AddScaledRows(const float* scales, const float* x, size_t rows,
-                   size_t width, float* y) {
-  WithTag(width, [&](auto d) {
-    for (size_t row = 0; row < rows; ++row, x += width, y += width) {
-      const auto scale = hn::Set(d, scales[row]);
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-        hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, x + i), hn::LoadU(d, y + i)),
-                   d, y + i);
-      }
-    }
-  });
-}
-
 }  // namespace qlarank::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -102,8 +78,6 @@ namespace qlarank::kernels {
 
 HWY_EXPORT(ToBf16);
 HWY_EXPORT(QuantizeRows);
-HWY_EXPORT(ScaleRows);
-HWY_EXPORT(AddScaledRows);
 
 void ToBf16(const float* x, size_t size, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(ToBf16)(x, size, out);
@@ -112,15 +86,6 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
 void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
                   float* scales) {
   HWY_DYNAMIC_DISPATCH(QuantizeRows)(x, rows, width, out, scales);
-}
-
-void ScaleRows(const float* scales, size_t rows, size_t width, float* y) {
-  HWY_DYNAMIC_DISPATCH(ScaleRows)(scales, rows, width, y);
-}
-
-void AddScaledRows(const float* scales, const float* x, size_t rows,
-                   size_t width, float* y) {
-  HWY_DYNAMIC_DISPATCH(AddScaledRows)(scales, x, rows, width, y);
 }
 
 }  // namespace qlarank::kernels

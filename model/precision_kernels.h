@@ -22,13 +22,6 @@ inline constexpr int kQuantizedZero = 128;
 void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
                   float* scales);
 
-// y *= scales, row by row: y [rows, width].
-void ScaleRows(const float* scales, size_t rows, size_t width, float* y);
-
-// y += scales * x, row by row: x, y [rows, width].
-void AddScaledRows(const float* scales, const float* x, size_t rows,
-                   size_t width, float* y);
-
 }  // namespace qlarank::kernels
 
 #endif  // QLARANK_MODEL_PRECISION_KERNELS_H_

@@ -47,9 +47,8 @@ class Qla : public Mechanism {
   // more.
   void Attend(size_t layer, const Rows& rows, float* attended) override {
     const LayerParameters& p = parameters_.layers[layer];
-    kernels::AttendShared(rows.data, nullptr, readouts_[layer].data(),
-                          p.beta.data(), p.norm_head.data(), kShape, rows.count,
-                          attended);
+    kernels::AttendShared(rows.data, readouts_[layer].data(), p.beta.data(),
+                          p.norm_head.data(), kShape, rows.count, attended);
   }
 
   uint64_t BytesKept() const override {

@@ -82,7 +82,7 @@ void Trunk::Forward(const float* tokens, size_t rows, Attend attend) {
     kernels::RmsNorm(x_.data(), parameters.norm_ffn.data(), rows, kWidth,
                      normed_.data());
     gemm_->Run(*layers_[l].w_12, rows, normed_.data(), pr_.data());
-    kernels::GatedSilu(pr_.data(), nullptr, rows, kFfnWidth, gated_.data());
+    kernels::GatedSilu(pr_.data(), rows, kFfnWidth, gated_.data());
     gemm_->Run(*layers_[l].w_3, rows, gated_.data(), x_.data());
   }
 }

@@ -1,0 +1,35 @@
+// A weight matrix in 8 bits, with one scale per output channel (docs/model.md
+// section 9). Immutable, shared by threads.
+#ifndef QLARANK_MODEL_INT8_MATRIX_H_
+#define QLARANK_MODEL_INT8_MATRIX_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "model/aligned_vector.h"
+#include "model/int8_product.h"
+
+namespace qlarank {
+
+class Int8Matrix {
+ public:
+  // Rounds weights, row-major [out, in], in a multiple of 8.
+  Int8Matrix(absl::Span<const float> weights, size_t out, size_t in);
+
+  // Valid as long as this is.
+  kernels::Int8Weights weights() const {
+    return {packed_.data(), scales_.data(), zero_share_.data(), out_, in_};
+  }
+
+ private:
+  size_t out_;
+  size_t in_;
+  AlignedVector<int8_t> packed_;
+  AlignedVector<float> scales_;
+  AlignedVector<int32_t> zero_share_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_INT8_MATRIX_H_
