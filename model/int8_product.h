@@ -1,6 +1,6 @@
 // The product of rows and weights in 8 bits. Ours, because oneDNN's leaves
 // scaling by row, and adding what was scaled, to another pass over the results:
-// a request takes an eighth less than with that.
+// a request takes a tenth less than with that.
 //
 // Only for processors that have Precision::kInt8 (AVX-512 with VNNI).
 #ifndef QLARANK_MODEL_INT8_PRODUCT_H_
