@@ -134,17 +134,54 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
   });
 }
 
-// z <- decay z + k^T v, rows of z by key.
-template <class D>
-HWY_INLINE void FoldHead(D d, const float* k, const float* v, float decay,
-                         size_t width, float* z) {
+// kVectors vectors of z's columns: z <- decay z + k^T v, rows of z by key.
+// Where kReads, o = q . z of the z before, summed as MultiplyBlock does: z is
+// fetched once for both. z, v and o begin at the columns.
+template <size_t kVectors, bool kReads, class D>
+HWY_INLINE void FoldColumns(D d, const float* q, const float* k, const float* v,
+                            float decay, size_t width, float* z, float* o) {
+  const size_t lanes = hn::Lanes(d);
   const auto factor = hn::Set(d, decay);
-  for (size_t i = 0; i < width; ++i, z += width) {
-    const auto key = hn::Set(d, k[i]);
-    for (size_t j = 0; j < width; j += hn::Lanes(d)) {
-      const auto kept = hn::Mul(factor, hn::LoadU(d, z + j));
-      hn::StoreU(hn::MulAdd(key, hn::LoadU(d, v + j), kept), d, z + j);
+  hn::Vec<D> values[kVectors], sums[2][kVectors];
+  for (size_t j = 0; j < kVectors; ++j) {
+    values[j] = hn::LoadU(d, v + j * lanes);
+    sums[0][j] = sums[1][j] = hn::Zero(d);
+  }
+  for (size_t i = 0; i < width; i += 2) {
+    for (size_t odd = 0; odd < 2; ++odd, z += width) {
+      const auto key = hn::Set(d, k[i + odd]);
+      for (size_t j = 0; j < kVectors; ++j) {
+        const auto before = hn::LoadU(d, z + j * lanes);
+        if constexpr (kReads) {
+          sums[odd][j] =
+              hn::MulAdd(hn::Set(d, q[i + odd]), before, sums[odd][j]);
+        }
+        hn::StoreU(hn::MulAdd(key, values[j], hn::Mul(factor, before)), d,
+                   z + j * lanes);
+      }
     }
+  }
+  if constexpr (kReads) {
+    for (size_t j = 0; j < kVectors; ++j) {
+      hn::StoreU(hn::Add(sums[0][j], sums[1][j]), d, o + j * lanes);
+    }
+  }
+}
+
+// FoldColumns for all columns of a head; q and o are not used unless kReads.
+template <bool kReads, class D>
+HWY_INLINE void FoldHead(D d, const float* q, const float* k, const float* v,
+                         float decay, size_t width, float* z, float* o) {
+  const size_t lanes = hn::Lanes(d);
+  const auto out = [o](size_t column) { return kReads ? o + column : nullptr; };
+  size_t column = 0;
+  for (; column + 2 * lanes <= width; column += 2 * lanes) {
+    FoldColumns<2, kReads>(d, q, k, v + column, decay, width, z + column,
+                           out(column));
+  }
+  for (; column < width; column += lanes) {
+    FoldColumns<1, kReads>(d, q, k, v + column, decay, width, z + column,
+                           out(column));
   }
 }
 
@@ -183,17 +220,19 @@ void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
       SiluCopy(d, in, width, q);
       SiluCopy(d, in + model, width, k);
       const float scale = layer.alpha[head] / std::max(c[head], 1.0f);
+      const float* v = in + 2 * model;
+      const float decay = layer.decay[head];
       if (layer.silu_phi2) {
         MultiplyBySilu(d, q, state, scale, width, o);
+        FoldHead</*kReads=*/false>(d, q, k, v, decay, width, state, o);
       } else {
-        Multiply(d, q, state, width, width, o);
+        FoldHead</*kReads=*/true>(d, q, k, v, decay, width, state, o);
         ScaleInPlace(d, scale, width, o);
       }
-      AddDiagonalTerm(d, q, k, in + 2 * model, layer.beta[head], width, o);
+      AddDiagonalTerm(d, q, k, v, layer.beta[head], width, o);
       NormAndGate(d, o, layer.norm_head + offset, in + 3 * model, width,
                   out + offset);
-      FoldHead(d, k, in + 2 * model, layer.decay[head], width, state);
-      c[head] = layer.decay[head] * c[head] + 1.0f;
+      c[head] = decay * c[head] + 1.0f;
     }
   });
 }
@@ -206,7 +245,8 @@ void FoldOnly(const float* kv, const float* decay, HeadShape heads, float* z,
     for (size_t head = 0; head < heads.num_heads; ++head) {
       const float* in = kv + head * width;
       SiluCopy(d, in, width, k);
-      FoldHead(d, k, in + model, decay[head], width, z + head * width * width);
+      FoldHead</*kReads=*/false>(d, nullptr, k, in + model, decay[head], width,
+                                 z + head * width * width, nullptr);
       c[head] = decay[head] * c[head] + 1.0f;
     }
   });
