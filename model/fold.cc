@@ -19,6 +19,8 @@ namespace qlarank {
 namespace {
 
 constexpr size_t kTileRows = Engine::kTileRows;
+// Far enough ahead for an item's row to come from memory meanwhile.
+constexpr size_t kItemsAhead = 4;
 
 void SetPending(const ModelEvent& event, UserState& state) {
   if (state.event_count > 0) state.predecessor_time_us = state.pending_time_us;
@@ -99,7 +101,11 @@ void Engine::Fold(absl::Span<FoldJob> jobs,
       continue;
     }
     auto state = std::make_shared<UserState>(*job.before);
-    for (const ModelEvent& event : job.events) {
+    for (size_t i = 0; i < job.events.size(); ++i) {
+      const ModelEvent& event = job.events[i];
+      if (i + kItemsAhead < job.events.size()) {
+        impl_->tokens.PrefetchItem(job.events[i + kItemsAhead].item_row);
+      }
       // A first event only becomes pending.
       if (state->found()) tile.AddPending(*state, event.time_us);
       SetPending(event, *state);

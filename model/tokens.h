@@ -29,6 +29,15 @@ class TokenBuilder {
   // Writes the event's token, x [d_model].
   void EventToken(const EventInContext& event, float* x) const;
 
+  // Has the item's row fetched that an EventToken will soon be made of.
+  void PrefetchItem(uint32_t item_row) const {
+    constexpr size_t kLineFloats = 16;
+    const float* item = items_.data() + size_t{item_row} * d_model_;
+    for (size_t i = 0; i < d_model_; i += kLineFloats) {
+      __builtin_prefetch(item + i);
+    }
+  }
+
   // Writes what every candidate of a request has in common, shared [d_model]:
   // action, gap, user vector, context. gap_bucket is GapBucket of the newest
   // event and the request, user_projection W_user u, context_rows one per
