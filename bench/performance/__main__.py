@@ -3,8 +3,9 @@
     ./run bench [SECTION...]
 
 Prints every figure beside its target, writes the results and plots to
-bench/performance/results, adds a line to history.jsonl there, and puts
-the tables into docs/performance.md and README.md.
+this processor's folder in bench/performance/results, adds a line to
+history.jsonl there, and puts the tables of all processors into
+docs/performance.md and README.md.
 """
 
 import argparse
@@ -59,10 +60,10 @@ def _run(context, machine, names, folder):
     return results, failed
 
 
-def _fill_pages(sections):
+def _fill_pages(latest):
     for name, table in PAGES.items():
         page = pathlib.Path(name)
-        page.write_text(report.into_page(page.read_text(), table(sections)))
+        page.write_text(report.into_page(page.read_text(), table(latest)))
         print(page)
 
 
@@ -83,11 +84,12 @@ def main(arguments=None):
     if results:
         store.append_history(args.results, machine, results)
     latest = store.read(args.results, SECTIONS)
-    for path in plots.draw({name: data for name, (_, _, data)
-                            in latest.items()}, args.results):
+    own = latest.get(machine['processor'], {})
+    for path in plots.draw({name: data for name, (_, _, data) in own.items()},
+                           store.own_folder(args.results, machine)):
         print(path)
     if args.results == RESULTS:
-        _fill_pages({name: own[:2] for name, own in latest.items()})
+        _fill_pages(latest)
     print(report.summary({name: result.figures
                           for name, result in results.items()}))
     if failed:

@@ -32,12 +32,14 @@ def _verdict(figure):
     return f'**{verdict}**' if verdict.startswith('NOT') else verdict
 
 
-def markdown(sections):
-    """The tables of docs/performance.md: one for each run that sections are
-    from, usually one. sections: {name: (machine, figures)}."""
+def markdown(processors):
+    """The tables of docs/performance.md: for each processor one for each run
+    that its sections are from. processors: {processor: {name: (machine,
+    figures, ...)}}."""
     runs = {}
-    for name, (machine, figures_) in sections.items():
-        runs.setdefault(machine_line(machine), {})[name] = figures_
+    for sections in processors.values():
+        for name, (machine, figures_, *_) in sections.items():
+            runs.setdefault(machine_line(machine), {})[name] = figures_
     return '\n\n'.join(f'{line}:\n\n{_table(own)}'
                        for line, own in runs.items())
 
@@ -54,17 +56,32 @@ def _table(sections):
     return '\n'.join(lines)
 
 
-def headline(sections):
-    """The README's table: figures with a target, and no notes."""
-    lines = ['| | measured | target | |', '|---|---:|---:|---|']
-    for name, (_, figures_) in sections.items():
-        for figure in figures_:
-            if figure.target:
-                lines.append(f'| {name}: {figure.name} | {_value(figure)} | '
-                             f'{figure.target} | {_verdict(figure)} |')
-    machines = dict.fromkeys(machine_line(machine)
-                             for machine, _ in sections.values())
-    return '\n'.join(lines) + '\n\n' + '; '.join(machines) + '.'
+def headline(processors):
+    """The README's table: figures with a target, a column for each processor,
+    and no notes; what is missed is bold."""
+    rows = {}
+    for processor, sections in processors.items():
+        for name, (_, figures_, *_) in sections.items():
+            for figure in figures_:
+                if figure.target:
+                    rows.setdefault((name, figure.name), {})[processor] = figure
+    lines = ['| | ' + ' | '.join(processors) + ' | target |',
+             '|---|' + '---:|' * (len(processors) + 1)]
+    for (name, label), by_processor in rows.items():
+        cells = [_judged(by_processor.get(processor))
+                 for processor in processors]
+        # A target can depend on the machine, as twice a tile's time does.
+        targets = dict.fromkeys(figure.target
+                                for figure in by_processor.values())
+        lines.append(f'| {name}: {label} | ' + ' | '.join(cells) +
+                     f' | {" or ".join(targets)} |')
+    return '\n'.join(lines)
+
+
+def _judged(figure):
+    if figure is None or figure.met is None:
+        return '-'
+    return _value(figure) if figure.met else f'**{_value(figure)}**'
 
 
 def into_page(text, table):

@@ -1,15 +1,24 @@
-"""What runs leave behind: the latest of every section, and a history file."""
+"""What runs leave behind: by processor the latest of every section, and a history
+file."""
 
 import dataclasses
 import json
+import re
 
 from bench.performance import figures
 
 
+def own_folder(folder, machine):
+    """Where the results of such a processor are, below FOLDER."""
+    name = re.sub(r'\(.*?\)', '', machine['processor']).lower()
+    return folder / re.sub('[^a-z0-9.]+', '-', name).strip('-')
+
+
 def write(folder, machine, name, result):
-    """Replaces a section's latest result, FOLDER/NAME.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f'{name}.json'
+    """Replaces a section's latest result of such a processor."""
+    own = own_folder(folder, machine)
+    own.mkdir(parents=True, exist_ok=True)
+    path = own / f'{name}.json'
     path.write_text(json.dumps({
         'machine': machine,
         'figures': [dataclasses.asdict(figure) for figure in result.figures],
@@ -18,15 +27,18 @@ def write(folder, machine, name, result):
 
 
 def read(folder, names):
-    """{name: (machine, figures, data)} of the sections that were ever run."""
+    """{processor: {name: (machine, figures, data)}} of what was ever run."""
     found = {}
-    for name in names:
-        path = folder / f'{name}.json'
-        if path.exists():
-            content = json.loads(path.read_text())
-            found[name] = (content['machine'],
-                           [figures.Figure(**own)
-                            for own in content['figures']], content['data'])
+    for own in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for name in names:
+            path = own / f'{name}.json'
+            if path.exists():
+                content = json.loads(path.read_text())
+                sections = found.setdefault(content['machine']['processor'], {})
+                sections[name] = (content['machine'],
+                                  [figures.Figure(**values)
+                                   for values in content['figures']],
+                                  content['data'])
     return found
 
 

@@ -17,6 +17,8 @@ MACHINE = {'date': '2026-01-02T03:04:05+00:00', 'commit': 'abc',
            'processor': 'Some CPU', 'processors': 2,
            'instructions': ['avx2'], 'memory_gib': 8.0}
 
+OTHER = {**MACHINE, 'processor': 'Other(R) @ 2.80GHz'}
+
 
 class FiguresTest(unittest.TestCase):
 
@@ -97,21 +99,28 @@ class ReportTest(unittest.TestCase):
             report.into_page((ROOT / page).read_text(), '')
 
     def test_the_headline_has_judged_figures_only(self):
-        text = report.headline({'a': (MACHINE, [figures.at_most('x', 2, 1),
-                                                figures.plain('y', 3)])})
-        self.assertIn('| a: x | 2.00 | <= 1.00 | **NOT met** |', text)
-        self.assertNotIn('y', text.splitlines()[2])
-        self.assertIn('2 cores of Some CPU', text)
+        text = report.headline({
+            'Some CPU': {'a': (MACHINE, [figures.at_most('x', 2, 1),
+                                         figures.plain('y', 3)])},
+            OTHER['processor']: {'a': (OTHER, [figures.at_most('x', 1, 1),
+                                    figures.at_least('z', None, 1)])}})
+        self.assertEqual(text.splitlines(), [
+            '| | Some CPU | Other(R) @ 2.80GHz | target |', '|---|---:|---:|---:|',
+            '| a: x | **2.00** | 1.00 | <= 1.00 |',
+            '| a: z | - | - | >= 1.00 |'])
 
     def test_sections_of_two_runs_have_two_tables(self):
-        other = {**MACHINE, 'commit': 'def'}
+        later = {**MACHINE, 'commit': 'def'}
         text = report.markdown({
-            'a': (MACHINE, [figures.at_most('x', 2, 1, 'ms', 'p|q')]),
-            'b': (other, [figures.plain('y', 3)])})
-        self.assertEqual(text.count('| figure |'), 2)
+            'Some CPU': {
+                'a': (MACHINE, [figures.at_most('x', 2, 1, 'ms', 'p|q')]),
+                'b': (later, [figures.plain('y', 3)])},
+            OTHER['processor']: {'a': (OTHER, [figures.plain('x', 5)])}})
+        self.assertEqual(text.count('| figure |'), 3)
         self.assertIn('| `a` | x | 2.00 ms | <= 1.00 | **NOT met** | p/q |',
                       text)
         self.assertIn('commit def', text)
+        self.assertIn('2 cores of Other(R)', text)
 
 
 class StoreTest(unittest.TestCase):
@@ -122,9 +131,12 @@ class StoreTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             store.write(folder, MACHINE, 'rpc', result)
+            store.write(folder, OTHER, 'rpc', result)
             found = store.read(folder, ('rpc', 'never'))
-            self.assertEqual(found, {'rpc': (MACHINE, result.figures,
-                                             result.data)})
+            self.assertEqual(found, {
+                machine['processor']: {'rpc': (machine, result.figures,
+                                               result.data)}
+                for machine in (MACHINE, OTHER)})
             for _ in range(2):
                 store.append_history(folder, MACHINE, {'rpc': result})
             lines = (folder / 'history.jsonl').read_text().splitlines()
