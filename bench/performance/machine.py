@@ -29,7 +29,8 @@ def commit():
                               text=True, check=True).stdout.strip()
     try:
         changed = git('status', '--porcelain', '--untracked-files=no',
-                      ':!bench/performance/results', ':!docs')
+                      # What a run itself writes.
+                      ':!bench/performance/results', ':!docs', ':!README.md')
         return git('rev-parse', '--short=10', 'HEAD') + ('+' if changed else '')
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
