@@ -5,7 +5,7 @@
 //   RankCandidates/p/n    Read + Score of n candidates in it, d = 128, H = 4,
 //                         L = 2; gflops counts the network's matrix work (see
 //                         MatrixOperations), share_of_peak is its rate over the
-//                         limit
+//                         limit's, measured in turn with it: the median
 //   RankByHistory/n       500 candidates after n events: flat
 //   RankBySeeds/M         1000 candidates of the recommended model with M
 //   seeds,
@@ -15,6 +15,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -103,7 +104,7 @@ void GemmPeak(benchmark::State& bench, Precision precision) {
   if (!ProcessorHas(precision)) {
     return bench.SkipWithError("this processor does not have it");
   }
-  const double peak = PeakOperationsPerSecond(precision);
+  const double peak = GemmPeak::Of(precision).operations_per_second();
   for (auto _ : bench) benchmark::DoNotOptimize(peak);
   bench.counters["gflops"] = bench.counters["peak_gflops"] = peak / 1e9;
   bench.counters["share_of_peak"] = 1;
@@ -112,38 +113,70 @@ BENCHMARK_CAPTURE(GemmPeak, f32, Precision::kF32);
 BENCHMARK_CAPTURE(GemmPeak, bf16, Precision::kBf16);
 BENCHMARK_CAPTURE(GemmPeak, int8, Precision::kInt8);
 
-// Returns the wall seconds of an iteration.
-double Rank(benchmark::State& bench, size_t num_candidates, size_t num_events,
-            Precision precision = Precision::kF32) {
-  const Engine& engine = BenchEngine(precision);
-  const auto state = StateAfter(num_events);
-  const auto scratch = engine.NewScratch();
-  const auto rows = RandomRows(num_candidates);
-  std::vector<float> scores(num_candidates);
-  const int64_t now_us = static_cast<int64_t>(num_events) * 3600 * kSecondUs;
-  const absl::Time begin = absl::Now();
-  for (auto _ : bench) {
-    const auto reading = engine.Read(*state, {now_us, {}, {}}, *scratch);
-    engine.Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
-    benchmark::DoNotOptimize(scores.data());
+// A user's request, again and again.
+class Ranking {
+ public:
+  Ranking(const Engine& engine, size_t num_candidates, size_t num_events)
+      : engine_(engine),
+        state_(StateAfter(num_events)),
+        scratch_(engine.NewScratch()),
+        rows_(RandomRows(num_candidates)),
+        scores_(num_candidates),
+        now_us_(static_cast<int64_t>(num_events) * 3600 * kSecondUs) {}
+
+  void Once() {
+    const auto reading = engine_.Read(*state_, {now_us_, {}, {}}, *scratch_);
+    engine_.Score(*reading, rows_, {}, absl::MakeSpan(scores_), *scratch_);
+    benchmark::DoNotOptimize(scores_.data());
   }
-  const absl::Duration took = absl::Now() - begin;
-  bench.SetItemsProcessed(bench.iterations() * num_candidates);
-  return absl::ToDoubleSeconds(took) / bench.iterations();
+
+  // Times a second, sustained for so long.
+  double MeasureRate(absl::Duration duration) {
+    const absl::Time begin = absl::Now();
+    double done = 0;
+    for (; absl::Now() - begin < duration; ++done) Once();
+    return done / absl::ToDoubleSeconds(absl::Now() - begin);
+  }
+
+ private:
+  const Engine& engine_;
+  const std::shared_ptr<const UserState> state_;
+  const std::unique_ptr<EngineScratch> scratch_;
+  const std::vector<uint32_t> rows_;
+  std::vector<float> scores_;
+  const int64_t now_us_;
+};
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + values.size() / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 void RankCandidates(benchmark::State& bench, Precision precision) {
   if (!ProcessorHas(precision)) {
     return bench.SkipWithError("this processor does not have it");
   }
-  const double peak = PeakOperationsPerSecond(precision);
-  const double seconds = Rank(bench, bench.range(0), 1000, precision);
-  const double rate = bench.range(0) *
-                      MatrixOperations(BenchEngine(precision).bundle().spec()) /
-                      seconds;
-  bench.counters["gflops"] = rate / 1e9;
-  bench.counters["peak_gflops"] = peak / 1e9;
-  bench.counters["share_of_peak"] = rate / peak;
+  const size_t num_candidates = bench.range(0);
+  const Engine& engine = BenchEngine(precision);
+  Ranking ranking(engine, num_candidates, 1000);
+  for (auto _ : bench) ranking.Once();
+  bench.SetItemsProcessed(bench.iterations() * num_candidates);
+
+  // In turn, so that a machine that changes its speed changes both.
+  constexpr int kTurns = 15;
+  constexpr absl::Duration kTurn = absl::Milliseconds(40);
+  const double operations =
+      num_candidates * MatrixOperations(engine.bundle().spec());
+  std::vector<double> rates, peaks, shares;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    peaks.push_back(GemmPeak::Of(precision).MeasureAgain(kTurn));
+    rates.push_back(ranking.MeasureRate(kTurn) * operations);
+    shares.push_back(rates.back() / peaks.back());
+  }
+  bench.counters["gflops"] = Median(rates) / 1e9;
+  bench.counters["peak_gflops"] = Median(peaks) / 1e9;
+  bench.counters["share_of_peak"] = Median(shares);
 }
 BENCHMARK_CAPTURE(RankCandidates, f32, Precision::kF32)
     ->ArgsProduct({{1000, 2000, 4000}})
@@ -156,7 +189,9 @@ BENCHMARK_CAPTURE(RankCandidates, int8, Precision::kInt8)
     ->Unit(benchmark::kMillisecond);
 
 void RankByHistory(benchmark::State& bench) {
-  Rank(bench, 500, bench.range(0));
+  Ranking ranking(BenchEngine(), 500, bench.range(0));
+  for (auto _ : bench) ranking.Once();
+  bench.SetItemsProcessed(bench.iterations() * 500);
 }
 BENCHMARK(RankByHistory)
     ->Arg(10)

@@ -41,8 +41,9 @@ Types TypesOf(Precision precision) {
   }
 }
 
-// Sustained over kTimePerShape.
-double OperationsPerSecond(const Shape& shape, const Types& types) {
+// Sustained over `duration`.
+double OperationsPerSecond(const Shape& shape, const Types& types,
+                           absl::Duration duration) {
   const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(cpu);
   const auto row_major = [](memory::dim rows, memory::dim columns,
@@ -77,22 +78,33 @@ double OperationsPerSecond(const Shape& shape, const Types& types) {
   multiply();
   const absl::Time begin = absl::Now();
   double products = 0;
-  for (; absl::Now() - begin < kTimePerShape; ++products) multiply();
+  for (; absl::Now() - begin < duration; ++products) multiply();
   return products * 2.0 * shape.rows * shape.in * shape.out /
          absl::ToDoubleSeconds(absl::Now() - begin);
 }
 
 }  // namespace
 
-double PeakOperationsPerSecond(Precision precision) {
-  static auto* const known = new std::map<Precision, double>;
-  double& peak = (*known)[precision];
-  if (peak > 0) return peak;
+const GemmPeak& GemmPeak::Of(Precision precision) {
+  static auto* const known = new std::map<Precision, GemmPeak>;
+  const auto found = known->find(precision);
+  if (found != known->end()) return found->second;
+  return known->emplace(precision, GemmPeak(precision)).first->second;
+}
+
+GemmPeak::GemmPeak(Precision precision) : precision_(precision) {
   omp_set_num_threads(1);
-  for (const Shape& shape : kShapes) {
-    peak = std::max(peak, OperationsPerSecond(shape, TypesOf(precision)));
+  for (size_t shape = 0; shape < std::size(kShapes); ++shape) {
+    const double rate =
+        OperationsPerSecond(kShapes[shape], TypesOf(precision), kTimePerShape);
+    if (rate <= operations_per_second_) continue;
+    operations_per_second_ = rate;
+    shape_ = shape;
   }
-  return peak;
+}
+
+double GemmPeak::MeasureAgain(absl::Duration duration) const {
+  return OperationsPerSecond(kShapes[shape_], TypesOf(precision_), duration);
 }
 
 }  // namespace qlarank::bench

@@ -3,15 +3,33 @@
 #ifndef QLARANK_BENCH_GEMM_PEAK_H_
 #define QLARANK_BENCH_GEMM_PEAK_H_
 
+#include <cstddef>
+
+#include "absl/time/time.h"
 #include "model/precision.h"
 
 namespace qlarank::bench {
 
-// Operations a second (a multiplication and an addition are two) of oneDNN on
-// one thread, weights packed beforehand: the best of several products, large
-// ones and one of the engine's own shapes. Measured at the first call, in about
-// a second, and remembered.
-double PeakOperationsPerSecond(Precision precision);
+// oneDNN's fastest product on one thread, weights packed beforehand: the best
+// of several shapes, large ones and one of the engine's own. A multiplication
+// and an addition are two operations.
+class GemmPeak {
+ public:
+  // Found at the first call, in about a second, and remembered.
+  static const GemmPeak& Of(Precision precision);
+
+  // As it was found.
+  double operations_per_second() const { return operations_per_second_; }
+  // Of the same shape, now, sustained for so long.
+  double MeasureAgain(absl::Duration duration) const;
+
+ private:
+  explicit GemmPeak(Precision precision);
+
+  Precision precision_;
+  double operations_per_second_ = 0;
+  size_t shape_ = 0;
+};
 
 }  // namespace qlarank::bench
 
