@@ -104,7 +104,7 @@ void GemmPeak(benchmark::State& bench, Precision precision) {
   if (!ProcessorHas(precision)) {
     return bench.SkipWithError("this processor does not have it");
   }
-  const double peak = GemmPeak::Of(precision).operations_per_second();
+  const double peak = FastestProduct::Of(precision).operations_per_second();
   for (auto _ : bench) benchmark::DoNotOptimize(peak);
   bench.counters["gflops"] = bench.counters["peak_gflops"] = peak / 1e9;
   bench.counters["share_of_peak"] = 1;
@@ -130,12 +130,12 @@ class Ranking {
     benchmark::DoNotOptimize(scores_.data());
   }
 
-  // Times a second, sustained for so long.
+  // Rankings a second by the wall clock, sustained for so long.
   double MeasureRate(absl::Duration duration) {
     const absl::Time begin = absl::Now();
-    double done = 0;
-    for (; absl::Now() - begin < duration; ++done) Once();
-    return done / absl::ToDoubleSeconds(absl::Now() - begin);
+    double rankings = 0;
+    for (; absl::Now() - begin < duration; ++rankings) Once();
+    return rankings / absl::ToDoubleSeconds(absl::Now() - begin);
   }
 
  private:
@@ -170,7 +170,7 @@ void RankCandidates(benchmark::State& bench, Precision precision) {
       num_candidates * MatrixOperations(engine.bundle().spec());
   std::vector<double> rates, peaks, shares;
   for (int turn = 0; turn < kTurns; ++turn) {
-    peaks.push_back(GemmPeak::Of(precision).MeasureAgain(kTurn));
+    peaks.push_back(FastestProduct::Of(precision).MeasureAgain(kTurn));
     rates.push_back(ranking.MeasureRate(kTurn) * operations);
     shares.push_back(rates.back() / peaks.back());
   }

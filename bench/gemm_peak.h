@@ -13,10 +13,10 @@ namespace qlarank::bench {
 // oneDNN's fastest product on one thread, weights packed beforehand: the best
 // of several shapes, large ones and one of the engine's own. A multiplication
 // and an addition are two operations.
-class GemmPeak {
+class FastestProduct {
  public:
   // Found at the first call, in about a second, and remembered.
-  static const GemmPeak& Of(Precision precision);
+  static const FastestProduct& Of(Precision precision);
 
   // As it was found.
   double operations_per_second() const { return operations_per_second_; }
@@ -24,7 +24,7 @@ class GemmPeak {
   double MeasureAgain(absl::Duration duration) const;
 
  private:
-  explicit GemmPeak(Precision precision);
+  explicit FastestProduct(Precision precision);
 
   Precision precision_;
   double operations_per_second_ = 0;

@@ -14,7 +14,7 @@ namespace qlarank {
 
 class Int8Matrix {
  public:
-  // Rounds weights, row-major [out, in], in a multiple of 8.
+  // Rounds weights, row-major [out, in]; `in` is a multiple of 8.
   Int8Matrix(absl::Span<const float> weights, size_t out, size_t in);
 
   // Valid as long as this is.

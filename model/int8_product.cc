@@ -34,7 +34,7 @@ inline __attribute__((always_inline)) void Store(__m512i sums, __m512 scales,
   _mm512_mask_storeu_ps(y, mask, result);
 }
 
-// A mask of the first `count` lanes: of none below 0, of all above kLanes.
+// A mask of the first `count` lanes, which may be below 0 or above kLanes.
 __mmask16 FirstLanes(ptrdiff_t count) {
   if (count <= 0) return 0;
   if (count >= static_cast<ptrdiff_t>(kLanes)) return 0xffff;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "hwy/cache_control.h"
+#include "model/prefetch_row.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "model/kernels.cc"
@@ -84,10 +84,8 @@ void CandidateRows(const CandidateItems& items, const float* shared,
                    const float* user, size_t width, float* x, float* dots) {
   // Far enough ahead for a row to come from memory meanwhile.
   constexpr size_t kRowsAhead = 6;
-  constexpr size_t kLineFloats = 16;
   const auto fetch = [&](size_t row) {
-    const float* item = items.embedding + items.rows[row] * width;
-    for (size_t i = 0; i < width; i += kLineFloats) hwy::Prefetch(item + i);
+    PrefetchRow(items.embedding + items.rows[row] * width, width);
   };
   for (size_t row = 0; row < std::min(kRowsAhead, items.count); ++row) {
     fetch(row);

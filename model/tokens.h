@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "model/aligned_vector.h"
 #include "model/bundle.h"
+#include "model/prefetch_row.h"
 #include "model/user_state.h"
 
 namespace qlarank {
@@ -31,11 +32,7 @@ class TokenBuilder {
 
   // Has the item's row fetched that an EventToken will soon be made of.
   void PrefetchItem(uint32_t item_row) const {
-    constexpr size_t kLineFloats = 16;
-    const float* item = items_.data() + size_t{item_row} * d_model_;
-    for (size_t i = 0; i < d_model_; i += kLineFloats) {
-      __builtin_prefetch(item + i);
-    }
+    PrefetchRow(items_.data() + size_t{item_row} * d_model_, d_model_);
   }
 
   // Writes what every candidate of a request has in common, shared [d_model]:

@@ -22,8 +22,9 @@ def run(context):
                 context.say(f'round {number + 1} of {ROUNDS}')
             # The two that are compared one right after the other, to and fro,
             # so that a machine that slows down favours none.
-            lengths = [SHORTEST, LONGEST][::1 if number % 2 else -1]
-            for n in lengths + (BETWEEN if number % 4 == 0 else []):
+            ends = ((SHORTEST, LONGEST) if number % 2 == 0
+                    else (LONGEST, SHORTEST))
+            for n in (*ends, *(BETWEEN if number % 4 == 0 else ())):
                 flows, _ = context.load(
                     server, 1, f'one:closed:1:{CANDIDATES}', warm_up='100ms',
                     user_prefix=f'history-{n}-', duration='300ms')

@@ -1,5 +1,5 @@
-"""What runs leave behind: by processor the latest of every section, and a history
-file."""
+"""What runs leave behind: the latest of every section on each processor, and a
+history file."""
 
 import dataclasses
 import json

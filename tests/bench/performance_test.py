@@ -102,10 +102,12 @@ class ReportTest(unittest.TestCase):
         text = report.headline({
             'Some CPU': {'a': (MACHINE, [figures.at_most('x', 2, 1),
                                          figures.plain('y', 3)])},
-            OTHER['processor']: {'a': (OTHER, [figures.at_most('x', 1, 1),
-                                    figures.at_least('z', None, 1)])}})
+            OTHER['processor']: {
+                'a': (OTHER, [figures.at_most('x', 1, 1),
+                              figures.at_least('z', None, 1)])}})
         self.assertEqual(text.splitlines(), [
-            '| | Some CPU | Other(R) @ 2.80GHz | target |', '|---|---:|---:|---:|',
+            '| | Some CPU | Other(R) @ 2.80GHz | target |',
+            '|---|---:|---:|---:|',
             '| a: x | **2.00** | 1.00 | <= 1.00 |',
             '| a: z | - | - | >= 1.00 |'])
 

@@ -1,0 +1,16 @@
+// Has a row of a table fetched from memory before it is needed.
+#ifndef QLARANK_MODEL_PREFETCH_ROW_H_
+#define QLARANK_MODEL_PREFETCH_ROW_H_
+
+#include <cstddef>
+
+namespace qlarank {
+
+inline void PrefetchRow(const float* row, size_t width) {
+  constexpr size_t kLineFloats = 16;
+  for (size_t i = 0; i < width; i += kLineFloats) __builtin_prefetch(row + i);
+}
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_PREFETCH_ROW_H_
