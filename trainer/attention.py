@@ -14,13 +14,8 @@ import math
 import torch
 from torch.nn import functional
 
-QLA = 'QLA'
-SOFTMAX = 'SOFTMAX'
-SLIDING_WINDOW = 'SLIDING_WINDOW'
-HSTU = 'HSTU'
-LINEAR = 'LINEAR'
-LOG_LINEAR = 'LOG_LINEAR'
-ALL = (QLA, SOFTMAX, SLIDING_WINDOW, HSTU, LINEAR, LOG_LINEAR)
+from trainer.mechanisms import (
+    ALL, HSTU, LINEAR, LOG_LINEAR, QLA, SLIDING_WINDOW, SOFTMAX)
 
 # Buckets of distances and of times; Fenwick levels: histories up to 2^24.
 NUM_DISTANCES = NUM_TIMES = 32

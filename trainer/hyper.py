@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from trainer import attention as attention_lib
+from trainer import mechanisms
 
 PHI2_IDENTITY = 'PHI2_IDENTITY'
 PHI2_SILU = 'PHI2_SILU'
@@ -48,7 +48,7 @@ class Hyper:
     ffn_width: int = 128
     conv_width: int = 4
     # Anything but QLA is for comparing with, and cannot be exported.
-    attention: str = attention_lib.QLA
+    attention: str = mechanisms.QLA
     # A model of trainer/peers.py in place of the layers, likewise.
     peer: str = ''
     # Without it tokens do not know when the next event or the request is;
@@ -80,9 +80,9 @@ class Hyper:
                  f'{8 * self.num_heads}')
         _require(self.phi2 in (PHI2_IDENTITY, PHI2_SILU), 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} or {PHI2_SILU}')
-        _require(self.attention in attention_lib.ALL, 'attention',
-                 self.attention, 'one of ' + ', '.join(attention_lib.ALL))
-        _require(self.attention == attention_lib.QLA or
+        _require(self.attention in mechanisms.ALL, 'attention',
+                 self.attention, 'one of ' + ', '.join(mechanisms.ALL))
+        _require(self.attention == mechanisms.QLA or
                  self.phi2 == PHI2_IDENTITY, 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} with {self.attention}')
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
@@ -118,7 +118,7 @@ class Hyper:
             _require(not self.summary_attention, 'summary_attention',
                      self.summary_attention, 'false without seeds')
         else:
-            _require(self.attention == attention_lib.QLA and not self.peer,
+            _require(self.attention == mechanisms.QLA and not self.peer,
                      'num_seeds', self.num_seeds,
                      f'0 with {self.peer or self.attention}')
 
@@ -138,8 +138,8 @@ class Hyper:
 
     def unservable(self):
         """Why a server has no such model; '' if it has."""
-        if self.attention != attention_lib.QLA:
-            return (f'attention is {self.attention}; only {attention_lib.QLA} '
+        if self.attention != mechanisms.QLA:
+            return (f'attention is {self.attention}; only {mechanisms.QLA} '
                     'has a fixed-size state to serve')
         if self.peer:
             return f'peer is {self.peer}; it has no state to serve'
