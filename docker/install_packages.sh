@@ -22,7 +22,7 @@ packages_of() {
         libprotobuf-dev libabsl-dev librocksdb-dev libssl-dev \
         libdnnl-dev libhwy-dev prometheus-cpp-dev libspdlog-dev \
         nlohmann-json3-dev libcli11-dev libcsv-dev libisal-dev libxxhash-dev \
-        libjemalloc-dev \
+        libjemalloc-dev libmicrohttpd-dev \
         libnghttp2-dev libbenchmark-dev libgtest-dev libgmock-dev
       # What the CMake files of the above look for without depending on it:
       # dnnl wants OpenCL.
@@ -31,7 +31,7 @@ packages_of() {
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 librocksdb7.8 \
         libdnnl2 libhwy1 libprometheus-cpp-core1.0 \
-        libcivetweb1 libgomp1 libspdlog1.10 libcsv3 libssl3 libisal2 \
+        libmicrohttpd12 libgomp1 libspdlog1.10 libcsv3 libssl3 libisal2 \
         libxxhash0 libjemalloc2
       ;;
     demo)

@@ -4,30 +4,24 @@
 //   GET /livez     200 "ok" while the process answers at all
 //   GET /readyz    200 "ok", or 503 and the reason ("loading", "draining")
 //
-// Anything else is 404, other methods are 405.
+// Anything else is 404, other methods are 405. /livez and /readyz are answered
+// at once, whatever other connections do or a scrape takes (http_server.h).
 #ifndef QLARANK_SERVER_OPS_HTTP_ENDPOINTS_H_
 #define QLARANK_SERVER_OPS_HTTP_ENDPOINTS_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "config/host_port.h"
 #include "prometheus/collectable.h"
 #include "server/ops/health.h"
-
-struct mg_context;
+#include "server/ops/http_server.h"
 
 namespace qlarank {
-
-struct HttpResponse {
-  int code = 200;
-  std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
-};
 
 class HttpEndpoints {
  public:
@@ -38,28 +32,21 @@ class HttpEndpoints {
       const std::string& address, const Health& health,
       std::vector<const prometheus::Collectable*> collectables);
 
-  // Stops listening, and waits for requests being answered.
-  ~HttpEndpoints();
-
-  HttpEndpoints(const HttpEndpoints&) = delete;
-  HttpEndpoints& operator=(const HttpEndpoints&) = delete;
-
-  int port() const { return listening_at_.port; }
-
-  // What a request is answered with.
-  HttpResponse Respond(absl::string_view method, absl::string_view path) const;
+  int port() const { return server_->port(); }
 
  private:
   HttpEndpoints(const Health& health,
                 std::vector<const prometheus::Collectable*> collectables)
       : health_(health), collectables_(std::move(collectables)) {}
 
-  std::string Metrics() const;
+  // nullopt for what takes time: Metrics.
+  std::optional<HttpResponse> Respond(absl::string_view method,
+                                      absl::string_view path) const;
+  HttpResponse Metrics() const;
 
   const Health& health_;
   const std::vector<const prometheus::Collectable*> collectables_;
-  mg_context* context_ = nullptr;
-  HostPort listening_at_;
+  std::unique_ptr<HttpServer> server_;  // last: it asks the others
 };
 
 }  // namespace qlarank

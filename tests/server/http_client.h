@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -21,27 +22,53 @@ struct HttpReply {
   std::string body;
 };
 
+// A connection to 127.0.0.1:port, to be used as badly as a test likes. Closed
+// with the object.
+class HttpConnection {
+ public:
+  explicit HttpConnection(int port)
+      : file_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = connect(file_, reinterpret_cast<sockaddr*>(&address),
+                         sizeof(address)) == 0;
+  }
+  HttpConnection(HttpConnection&& other) noexcept
+      : file_(std::exchange(other.file_, -1)), connected_(other.connected_) {}
+  ~HttpConnection() {
+    if (file_ >= 0) close(file_);
+  }
+
+  void Send(absl::string_view bytes) {
+    if (connected_) send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+
+  // What comes until the server closes the connection.
+  std::string ReadAll() {
+    std::string reply;
+    char buffer[4096];
+    ssize_t size;
+    while (connected_ &&
+           (size = recv(file_, buffer, sizeof(buffer), 0)) > 0) {
+      reply.append(buffer, size);
+    }
+    return reply;
+  }
+
+ private:
+  int file_;
+  bool connected_;
+};
+
 // Asks 127.0.0.1:port and reads until the server closes the connection.
 inline HttpReply HttpRequest(absl::string_view method, int port,
                              absl::string_view path) {
-  const int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string reply;
-  if (connect(file, reinterpret_cast<sockaddr*>(&address), sizeof(address)) ==
-      0) {
-    const std::string request =
-        absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: test\r\n\r\n");
-    send(file, request.data(), request.size(), MSG_NOSIGNAL);
-    char buffer[4096];
-    ssize_t size;
-    while ((size = recv(file, buffer, sizeof(buffer), 0)) > 0) {
-      reply.append(buffer, size);
-    }
-  }
-  close(file);
+  HttpConnection connection(port);
+  connection.Send(
+      absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: test\r\n\r\n"));
+  const std::string reply = connection.ReadAll();
   HttpReply parsed;
   const size_t end = reply.find("\r\n\r\n");
   if (end == std::string::npos) return parsed;
