@@ -12,6 +12,8 @@ train_bundle() {
     .venv/bin/python -m trainer train --config "trainer/configs/$name.toml" \
     --data ".cache/$name" --out "$out" "$@" || return 1
   say "Exporting"
+  # Ours, and made again: nobody serves what is being trained.
+  rm -rf "$out/models"
   local titles=()
   [[ ! -e .cache/$name/titles.tsv ]] || titles=(--titles ".cache/$name/titles.tsv")
   .venv/bin/python -m trainer export --model "$out/model.npz" \

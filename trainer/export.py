@@ -4,9 +4,13 @@ docs/model.md, section 6. The files are deterministic: the same tensors give
 the same bytes.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import os
 import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import safetensors
@@ -22,6 +26,8 @@ SPEC_FILE = 'model.textproto'
 WEIGHTS_FILE = 'weights.safetensors'
 ITEMS_FILE = 'items.safetensors'
 TITLES_FILE = 'titles.tsv'
+# As model/bundle_schema.cc: a logit's scale is exp of it.
+MAX_LOG_SCALE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +56,10 @@ def write(bundle, folder, titles=None):
     """Writes a bundle and returns its fingerprint.
 
     titles: a titles.tsv, of which the catalogue's lines are kept, or None.
-    Raises ValueError, naming the tensor, if the tensors are not those of the
-    bundle's hyper-parameters, and for models that cannot be served.
+    The folder appears whole or not at all, and one that is there is left as it
+    is: a server may be serving it. Raises ValueError if it is there; naming the
+    tensor, if the tensors are not those of the bundle's hyper-parameters; and
+    for models that cannot be served.
     """
     if bundle.hyper.unservable():
         raise ValueError(bundle.hyper.unservable())
@@ -60,8 +68,6 @@ def write(bundle, folder, titles=None):
     _check(bundle.hyper, tensors, 'bundle')
     if not bundle.hyper.actions:
         raise ValueError('bundle: the model has no actions')
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))
     items = {name: array for name, array in tensors.items()
              if name == 'item_ids' or specs[name].in_items}
@@ -71,14 +77,58 @@ def write(bundle, folder, titles=None):
     message.name, message.version = bundle.name, bundle.version
     message.description = bundle.description
     message.num_items = len(tensors['item_ids'])
-    message.weights_sha256 = _write_tensors(weights, folder / WEIGHTS_FILE)
-    message.items_sha256 = _write_tensors(items, folder / ITEMS_FILE)
     message.fingerprint = fingerprint_lib.fingerprint(bundle.hyper, tensors)
-    spec_lib.write(message, folder / SPEC_FILE)
-    if titles is not None:
-        _write_titles(titles, set(tensors['item_ids'].tolist()),
-                      folder / TITLES_FILE)
+    with _new_folder(pathlib.Path(folder)) as work:
+        message.weights_sha256 = _write_tensors(weights, work / WEIGHTS_FILE)
+        message.items_sha256 = _write_tensors(items, work / ITEMS_FILE)
+        spec_lib.write(message, work / SPEC_FILE)
+        if titles is not None:
+            _write_titles(titles, set(tensors['item_ids'].tolist()),
+                          work / TITLES_FILE)
     return message.fingerprint
+
+
+@contextlib.contextmanager
+def _new_folder(folder):
+    """A folder to fill, which is named `folder` when that went well."""
+    _refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=f'.{folder.name}.',
+                                         dir=folder.parent))
+    try:
+        yield work
+        for path in work.iterdir():
+            _sync(path)
+        work.chmod(0o777 & ~_umask())
+        _sync(work)
+        _refuse_existing(folder)
+        # Takes the place of an empty folder at most.
+        work.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _refuse_existing(folder):
+    if os.path.lexists(folder) and not (folder.is_dir() and
+                                        not any(folder.iterdir())):
+        raise ValueError(
+            f'{folder}: is there already, and a server may be serving it. '
+            'Export another version (--version N), or remove the folder first')
+
+
+def _sync(path):
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def read(folder):
@@ -178,6 +228,9 @@ def _check_tensor(name, array, spec, where):
                          f'{list(array.shape)}, not {list(spec.shape)}')
     if not np.isfinite(array).all():
         raise ValueError(f'{where}: tensor {name} holds NaN or infinity')
+    if name == 'log_scale' and abs(array[0]) > MAX_LOG_SCALE:
+        raise ValueError(f'{where}: tensor log_scale is {array[0]}; expected '
+                         f'{-MAX_LOG_SCALE} to {MAX_LOG_SCALE}')
     if name.endswith('.decay_rate') and (array < 0).any():
         raise ValueError(f'{where}: tensor {name} holds {array.min()}; rates '
                          'are at least 0')

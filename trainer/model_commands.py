@@ -47,6 +47,9 @@ def add(command):
     sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
     sub.add_argument('--titles', metavar='FILE',
                      help='item_id<tab>title lines for people to read')
+    sub.add_argument('--version', type=int, metavar='N',
+                     help='default: that of the configuration. A version that '
+                     'is there is never written over')
     sub = command('golden', _golden, 'Write the golden vectors of '
                   'tests/golden/README.md.')
     sub.add_argument('--out', required=True, metavar='DIR')
@@ -198,10 +201,13 @@ def _rank(args, config, data, params):
 def _export(args):
     from trainer import checkpoint, export
     config, tensors, _ = checkpoint.load(args.model)
-    bundle = export.Bundle(config.name, config.version, config.description,
+    version = config.version if args.version is None else args.version
+    if version < 1:
+        raise ValueError(f'--version: {version}; must be at least 1')
+    bundle = export.Bundle(config.name, version, config.description,
                            config.model, tensors)
     titles = args.titles
-    folder = pathlib.Path(args.out) / config.name / str(config.version)
+    folder = pathlib.Path(args.out) / config.name / str(version)
     fingerprint = export.write(bundle, folder, titles)
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f'{folder}: {size / 1e6:.1f} MB, fingerprint {fingerprint}')

@@ -34,6 +34,36 @@ def test_round_trip_keeps_everything(name, tmp_path):
         assert np.array_equal(loaded.tensors[tensor], array)
 
 
+def test_what_is_there_is_never_written_over(tmp_path):
+    folder = tmp_path / 'model' / '1'
+    export.write(_bundle(), folder)
+    before = {path.name: (path.stat().st_ino, path.read_bytes())
+              for path in folder.iterdir()}
+    for content in (_bundle(), _bundle('dot_l1_plain')):
+        with pytest.raises(ValueError, match=r'model/1: is there already.*'
+                                             r'--version N'):
+            export.write(content, folder)
+    assert {path.name: (path.stat().st_ino, path.read_bytes())
+            for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ['1']
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ValueError, match='is there already'):
+        export.write(_bundle(), tmp_path / 'file')
+
+
+def test_a_bundle_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    seen = []
+
+    def failing(message, path):
+        seen.extend(path.parent.iterdir())
+        raise OSError('disk full')
+    monkeypatch.setattr(export.spec_lib, 'write', failing)
+    with pytest.raises(OSError, match='disk full'):
+        export.write(_bundle(), tmp_path / 'model' / '1')
+    assert len(seen) == 2  # the tensors were written, elsewhere
+    assert not list((tmp_path / 'model').iterdir())
+
+
 def test_files_are_deterministic(tmp_path):
     bundle = _bundle()
     export.write(bundle, tmp_path / 'a')
@@ -105,6 +135,8 @@ def test_wrong_tensors_are_named(tmp_path):
              'norm_user is float64', tmp_path)
     _refused(dict(good, norm_user=good['norm_user'] * np.float32('nan')),
              'norm_user holds NaN', tmp_path)
+    _refused(dict(good, log_scale=np.float32([89])),
+             'log_scale is 89.0; expected -20 to 20', tmp_path)
     ids = good['item_ids'].copy()
     ids[1] = ids[0]
     _refused(dict(good, item_ids=ids), f'item id {ids[0]} occurs more',
