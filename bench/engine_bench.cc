@@ -1,11 +1,13 @@
-// What the engine costs on one core, beside the limit: the fastest that oneDNN
-// multiplies matrices here, in the same run.
+// What the engine costs on one core, beside the limit: multiplications and
+// additions alone (fma_peak.h), and the fastest that oneDNN multiplies matrices
+// here, in the same run.
 //
-//   GemmPeak/p            that limit in precision p (f32, bf16, int8)
-//   RankCandidates/p/n    Read + Score of n candidates in it, d = 128, H = 4,
-//                         L = 2; gflops counts the network's matrix work (see
-//                         MatrixOperations), share_of_peak is its rate over the
-//                         limit's, measured in turn with it: the median
+//   RankCandidates/p/n    Read + Score of n candidates in precision p (f32,
+//                         bf16, int8), d = 128, H = 4, L = 2
+//   Share/p               of 2000 candidates: gflops counts the network's
+//                         matrix work (see MatrixOperations), share_of_peak and
+//                         share_of_library are its rate over the processor's
+//                         and the library's, measured in turn: medians
 //   RankByHistory/n       500 candidates after n events: flat
 //   RankBySeeds/M         1000 candidates of the recommended model with M
 //   seeds,
@@ -19,9 +21,11 @@
 #include <map>
 #include <random>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/fma_peak.h"
 #include "bench/gemm_peak.h"
 #include "bench/random_bundle.h"
+#include "bench/thread_time.h"
 #include "model/engine.h"
 #include "model/precision.h"
 
@@ -100,19 +104,6 @@ double MatrixOperations(const model::v1::ModelSpec& spec) {
   return 2 * (spec.num_layers() * layer + head);
 }
 
-void GemmPeak(benchmark::State& bench, Precision precision) {
-  if (!ProcessorHas(precision)) {
-    return bench.SkipWithError("this processor does not have it");
-  }
-  const double peak = FastestProduct::Of(precision).operations_per_second();
-  for (auto _ : bench) benchmark::DoNotOptimize(peak);
-  bench.counters["gflops"] = bench.counters["peak_gflops"] = peak / 1e9;
-  bench.counters["share_of_peak"] = 1;
-}
-BENCHMARK_CAPTURE(GemmPeak, f32, Precision::kF32);
-BENCHMARK_CAPTURE(GemmPeak, bf16, Precision::kBf16);
-BENCHMARK_CAPTURE(GemmPeak, int8, Precision::kInt8);
-
 // A user's request, again and again.
 class Ranking {
  public:
@@ -130,12 +121,12 @@ class Ranking {
     benchmark::DoNotOptimize(scores_.data());
   }
 
-  // Rankings a second by the wall clock, sustained for so long.
+  // Rankings a second of processor time, sustained for so long.
   double MeasureRate(absl::Duration duration) {
-    const absl::Time begin = absl::Now();
+    const absl::Duration begin = ThreadTime();
     double rankings = 0;
-    for (; absl::Now() - begin < duration; ++rankings) Once();
-    return rankings / absl::ToDoubleSeconds(absl::Now() - begin);
+    for (; ThreadTime() - begin < duration; ++rankings) Once();
+    return rankings / absl::ToDoubleSeconds(ThreadTime() - begin);
   }
 
  private:
@@ -162,21 +153,6 @@ void RankCandidates(benchmark::State& bench, Precision precision) {
   Ranking ranking(engine, num_candidates, 1000);
   for (auto _ : bench) ranking.Once();
   bench.SetItemsProcessed(bench.iterations() * num_candidates);
-
-  // In turn, so that a machine that changes its speed changes both.
-  constexpr int kTurns = 15;
-  constexpr absl::Duration kTurn = absl::Milliseconds(40);
-  const double operations =
-      num_candidates * MatrixOperations(engine.bundle().spec());
-  std::vector<double> rates, peaks, shares;
-  for (int turn = 0; turn < kTurns; ++turn) {
-    peaks.push_back(FastestProduct::Of(precision).MeasureAgain(kTurn));
-    rates.push_back(ranking.MeasureRate(kTurn) * operations);
-    shares.push_back(rates.back() / peaks.back());
-  }
-  bench.counters["gflops"] = Median(rates) / 1e9;
-  bench.counters["peak_gflops"] = Median(peaks) / 1e9;
-  bench.counters["share_of_peak"] = Median(shares);
 }
 BENCHMARK_CAPTURE(RankCandidates, f32, Precision::kF32)
     ->ArgsProduct({{1000, 2000, 4000}})
@@ -187,6 +163,42 @@ BENCHMARK_CAPTURE(RankCandidates, bf16, Precision::kBf16)
 BENCHMARK_CAPTURE(RankCandidates, int8, Precision::kInt8)
     ->ArgsProduct({{1000, 2000, 4000}})
     ->Unit(benchmark::kMillisecond);
+
+// Counters alone: its time says nothing.
+void Share(benchmark::State& bench, Precision precision) {
+  if (!ProcessorHas(precision) || !HasPeak(precision)) {
+    return bench.SkipWithError("this processor does not have it");
+  }
+  constexpr size_t kCandidates = 2000;
+  constexpr int kTurns = 31;
+  constexpr absl::Duration kTurn = absl::Milliseconds(40);
+  const Engine& engine = BenchEngine(precision);
+  const PeakLoop& loop = FastestLoop(precision);
+  const FastestProduct& product = FastestProduct::Of(precision);
+  const double operations =
+      kCandidates * MatrixOperations(engine.bundle().spec());
+  Ranking ranking(engine, kCandidates, 1000);
+  std::vector<double> rates, peaks, products, of_peak, of_library;
+  for (auto _ : bench) {
+    // In turn, so that a machine that changes its speed changes all.
+    for (int turn = 0; turn < kTurns; ++turn) {
+      peaks.push_back(OperationsPerSecond(loop, kTurn / 2));
+      rates.push_back(ranking.MeasureRate(kTurn) * operations);
+      products.push_back(product.MeasureAgain(kTurn));
+      of_peak.push_back(rates.back() / peaks.back());
+      of_library.push_back(rates.back() / products.back());
+    }
+  }
+  bench.SetLabel(loop.instructions);
+  bench.counters["gflops"] = Median(rates) / 1e9;
+  bench.counters["peak_gflops"] = Median(peaks) / 1e9;
+  bench.counters["library_gflops"] = Median(products) / 1e9;
+  bench.counters["share_of_peak"] = Median(of_peak);
+  bench.counters["share_of_library"] = Median(of_library);
+}
+BENCHMARK_CAPTURE(Share, f32, Precision::kF32)->Iterations(1);
+BENCHMARK_CAPTURE(Share, bf16, Precision::kBf16)->Iterations(1);
+BENCHMARK_CAPTURE(Share, int8, Precision::kInt8)->Iterations(1);
 
 void RankByHistory(benchmark::State& bench) {
   Ranking ranking(BenchEngine(), 500, bench.range(0));

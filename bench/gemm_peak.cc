@@ -7,7 +7,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "bench/thread_time.h"
 
 namespace qlarank::bench {
 namespace {
@@ -77,11 +77,11 @@ double OperationsPerSecond(const Shape& shape, const Types& types,
         {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, y}});
   };
   multiply();
-  const absl::Time begin = absl::Now();
+  const absl::Duration begin = ThreadTime();
   double products = 0;
-  for (; absl::Now() - begin < duration; ++products) multiply();
+  for (; ThreadTime() - begin < duration; ++products) multiply();
   return products * 2.0 * shape.rows * shape.in * shape.out /
-         absl::ToDoubleSeconds(absl::Now() - begin);
+         absl::ToDoubleSeconds(ThreadTime() - begin);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// How fast this processor multiplies matrices in each precision: what the
-// engine's share of the limit is a share of.
+// How fast the best library that we know multiplies matrices in each precision,
+// beside what the processor can do at all (fma_peak.h).
 #ifndef QLARANK_BENCH_GEMM_PEAK_H_
 #define QLARANK_BENCH_GEMM_PEAK_H_
 
@@ -20,7 +20,7 @@ class FastestProduct {
 
   // As it was found.
   double operations_per_second() const { return operations_per_second_; }
-  // Of the same shape, now, sustained for so long.
+  // Of the same shape, now, sustained for so long by processor time.
   double MeasureAgain(absl::Duration duration) const;
 
  private:

@@ -1,37 +1,49 @@
-"""The engine on one core, beside the peak of its matrix products."""
+"""The engine on one core, beside what the core can do at all."""
 
 from bench.performance import figures, google_benchmark
 
-# Shares of the measured peak of each precision, on the network's matrix work.
+# Shares of the processor's peak in each precision, on the network's matrix
+# work.
 TARGETS = {'f32': .88, 'bf16': .78, 'int8': .60}
 CANDIDATES = (1000, 2000, 4000)
-PATTERN = '^RankCandidates'
+PATTERN = '^(RankCandidates|Share)/'
 
 
 def run(context):
-    context.say('engine_bench: matrix products, then the engine')
-    found = google_benchmark.measure(context, PATTERN, repetitions=3)
-    return figures.Result(list(_figures(found)), {'times': _times(found)})
+    context.say('multiplications and additions alone')
+    peaks = context.run_json('fma_peak')
+    context.say('engine_bench: the engine, beside peak and library')
+    found = google_benchmark.measure(context, PATTERN, repetitions=3,
+                                     min_time=.4)
+    return figures.Result(list(_figures(found, peaks)),
+                          {'times': _times(found), 'peaks': peaks})
 
 
-def _figures(found):
+def _figures(found, peaks):
     for precision, target in TARGETS.items():
+        share = found.get(('Share', precision, None))
         rank = found.get(('RankCandidates', precision, 2000))
         yield figures.at_least(
-            f'{precision}: share of the GEMM peak, 2,000 candidates',
-            rank and rank.get('share_of_peak'), target, '', _missing(
-                rank, precision))
-        if rank:
-            yield figures.plain(f'{precision}: 2,000 candidates, one core',
-                                1e3 * rank['seconds'], 'ms')
-            yield figures.plain(f'{precision}: GEMM peak, meanwhile',
-                                rank.get('peak_gflops'), 'GFLOP/s')
-
-
-def _missing(rank, precision):
-    if rank is None:
-        return f'engine_bench has no {precision} here'
-    return '' if 'share_of_peak' in rank else 'no peak was measured'
+            f"{precision}: share of the hardware's peak, 2,000 candidates",
+            share and share['share_of_peak'], target, '',
+            '' if share else f'engine_bench has no {precision} here')
+        if not share:
+            continue
+        yield figures.plain(
+            f"{precision}: share of oneDNN's fastest product",
+            share['share_of_library'])
+        yield figures.plain(f'{precision}: 2,000 candidates, one core',
+                            1e3 * rank['seconds'], 'ms')
+        yield figures.plain(f"{precision}: hardware's peak, meanwhile",
+                            share['peak_gflops'], 'GFLOP/s')
+        yield figures.plain(f"{precision}: oneDNN's fastest product, meanwhile",
+                            share['library_gflops'], 'GFLOP/s')
+    for peak in peaks['peaks']:
+        yield figures.plain(
+            f'{peak["precision"]}: a loop of {peak["instructions"]} alone',
+            peak['gflops'], 'GFLOP/s')
+    yield figures.plain('clock', peaks['clock_ghz'], 'GHz',
+                        'additions that wait for each other, one a cycle')
 
 
 def _times(found):
@@ -44,5 +56,6 @@ def _times(found):
             continue
         times[precision] = {str(n): 1e3 * run_['seconds']
                             for n, run_ in runs.items() if run_}
-        times[precision]['share'] = (runs[2000] or {}).get('share_of_peak')
+        times[precision]['share'] = found[('Share', precision,
+                                           None)]['share_of_peak']
     return times
