@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from bench import local_server
+from bench.performance import google_benchmark
 
 ITEMS = 20_000
 
@@ -95,6 +96,15 @@ class Context:
         return self.run_json(program, *(
             f'--{name}={_flag(value)}' for name, value in flags.items()),
             *positional, timeout=timeout_s)
+
+    def engine_ms(self, precision, candidates):
+        """Milliseconds of one core for so many candidates (1,000, 2,000 or
+        4,000), measured now, without a server: what a figure that depends on
+        the machine is held to. None without the precision."""
+        pattern = f'^RankCandidates/{precision}/{candidates}$'
+        run = google_benchmark.measure(self, pattern, min_time=.5).get(
+            ('RankCandidates', precision, candidates))
+        return run and 1e3 * run['seconds']
 
     def gaps(self, seconds=3):
         """gap_probe's report; nothing else should run."""

@@ -4,18 +4,25 @@ import datetime
 import os
 import pathlib
 import platform
+import re
 import subprocess
 
-FLAGS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_tile')
+# What a kernel is chosen by, and what a folder's name says for it.
+FLAGS = {'avx2': 'avx2', 'avx_vnni': 'vnni', 'avx512f': 'avx512',
+         'avx512_vnni': 'vnni', 'avx512_bf16': 'bf16', 'avx512_fp16': 'fp16',
+         'amx_int8': 'amx', 'amx_bf16': 'amx', 'amx_tile': 'amx'}
+# What a run itself writes does not make its commit another.
+_WRITTEN = (':!bench/performance/results', ':!docs/performance.md',
+            ':!README.md')
 
 
-def processor():
+def processor(cpuinfo):
     """The processor's name, as /proc/cpuinfo has it."""
-    return _cpuinfo('model name') or platform.processor()
+    return _field(cpuinfo, 'model name') or platform.processor()
 
 
-def _cpuinfo(key):
-    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+def _field(cpuinfo, key):
+    for line in cpuinfo.splitlines():
         name, _, value = line.partition(':')
         if name.strip() == key:
             return value.strip()
@@ -23,25 +30,74 @@ def _cpuinfo(key):
 
 
 def commit():
-    """The commit, with "+" when tracked files differ from it."""
+    """{commit, commit_date, dirty}: dirty when files differ from the commit,
+    unless a run writes them; commit 'unknown' without git."""
     def git(*arguments):
         return subprocess.run(['git', *arguments], stdout=subprocess.PIPE,
-                              text=True, check=True).stdout.strip()
+                              stderr=subprocess.DEVNULL, text=True,
+                              check=True).stdout.strip()
     try:
         changed = git('status', '--porcelain', '--untracked-files=no',
-                      # What a run itself writes.
-                      ':!bench/performance/results', ':!docs', ':!README.md')
-        return git('rev-parse', '--short=10', 'HEAD') + ('+' if changed else '')
+                      *_WRITTEN)
+        return {'commit': git('rev-parse', '--short=10', 'HEAD'),
+                'commit_date': git('show', '-s', '--format=%cI', 'HEAD'),
+                'dirty': bool(changed)}
     except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
+        return {'commit': 'unknown', 'commit_date': None, 'dirty': False}
 
 
-def describe():
-    """{date, commit, processor, processors, instructions, memory_gib}."""
-    flags = _cpuinfo('flags').split()
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(
+        timespec='seconds')
+
+
+def describe(cpuinfo=None):
+    """{processor, instructions, family, model, stepping, processors,
+    memory_gib, clock_mhz}; cpuinfo: the text of /proc/cpuinfo."""
+    if cpuinfo is None:
+        cpuinfo = pathlib.Path('/proc/cpuinfo').read_text()
+    flags = _field(cpuinfo, 'flags').split()
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return {'date': now.isoformat(timespec='seconds'), 'commit': commit(),
-            'processor': processor(), 'processors': os.cpu_count(),
+
+    def number(key, convert):
+        text = _field(cpuinfo, key)
+        return convert(text) if text else None
+    return {'processor': processor(cpuinfo),
             'instructions': [flag for flag in FLAGS if flag in flags],
-            'memory_gib': round(memory / 2**30, 1)}
+            'family': number('cpu family', int),
+            'model': number('model', int),
+            'stepping': number('stepping', int),
+            'processors': os.cpu_count(),
+            'memory_gib': round(memory / 2**30, 1),
+            'clock_mhz': number('cpu MHz', float)}
+
+
+def short_instructions(machine):
+    """What distinguishes it, as 'avx512-vnni-bf16'; 'baseline' below AVX2."""
+    found = machine['instructions']
+    names = dict.fromkeys(FLAGS[flag] for flag in FLAGS if flag in found)
+    if 'avx512' in names:  # which has AVX2
+        names.pop('avx2', None)
+        names = {'avx512': None, **names}
+    return '-'.join(names) or 'baseline'
+
+
+def title(machine):
+    """As 'AMD EPYC (avx512-vnni-bf16)'."""
+    return f'{machine["processor"]} ({short_instructions(machine)})'
+
+
+def folder_name(machine):
+    """A folder for machines of this name and these instructions, such as
+    amd-epyc--avx2. (Two machines may share it: see store.own_folder.)"""
+    name = re.sub(r'\(.*?\)|\b(processor|cpu)\b', ' ',
+                  machine['processor'].lower())
+    name = re.sub('[^a-z0-9.]+', '-', name).strip('-') or 'unknown'
+    return f'{name}--{short_instructions(machine)}'
+
+
+def exact(machine):
+    """What tells machines of one folder_name apart, or None where an old run
+    did not say."""
+    parts = [machine.get(key) for key in ('family', 'model', 'stepping')]
+    return None if None in parts else (*parts, machine['processors'])

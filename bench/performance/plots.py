@@ -1,4 +1,4 @@
-"""Draws what the sections measured, from their data alone."""
+"""Draws what runs measured, from their data alone."""
 
 import matplotlib
 
@@ -6,31 +6,54 @@ matplotlib.use('Agg')
 
 from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
 
+from bench.performance import engine as engine_section  # noqa: E402
+from bench.performance import machine, rows  # noqa: E402
 
-def draw(data, folder):
-    """Writes the PNG files whose sections were run; returns their paths.
 
-    data: {section: its data}, as Result.data has it.
-    """
+# {file: (the sections it needs, the function that draws them)}
+PLOTS = {
+    'load.png': (('load',), lambda axes, *data: _load(axes, *data)),
+    'history.png': (('history', 'softmax'),
+                    lambda axes, *data: _history(axes, *data)),
+    'engine.png': (('engine',), lambda axes, *data: _engine(axes, *data)),
+    'peers.png': (('peers',), lambda axes, *data: _peers(axes, *data)),
+    'rpc.png': (('rpc',), lambda axes, *data: _rpc(axes, *data)),
+    'memory.png': (('memory',), lambda axes, *data: _memory(axes, *data)),
+    'overload.png': (('overload',),
+                     lambda axes, *data: _overload(axes, *data)),
+}
+
+
+def draw_all(machines, folder):
+    """Writes the PNG files of every machine, each of the runs nearest to the
+    medians; their paths. machines: store.read_all's of `folder`."""
     paths = []
-    for file, needs, plot in (
-            ('load.png', ('load',), _load),
-            ('history.png', ('history', 'softmax'), _history),
-            ('engine.png', ('engine',), _engine),
-            ('peers.png', ('peers',), _peers),
-            ('rpc.png', ('rpc',), _rpc),
-            ('memory.png', ('memory',), _memory),
-            ('overload.png', ('overload',), _overload)):
-        if not all(name in data for name in needs):
-            continue
-        figure, axes = pyplot.subplots(figsize=(6.4, 4.0), dpi=90)
-        plot(axes, *(data[name] for name in needs))
-        axes.grid(True, which='major', alpha=.3)
-        figure.tight_layout()
-        figure.savefig(folder / file)
-        pyplot.close(figure)
-        paths.append(folder / file)
+    for name, runs in machines.items():
+        for file, figure in drawn(runs).items():
+            figure.savefig(folder / name / file)
+            pyplot.close(figure)
+            paths.append(folder / name / file)
     return paths
+
+
+def drawn(runs):
+    """{file: pyplot figure} of a machine's runs. A title says of which
+    processor and of what commit it is."""
+    found = {}
+    for file, (needs, plot) in PLOTS.items():
+        chosen = [rows.representative(runs, name) for name in needs]
+        if None in chosen:
+            continue
+        data = [run.sections[name].data for name, run in zip(needs, chosen)]
+        figure, axes = pyplot.subplots(figsize=(6.4, 4.0), dpi=90)
+        plot(axes, *data)
+        axes.grid(True, which='major', alpha=.3)
+        codes = ' and '.join(dict.fromkeys(run.code for run in chosen))
+        axes.set_title(f'{machine.title(chosen[0].machine)}, {codes}',
+                       fontsize=8)
+        figure.tight_layout()
+        found[file] = figure
+    return found
 
 
 def _load(axes, load):
@@ -68,14 +91,17 @@ def _engine(axes, engine):
     shares = {name: times['share'] for name, times in engine['times'].items()
               if times.get('share')}
     bars = axes.bar(list(shares), [100 * share for share in shares.values()],
-                    color='tab:blue')
+                    color='tab:blue', label='measured')
     axes.bar_label(bars, fmt='%.0f %%')
-    for index, (name, bound) in enumerate(
-            (('f32', 88), ('bf16', 78), ('int8', 60))):
-        if name in shares:
-            axes.plot([index - .4, index + .4], [bound, bound], 'k--')
+    for index, name in enumerate(shares):
+        bound = 100 * engine_section.TARGETS[name]
+        axes.plot([index - .4, index + .4], [bound, bound], 'k--',
+                  label='target' if index == 0 else None)
     axes.set_ylim(0, 100)
-    axes.set_ylabel('share of the measured GEMM peak, % (dashed: target)')
+    axes.set_xlabel('precision')
+    axes.set_ylabel("share of the hardware's peak, %" if 'peaks' in engine
+                    else "share of oneDNN's fastest product, %")
+    axes.legend(fontsize=8)
 
 
 def _peers(axes, peers):
@@ -106,11 +132,15 @@ def _rpc(axes, rpc):
 
 def _memory(axes, memory):
     axes.plot([t for t, _ in memory['samples']],
-              [size / 2**20 for _, size in memory['samples']])
-    axes.axhline(memory['budget'] / 2**20, color='k', linestyle='--')
+              [size / 2**20 for _, size in memory['samples']], label='resident')
+    # Before budgets there was a limit by another name.
+    budget = memory.get('budget', memory.get('limit'))
+    if budget:
+        axes.axhline(budget / 2**20, color='k', linestyle='--', label='budget')
     axes.set_ylim(0)
     axes.set_xlabel('seconds under full load')
-    axes.set_ylabel('resident, MiB (dashed: budget)')
+    axes.set_ylabel('resident, MiB')
+    axes.legend(fontsize=8)
 
 
 def _overload(axes, overload):

@@ -1,52 +1,152 @@
-"""What runs leave behind: the latest of every section on each processor, and a
-history file."""
+"""Runs on disk: every one is kept, in a file of its own.
+
+    RESULTS/MACHINE/runs/DATE-COMMIT[-SECTION...].json
+
+MACHINE is the processor's name and instruction sets (machine.folder_name), so
+that two processors of one name do not share a folder. A file is written again
+after each section of its run and never by a later one.
+"""
 
 import dataclasses
 import json
 import re
 
 from bench.performance import figures
+from bench.performance import machine as machine_lib
+
+FORMAT = 1
 
 
-def own_folder(folder, machine):
-    """Where the results of such a processor are, below FOLDER."""
-    name = re.sub(r'\(.*?\)', '', machine['processor']).lower()
-    return folder / re.sub('[^a-z0-9.]+', '-', name).strip('-')
+@dataclasses.dataclass
+class Section:
+    """What a run has of one section."""
+    figures: list
+    data: dict = dataclasses.field(default_factory=dict)
+    seconds: float = None  # that measuring took
+
+    def __getitem__(self, name):
+        """The figure of that name, or None."""
+        return next((f for f in self.figures if f.name == name), None)
 
 
-def write(folder, machine, name, result):
-    """Replaces a section's latest result of such a processor."""
-    own = own_folder(folder, machine)
-    own.mkdir(parents=True, exist_ok=True)
-    path = own / f'{name}.json'
-    path.write_text(json.dumps({
-        'machine': machine,
-        'figures': [dataclasses.asdict(figure) for figure in result.figures],
-        'data': result.data}, indent=1) + '\n')
-    return path
+@dataclasses.dataclass
+class Run:
+    """complete: every section there is was asked for and measured, so that one
+    run has every figure. asked: the sections that were asked for. before: the
+    machine's condition then (gap_probe, load average). origin: where a run
+    that was not written by its own benchmark was taken from."""
+    date: str
+    commit: str
+    dirty: bool
+    machine: dict
+    asked: list
+    complete: bool = False
+    commit_date: str = None
+    before: dict = dataclasses.field(default_factory=dict)
+    origin: str = ''
+    sections: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def code(self):
+        """The commit, with "+" when files differed from it."""
+        return self.commit[:10] + ('+' if self.dirty else '')
+
+    @property
+    def age(self):
+        """Sorts by commit, then by run."""
+        return (self.commit_date or self.date, self.date)
 
 
-def read(folder, names):
-    """{processor: {name: (machine, figures, data)}} of what was ever run."""
+def folder_of(folder, run):
+    """Where the runs of such a machine are, below FOLDER. A machine that has
+    the name of one that is known there, but is another model of processor or
+    has more cores, gets a folder of its own."""
+    name = machine_lib.folder_name(run.machine)
+    own = machine_lib.exact(run.machine)
+    others = {machine_lib.exact(known.machine)
+              for known in _read_folder(folder / name)} - {None}
+    if own is None or not others or own in others:
+        return folder / name
+    family, model, stepping, cores = own
+    return folder / f'{name}--{family}-{model}-{stepping}-{cores}-cores'
+
+
+def path_of(folder, run):
+    """The file of a run, below FOLDER."""
+    when = re.sub(r'[-:]|\+00:00$', '', run.date)
+    parts = [when, run.code.replace('+', '-changed')]
+    if not run.complete and len(run.asked) <= 3:
+        parts += run.asked
+    elif not run.complete:
+        parts.append('partial')
+    return folder_of(folder, run) / 'runs' / ('-'.join(parts) + '.json')
+
+
+def write(path, run):
+    """Writes a run to its file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix('.tmp')
+    aside.write_text(_text(run))
+    aside.replace(path)
+
+
+def _text(run):
+    """JSON with a line for each figure and one for a section's data: what
+    changed can be read in a diff."""
+    head = {'format': FORMAT, **{
+        field.name: getattr(run, field.name)
+        for field in dataclasses.fields(run) if field.name != 'sections'}}
+    lines = [f' {json.dumps(key)}: {json.dumps(value)}'
+             for key, value in head.items()]
+    sections = []
+    for name, section in run.sections.items():
+        found = ',\n'.join('    ' + json.dumps(_figure_json(figure))
+                           for figure in section.figures)
+        sections.append(
+            f'  {json.dumps(name)}: {{\n   "seconds": '
+            f'{json.dumps(section.seconds)},\n   "figures": [\n{found}],\n'
+            f'   "data": {json.dumps(section.data)}}}')
+    lines.append(' "sections": {\n' + ',\n'.join(sections) + '}')
+    return '{\n' + ',\n'.join(lines) + '}\n'
+
+
+def _figure_json(figure):
+    """Without what is as by default."""
+    return {field.name: getattr(figure, field.name)
+            for field in dataclasses.fields(figure)
+            if field.name in ('name', 'value') or
+            getattr(figure, field.name) != field.default}
+
+
+def read(path):
+    """The Run of a file. ValueError names the file when it is no such."""
+    try:
+        content = json.loads(path.read_text())
+        if content.pop('format') != FORMAT:
+            raise ValueError(f'its format is not {FORMAT}')
+        sections = {name: Section(
+            [_figure(values) for values in section['figures']],
+            section['data'], section['seconds'])
+            for name, section in content.pop('sections').items()}
+        return Run(**content, sections=sections)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def _figure(values):
+    return figures.Figure(**{**values,
+                             'needs': tuple(values.get('needs', ()))})
+
+
+def _read_folder(own):
+    return [read(path) for path in sorted(own.glob('runs/*.json'))]
+
+
+def read_all(folder):
+    """{machine's folder name: [Run], oldest commit first}."""
     found = {}
     for own in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for name in names:
-            path = own / f'{name}.json'
-            if path.exists():
-                content = json.loads(path.read_text())
-                sections = found.setdefault(content['machine']['processor'], {})
-                sections[name] = (content['machine'],
-                                  [figures.Figure(**values)
-                                   for values in content['figures']],
-                                  content['data'])
+        runs = sorted(_read_folder(own), key=lambda run: run.age)
+        if runs:
+            found[own.name] = runs
     return found
-
-
-def append_history(folder, machine, results):
-    """Adds a line to FOLDER/history.jsonl: when, of what, on what, figures."""
-    values = {name: {figure.name: figure.value for figure in result.figures
-                     if figure.value is not None}
-              for name, result in results.items()}
-    line = {key: machine[key] for key in ('date', 'commit', 'processor')}
-    with (folder / 'history.jsonl').open('a') as file:
-        file.write(json.dumps({**line, 'figures': values}) + '\n')
