@@ -22,11 +22,11 @@ namespace {
 //   4   masked CRC32C of type and payload, little-endian
 //   2   bytes of the payload, little-endian
 //   1   type: the record is whole, or the first, a middle or the last part
-constexpr uint64_t kBlockBytes = 32 << 10;
+constexpr uint64_t kWalBlockBytes = 32 << 10;
 constexpr uint64_t kHeaderBytes = 7;
 constexpr uint8_t kMaxType = 4;
 
-uint64_t BlockEnd(uint64_t at) { return (at / kBlockBytes + 1) * kBlockBytes; }
+uint64_t BlockEnd(uint64_t at) { return (at / kWalBlockBytes + 1) * kWalBlockBytes; }
 
 uint8_t ByteAt(absl::string_view log, uint64_t at) {
   return static_cast<uint8_t>(log[at]);
@@ -60,7 +60,7 @@ bool RecordFollows(absl::string_view log, uint64_t at) {
   for (uint64_t i = at + 1; i < block_end; ++i) {
     if (IsRecordAt(log, i)) return true;
   }
-  for (uint64_t i = BlockEnd(at); i < log.size(); i += kBlockBytes) {
+  for (uint64_t i = BlockEnd(at); i < log.size(); i += kWalBlockBytes) {
     if (IsRecordAt(log, i)) return true;
   }
   return false;

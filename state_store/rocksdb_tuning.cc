@@ -14,7 +14,7 @@
 namespace qlarank::rocksdb_internal {
 namespace {
 
-constexpr size_t kBlockBytes = 4096;
+constexpr size_t kTableBlockBytes = 4096;
 constexpr double kBloomBitsPerKey = 10;  // 1 % false positives
 
 // Erased records leave the disk when a compaction meets them. This bounds how
@@ -35,7 +35,7 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(
     const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
-  table.block_size = kBlockBytes;
+  table.block_size = kTableBlockBytes;
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));

@@ -11,8 +11,6 @@
 namespace qlarank::bench::attention {
 namespace {
 
-constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;
-
 class Linear : public Mechanism {
  public:
   explicit Linear(const Parameters& parameters) : parameters_(parameters) {}

@@ -14,7 +14,6 @@
 namespace qlarank::bench::attention {
 namespace {
 
-constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;
 using LevelState = std::array<float, kHeads * kHeadFloats>;
 
 class LogLinear : public Mechanism {

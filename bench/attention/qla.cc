@@ -11,7 +11,6 @@
 namespace qlarank::bench::attention {
 namespace {
 
-constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;
 constexpr kernels::HeadShape kShape{kHeads, kHeadWidth};
 
 class Qla : public Mechanism {

@@ -10,6 +10,7 @@ namespace qlarank::bench::attention {
 inline constexpr size_t kLayers = 4;
 inline constexpr size_t kHeads = 4;
 inline constexpr size_t kHeadWidth = 16;
+inline constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;  // of a state
 inline constexpr size_t kWidth = kHeads * kHeadWidth;  // d
 inline constexpr size_t kFfnWidth = 2 * kWidth;
 inline constexpr size_t kTileRows = 64;

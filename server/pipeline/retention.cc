@@ -11,7 +11,7 @@
 namespace qlarank {
 namespace {
 
-constexpr size_t kChunkEvents = 1024;
+constexpr size_t kEventsARead = 1024;
 
 bool HasPolicy(const RetentionOptions& options) {
   return options.idle_user_ttl > absl::ZeroDuration() ||
@@ -168,7 +168,7 @@ absl::StatusOr<uint64_t> Retention::FirstYoung(const Candidate& candidate,
   if (probe->empty() || probe->front().time_us >= cutoff_us) return next;
   while (true) {
     const auto events =
-        store_.ReadEvents(candidate.user_id, next, kChunkEvents);
+        store_.ReadEvents(candidate.user_id, next, kEventsARead);
     if (!events.ok()) return events.status();
     if (events->empty()) return next;
     for (const LoggedEvent& event : *events) {

@@ -6,13 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/ops/logging.h"
+#include "server/security/credentials.h"
 
 namespace qlarank {
 namespace {
-
-absl::string_view View(grpc::string_ref text) {
-  return {text.data(), text.size()};
-}
 
 std::string MethodName(const MethodAccess* access) {
   return access == nullptr ? "unknown"
@@ -57,7 +54,7 @@ grpc::Status CallerGate::Process(const InputMetadata& metadata,
                                  OutputMetadata* /*response_metadata*/) {
   const auto path = metadata.find(":path");
   const MethodAccess* access =
-      path == metadata.end() ? nullptr : FindAccess(View(path->second));
+      path == metadata.end() ? nullptr : FindAccess(AsStringView(path->second));
   if (access != nullptr && !access->role.has_value()) return grpc::Status::OK;
 
   const auto identity = authenticator_->Identify(

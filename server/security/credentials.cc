@@ -1,13 +1,6 @@
 #include "server/security/credentials.h"
 
 namespace qlarank {
-namespace {
-
-absl::string_view View(grpc::string_ref text) {
-  return {text.data(), text.size()};
-}
-
-}  // namespace
 
 Credentials CredentialsOf(
     const std::multimap<grpc::string_ref, grpc::string_ref>& metadata,
@@ -15,14 +8,14 @@ Credentials CredentialsOf(
   Credentials credentials;
   const auto [begin, end] = metadata.equal_range("authorization");
   for (auto entry = begin; entry != end; ++entry) {
-    credentials.authorization.push_back(View(entry->second));
+    credentials.authorization.push_back(AsStringView(entry->second));
   }
   // Not GetPeerIdentity: without a certificate that is the kind of connection,
   // which is nobody's name.
   for (const char* property :
        {"x509_subject_alternative_name", "x509_common_name"}) {
     for (const auto& name : context.FindPropertyValues(property)) {
-      credentials.names.push_back(View(name));
+      credentials.names.push_back(AsStringView(name));
     }
     if (!credentials.names.empty()) break;
   }

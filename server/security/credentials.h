@@ -11,6 +11,10 @@
 
 namespace qlarank {
 
+inline absl::string_view AsStringView(grpc::string_ref text) {
+  return {text.data(), text.size()};
+}
+
 struct Credentials {
   // Values of its "authorization" metadata; one is expected at most.
   std::vector<absl::string_view> authorization;

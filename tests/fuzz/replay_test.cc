@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/mutations.h"
+#include "tests/fuzz/replay.h"
 
 namespace qlarank::fuzz {
 namespace {
@@ -24,9 +25,9 @@ void Feed(const std::string& bytes) {
 // The files of the target's folder, in a fixed order.
 std::vector<std::string> Corpus() {
   std::vector<std::filesystem::path> paths;
-  if (std::filesystem::exists(QLARANK_FUZZ_CORPUS)) {
+  if (std::filesystem::exists(kReplayCorpus)) {
     for (const auto& file :
-         std::filesystem::directory_iterator(QLARANK_FUZZ_CORPUS)) {
+         std::filesystem::directory_iterator(kReplayCorpus)) {
       paths.push_back(file.path());
     }
   }
@@ -51,7 +52,7 @@ TEST(FuzzReplay, KeepsItsPromisesOnMutations) {
   std::vector<std::string> corpus = Seeds();
   for (std::string& bytes : Corpus()) corpus.push_back(std::move(bytes));
   std::mt19937_64 random(20240603);
-  for (int i = 0; i < QLARANK_FUZZ_MUTATIONS; ++i) Feed(Mutate(corpus, random));
+  for (int i = 0; i < kReplayMutations; ++i) Feed(Mutate(corpus, random));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@
 namespace qlarank::testing {
 namespace {
 
-constexpr uint64_t kEvents = 50;
+constexpr uint64_t kUserEvents = 50;
 
 // A server whose user "user" has a history, and a scorer over its socket.
 class Subject {
@@ -26,7 +26,7 @@ class Subject {
       : options_(TestOptions(model)),
         bundle_(LoadGolden(options_.models.front())),
         server_(WithWorkers(workers)) {
-    EXPECT_TRUE(server_.Append(MakeAppend(*bundle_, "user", 1, kEvents)).ok());
+    EXPECT_TRUE(server_.Append(MakeAppend(*bundle_, "user", 1, kUserEvents)).ok());
   }
 
   const Bundle& bundle() const { return *bundle_; }
@@ -36,7 +36,7 @@ class Subject {
   Scorer scorer() {
     return [this](const std::vector<uint64_t>& items) {
       v1::RankRequest request = MakeRank(*bundle_, "user", items);
-      request.set_min_event_count(kEvents);
+      request.set_min_event_count(kUserEvents);
       const auto response = server_.Rank(request);
       EXPECT_TRUE(response.ok()) << response.status();
       EXPECT_EQ(response->scored_fraction(), 1);

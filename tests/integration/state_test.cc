@@ -37,7 +37,7 @@ class StateTest : public ::testing::Test {
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
 };
 
-std::string UserName(int user) { return "user" + std::to_string(user); }
+std::string NameOf(int user) { return "user" + std::to_string(user); }
 
 TEST_F(StateTest, AnUnknownUserIsNotAnError) {
   TestServer server(options_);
@@ -81,15 +81,15 @@ TEST_F(StateTest, EveryStateIsAFreshFoldOfTheLog) {
     for (uint64_t first = 1; first <= 90; first += 9) {
       for (int user = 0; user < kUsers; ++user) {
         ASSERT_TRUE(server
-                        .Append(MakeAppend(*bundle_, UserName(user), first,
+                        .Append(MakeAppend(*bundle_, NameOf(user), first,
                                            first + user % 9))
                         .ok());
       }
     }
     for (int user = 0; user < kUsers; ++user) {
-      const auto now = server.GetState(UserName(user), 0);
+      const auto now = server.GetState(NameOf(user), 0);
       const auto state =
-          server.GetState(UserName(user), now->state().log_sequence());
+          server.GetState(NameOf(user), now->state().log_sequence());
       ASSERT_TRUE(state.ok()) << state.status();
       served[user] = state->serialized_state();
     }
@@ -98,9 +98,9 @@ TEST_F(StateTest, EveryStateIsAFreshFoldOfTheLog) {
   const auto engine = Engine::Create(bundle_);
   ASSERT_TRUE(engine.ok()) << engine.status();
   for (int user = 0; user < kUsers; ++user) {
-    const auto fresh = FreshFold(**engine, *store, UserName(user));
+    const auto fresh = FreshFold(**engine, *store, NameOf(user));
     ASSERT_TRUE(fresh.ok()) << fresh.status();
-    EXPECT_TRUE(*fresh == served[user]) << UserName(user);
+    EXPECT_TRUE(*fresh == served[user]) << NameOf(user);
   }
 }
 
