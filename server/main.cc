@@ -15,6 +15,7 @@
 #include "absl/flags/usage_config.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "config/config.h"
 #include "server/ops/grpc_log.h"
 #include "server/ops/lifecycle.h"
@@ -38,6 +39,8 @@ ABSL_FLAG(bool, print_config, false,
 
 namespace qlarank {
 namespace {
+
+constexpr absl::string_view kThisFile = "server/main.cc";
 
 constexpr int kExitStopped = 0;
 constexpr int kExitFailed = 1;
@@ -103,7 +106,11 @@ void ParseCommandLine(int argc, char** argv) {
       "  qlarank_server --config_file=config/demo.textproto");
   absl::FlagsUsageConfig config;
   config.contains_helpshort_flags = [](absl::string_view file) {
-    return absl::EndsWith(file, "server/main.cc");
+    return absl::EndsWith(file, kThisFile);
+  };
+  // Not the path that it had where it was compiled.
+  config.normalize_filename = [](absl::string_view file) {
+    return std::string(absl::EndsWith(file, kThisFile) ? kThisFile : file);
   };
   config.contains_help_flags = config.contains_helpshort_flags;
   config.version_string = [] {
