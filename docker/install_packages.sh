@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages of the groups named as arguments:
 #
-#   build    compiles the server, the tool, the tests and the benchmarks
+#   build    compiles the server and the tool
 #   runtime  runs the server and the tool, and nothing else
 #   demo     fetches and converts the demo's data
-#   bench    draws what the benchmarks measured
+#   bench    compiles the benchmarks, beside what build compiles, and draws
+#            what they measured
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
-#   fuzz     compiles the fuzz targets, beside what build compiles
-#   test     what the integration tests run beside our own programs
+#   test     compiles the tests, beside what build compiles, and runs them
+#   clang    compiles all of it with clang, as the fuzz targets must be
+#   fresh    makes the bare root of ./run fresh
 #
 # The one place where packages are named: the Dockerfile and ./run both call it.
 # Does nothing, quickly, when all of them are installed. --list prints them
@@ -17,13 +19,12 @@ set -euo pipefail
 packages_of() {
   case "$1" in
     build)
-      echo g++ cmake ninja-build ccache pkg-config git ca-certificates \
+      echo g++ cmake ninja-build ccache pkg-config \
         libgrpc++-dev protobuf-compiler protobuf-compiler-grpc \
         libprotobuf-dev libabsl-dev librocksdb-dev libssl-dev \
         libdnnl-dev libhwy-dev prometheus-cpp-dev libspdlog-dev \
         nlohmann-json3-dev libcli11-dev libcsv-dev libisal-dev libxxhash-dev \
-        libjemalloc-dev libmicrohttpd-dev \
-        libnghttp2-dev libbenchmark-dev libgtest-dev libgmock-dev
+        libjemalloc-dev libmicrohttpd-dev
       # What the CMake files of the above look for without depending on it:
       # dnnl wants OpenCL.
       echo ocl-icd-opencl-dev opencl-c-headers
@@ -35,26 +36,32 @@ packages_of() {
         libxxhash0 libjemalloc2
       ;;
     demo)
-      echo python3 python3-venv python3-pip python3-numpy python3-pandas curl
+      echo python3 python3-venv python3-pip python3-numpy python3-pandas curl \
+        ca-certificates
       ;;
     bench)
-      echo python3 python3-matplotlib
+      echo libbenchmark-dev libnghttp2-dev python3 python3-matplotlib
       ;;
     trainer)
       packages_of demo
       echo python3-torch python3-matplotlib python3-tqdm \
         python3-protobuf python3-pytest protobuf-compiler
       ;;
-    fuzz)
+    clang)
       echo clang libomp-dev
       ;;
     test)
-      echo prometheus curl python3 python3-venv python3-pip python3-grpcio \
-        python3-protobuf python3-yaml openssl
+      packages_of bench
+      echo libgtest-dev libgmock-dev git prometheus curl python3 python3-venv \
+        python3-pip python3-grpcio python3-protobuf python3-yaml openssl \
+        ca-certificates
+      ;;
+    fresh)
+      echo debootstrap git
       ;;
     *)
       echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \
-        "trainer, fuzz, test" >&2
+        "trainer, clang, test, fresh" >&2
       exit 2
       ;;
   esac

