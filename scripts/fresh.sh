@@ -123,7 +123,11 @@ fresh_clone() {
 fresh_inside() {
   local root="$1" cache="$2" script="$3" variables
   mapfile -t variables < <(fresh_environment)
-  [[ -z $cache ]] || variables+=(CCACHE_DIR=/ccache)
+  if [[ -n $cache ]]; then
+    # What was compiled, not how this machine configures it.
+    variables+=(CCACHE_DIR=/ccache CCACHE_CONFIGPATH=/dev/null
+      CCACHE_MAXSIZE="$(ccache --get-config max_size 2> /dev/null || echo 5G)")
+  fi
   # shellcheck disable=SC2016  # the inner shell's variables
   exec unshare --mount --propagation private --pid --fork --kill-child \
     bash -euc '

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 constexpr char kBundle[] = QLARANK_GOLDEN_DIR "/dot_l1_plain/bundle";
 
 // The last events: ann 142, bob 37, eve 37. Bob has no other.
-constexpr char kHistory[] =
+constexpr char kEvaluated[] =
     "user,item,time\n"
     "ann,37,100\nann,51,101\nbob,37,102\nann,75,103\n"
     "eve,51,104\nann,51,105\neve,37,106\nann,142,106\n";
@@ -40,7 +40,7 @@ class EvaluateCommandTest : public testing::Test {
 };
 
 TEST_F(EvaluateCommandTest, LeaveLastOutImportsAllButTheLastEvents) {
-  std::string events = WriteFile("events.csv", kHistory);
+  std::string events = WriteFile("events.csv", kEvaluated);
   auto json = RunJson({"import", "--leave-last-out", events});
   EXPECT_EQ(json["applied"], 5);
   EXPECT_EQ(json["left_out"], 3);
@@ -54,7 +54,7 @@ TEST_F(EvaluateCommandTest, LeaveLastOutImportsAllButTheLastEvents) {
 }
 
 TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
-  std::string events = WriteFile("events.csv", kHistory);
+  std::string events = WriteFile("events.csv", kEvaluated);
   std::string ranks = WriteFile("ranks.csv", "");
   RunJson({"import", "--leave-last-out", events});
   auto json = RunJson({"evaluate", "--leave-last-out", "--history", events,
@@ -111,7 +111,7 @@ TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
 }
 
 TEST_F(EvaluateCommandTest, NeedsOneWayToKnowWhatCameNext) {
-  std::string events = WriteFile("events.csv", kHistory);
+  std::string events = WriteFile("events.csv", kEvaluated);
   std::vector<std::string> evaluate{"evaluate", "--history", events, "--bundle",
                                     kBundle};
   EXPECT_EQ(Run(evaluate).code, ExitCode::kBadInput);
