@@ -20,6 +20,10 @@ constexpr uint64_t kQueuedEventBytes = 128;
 // One part in so many is left for what the allocator cannot use.
 constexpr uint64_t kHolesShare = 16;
 
+// Messages that are not complete: as much without a budget, a share of one.
+constexpr uint64_t kMostUnfinished = 256 * kMiB;
+constexpr uint64_t kUnfinishedShare = 16;
+
 // Below these a cache does not do what it is for.
 constexpr uint64_t kLeastHeads = 1 * kMiB;
 constexpr uint64_t kLeastBlocks = 8 * kMiB;
@@ -31,6 +35,16 @@ uint64_t ProcessBytes(const ServerOptions& options) {
          kFoldThreadBytes * ingest.fold_threads * options.models.size() +
          kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
          options.memory.budget_bytes / kHolesShare;
+}
+
+uint64_t UnfinishedBytes(const ServerOptions& options) {
+  // One message, and what it takes beside its bytes.
+  const uint64_t least = uint64_t{options.limits.max_message_bytes} / 16 * 17;
+  const uint64_t budget = options.memory.budget_bytes;
+  const uint64_t share = budget == 0 ? kMostUnfinished
+                                     : std::min(budget / kUnfinishedShare,
+                                                kMostUnfinished);
+  return std::max(least, share);
 }
 
 // The least that a cache takes: what is configured, if it is.
@@ -46,7 +60,8 @@ absl::Status TooSmall(const ServerOptions& options, const MemoryPlan& least) {
   return absl::InvalidArgumentError(absl::StrCat(
       "memory.budget_bytes: ", options.memory.budget_bytes,
       "; its parts take ", least.total_bytes(), ": the process ",
-      least.process_bytes, ", the models' files ", least.bundles_bytes,
+      least.process_bytes, ", unfinished messages ", least.unfinished_bytes,
+      ", the models' files ", least.bundles_bytes,
       ", store.head_cache_bytes", set(store.head_cache_bytes), " ",
       least.head_cache_bytes, ", store.block_cache_bytes",
       set(store.block_cache_bytes), " ", least.block_cache_bytes,
@@ -61,6 +76,7 @@ absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
   const StoreOptions& store = options.store;
   MemoryPlan plan;
   plan.process_bytes = ProcessBytes(options);
+  plan.unfinished_bytes = UnfinishedBytes(options);
   plan.bundles_bytes = bundles_bytes;
   plan.head_cache_bytes = store.head_cache_bytes;
   plan.block_cache_bytes = store.block_cache_bytes;

@@ -16,6 +16,8 @@ namespace qlarank {
 struct MemoryPlan {
   // Code, buffers, what is under way at once, and the allocator's holes.
   uint64_t process_bytes = 0;
+  // Messages that clients have begun and not completed, on all connections.
+  uint64_t unfinished_bytes = 0;
   // The models' files, which are mapped.
   uint64_t bundles_bytes = 0;
   uint64_t head_cache_bytes = 0;
@@ -23,17 +25,18 @@ struct MemoryPlan {
   uint64_t user_cache_bytes = 0;
 
   uint64_t total_bytes() const {
-    return process_bytes + bundles_bytes + head_cache_bytes +
-           block_cache_bytes + user_cache_bytes;
+    return process_bytes + unfinished_bytes + bundles_bytes +
+           head_cache_bytes + block_cache_bytes + user_cache_bytes;
   }
 
   bool operator==(const MemoryPlan&) const = default;
 };
 
 // The parts of options.memory.budget_bytes, for models whose files are so large
-// together. Of what is left for caches that are not set, heads get a 32nd (no
-// more than without a budget), blocks a fifth and states the rest. Without a
-// budget the caches are those of the options.
+// together. Unfinished messages get a 16th, 256 MiB at most and one message of
+// limits.max_message_bytes at least. Of what is left for caches that are not
+// set, heads get a 32nd (no more than without a budget), blocks a fifth and
+// states the rest. Without a budget the caches are those of the options.
 //
 // INVALID_ARGUMENT when the parts exceed the budget, or leave too little for a
 // cache: names the fields and the least that would do.

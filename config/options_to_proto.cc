@@ -131,6 +131,7 @@ void SetSecurity(const SecurityOptions& from, proto::SecurityConfig& to) {
 void SetConnections(const ConnectionsOptions& from,
                     proto::ConnectionsConfig& to) {
   to.set_max_per_client(from.max_per_client);
+  to.set_max_total(from.max_total);
   to.set_max_streams(from.max_streams);
   SetDuration(from.keepalive_time, *to.mutable_keepalive_time());
   SetDuration(from.keepalive_timeout, *to.mutable_keepalive_timeout());

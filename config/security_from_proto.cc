@@ -101,6 +101,7 @@ ConnectionsOptions ConnectionsFromProto(const proto::ConnectionsConfig& config,
   constexpr uint32_t kMaxInt = std::numeric_limits<int32_t>::max();
   ConnectionsOptions options;
   SetUnlessZero(config.max_per_client(), options.max_per_client);
+  SetUnlessZero(config.max_total(), options.max_total);
   SetUnlessZero(config.max_streams(), options.max_streams, kMaxInt,
                 "connections.max_streams", problems);
   const auto set = [&](bool written, const google::protobuf::Duration& value,

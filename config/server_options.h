@@ -154,6 +154,7 @@ struct ConnectionsOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
   absl::Duration max_idle = absl::Minutes(30);
   absl::Duration max_age = absl::ZeroDuration();  // 0: none
+  uint32_t max_total = 0;  // 0: what the process's files allow
 
   bool operator==(const ConnectionsOptions&) const = default;
 };

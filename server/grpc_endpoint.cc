@@ -1,7 +1,5 @@
 #include "server/grpc_endpoint.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <climits>
 #include <string>
@@ -9,11 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "server/ops/log_throttle.h"
-#include "server/ops/logging.h"
 #include "server/ops/rpc_metrics_interceptor.h"
 
 namespace qlarank {
@@ -63,6 +58,7 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   const auto set = [&](const char* name, int value) {
     builder.AddChannelArgument(name, value);
   };
+  set(GRPC_ARG_MAX_METADATA_SIZE, Http2Limits::kMetadataBytes);
   set(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(limits.max_streams));
   set(GRPC_ARG_KEEPALIVE_TIME_MS, ToMilliseconds(limits.keepalive_time));
   set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ToMilliseconds(limits.keepalive_timeout));
@@ -76,27 +72,6 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
   // Clients may ask for signs of life, too, if not all the time.
   set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-}
-
-// To gRPC, unless its client has too many.
-void Take(const TcpConnection& connection, ClientConnections& connections,
-          SecurityMetrics& metrics,
-          grpc::experimental::ExternalConnectionAcceptor& acceptor) {
-  if (connections.Admit(connection.client, connection.file)) {
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters
-        parameters;
-    parameters.listener_fd = connection.listener_file;
-    parameters.fd = connection.file;
-    return acceptor.HandleNewConnection(&parameters);
-  }
-  // Before the client knows, so that it sees itself counted.
-  metrics.connections_refused.Increment();
-  close(connection.file);
-  static LogThrottle throttle(absl::Seconds(10));
-  if (const auto held_back = throttle.Admit(absl::Now())) {
-    LogWarning("connection refused: its client has too many",
-               {{"client", connection.client}, {"held_back", *held_back}});
-  }
 }
 
 }  // namespace
@@ -126,11 +101,14 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
   if (endpoint->server_ == nullptr) {
     return absl::InternalError("gRPC does not start; its log says why");
   }
+  endpoint->taker_ = std::make_unique<ConnectionTaker>(
+      *endpoint->acceptor_, surroundings.options.security.tls.enabled(),
+      surroundings.connections, surroundings.watches,
+      surroundings.metrics.security);
+  endpoint->taker_->TryOutWatching();
   endpoint->tcp_->Start(
-      [acceptor = endpoint->acceptor_.get(), &connections = surroundings.connections,
-       &metrics = surroundings.metrics.security](
-          const TcpConnection& connection) {
-        Take(connection, connections, metrics, *acceptor);
+      [taker = endpoint->taker_.get()](const TcpConnection& connection) {
+        taker->Take(connection);
       });
   return endpoint;
 }

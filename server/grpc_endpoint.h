@@ -16,12 +16,14 @@
 #include "config/server_options.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/connection_taker.h"
 #include "server/ops/endless_streams.h"
 #include "server/ops/health.h"
 #include "server/ops/metrics.h"
 #include "server/ops/rpc_metrics.h"
 #include "server/security/access_table.h"
 #include "server/security/client_connections.h"
+#include "server/security/connection_watches.h"
 #include "server/security/security.h"
 #include "server/services.h"
 #include "server/tcp_listener.h"
@@ -36,6 +38,7 @@ struct EndpointSurroundings {
   Metrics& metrics;
   EndlessStreams& endless_streams;
   ClientConnections& connections;
+  ConnectionWatches& watches;
 };
 
 class GrpcEndpoint {
@@ -60,6 +63,7 @@ class GrpcEndpoint {
   const Listener listener_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<ConnectionTaker> taker_;
   // Last: it hands connections to what is above.
   std::unique_ptr<TcpListener> tcp_;
 };

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "config/config.h"
+#include "server/ops/file_limit.h"
 #include "server/ops/grpc_log.h"
 #include "server/ops/lifecycle.h"
 #include "server/ops/logging.h"
@@ -54,6 +55,7 @@ int Serve(const ServerOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   InitLogging(options.log);
   RouteGrpcLog();
+  RaiseFileLimit();
   StopRequest stop([] { _exit(kExitAtOnce); });
   TerminationSignals signals([&stop](int signal) {
     LogInfo("told to stop", {{"signal", signal}});

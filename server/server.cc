@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "server/ops/file_limit.h"
 #include "server/ops/lifecycle.h"
 #include "server/ops/logging.h"
 #include "server/port_file.h"
@@ -15,6 +17,22 @@ namespace qlarank {
 namespace {
 
 using Figures = std::map<std::string, double>;
+
+uint32_t MaxConnections(const ConnectionsOptions& options) {
+  const auto files = static_cast<uint32_t>(ShareFiles().connections);
+  return options.max_total == 0 ? files : std::min(options.max_total, files);
+}
+
+// One connection may hold a quarter of what all may, and one message at least.
+ConnectionWatches::Limits WatchLimits(const ServerOptions& options,
+                                      const MemoryPlan& plan) {
+  ConnectionWatches::Limits limits;
+  limits.unfinished_bytes = plan.unfinished_bytes;
+  limits.connection.unfinished_bytes = std::max(
+      plan.unfinished_bytes / 4,
+      uint64_t{options.limits.max_message_bytes} / 16 * 17);
+  return limits;
+}
 
 }  // namespace
 
@@ -60,15 +78,24 @@ Server::Server(const ServerOptions& options)
         const Services* services = loaded_services_;
         return services == nullptr ? Figures() : services->MemoryFigures();
       }),
-      connections_(options.connections.max_per_client),
+      connections_(options.connections.max_per_client,
+                   MaxConnections(options.connections)),
       connections_collector_("qlarank_connections_", "the listeners", [this] {
-        return Figures{{"open", static_cast<double>(connections_.open())}};
+        const ConnectionWatches* watches = serving_watches_;
+        return Figures{
+            {"open", static_cast<double>(connections_.open())},
+            {"max_total", static_cast<double>(connections_.max_total())},
+            {"unfinished_bytes",
+             watches == nullptr
+                 ? 0
+                 : static_cast<double>(watches->unfinished_bytes())}};
       }) {
   AddMethodsTo(metrics_.rpc);
 }
 
 Server::~Server() {
   if (grpc_ != nullptr) StopServing(absl::ZeroDuration());
+  if (watches_ != nullptr) watches_->Detach();
 }
 
 absl::Status Server::StartHttp() {
@@ -82,9 +109,12 @@ absl::Status Server::StartHttp() {
 }
 
 absl::Status Server::StartGrpc() {
+  watches_ = std::make_shared<ConnectionWatches>(
+      WatchLimits(options_, services_->memory_plan()), &metrics_.security);
+  serving_watches_ = watches_.get();
   const EndpointSurroundings surroundings = {
-      options_, *security_,       *services_,
-      metrics_, endless_streams_, connections_};
+      options_,         *security_,   *services_, metrics_,
+      endless_streams_, connections_, *watches_};
   for (const Listener listener : {Listener::kMain, Listener::kAdmin}) {
     auto endpoint = GrpcEndpoint::Start(listener, surroundings);
     if (!endpoint.ok()) return endpoint.status();

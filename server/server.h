@@ -23,6 +23,7 @@
 #include "server/ops/process_collector.h"
 #include "server/ops/statistics_collector.h"
 #include "server/security/client_connections.h"
+#include "server/security/connection_watches.h"
 #include "server/security/security.h"
 #include "server/services.h"
 
@@ -70,6 +71,10 @@ class Server {
   StatisticsCollector store_collector_;
   StatisticsCollector memory_collector_;
   ClientConnections connections_;
+  // Connections keep it, too.
+  std::shared_ptr<ConnectionWatches> watches_;
+  // The same, once there is one.
+  std::atomic<const ConnectionWatches*> serving_watches_ = nullptr;
   StatisticsCollector connections_collector_;
   // After what it scrapes, so that it stops first.
   std::unique_ptr<HttpEndpoints> http_;

@@ -7,6 +7,7 @@
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
 #include "server/memory_budget.h"
+#include "server/ops/file_limit.h"
 #include "server/ops/logging.h"
 #include "state_store/memory_state_store.h"
 #include "state_store/rocksdb_state_store.h"
@@ -18,6 +19,7 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
+  rocksdb.max_open_files = static_cast<int>(ShareFiles().tables);
   rocksdb.block_cache_bytes = options.block_cache_bytes;
   rocksdb.head_cache_bytes = options.head_cache_bytes;
   if (options.block_cache_bytes > 0) {
@@ -96,7 +98,8 @@ std::map<std::string, double> Services::MemoryFigures() const {
           {"bundles_bytes", figure(memory_plan_.bundles_bytes)},
           {"head_cache_bytes", figure(memory_plan_.head_cache_bytes)},
           {"block_cache_bytes", figure(memory_plan_.block_cache_bytes)},
-          {"user_cache_bytes", figure(memory_plan_.user_cache_bytes)}};
+          {"user_cache_bytes", figure(memory_plan_.user_cache_bytes)},
+          {"unfinished_bytes", figure(memory_plan_.unfinished_bytes)}};
 }
 
 }  // namespace qlarank

@@ -60,6 +60,8 @@ class Services {
   // still wait to be folded are in the log, and folded when they are asked for.
   absl::Status Flush();
 
+  const MemoryPlan& memory_plan() const { return memory_plan_; }
+
   // StateStore::Statistics(). From any thread.
   std::map<std::string, double> StoreStatistics() const;
   // The memory budget (0: none) and what the plan gives each part. From any

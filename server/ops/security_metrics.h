@@ -9,6 +9,7 @@
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
+#include "server/ops/connection_fault.h"
 
 namespace qlarank {
 
@@ -31,7 +32,9 @@ class SecurityMetrics {
  private:
   prometheus::Family<prometheus::Gauge>& certificate_end_;
   prometheus::Family<prometheus::Counter>& reloads_;
+  prometheus::Family<prometheus::Counter>& refused_;
   std::array<prometheus::Counter*, kDenials> denied_;
+  std::array<prometheus::Counter*, kFaults> cut_;
 
  public:
   // `registry` must outlive this.
@@ -43,9 +46,20 @@ class SecurityMetrics {
     denied_[static_cast<int>(denial)]->Increment();
   }
 
-  // qlarank_connections_refused_total: closed at once, because their client's
-  // address had connections.max_per_client.
-  prometheus::Counter& connections_refused;
+  // qlarank_connections_refused_total{reason}: closed at once, because their
+  // client's address had connections.max_per_client, or all clients together
+  // connections.max_total.
+  prometheus::Counter& refused_of_client;
+  prometheus::Counter& refused_of_all;
+
+  // qlarank_connections_cut_total{reason}: for what came on them. Not of kNone.
+  void ConnectionCut(Fault fault) {
+    cut_[static_cast<int>(fault)]->Increment();
+  }
+
+  // qlarank_connections_watched: 0 when what clients send is not seen before
+  // gRPC sees it; that is tried out at start.
+  prometheus::Gauge& connections_watched;
 
   // qlarank_tls_certificate_expiry_timestamp_seconds{certificate}: the first
   // end of a certificate in the file, in seconds since 1970; 0 without TLS.

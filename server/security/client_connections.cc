@@ -7,6 +7,8 @@
 namespace qlarank {
 namespace {
 
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(100);
+
 // The socket's own number; 0 when `file` is none.
 uint64_t SocketOf(int file) {
   struct stat info;
@@ -16,26 +18,41 @@ uint64_t SocketOf(int file) {
 
 }  // namespace
 
-bool ClientConnections::Admit(absl::string_view client, int file) {
+ClientConnections::Verdict ClientConnections::Admit(absl::string_view client,
+                                                    int file, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (remembered_ >= look_at_) {
     ForgetClosed();
     look_at_ = std::max<size_t>(64, 2 * remembered_);
   }
+  if (remembered_ >= max_total_) {
+    // To look costs a call for each connection.
+    if (now >= look_again_ || now < look_again_ - kBetweenLooks) {
+      look_again_ = now + kBetweenLooks;
+      ForgetClosed();
+    }
+    if (remembered_ >= max_total_) return Verdict::kAllHaveTooMany;
+  }
   Connections& connections = clients_[client];
-  if (connections.size() >= max_per_client_) {
+  if (connections.size() >= MaxOfAClient()) {
     remembered_ -= ForgetClosed(connections);
-    if (connections.size() >= max_per_client_) return false;
+    if (connections.size() >= MaxOfAClient()) {
+      return Verdict::kClientHasTooMany;
+    }
   }
   connections.push_back({file, SocketOf(file)});
   ++remembered_;
-  return true;
+  return Verdict::kAdmitted;
 }
 
 size_t ClientConnections::open() {
   absl::MutexLock lock(&mutex_);
   ForgetClosed();
   return remembered_;
+}
+
+size_t ClientConnections::MaxOfAClient() const {
+  return std::min<size_t>(max_per_client_, 3 * (max_total_ - remembered_));
 }
 
 void ClientConnections::ForgetClosed() {

@@ -66,6 +66,7 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->connections.keepalive_timeout, absl::Seconds(20));
   EXPECT_EQ(options->connections.max_idle, absl::Minutes(30));
   EXPECT_EQ(options->connections.max_age, absl::ZeroDuration());
+  EXPECT_EQ(options->connections.max_total, 0u);
   EXPECT_EQ(options->retention.purge_interval, absl::Hours(1));
   EXPECT_EQ(options->retention.idle_user_ttl, absl::ZeroDuration());
   EXPECT_EQ(options->retention.max_event_age, absl::ZeroDuration());
@@ -147,6 +148,7 @@ constexpr char kEverything[] = R"pb(
     keepalive_timeout { seconds: 26 }
     max_idle { seconds: 27 }
     max_age { seconds: 28 }
+    max_total: 29
   }
   memory { budget_bytes: 1000000000 }
   retention {
@@ -192,7 +194,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                           absl::Seconds(25),
                           absl::Seconds(26),
                           absl::Seconds(27),
-                          absl::Seconds(28)};
+                          absl::Seconds(28),
+                          29};
   expected.memory = {1'000'000'000};
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
                         25, absl::Seconds(26)};
@@ -397,7 +400,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "ingest { shards: 1 max_queued_events: 10000 "
                   "fold_threads: 1 } memory { budget_bytes: 160000000 }",
                   "f: memory.budget_bytes: 160000000; its parts take "
-                  "200408960: the process 90971776, the models' files 0, "
+                  "218234752: the process 90971776, unfinished messages "
+                  "17825792, the models' files 0, "
                   "store.head_cache_bytes at least 1048576, "
                   "store.block_cache_bytes at least 8388608, "
                   "store.user_cache_bytes 100000000"},

@@ -36,15 +36,18 @@ TEST(MemoryPlanTest, WithoutABudgetTheCachesAreThoseOfTheOptions) {
   EXPECT_EQ(plan.head_cache_bytes, StoreOptions().head_cache_bytes);
   EXPECT_EQ(plan.block_cache_bytes, StoreOptions().block_cache_bytes);
   EXPECT_EQ(plan.user_cache_bytes, StoreOptions().user_cache_bytes);
+  EXPECT_EQ(plan.unfinished_bytes, 256 * kMiB);
 }
 
 TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
-  // 64 MiB at rest, 12 for the folding thread, 8 for queued events, and a 16th.
+  // 64 MiB at rest, 12 for the folding thread, 8 for queued events, and a 16th;
+  // another for messages.
   const MemoryPlan plan = PlanOrDie(WithBudget(320 * kMiB), 16 * kMiB);
   EXPECT_EQ(plan.process_bytes, 104 * kMiB);
+  EXPECT_EQ(plan.unfinished_bytes, 20 * kMiB);
   EXPECT_EQ(plan.bundles_bytes, 16 * kMiB);
-  EXPECT_EQ(plan.head_cache_bytes, 200 * kMiB / 32);
-  EXPECT_EQ(plan.block_cache_bytes, (200 * kMiB - plan.head_cache_bytes) / 5);
+  EXPECT_EQ(plan.head_cache_bytes, 180 * kMiB / 32);
+  EXPECT_EQ(plan.block_cache_bytes, (180 * kMiB - plan.head_cache_bytes) / 5);
   EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
 }
 
@@ -79,7 +82,21 @@ TEST(MemoryPlanTest, WhatIsSetStaysAndTheOthersGetTheRest) {
   options.store.head_cache_bytes = 2 * kMiB;
   plan = PlanOrDie(options);
   EXPECT_EQ(plan.head_cache_bytes, 2 * kMiB);
-  EXPECT_EQ(plan.total_bytes(), (104 + 2 + 32 + 64) * kMiB);
+  EXPECT_EQ(plan.total_bytes(), (104 + 20 + 2 + 32 + 64) * kMiB);
+}
+
+TEST(MemoryPlanTest, AMessageFitsAndMoreHasABound) {
+  // A 16th of 128 MiB would be 8.
+  ServerOptions options = WithBudget(128 * kMiB);
+  EXPECT_EQ(options.limits.max_message_bytes, 16 * kMiB);
+  EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 17 * kMiB);
+  options.limits.max_message_bytes = 4 * kMiB;
+  EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 8 * kMiB);
+  EXPECT_EQ(PlanOrDie(WithBudget(16'384 * kMiB)).unfinished_bytes, 256 * kMiB);
+  // Larger than the bound: one still fits.
+  options = WithBudget(0);
+  options.limits.max_message_bytes = 512 * kMiB;
+  EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 544 * kMiB);
 }
 
 TEST(MemoryPlanTest, MoreAtOnceLeavesLessForCaches) {
@@ -103,8 +120,9 @@ TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   const absl::Status status = PlanMemory(options, 5 * kMiB).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
-            "memory.budget_bytes: 167772160; its parts take 180355072: the "
-            "process 98566144, the models' files 5242880, "
+            "memory.budget_bytes: 167772160; its parts take 198180864: the "
+            "process 98566144, unfinished messages 17825792, the models' "
+            "files 5242880, "
             "store.head_cache_bytes at least 1048576, store.block_cache_bytes "
             "at least 8388608, store.user_cache_bytes 67108864");
   // All but a byte of what it takes, and all of it. The process has a 16th.
@@ -113,7 +131,7 @@ TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   options.store.head_cache_bytes = 0;
   options.store.block_cache_bytes = 0;
   options.store.user_cache_bytes = 0;
-  const uint64_t parts = (64 + 12 + 8 + 1 + 8 + 8) * kMiB;
+  const uint64_t parts = (64 + 12 + 8 + 17 + 1 + 8 + 8) * kMiB;
   options.memory.budget_bytes = (parts + 14) / 15 * 16;
   EXPECT_TRUE(PlanMemory(options, 0).ok());
   options.memory.budget_bytes -= 32;

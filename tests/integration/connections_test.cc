@@ -101,7 +101,8 @@ TEST_F(ConnectionsTest, AClientHasSoManyAndNoMore) {
     connections.back()->Send(Greeting());
   }
   EXPECT_TRUE(Connect()->EndsWithin(absl::Seconds(10)));
-  EXPECT_TRUE(MetricsHold("qlarank_connections_refused_total 1"));
+  EXPECT_TRUE(
+      MetricsHold("qlarank_connections_refused_total{reason=\"client\"} 1"));
   EXPECT_TRUE(MetricsHold("qlarank_connections_open 3"));
   for (const auto& connection : connections) {
     EXPECT_FALSE(connection->EndsWithin(absl::Milliseconds(100)));

@@ -163,6 +163,7 @@ TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
   for (const auto& [name, bytes] :
        {std::pair<const char*, uint64_t>{"budget", 400 << 20},
         {"process", plan->process_bytes},
+        {"unfinished", plan->unfinished_bytes},
         {"bundles", files},
         {"head_cache", 1 << 20},
         {"block_cache", plan->block_cache_bytes},
