@@ -57,6 +57,24 @@ void FoldLane::Mark(absl::string_view user_id, Waiting waiting) {
   held_events_ += known.tail.events.size();
 }
 
+void FoldLane::MarkRest(DirtyUser user) {
+  const auto newer = waiting_.find(user.user_id);
+  if (newer == waiting_.end()) {
+    return Mark(user.user_id, std::move(user.waiting));
+  }
+  Waiting& known = newer->second;
+  known.since = std::min(known.since, user.waiting.since);
+  held_events_ -= known.tail.events.size();
+  if (held_events_ + known.tail.events.size() +
+          user.waiting.tail.events.size() >
+      kMaxHeldEvents) {
+    known.tail = LogTail();
+  } else {
+    known.tail.Precede(std::move(user.waiting.tail));
+  }
+  held_events_ += known.tail.events.size();
+}
+
 void FoldLane::MarkDirty(absl::Span<const UserAppend* const> appends,
                          absl::Time arrival) {
   absl::MutexLock lock(&mutex_);
@@ -110,7 +128,7 @@ void FoldLane::Loop() {
     std::vector<DirtyUser> rest = FoldRound(std::move(round));
     absl::MutexLock lock(&mutex_);
     at_work_ = 0;
-    for (DirtyUser& user : rest) Mark(user.user_id, std::move(user.waiting));
+    for (DirtyUser& user : rest) MarkRest(std::move(user));
   }
 }
 
@@ -125,6 +143,10 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
     // caller why, and the next event tries again.
     absl::StatusOr<UserFold> fold =
         memory_.BeginFold(users[i].user_id, users[i].waiting.tail, kChunk);
+    if (absl::IsAborted(fold.status())) {  // the log is another one now
+      users[i].waiting.tail = LogTail();
+      rest.push_back(std::move(users[i]));
+    }
     if (!fold.ok() || fold->empty()) continue;
     folds.push_back(*std::move(fold));
     folded.push_back(i);

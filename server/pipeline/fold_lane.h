@@ -74,6 +74,9 @@ class FoldLane {
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   void Mark(absl::string_view user_id, Waiting waiting)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Marks a user of whom a round has left something. What was appended during
+  // the round may be marked already, and comes after that.
+  void MarkRest(DirtyUser user) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Blocks until there is something to fold; empty at the end.
   std::vector<DirtyUser> TakeRound() ABSL_LOCKS_EXCLUDED(mutex_);
   // Folds the next chunk of each user. Returns those with more to fold.

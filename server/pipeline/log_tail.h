@@ -42,7 +42,8 @@ struct LogTail {
     return taken;
   }
 
-  // Appends `later`, or is replaced by it when there is a gap in between.
+  // Appends `later`, or is replaced by it when there is a gap in between: it
+  // ends where the log does.
   void Extend(LogTail later) {
     if (events.empty() || incarnation != later.incarnation ||
         end_sequence() != later.first_sequence) {
@@ -51,6 +52,19 @@ struct LogTail {
     }
     events.insert(events.end(), std::make_move_iterator(later.events.begin()),
                   std::make_move_iterator(later.events.end()));
+  }
+
+  // Puts `earlier` before its events, or forgets them all when there is a gap
+  // in between: then the log is read, to its end. Never replaced by `earlier`,
+  // which ends before the log does.
+  void Precede(LogTail earlier) {
+    if (events.empty() || earlier.incarnation != incarnation ||
+        earlier.end_sequence() != first_sequence) {
+      *this = LogTail();
+      return;
+    }
+    earlier.Extend(std::move(*this));
+    *this = std::move(earlier);
   }
 };
 
