@@ -156,6 +156,9 @@ std::string EncodeSnapshot(absl::string_view key, absl::string_view fingerprint,
   record.set_folded_sequence(snapshot.folded_sequence);
   record.set_time_us(snapshot.time_us);
   record.set_state(snapshot.state);
+  if (snapshot.newest_event_time_us.has_value()) {
+    record.set_newest_event_time_us(*snapshot.newest_event_time_us);
+  }
   return Frame(RecordKind::kSnapshot, key, record);
 }
 
@@ -175,6 +178,9 @@ absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
   snapshot.folded_sequence = record.folded_sequence();
   snapshot.time_us = record.time_us();
   snapshot.state = std::move(*record.mutable_state());
+  if (record.has_newest_event_time_us()) {
+    snapshot.newest_event_time_us = record.newest_event_time_us();
+  }
   return snapshot;
 }
 

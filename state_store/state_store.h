@@ -73,6 +73,9 @@ struct Snapshot {
   uint64_t folded_sequence = 0;
   int64_t time_us = 0;  // when it was taken
   std::string state;    // opaque here
+  // Of the newest event in it by time; not known of snapshots that were written
+  // before this was kept.
+  std::optional<int64_t> newest_event_time_us;
 
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };

@@ -15,7 +15,8 @@ namespace {
 constexpr uint32_t kNotScored = UINT32_MAX;
 
 StateDemand DemandOf(const RankPlan& plan) {
-  return {plan.min_event_count, plan.max_state_age, plan.time_us};
+  return {plan.min_event_count, plan.max_events_behind, plan.max_state_age,
+          plan.time_us};
 }
 
 }  // namespace
@@ -214,7 +215,7 @@ void RankCall::Reply(absl::Status status) {
     ObserveSeconds(
         metrics_.state.age_seconds,
         absl::Microseconds(plan_.time_us -
-                           reader_.lookup().known.state->pending_time_us));
+                           reader_.lookup().newest_event_time_us()));
   }
   model_.metrics->requests.Increment(status.code());
   ObserveSeconds(model_.metrics->duration_seconds,

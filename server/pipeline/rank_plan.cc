@@ -170,6 +170,9 @@ absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
   if (!status.ok()) return status;
   plan.top_k = std::min<size_t>(request.top_k(), request.item_ids_size());
   plan.min_event_count = request.min_event_count();
+  if (request.has_max_events_behind()) {
+    plan.max_events_behind = request.max_events_behind();
+  }
   return plan;
 }
 

@@ -26,6 +26,7 @@ struct RankPlan {
   bool all_tasks = false;
   size_t top_k = 0;  // at most the number of candidates
   uint64_t min_event_count = 0;
+  std::optional<uint64_t> max_events_behind;
   std::optional<absl::Duration> max_state_age;
 
   RequestView view() const { return {time_us, recent_events, context_rows}; }

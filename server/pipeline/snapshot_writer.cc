@@ -23,7 +23,8 @@ SnapshotWriter::~SnapshotWriter() {
 }
 
 void SnapshotWriter::Queue(absl::string_view user_id, const KnownState& known) {
-  queue_.push_back({std::string(user_id), known.incarnation, known.state});
+  queue_.push_back({std::string(user_id), known.incarnation, known.state,
+                    known.newest_event_time_us});
   ++num_queued_;
 }
 
@@ -85,6 +86,7 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
     snapshot.snapshot.incarnation = queued.incarnation;
     snapshot.snapshot.folded_sequence = queued.state->event_count;
     snapshot.snapshot.time_us = absl::ToUnixMicros(absl::Now());
+    snapshot.snapshot.newest_event_time_us = queued.newest_event_time_us;
     snapshot.snapshot.state = engine_.SerializeState(*queued.state);
   }
   QLARANK_FAILPOINT("snapshot.before_write");

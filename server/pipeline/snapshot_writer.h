@@ -54,6 +54,7 @@ class SnapshotWriter {
     std::string user_id;
     uint64_t incarnation;
     std::shared_ptr<const UserState> state;
+    int64_t newest_event_time_us;
   };
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -30,6 +30,7 @@ class StateCall final : public TileJob {
         done_(std::move(done)),
         reader_(model, user_id,
                 {.min_event_count = min_event_count,
+                 .max_events_behind = std::nullopt,
                  .max_age = std::nullopt,
                  .time_us = absl::ToUnixMicros(context.arrival)}) {}
 

@@ -33,8 +33,13 @@ bool StateReader::TooOld() const {
   const UserState& state = *lookup_.known.state;
   return demand_.max_age.has_value() && state.found() &&
          absl::Microseconds(demand_.time_us) -
-                 absl::Microseconds(state.pending_time_us) >
+                 absl::Microseconds(lookup_.newest_event_time_us()) >
              *demand_.max_age;
+}
+
+bool StateReader::TooFarBehind() const {
+  return demand_.max_events_behind.has_value() &&
+         lookup_.events_behind() > *demand_.max_events_behind;
 }
 
 void StateReader::Look() {
@@ -52,7 +57,8 @@ void StateReader::Look() {
   }
   const bool good_enough =
       lookup_.origin == UserMemory::Origin::kCache &&
-      lookup_.known.folded_sequence() >= demand_.min_event_count && !TooOld();
+      lookup_.known.folded_sequence() >= demand_.min_event_count &&
+      !TooOld() && !TooFarBehind();
   if (lookup_.events_behind() == 0 || good_enough) {
     if (lookup_.events_behind() > 0) {
       model_.folder->MarkDirty(user_id_, absl::Now());
@@ -86,7 +92,7 @@ void StateReader::Conclude() {
   }
   if (TooOld()) {
     const absl::Time newest =
-        absl::FromUnixMicros(lookup_.known.state->pending_time_us);
+        absl::FromUnixMicros(lookup_.newest_event_time_us());
     Fail(absl::FailedPreconditionError(
         absl::StrCat("max_state_age: ", absl::FormatDuration(*demand_.max_age),
                      "; user ", Quoted(user_id_), " has no event after ",
@@ -100,7 +106,8 @@ v1::StateInfo DescribeState(const UserMemory::Lookup& lookup) {
   info.set_found(state.found());
   info.set_event_count(state.event_count);
   if (state.found()) {
-    *info.mutable_last_event_time() = FromMicros(state.pending_time_us);
+    *info.mutable_last_event_time() =
+        FromMicros(lookup.newest_event_time_us());
   }
   info.set_folded_sequence(lookup.known.folded_sequence());
   info.set_log_sequence(lookup.head.last_sequence);

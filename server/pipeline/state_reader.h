@@ -26,8 +26,10 @@ namespace qlarank {
 // enough: events acknowledged a moment ago may still wait to be folded.
 struct StateDemand {
   uint64_t min_event_count = 0;
-  // Of the newest event in the state, at `time_us`. A user without events has
-  // no state that could be old.
+  // Events that may wait to be folded into it.
+  std::optional<uint64_t> max_events_behind;
+  // Of the newest event in the state by time, at `time_us`. A user without
+  // events has no state that could be old.
   std::optional<absl::Duration> max_age;
   int64_t time_us = 0;
 };
@@ -58,6 +60,7 @@ class StateReader {
   void Conclude();
   void Fail(absl::Status status);
   bool TooOld() const;
+  bool TooFarBehind() const;
 
   ServedModel& model_;
   const std::string user_id_;

@@ -1,5 +1,6 @@
 #include "server/pipeline/user_fold.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace qlarank {
@@ -21,6 +22,15 @@ UserFold::UserFold(KnownState before, std::vector<LoggedEvent> events,
   }
 }
 
+void UserFold::NoteTimes() {
+  int64_t& newest = known_.newest_event_time_us;
+  bool found = known_.state->found();
+  for (const LoggedEvent& event : logged_) {
+    newest = found ? std::max(newest, event.time_us) : event.time_us;
+    found = true;
+  }
+}
+
 void UserFold::Run(absl::Span<UserFold> folds, const Engine& engine,
                    EngineScratch& scratch) {
   std::vector<FoldJob> jobs;
@@ -31,6 +41,7 @@ void UserFold::Run(absl::Span<UserFold> folds, const Engine& engine,
   engine.Fold(absl::MakeSpan(jobs), scratch);
   for (size_t i = 0; i < folds.size(); ++i) {
     if (!folds[i].empty()) folds[i].known_.summary = nullptr;
+    folds[i].NoteTimes();
     folds[i].known_.state = std::move(jobs[i].after);
     folds[i].events_.clear();
   }

@@ -24,6 +24,9 @@ struct KnownState {
   uint64_t incarnation = 0;
   // Sequence that the newest snapshot written holds; 0: none.
   uint64_t snapshot_sequence = 0;
+  // Of the newest event in it by time, which need not be the one that came
+  // last. 0 without events.
+  int64_t newest_event_time_us = 0;
 
   // Sequence of the newest event in it: every event of the log is folded, in
   // order.
@@ -53,6 +56,9 @@ class UserFold {
   bool complete() const { return known_.folded_sequence() >= log_sequence_; }
 
  private:
+  // Takes up the times of the events, before the state has them.
+  void NoteTimes();
+
   KnownState known_;
   uint64_t log_sequence_;
   std::vector<LoggedEvent> logged_;  // owns the features of events_

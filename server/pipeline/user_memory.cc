@@ -93,6 +93,9 @@ absl::StatusOr<KnownState> UserMemory::FromSnapshot(
   }
   known.state = *std::move(state);
   known.snapshot_sequence = known.state->event_count;
+  // A snapshot from before this was kept: of its times the last that came.
+  known.newest_event_time_us = (*snapshot)->newest_event_time_us.value_or(
+      known.state->pending_time_us);
   return known;
 }
 

@@ -47,6 +47,12 @@ class UserMemory {
     uint64_t events_behind() const {
       return head.last_sequence - known.folded_sequence();
     }
+    // Of the newest event in the state by time. The head knows it of the whole
+    // log, whatever snapshot the state is from.
+    int64_t newest_event_time_us() const {
+      return events_behind() == 0 ? head.last_event_time_us
+                                  : known.newest_event_time_us;
+    }
   };
 
   // When a state's snapshot is due: after the interval, or, for a caller who is

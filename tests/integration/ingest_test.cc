@@ -77,9 +77,9 @@ TEST_F(IngestTest, EventsOlderThanTheNewestAreAppliedInTheOrderOfArrival) {
   EXPECT_EQ(response->applied(), 2);
   const auto state = server_.GetState("user", 2);
   ASSERT_TRUE(state.ok()) << state.status();
-  // The newest by the log, not by the clock.
+  // The newest by the clock, not by the log.
   EXPECT_EQ(state->state().last_event_time().seconds(),
-            request.events(1).event().time().seconds());
+            request.events(0).event().time().seconds());
 }
 
 // Many clients repeat the same batches: each event counts once.
