@@ -124,6 +124,18 @@ absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
   return std::optional<Snapshot>(*std::move(snapshot));
 }
 
+bool RocksDbStateStore::MayHaveSnapshot(const std::string& user_key) const {
+  absl::ReaderMutexLock lock(&states_mutex_);
+  for (const auto& [fingerprint, states] : states_) {
+    std::string unused;
+    if (db_->KeyMayExist(rocksdb::ReadOptions(), states.get(), user_key,
+                         &unused)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
     absl::string_view user_id, const ErasureNote& note) {
   absl::Status status = ValidateUserId(user_id);
@@ -141,6 +153,12 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
     removed = *count;
   }
   const std::string user_key = UserKey(user_id);
+  // Nothing to erase, and so nothing to write. Once a write has failed this is
+  // not known: what it was to append may still be found after a restart.
+  if (removed == 0 && head.ok() && head->incarnation == 0 &&
+      write_faults_->times_refused() == 0 && !MayHaveSnapshot(user_key)) {
+    return 0;
+  }
   rocksdb::WriteBatch batch;
   batch.DeleteRange(log_.get(), LogKey(user_id, 0),
                     AfterLogKey(user_id, std::numeric_limits<uint64_t>::max()));

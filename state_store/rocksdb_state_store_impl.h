@@ -112,6 +112,10 @@ class RocksDbStateStore final : public StateStore {
   // all.
   absl::StatusOr<uint64_t> CountLog(absl::string_view user_id) const;
 
+  // Whether there may be a snapshot of a user. False is certain.
+  bool MayHaveSnapshot(const std::string& user_key) const
+      ABSL_LOCKS_EXCLUDED(states_mutex_);
+
   // Visits the records of erasures, the newest first, until `visit` returns
   // false.
   absl::Status ForEachErasure(

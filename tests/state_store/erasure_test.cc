@@ -85,6 +85,27 @@ class ErasureTest : public testing::Test {
   std::unique_ptr<StateStore> store_;
 };
 
+// What clients send again and again for ids that nobody has costs no write.
+TEST_F(ErasureTest, ErasingNobodyWritesNothing) {
+  const auto log_bytes = [this] {
+    uintmax_t bytes = 0;
+    for (const auto& file : fs::directory_iterator(path_)) {
+      if (file.path().extension() == ".log") bytes += file.file_size();
+    }
+    return bytes;
+  };
+  Fill();
+  const uintmax_t before = log_bytes();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(store_->DeleteUser(absl::StrCat("nobody", i)),
+                IsOkAndHolds(0u));
+  }
+  EXPECT_EQ(log_bytes(), before);
+  ASSERT_THAT(store_->DeleteUser(kUser), IsOkAndHolds(20u));
+  EXPECT_GT(log_bytes(), before);
+  ASSERT_THAT(store_->DeleteUser(kUser), IsOkAndHolds(0u));
+}
+
 // Is there anything to be found in the first place?
 TEST_F(ErasureTest, AUserIsInTheFilesAfterErasureAlone) {
   Fill();
