@@ -4,12 +4,14 @@
 
 #include <cassert>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace qlarank {
 namespace {
 
 constexpr absl::string_view kErasurePrefix = "erasure ";
+constexpr absl::string_view kSourceMarkPrefix = "source ";
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kSequenceBytes = 8;
 constexpr size_t kUserKeyHeaderBytes = kUserHashBytes + kLengthBytes;
@@ -69,6 +71,15 @@ std::optional<uint64_t> NumberOfErasureKey(absl::string_view key) {
     return std::nullopt;
   }
   return ReadBigEndian(key.substr(kErasurePrefix.size()));
+}
+
+std::string SourceMarkKey(absl::string_view source) {
+  return absl::StrCat(kSourceMarkPrefix, source);
+}
+
+std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key) {
+  if (!absl::StartsWith(key, kSourceMarkPrefix)) return std::nullopt;
+  return key.substr(kSourceMarkPrefix.size());
 }
 
 std::string UserHashHex(absl::string_view user_id) {

@@ -62,6 +62,12 @@ std::optional<uint64_t> SequenceOfLogKey(absl::string_view log_key,
 std::string ErasureKey(uint64_t number);
 std::optional<uint64_t> NumberOfErasureKey(absl::string_view key);
 
+// The key of a source's mark, in the default column family: "source ", then the
+// source, any bytes.
+std::string SourceMarkKey(absl::string_view source);
+// Borrows from `key`.
+std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_STATE_STORE_KEYS_H_

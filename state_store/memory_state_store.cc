@@ -126,6 +126,29 @@ absl::StatusOr<std::optional<Snapshot>> MemoryStateStore::GetSnapshot(
   return std::optional<Snapshot>(snapshot->second);
 }
 
+absl::Status MemoryStateStore::PutSourceMark(absl::string_view source,
+                                             const SourceMark& mark) {
+  absl::MutexLock lock(&mutex_);
+  source_marks_[std::string(source)] = mark;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<SourceMark>> MemoryStateStore::GetSourceMark(
+    absl::string_view source) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto mark = source_marks_.find(source);
+  if (mark == source_marks_.end()) return std::optional<SourceMark>();
+  return std::optional<SourceMark>(mark->second);
+}
+
+absl::Status MemoryStateStore::ForEachSourceMark(
+    absl::FunctionRef<void(absl::string_view source, const SourceMark& mark)>
+        visit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [source, mark] : source_marks_) visit(source, mark);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> MemoryStateStore::DeleteUser(
     absl::string_view user_id, const ErasureNote& note) {
   absl::Status status = ValidateUserId(user_id);

@@ -40,6 +40,13 @@ class MemoryStateStore final : public StateStore {
                            const Snapshot& snapshot) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::Status PutSourceMark(absl::string_view source,
+                             const SourceMark& mark) override;
+  absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
+      absl::string_view source) const override;
+  absl::Status ForEachSourceMark(
+      absl::FunctionRef<void(absl::string_view source, const SourceMark& mark)>
+          visit) const override;
   using StateStore::DeleteUser;
   absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
                                       const ErasureNote& note) override;
@@ -63,6 +70,8 @@ class MemoryStateStore final : public StateStore {
   absl::flat_hash_map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, SnapshotsByUser, std::less<>> snapshots_
       ABSL_GUARDED_BY(mutex_);  // by fingerprint
+  std::map<std::string, SourceMark, std::less<>> source_marks_
+      ABSL_GUARDED_BY(mutex_);
   std::vector<Erasure> erasures_ ABSL_GUARDED_BY(mutex_);
   const std::string digest_key_ = NewDigestKey();
 };

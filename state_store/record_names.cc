@@ -1,5 +1,6 @@
 #include "state_store/record_names.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "state_store/validation.h"
 
@@ -17,6 +18,10 @@ std::string SnapshotName(absl::string_view fingerprint,
                          absl::string_view user_id) {
   return absl::StrCat("snapshot of user ", QuotedUser(user_id),
                       " under fingerprint ", fingerprint);
+}
+
+std::string SourceMarkName(absl::string_view source) {
+  return absl::StrCat("mark of source \"", absl::CHexEscape(source), "\"");
 }
 
 absl::Status Prefixed(absl::string_view name, const absl::Status& status) {

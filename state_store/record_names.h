@@ -17,6 +17,8 @@ std::string HeadName(absl::string_view user_id);
 std::string SnapshotName(absl::string_view fingerprint,
                          absl::string_view user_id);
 
+std::string SourceMarkName(absl::string_view source);
+
 // The status with "<name>: " before its message. REQUIRES: not OK.
 absl::Status Prefixed(absl::string_view name, const absl::Status& status);
 

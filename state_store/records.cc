@@ -17,6 +17,7 @@ namespace {
 using storage::v1::ErasureRecord;
 using storage::v1::EventRecord;
 using storage::v1::SnapshotRecord;
+using storage::v1::SourceMarkRecord;
 using storage::v1::UserHeadRecord;
 
 constexpr size_t kChecksumBytes = 4;
@@ -27,6 +28,7 @@ enum class RecordKind : char {
   kHead = 'h',
   kSnapshot = 's',
   kErasure = 'x',
+  kSourceMark = 'm',
 };
 
 uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
@@ -208,6 +210,25 @@ absl::StatusOr<StoredErasure> DecodeErasure(absl::string_view key,
   erasure.events = record.events();
   erasure.key_prefix = std::move(*record.mutable_key_prefix());
   return erasure;
+}
+
+std::string EncodeSourceMark(absl::string_view key, const SourceMark& mark) {
+  SourceMarkRecord record;
+  record.set_complete_through(mark.complete_through);
+  record.set_note(mark.note);
+  return Frame(RecordKind::kSourceMark, key, record);
+}
+
+absl::StatusOr<SourceMark> DecodeSourceMark(absl::string_view key,
+                                            absl::string_view value) {
+  SourceMarkRecord record;
+  absl::Status status = Unframe(RecordKind::kSourceMark, key, value, record);
+  if (!status.ok()) return status;
+  if (record.complete_through() == 0) {
+    return absl::DataLossError("mark of a source at 0");
+  }
+  return SourceMark{record.complete_through(),
+                    std::move(*record.mutable_note())};
 }
 
 }  // namespace qlarank

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "state_store/keys.h"
+#include "state_store/record_names.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_user_walk.h"
 
@@ -37,23 +38,35 @@ absl::StatusOr<RepairTotals> Salvage::Run() {
   }
   user_id_.clear();
   totals_.may_be_incomplete = heads_damaged && log_damaged;
-  absl::Status status = CopyErasures();
+  absl::Status status = CopyErasuresAndMarks();
   if (status.ok()) status = WriteBatch();
   if (!status.ok()) return status;
   return totals_;
 }
 
-absl::Status Salvage::CopyErasures() {
+absl::Status Salvage::CopyErasuresAndMarks() {
   const ColumnFamily to(to_.db->DefaultColumnFamily(), [](auto*) {});
   const std::unique_ptr<rocksdb::Iterator> it(
       from_.db->NewIterator(rocksdb::ReadOptions()));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    absl::Status status = Put(to, ToView(it->key()), ToView(it->value()));
+    const absl::string_view key = ToView(it->key());
+    if (const auto source = SourceOfMarkKey(key); source.has_value()) {
+      const auto mark = DecodeSourceMark(key, ToView(it->value()));
+      if (!mark.ok()) {
+        sink_({rocksdb::kDefaultColumnFamilyName, "",
+               absl::StrCat(SourceMarkName(*source), ": ",
+                            mark.status().message(),
+                            "; left out: mark it again before anything of it "
+                            "is sent again")});
+        continue;
+      }
+    }
+    absl::Status status = Put(to, key, ToView(it->value()));
     if (!status.ok()) return status;
   }
   if (!it->status().ok()) {
     sink_({rocksdb::kDefaultColumnFamilyName, "",
-           absl::StrCat("records of erasures: ", it->status().ToString(),
+           absl::StrCat("records of erasures and marks: ", it->status().ToString(),
                         "; those after it are left out")});
   }
   return absl::OkStatus();

@@ -36,8 +36,8 @@ class Salvage {
     UserHead head;      // that of these events, but for the incarnation
   };
 
-  // Records of erasures, and the key of their digests.
-  absl::Status CopyErasures();
+  // Records of erasures, the key of their digests, and marks of sources.
+  absl::Status CopyErasuresAndMarks();
   void Report(absl::string_view column_family, absl::string_view what) const;
   absl::Status CopyUser();
   // `head` is that of the user; null when it is lost.

@@ -4,6 +4,7 @@
 //   rocksdb_snapshots.cc    snapshots, and what they must not undo or stand for:
 //                           erasure and trimming
 //   rocksdb_erasures.cc     records of erasures, and purging
+//   rocksdb_source_marks.cc marks of sources
 //   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
 //   rocksdb_state_store.cc  opening, and what the others share
@@ -67,6 +68,13 @@ class RocksDbStateStore final : public StateStore {
                             absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::Status PutSourceMark(absl::string_view source,
+                             const SourceMark& mark) override;
+  absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
+      absl::string_view source) const override;
+  absl::Status ForEachSourceMark(
+      absl::FunctionRef<void(absl::string_view source, const SourceMark& mark)>
+          visit) const override;
   using StateStore::DeleteUser;
   absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
                                       const ErasureNote& note) override;

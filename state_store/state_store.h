@@ -101,6 +101,15 @@ struct Erasure {
   bool purged = false;
 };
 
+// How far a source is complete: every event at or below it is in a log or given
+// up, for all users.
+struct SourceMark {
+  uint64_t complete_through = 0;  // above 0
+  std::string note;               // of who says so
+
+  friend bool operator==(const SourceMark&, const SourceMark&) = default;
+};
+
 // One of the backups in a folder of backups.
 struct BackupInfo {
   uint32_t id = 0;         // from 1, newer ones are greater
@@ -181,6 +190,22 @@ class StateStore {
   // that is damaged: the caller rebuilds from the log.
   virtual absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const = 0;
+
+  // -- Marks of sources -----------------------------------------------------
+
+  // Replaces the mark of a source. Blocks until it is durable.
+  virtual absl::Status PutSourceMark(absl::string_view source,
+                                     const SourceMark& mark) = 0;
+
+  // nullopt when the source has none. DATA_LOSS for one that is damaged.
+  virtual absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
+      absl::string_view source) const = 0;
+
+  // Visits every mark, in no particular order. Damaged ones are skipped and
+  // reported at the end: DATA_LOSS with their number and the first one's name.
+  virtual absl::Status ForEachSourceMark(
+      absl::FunctionRef<void(absl::string_view source, const SourceMark& mark)>
+          visit) const = 0;
 
   // -- Erasure and upkeep ---------------------------------------------------
 

@@ -54,6 +54,7 @@ class Verifier {
   StoreTotals totals_;
   std::unique_ptr<RocksDbStateStore> store_;
   std::vector<std::string> fingerprints_;
+  std::map<std::string, uint64_t, std::less<>> marks_;  // of sources
 };
 
 void Verifier::Report(absl::string_view column_family,
@@ -121,9 +122,15 @@ void Verifier::CheckWatermarks(
     const std::map<std::string, uint64_t, std::less<>>& newest) {
   if (head.watermarks == newest) return;
   const bool trimmed = head.first_sequence > 1;
+  // What its source's mark says need not be said by a watermark.
+  const auto marked = [this](const std::string& source, uint64_t sequence) {
+    const auto mark = marks_.find(source);
+    return mark != marks_.end() && sequence <= mark->second;
+  };
   for (const auto& [source, sequence] : newest) {
     const auto it = head.watermarks.find(source);
     const uint64_t watermark = it == head.watermarks.end() ? 0 : it->second;
+    if (watermark == 0 && marked(source, sequence)) continue;
     // Of a trimmed log the newest of a source may be gone.
     if (watermark == sequence || (trimmed && watermark > sequence)) continue;
     Report(kHeadsName, user_id,
@@ -170,6 +177,13 @@ StoreTotals Verifier::Run(OpenedStore store) {
     Report(family, "", what);
   });
   store_ = std::make_unique<RocksDbStateStore>(std::move(store));
+  const absl::Status marks = store_->ForEachSourceMark(
+      [this](absl::string_view source, const SourceMark& mark) {
+        marks_.emplace(source, mark.complete_through);
+      });
+  if (!marks.ok()) {
+    Report(rocksdb::kDefaultColumnFamilyName, "", marks.message());
+  }
   for (std::string user_id; walk.Next(user_id);) CheckUser(user_id);
   const auto erasures =
       store_->ListErasures("", std::numeric_limits<size_t>::max());

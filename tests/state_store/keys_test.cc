@@ -90,6 +90,15 @@ TEST(KeysTest, ReadsBackWhatItWrote) {
   }
 }
 
+TEST(KeysTest, ASourcesMarkIsToldFromWhatIsBesideIt) {
+  for (const std::string source : {"", "a", "erasure 1"}) {
+    EXPECT_EQ(SourceOfMarkKey(SourceMarkKey(source)), source);
+    EXPECT_FALSE(NumberOfErasureKey(SourceMarkKey(source)).has_value());
+  }
+  EXPECT_FALSE(SourceOfMarkKey(ErasureKey(7)).has_value());
+  EXPECT_FALSE(SourceOfMarkKey("qlarank format").has_value());
+}
+
 TEST(KeysTest, RefusesWhatIsNoUserKey) {
   EXPECT_FALSE(UserOfUserKey("").has_value());
   EXPECT_FALSE(UserOfUserKey("short").has_value());

@@ -38,9 +38,15 @@ TEST(RecordsTest, ReadsBackWhatItWrote) {
               IsOkAndHolds(LoggedEvent()));
   EXPECT_THAT(DecodeHead("k", EncodeHead("k", MakeHead())),
               IsOkAndHolds(MakeHead()));
-  const Snapshot snapshot = MakeSnapshot("u", 3);
+  Snapshot snapshot = MakeSnapshot("u", 3);
   EXPECT_THAT(DecodeSnapshot("k", "f", EncodeSnapshot("k", "f", snapshot)),
               IsOkAndHolds(snapshot));
+  // As newer binaries write it; 0 is a time, too.
+  for (const int64_t time_us : {int64_t{-5}, int64_t{0}, int64_t{7}}) {
+    snapshot.newest_event_time_us = time_us;
+    EXPECT_THAT(DecodeSnapshot("k", "f", EncodeSnapshot("k", "f", snapshot)),
+                IsOkAndHolds(snapshot));
+  }
 }
 
 // These bytes are on disks: a reader of format 1 must go on reading them.

@@ -544,6 +544,31 @@ TEST_P(StateStoreTest, FingerprintsComeAndGoWhileInUse) {
   user.join();
 }
 
+TEST_P(StateStoreTest, KeepsMarksOfSources) {
+  EXPECT_THAT(store_->GetSourceMark("a"), IsOkAndHolds(std::nullopt));
+  const std::vector<std::string> sources = {"a", "ab", "", "\0\xff"s,
+                                            std::string(4096, 'x')};
+  for (size_t i = 0; i < sources.size(); ++i) {
+    ASSERT_THAT(store_->PutSourceMark(sources[i], {9, "replaced"}), IsOk());
+    ASSERT_THAT(store_->PutSourceMark(sources[i], {i + 1, "note"}), IsOk());
+  }
+  Append("ann", 1, 3);
+  ASSERT_THAT(store_->DeleteUser("ann"), IsOkAndHolds(3u));
+  std::map<std::string, SourceMark> found;
+  ASSERT_THAT(store_->ForEachSourceMark(
+                  [&](absl::string_view source, const SourceMark& mark) {
+                    found[std::string(source)] = mark;
+                  }),
+              IsOk());
+  EXPECT_EQ(found.size(), sources.size());
+  for (size_t i = 0; i < sources.size(); ++i) {
+    EXPECT_EQ(found[sources[i]], (SourceMark{i + 1, "note"}));
+    EXPECT_THAT(store_->GetSourceMark(sources[i]),
+                IsOkAndHolds(std::optional(SourceMark{i + 1, "note"})));
+  }
+  EXPECT_EQ(store_->ListErasures("", kNoLimit)->size(), 1u);
+}
+
 TEST_P(StateStoreTest, RecordsErasuresWithoutTheUser) {
   Append("ann", 1, 3);
   Append("bob", 1, 2);

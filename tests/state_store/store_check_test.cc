@@ -274,6 +274,46 @@ TEST_F(StoreCheckTest, RepairCopiesAHealthyStore) {
   EXPECT_EQ(totals.users_unrepaired, 0u);
 }
 
+// A complete source's events need no watermark, in a repaired store neither.
+TEST_F(StoreCheckTest, MarksStandForWatermarks) {
+  Fill();
+  {
+    const auto store = Open(path_);
+    UserAppend append = MakeAppend(kU, 11, 11);
+    append.head_after.watermarks.clear();
+    ASSERT_THAT(store->AppendEvents({append}), IsOk());
+  }
+  EXPECT_THAT(Verify(path_), ElementsAre(HasSubstr("its newest event has")));
+  {
+    const auto store = Open(path_);
+    ASSERT_THAT(store->PutSourceMark("test", {11, "digest"}), IsOk());
+  }
+  EXPECT_THAT(Verify(path_), IsEmpty());
+  const auto repaired = Repair();
+  EXPECT_THAT(said_, IsEmpty());
+  EXPECT_THAT(repaired->GetSourceMark("test"),
+              IsOkAndHolds(std::optional(SourceMark{11, "digest"})));
+}
+
+TEST_F(StoreCheckTest, ADamagedMarkIsNamedAndRepairLeavesItOut) {
+  Fill();
+  {
+    const auto store = Open(path_);
+    ASSERT_THAT(store->PutSourceMark("day-1", {10, ""}), IsOk());
+    ASSERT_THAT(store->PutSourceMark("day-2", {20, ""}), IsOk());
+  }
+  FlipByte("default", SourceMarkKey("day-1"), 5);
+  EXPECT_THAT(Verify(path_),
+              ElementsAre(HasSubstr("mark of source \"day-1\": checksum")));
+  EXPECT_THAT(Open(path_)->ForEachSourceMark([](auto, const auto&) {}),
+              IsStatus(kDataLoss, "day-1"));
+  const auto repaired = Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("mark it again")));
+  EXPECT_THAT(repaired->GetSourceMark("day-1"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(repaired->GetSourceMark("day-2"),
+              IsOkAndHolds(std::optional(SourceMark{20, ""})));
+}
+
 TEST_F(StoreCheckTest, RepairLeavesDamagedSnapshotsOut) {
   Fill();
   FlipByte(absl::StrCat("state-", kF), UserKey(kU), 30);

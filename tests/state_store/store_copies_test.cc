@@ -127,6 +127,18 @@ TEST_F(StoreCopiesTest, CheckpointUnderLoadHoldsWhatWasAcknowledged) {
   }
 }
 
+TEST_F(StoreCopiesTest, CopiesHoldTheMarksOfSources) {
+  ASSERT_THAT(store_->PutSourceMark("day-1", {7, "digest"}), IsOk());
+  ASSERT_THAT(store_->Checkpoint(folder_ / "checkpoint"), IsOk());
+  ASSERT_THAT(store_->Backup(folder_ / "backups", 0), IsOk());
+  ASSERT_THAT(RestoreStore(folder_ / "backups", 0, folder_ / "restored"),
+              IsOk());
+  for (const std::string name : {"checkpoint", "restored"}) {
+    EXPECT_THAT(MustOpen(folder_ / name)->GetSourceMark("day-1"),
+                IsOkAndHolds(std::optional(SourceMark{7, "digest"})));
+  }
+}
+
 TEST_F(StoreCopiesTest, CheckpointLinksTableFiles) {
   ASSERT_THAT(store_->AppendEvents({MakeAppend("u", 1, 100)}), IsOk());
   ASSERT_THAT(store_->Checkpoint(folder_ / "checkpoint"), IsOk());

@@ -18,6 +18,9 @@ class FaultyStateStore final : public StateStore {
   // Called before the method of the same name; an error is returned instead of
   // calling it. Set them before the store is shared.
   std::function<absl::Status(absl::Span<const UserAppend>)> before_append;
+  std::function<absl::Status(absl::string_view source)> before_mark;
+  // An error for a user whose head is damaged, or OK.
+  std::function<absl::Status(absl::string_view user_id)> before_get_head;
   std::function<void()> after_read_events;
   // Before each user that ForEachUser visits, whose head was read by then.
   std::function<void(absl::string_view user_id)> before_visit;
@@ -77,6 +80,24 @@ class FaultyStateStore final : public StateStore {
       spoil_snapshot(**snapshot);
     }
     return snapshot;
+  }
+  absl::Status PutSourceMark(absl::string_view source,
+                             const SourceMark& mark) override {
+    if (before_mark != nullptr) {
+      if (absl::Status status = before_mark(source); !status.ok()) {
+        return status;
+      }
+    }
+    return base_.PutSourceMark(source, mark);
+  }
+  absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
+      absl::string_view source) const override {
+    return base_.GetSourceMark(source);
+  }
+  absl::Status ForEachSourceMark(
+      absl::FunctionRef<void(absl::string_view source, const SourceMark& mark)>
+          visit) const override {
+    return base_.ForEachSourceMark(visit);
   }
   using StateStore::DeleteUser;
   absl::StatusOr<uint64_t> DeleteUser(absl::string_view user_id,
