@@ -137,7 +137,7 @@ std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec) {
   absl::Status status = WriteRandomBundle(spec, folder);
   auto bundle = Bundle::Load(folder);
   status.Update(bundle.status());
-  // Mapped files live on after their names are gone.
+  // The bundle is in memory.
   std::filesystem::remove_all(folder);
   if (!status.ok()) {
     std::cerr << status << "\n";

@@ -18,7 +18,7 @@ struct MemoryPlan {
   uint64_t process_bytes = 0;
   // Messages that clients have begun and not completed, on all connections.
   uint64_t unfinished_bytes = 0;
-  // The models' files, which are mapped.
+  // The models' files, which are read into memory.
   uint64_t bundles_bytes = 0;
   uint64_t head_cache_bytes = 0;
   uint64_t block_cache_bytes = 0;

@@ -1,8 +1,9 @@
 // A model as it is shipped: the folder models/<name>/<version>/ of
 // docs/model.md section 6, loaded and checked.
 //
-// Immutable after Load, so safe to share between threads. Tensors are mapped
-// from the files, which must not change underneath.
+// Immutable after Load, so safe to share between threads. Everything is in
+// memory, and what was checked is what is served: whatever happens to the files
+// afterwards, an export over them too, changes nothing.
 #ifndef QLARANK_MODEL_BUNDLE_H_
 #define QLARANK_MODEL_BUNDLE_H_
 

@@ -22,6 +22,8 @@ constexpr uint32_t kMaxLayers = 64;
 constexpr uint32_t kMaxConvWidth = 64;
 constexpr uint64_t kMaxItems = 1ull << 31;
 constexpr uint32_t kMaxSeeds = 1024;
+// Trained ones are below 5: a logit's scale is exp of it.
+constexpr float kMaxLogScale = 20;
 
 absl::Status Invalid(absl::string_view field, absl::string_view value,
                      absl::string_view expected) {
@@ -305,6 +307,15 @@ absl::Status ValidateTensors(const TensorFile& file,
         !status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           file.path(), ": tensor ", wanted.name, ": ", status.message()));
+    }
+    // exp of more than 88 is infinite, and times the zero of a user without
+    // events not a number.
+    if (wanted.name == "log_scale" &&
+        !(std::abs(found->second.floats()[0]) <= kMaxLogScale)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(file.path(), ": tensor log_scale: ",
+                       found->second.floats()[0], "; expected ", -kMaxLogScale,
+                       " to ", kMaxLogScale));
     }
     if (absl::EndsWith(wanted.name, ".decay_rate")) {
       for (float rate : found->second.floats()) {

@@ -158,6 +158,18 @@ ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
       head_hidden(Engine::kTileRows * spec.tasks_size() *
                   PaddedWidth(spec.head_width())) {}
 
+bool AllFinite(absl::Span<const float> values) {
+  // Zero unless one is not: a loop without a branch is a vector's.
+  float nothing[16] = {};
+  size_t i = 0;
+  for (; i + 16 <= values.size(); i += 16) {
+    for (size_t k = 0; k < 16; ++k) nothing[k] += values[i + k] * 0.0f;
+  }
+  for (; i < values.size(); ++i) nothing[0] += values[i] * 0.0f;
+  for (size_t k = 1; k < 16; ++k) nothing[0] += nothing[k];
+  return nothing[0] == 0;
+}
+
 EngineScratch::EngineScratch(std::unique_ptr<ScratchBuffers> buffers)
     : buffers_(std::move(buffers)) {}
 

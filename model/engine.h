@@ -7,6 +7,10 @@
 // events were folded together (ARCHITECTURE.md, invariants 1 and 3; Create
 // tries it out on this processor and uses only the tile sizes that agree).
 //
+// What cannot be computed is NaN and never a plausible number, in every
+// precision: weights that overflow, or a product that failed. Callers look at
+// AllFinite before they hand out scores or keep a state.
+//
 // Thread safety: an Engine is immutable; each thread brings its own Scratch.
 // Methods never block, and allocate nothing per candidate.
 #ifndef QLARANK_MODEL_ENGINE_H_
@@ -60,6 +64,9 @@ class Reading {
   std::unique_ptr<const ReadingValues> values_;
 };
 
+// Whether none of the values is NaN or infinite.
+bool AllFinite(absl::Span<const float> values);
+
 // What a request says beside its candidates.
 struct RequestView {
   int64_t time_us = 0;  // since the Unix epoch
@@ -74,7 +81,8 @@ struct RequestView {
 struct FoldJob {
   std::shared_ptr<const UserState> before;
   absl::Span<const ModelEvent> events;     // in log order
-  std::shared_ptr<const UserState> after;  // out; `before` if no events
+  // Out; `before` if no events. Not to be kept unless its values are AllFinite.
+  std::shared_ptr<const UserState> after;
 };
 
 class Engine {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 #include <utility>
@@ -166,7 +167,8 @@ struct GemmScratch::Impl {
   float row_scales[kTileSizes.back()];
   std::unordered_map<const PackedMatrix*, std::vector<Call>> calls;
 
-  void Execute(Call& call, const void* x, float* y);
+  // Whether oneDNN did what it was told.
+  bool Execute(Call& call, const void* x, float* y);
   void ExecuteInt8(const PackedMatrix& matrix, size_t rows, const float* x,
                    float* y);
 };
@@ -210,13 +212,14 @@ GemmScratch::GemmScratch(absl::Span<const PackedMatrix* const> matrices,
 
 GemmScratch::~GemmScratch() = default;
 
-void GemmScratch::Impl::Execute(Call& call, const void* x, float* y) {
+bool GemmScratch::Impl::Execute(Call& call, const void* x, float* y) {
   // Row-major tiles have no padding, so binding a pointer touches no data.
-  dnnl_memory_set_data_handle(call.x.get(), const_cast<void*>(x));
-  dnnl_memory_set_data_handle(call.y.get(), y);
-  dnnl_primitive_execute(call.primitive, stream.get(),
-                         static_cast<int>(call.arguments.size()),
-                         call.arguments.data());
+  return dnnl_memory_set_data_handle(call.x.get(), const_cast<void*>(x)) ==
+             dnnl_success &&
+         dnnl_memory_set_data_handle(call.y.get(), y) == dnnl_success &&
+         dnnl_primitive_execute(call.primitive, stream.get(),
+                                static_cast<int>(call.arguments.size()),
+                                call.arguments.data()) == dnnl_success;
 }
 
 void GemmScratch::Impl::ExecuteInt8(const PackedMatrix& matrix, size_t rows,
@@ -235,10 +238,15 @@ void GemmScratch::Run(const PackedMatrix& matrix, size_t rows, const float* x,
   }
   UseOneOpenMpThread();
   Impl::Call& call = impl_->calls.find(&matrix)->second[tiles_.IndexFor(rows)];
-  if (matrix.precision_ == Precision::kF32) return impl_->Execute(call, x, y);
-  auto* converted = reinterpret_cast<uint16_t*>(impl_->converted.data());
-  kernels::ToBf16(x, TileRows(rows) * matrix.in(), converted);
-  impl_->Execute(call, converted, y);
+  const void* operand = x;
+  if (matrix.precision_ == Precision::kBf16) {
+    auto* converted = reinterpret_cast<uint16_t*>(impl_->converted.data());
+    kernels::ToBf16(x, TileRows(rows) * matrix.in(), converted);
+    operand = converted;
+  }
+  if (impl_->Execute(call, operand, y)) return;
+  std::fill_n(y, TileRows(rows) * matrix.out(),
+              std::numeric_limits<float>::quiet_NaN());
 }
 
 std::string GemmNumericsTag() {

@@ -97,6 +97,8 @@ class GemmScratch {
 
   // x row-major [TileRows(rows), in], y [TileRows(rows), out]: whole tiles, of
   // which the rows from `rows` on only have to be finite.
+  // Rows that are not finite give NaN, in every precision; so does every row
+  // when oneDNN fails, as it may for want of memory.
   // REQUIRES: `matrix` was given to the constructor.
   void Run(const PackedMatrix& matrix, size_t rows, const float* x, float* y);
 

@@ -21,19 +21,29 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
       const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(bits_tag, 1u));
       const auto rounded =
           hn::Add(hn::Add(bits, hn::Set(bits_tag, 0x7fffu)), odd);
-      hn::StoreU(hn::TruncateTo(out_tag, hn::ShiftRight<16>(rounded)), out_tag,
+      // Rounding would carry some NaNs into the sign, and make them zeros.
+      const auto kept = hn::IfThenElse(
+          hn::RebindMask(bits_tag, hn::IsNaN(hn::LoadU(d, x + i))),
+          hn::Set(bits_tag, 0x7fc00000u), rounded);
+      hn::StoreU(hn::TruncateTo(out_tag, hn::ShiftRight<16>(kept)), out_tag,
                  out + i);
     }
   });
 }
 
+// NaN where a value is not finite: nothing else would show it afterwards, as
+// neither a maximum nor 8 bits keep it.
 template <class D>
 HWY_INLINE float LargestMagnitude(D d, const float* x, size_t width) {
-  auto most = hn::Zero(d);
+  auto most = hn::Zero(d), nothing = hn::Zero(d);
+  const auto zero = hn::Zero(d);
   for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-    most = hn::Max(most, hn::Abs(hn::LoadU(d, x + i)));
+    const auto v = hn::LoadU(d, x + i);
+    most = hn::Max(most, hn::Abs(v));
+    nothing = hn::MulAdd(v, zero, nothing);
   }
-  return hn::GetLane(hn::MaxOfLanes(d, most));
+  return hn::GetLane(hn::MaxOfLanes(d, most)) +
+         hn::GetLane(hn::SumOfLanes(d, nothing));
 }
 
 template <class D>
@@ -43,7 +53,8 @@ HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
   const hn::Rebind<uint8_t, D> out_tag;
   HWY_ALIGN float largest[kRowBlock];
   for (size_t row = 0; row < rows; ++row) {
-    // A row of zeros stays one; the bound keeps the inverse finite.
+    // A row of zeros stays one; the bound keeps the inverse finite. (A NaN is
+    // not less than it, and stays.)
     largest[row] =
         std::max(LargestMagnitude(d, x + row * width, width), 1e-30f);
   }

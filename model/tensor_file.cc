@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -21,6 +23,8 @@ namespace {
 // The reference implementation's own limit.
 constexpr uint64_t kMaxHeaderBytes = 100 << 20;
 constexpr size_t kLengthBytes = sizeof(uint64_t);
+constexpr size_t kDataAlignment = 64;
+constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 size_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 8; }
 
@@ -112,6 +116,25 @@ absl::StatusOr<TensorView> ReadTensor(const nlohmann::json& entry,
   return tensor;
 }
 
+// Reads a file's first `bytes` bytes.
+absl::Status ReadFromStart(int fd, const std::string& path, size_t bytes,
+                           void* to) {
+  for (size_t done = 0; done < bytes;) {
+    const ssize_t got = ::pread(fd, static_cast<char*>(to) + done, bytes - done,
+                                static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    }
+    if (got == 0) {
+      return Damaged(path, absl::StrCat("cut short while it was read: ", done,
+                                        " bytes are left"));
+    }
+    done += static_cast<size_t>(got);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::string_view DTypeName(DType dtype) {
@@ -143,19 +166,50 @@ absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Open(
   if (::fstat(fd, &info) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
   }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": not a file"));
+  }
   if (info.st_size == 0) return Damaged(path, "the file is empty");
 
   auto file = absl::WrapUnique(new TensorFile());
   file->path_ = path;
-  const size_t bytes = static_cast<size_t>(info.st_size);
-  void* mapping = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (mapping == MAP_FAILED) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
-  }
-  file->mapping_ = mapping;
-  file->contents_ = {static_cast<const char*>(mapping), bytes};
-  if (absl::Status status = file->ParseHeader(); !status.ok()) return status;
+  absl::Status status = file->ReadAll(fd, static_cast<size_t>(info.st_size));
+  if (status.ok()) status = file->ParseHeader();
+  if (!status.ok()) return status;
   return file;
+}
+
+absl::Status TensorFile::ReadAll(int fd, size_t bytes) {
+  // So that a row of a table takes no more cache lines than it must.
+  uint64_t header_bytes = 0;
+  absl::Status status = ReadFromStart(
+      fd, path_, std::min(bytes, kLengthBytes), &header_bytes);
+  if (!status.ok()) return status;
+  const size_t in_front =
+      kDataAlignment - (kLengthBytes + header_bytes) % kDataAlignment;
+  const size_t page = bytes < kHugePageBytes ? kDataAlignment : kHugePageBytes;
+  // Room to begin at a whole page of the large kind.
+  pages_bytes_ = in_front + bytes + page;
+  pages_ = ::mmap(nullptr, pages_bytes_, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages_ == MAP_FAILED) {
+    pages_ = nullptr;
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path_, ": no memory for its ", bytes, " bytes"));
+  }
+  if (page == kHugePageBytes) ::madvise(pages_, pages_bytes_, MADV_HUGEPAGE);
+  char* const begin = static_cast<char*>(pages_) +
+                      (page - reinterpret_cast<uintptr_t>(pages_) % page) %
+                          page +
+                      in_front;
+  status = ReadFromStart(fd, path_, bytes, begin);
+  if (!status.ok()) return status;
+  if (::mprotect(pages_, pages_bytes_, PROT_READ) != 0) {
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat(path_, ": cannot protect it"));
+  }
+  contents_ = {begin, bytes};
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Parse(
@@ -168,7 +222,7 @@ absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Parse(
 }
 
 TensorFile::~TensorFile() {
-  if (mapping_ != nullptr) ::munmap(mapping_, contents_.size());
+  if (pages_ != nullptr) ::munmap(pages_, pages_bytes_);
 }
 
 absl::Status TensorFile::ParseHeader() {

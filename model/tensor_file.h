@@ -1,4 +1,6 @@
-// A safetensors file, mapped read-only and checked before it is trusted.
+// A safetensors file, read into memory and checked before it is trusted. What
+// becomes of the file afterwards changes nothing: a mapping would show what is
+// written over it, and one that is truncated kills whoever reads on.
 //
 // Format (github.com/huggingface/safetensors): an 8-byte little-endian header
 // length, a JSON header {name: {dtype, shape, data_offsets}}, then the bytes.
@@ -38,8 +40,11 @@ struct TensorView {
 
 class TensorFile {
  public:
+  // Reads the file into huge pages where there are any, its data aligned to 64
+  // bytes; nothing can write there afterwards.
   // NOT_FOUND when there is no such file, DATA_LOSS when it is not a whole
-  // safetensors file, INVALID_ARGUMENT for a dtype other than F32 and U64.
+  // safetensors file, INVALID_ARGUMENT for a dtype other than F32 and U64,
+  // RESOURCE_EXHAUSTED when there is no memory for it.
   static absl::StatusOr<std::unique_ptr<TensorFile>> Open(
       const std::string& path);
 
@@ -53,7 +58,7 @@ class TensorFile {
   TensorFile& operator=(const TensorFile&) = delete;
 
   const std::string& path() const { return path_; }
-  // The whole file, for its digest.
+  // The whole file, for its digest: the very bytes that the tensors are in.
   absl::string_view contents() const { return contents_; }
   // In byte order of the names.
   const std::map<std::string, TensorView, std::less<>>& tensors() const {
@@ -63,11 +68,15 @@ class TensorFile {
  private:
   TensorFile() = default;
 
+  // Takes memory for the file that is open as `fd` and reads it all.
+  absl::Status ReadAll(int fd, size_t bytes);
   absl::Status ParseHeader();
 
   std::string path_;
   absl::string_view contents_;
-  void* mapping_ = nullptr;  // owned; null for bytes in memory
+  // Owned; null for bytes in memory.
+  void* pages_ = nullptr;
+  size_t pages_bytes_ = 0;
   std::map<std::string, TensorView, std::less<>> tensors_;
 };
 

@@ -2,7 +2,6 @@
 
 #include "model/user_state.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "absl/status/status.h"
@@ -37,13 +36,6 @@ void CopyFloats(const char* bytes, absl::Span<float> floats) {
   // memcpy wants no null, not even for nothing.
   if (floats.empty()) return;
   std::memcpy(floats.data(), bytes, floats.size() * sizeof(float));
-}
-
-bool AllFinite(absl::Span<const float> floats) {
-  for (float x : floats) {
-    if (!std::isfinite(x)) return false;
-  }
-  return true;
 }
 
 }  // namespace

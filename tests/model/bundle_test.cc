@@ -6,13 +6,16 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "model/fingerprint.h"
 #include "model/sha256.h"
 #include "tests/model/golden.h"
@@ -115,6 +118,55 @@ TEST_F(BundleTest, RefusesTruncatedFiles) {
   ExpectRefused(absl::StatusCode::kDataLoss, "weights.safetensors");
   fs::resize_file(weights(), 0);
   ExpectRefused(absl::StatusCode::kDataLoss, "weights.safetensors");
+}
+
+// What becomes of the files of a bundle that is loaded changes nothing.
+TEST_F(BundleTest, IsWhatWasCheckedWhateverBecomesOfItsFiles) {
+  const auto bundle = Bundle::Load(folder_);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const std::string weights_before((*bundle)->weights().contents());
+  const std::string items_before((*bundle)->items().contents());
+  for (const fs::path& file : {weights(), items()}) {
+    const size_t bytes = fs::file_size(file);
+    std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+        << std::string(bytes, 'x');  // in place, as long
+  }
+  EXPECT_EQ((*bundle)->weights().contents(), weights_before);
+  EXPECT_EQ((*bundle)->items().contents(), items_before);
+  fs::resize_file(weights(), 0);
+  fs::resize_file(items(), 1);
+  EXPECT_EQ((*bundle)->weights().contents(), weights_before);
+  EXPECT_EQ((*bundle)->items().contents(), items_before);
+}
+
+TEST_F(BundleTest, TensorsBeginAtACacheLine) {
+  const auto bundle = Bundle::Load(folder_);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  for (const TensorFile* file : {&(*bundle)->weights(), &(*bundle)->items()}) {
+    uintptr_t first = UINTPTR_MAX;
+    for (const auto& [name, tensor] : file->tensors()) {
+      first = std::min(first,
+                       reinterpret_cast<uintptr_t>(tensor.bytes.data()));
+    }
+    EXPECT_EQ(first % 64, 0u) << file->path();
+  }
+}
+
+// exp(89) is infinite, and times the zero vector of a user without events NaN.
+TEST_F(BundleTest, RefusesAScaleThatOverflows) {
+  const auto bundle = Bundle::Load(folder_);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const size_t place =
+      reinterpret_cast<const char*>((*bundle)->tensor("log_scale").data()) -
+      (*bundle)->weights().contents().data();
+  for (const float scale : {89.0f, -89.0f, 20.5f}) {
+    EditWeights([&](std::string& bytes) {
+      std::memcpy(bytes.data() + place, &scale, sizeof(scale));
+    });
+    ExpectRefused(absl::StatusCode::kInvalidArgument,
+                  absl::StrCat("weights.safetensors: tensor log_scale: ", scale,
+                               "; expected -20 to 20"));
+  }
 }
 
 TEST_F(BundleTest, RefusesASingleFlippedBit) {
