@@ -7,10 +7,10 @@ import tempfile
 import numpy as np
 import torch
 
-from bench.peers import network, runners
+from bench.peers import forms, network, runners
 from trainer import export, reference
 
-median_seconds = runners.median_seconds
+median_seconds = forms.median_seconds
 EXAMPLE_ROWS = torch.zeros(128, dtype=torch.long)
 SOFTMAX_CHUNK = 256
 DTYPES = {'f32': torch.float32, 'bf16': torch.bfloat16}
@@ -36,21 +36,10 @@ class Track:
                                          at(len(events)))
 
     def peers(self):
-        """{label: run(rows) -> scores}, each with the chunk and form it is
-        fastest with; {label: seconds} in one call, as exported; and {label:
-        why it cannot}."""
-        found, plain, refused = {}, {}, {}
-        for label, candidates in self._candidates().items():
-            best, times, errors = runners.fastest(candidates, self.rows)
-            if best:
-                found[label], plain[label] = best, times.get(candidates[0][0])
-            else:
-                refused[label] = next(iter(errors.values()))
-        return found, plain, refused
-
-    def _candidates(self):
-        return {**{f'PyTorch {name}': self._torch(dtype)
-                   for name, dtype in DTYPES.items()},
+        """{label: its forms (forms.py)}."""
+        return {**{f'PyTorch {name}': runners.torch_forms(
+                       *self._network(dtype)) for name, dtype in
+                   DTYPES.items()},
                 **{f'ONNX Runtime {name}': self._onnx(name)
                    for name in ('f32', 'bf16', 'int8')}}
 
@@ -59,38 +48,32 @@ class Track:
         return module, [self.readouts[name].to(dtype)
                         for name in network.INPUTS[1:]]
 
-    def _torch(self, dtype):
-        module, others = self._network(dtype)
-        return [(f'{chunk} {script}',
-                 lambda c=chunk, s=script: runners.torch_runner(
-                     module, others, c, s))
-                for chunk in runners.CHUNKS for script in (False, True)]
-
     def _onnx(self, name):
         module, others = self._network(DTYPES.get(name, torch.float32))
         model = runners.onnx_bytes(module, [EXAMPLE_ROWS, *others],
                                    network.INPUTS, ('rows',))
-        if name == 'int8':
-            with tempfile.TemporaryDirectory() as folder:
-                model = runners.int8_model(model, pathlib.Path(folder))
         arrays = [other.float().numpy() for other in others]
-        return [(str(chunk), lambda c=chunk: runners.onnx_runner(
-            model, arrays, network.INPUTS, c)) for chunk in runners.CHUNKS]
+        if name != 'int8':
+            return runners.onnx_forms(model, arrays, network.INPUTS)
+        by_channel, by_tensor = (
+            runners.onnx_forms(_int8(model, per_channel), arrays,
+                               network.INPUTS, levels=('all', 'basic'))
+            for per_channel in (True, False))
+        return by_channel + [(f'{form}, by tensor', make)
+                             for form, make in by_tensor]
 
     def target_attention(self, history):
-        """{label: run(rows)} of one layer of softmax attention to the raw
-        history, item rows; each with the chunk it is fastest with."""
+        """{label: forms} of one layer of softmax attention to the raw history,
+        item rows."""
         module = network.TargetAttention(self._network(torch.float32)[0])
         past = [torch.from_numpy(np.asarray(history, np.int64))]
         names = ('rows', 'history')
         model = runners.onnx_bytes(module, [EXAMPLE_ROWS, *past], names, names)
-        forms = {
-            'PyTorch': [(str(c), lambda c=c: runners.torch_runner(
-                module, past, c, False)) for c in (None, 256)],
-            'ONNX Runtime': [(str(c), lambda c=c: runners.onnx_runner(
-                model, [past[0].numpy()], names, c)) for c in (None, 256)]}
-        return {label: runners.fastest(candidates, self.rows, .1)[0]
-                for label, candidates in forms.items()}
+        chunks = (None, SOFTMAX_CHUNK)
+        return {
+            'PyTorch': runners.torch_forms(module, past, chunks),
+            'ONNX Runtime': runners.onnx_forms(
+                model, [past[0].numpy()], names, chunks, ('all', 'basic'))}
 
     def softmax_network(self, history):
         """run(rows): the whole network with softmax attention for QLA, in ONNX
@@ -112,6 +95,11 @@ class Track:
             with torch.inference_mode():
                 return module.head(torch.from_numpy(x)).numpy()
         return run
+
+
+def _int8(model, per_channel):
+    with tempfile.TemporaryDirectory() as folder:
+        return runners.int8_model(model, pathlib.Path(folder), per_channel)
 
 
 class _SoftmaxSessions:

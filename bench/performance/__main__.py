@@ -16,10 +16,13 @@ import sys
 import time
 import traceback
 
+from bench.peers import blas
 from bench.performance import context as context_lib
 from bench.performance import machine as machine_lib
 from bench.performance import pages, plots, report, store
 from bench.performance.rows import SECTIONS
+
+PEERS = {'peers', 'softmax'}  # sections that run PyTorch
 
 
 def _parser():
@@ -103,6 +106,8 @@ def main(arguments=None):
         return 2
     names = [name for name in SECTIONS
              if not args.sections or name in args.sections]
+    if PEERS.intersection(names):
+        blas.ensure(['-m', 'bench.performance', *(arguments or sys.argv[1:])])
     args.results.mkdir(parents=True, exist_ok=True)
     context = context_lib.Context(args.build, args.cache, args.minutes)
     run = _begin(context, names)

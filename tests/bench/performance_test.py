@@ -1,20 +1,23 @@
 """The benchmark's verdicts, tables and files say what was measured."""
 
 import math
+import os
 import pathlib
 import re
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
+from bench.peers import blas, forms  # noqa: E402
 from bench.performance import figures, google_benchmark, load  # noqa: E402
 from bench.performance import machine as machine_lib  # noqa: E402
-from bench.performance import memory, pages, rebuild, report  # noqa: E402
-from bench.performance import rows, store  # noqa: E402
+from bench.performance import memory, pages, peers, rebuild  # noqa: E402
+from bench.performance import report, rows, store  # noqa: E402
 
 
 
@@ -375,6 +378,69 @@ class LoadTest(unittest.TestCase):
         # 266,667 candidates a second are 130 requests.
         self.assertTrue(self.met(8.5, 13, 50, saturation=115)[name])
         self.assertFalse(self.met(8.5, 13, 50, saturation=100)[name])
+
+
+class PeersTest(unittest.TestCase):
+
+    def judged(self, times, wrong=None):
+        data = peers.summarize(times, wrong or {
+            label: {form: 1e-6 for form in own} for label, own in times.items()})
+        data.update(
+            blas='Haswell', engine_ms={'f32': 16.0}, engine_error={'f32': 0.0}, refused={},
+            tried={label: {'ms': own} for label, own in times.items()})
+        return {figure.name: figure for figure in peers.judge(data)}
+
+    def test_the_engine_is_held_to_the_best_form_of_the_same_run(self):
+        found = self.judged({
+            'PyTorch f32': {'as exported': 31.9, '512 at a time': 34.5},
+            'ONNX Runtime f32': {'as exported': 24.6, '512 at a time': 30.3}})
+        ratio = found['f32: engine against the best peer']
+        self.assertAlmostEqual(ratio.value, 24.6 / 16)
+        self.assertIs(ratio.met, False)
+        self.assertEqual(found['f32: the best peer, 2,000 candidates'].value,
+                         24.6)
+        self.assertEqual(found['ONNX Runtime f32, as exported'].value, 24.6)
+
+    def test_int8_is_a_rival_of_int8_alone(self):
+        found = self.judged({'ONNX Runtime f32': {'as exported': 24.6},
+                             'ONNX Runtime int8': {'as exported': 12.0}})
+        self.assertEqual(found['f32: the best peer, 2,000 candidates'].value,
+                         24.6)
+        self.assertEqual(found['int8: the best peer, 2,000 candidates'].value,
+                         12.0)
+
+    def test_no_form_of_an_exact_peer_may_be_wrong(self):
+        found = self.judged(
+            {'PyTorch f32': {'as exported': 31.9, 'traced': 20.0}},
+            {'PyTorch f32': {'as exported': .5, 'traced': 1e-6}})
+        name = 'f32 peers: largest difference from served scores'
+        self.assertIs(found[name].met, False)
+
+    def test_what_is_as_exported_is_always_timed_beside_the_engine(self):
+        times = {'as exported': 9, 'a': 1, 'b': 2, 'c': 3, 'd': 4}
+        runs = {name: name for name in times}
+        self.assertEqual(set(forms.finalists(runs, times)),
+                         {'as exported', 'a', 'b', 'c'})
+
+    def test_the_fastest_kernels_are_chosen(self):
+        rates = {None: 26.0, 'Haswell': 66.0, 'SkylakeX': 126.0}
+        best, tried = blas.choose(rates.get)  # Cooperlake cannot run
+        self.assertEqual(tried, {'by itself': 26.0, 'Haswell': 66.0,
+                                 'SkylakeX': 126.0})
+        started_with = blas.environment(best, tried)
+        self.assertEqual(started_with[blas.CHOICE], 'SkylakeX')
+        with unittest.mock.patch.dict(os.environ, started_with):
+            self.assertEqual(blas.chosen(), (best, tried))
+        self.assertNotIn(blas.CHOICE, blas.environment('by itself', tried))
+
+    def test_a_form_that_cannot_be_is_told_and_the_others_are_tried(self):
+        def cannot():
+            raise forms.Unsupported('no such thing')
+        runs, times, refused = forms.screen(
+            [('as exported', lambda: sum), ('other', cannot)], [1, 2], 1e-6)
+        self.assertEqual((list(runs), list(times), refused),
+                         (['as exported'], ['as exported'],
+                          {'other': 'no such thing'}))
 
 
 class RebuildTest(unittest.TestCase):
