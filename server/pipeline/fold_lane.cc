@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/pipeline/give_way.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -121,7 +120,6 @@ std::vector<FoldLane::DirtyUser> FoldLane::TakeRound() {
 }
 
 void FoldLane::Loop() {
-  GiveWay();
   while (true) {
     std::vector<DirtyUser> round = TakeRound();
     if (round.empty()) return;

@@ -26,9 +26,7 @@ inline constexpr absl::Duration kMaxRetryDelay = absl::Seconds(1);
 // What a full queue of events needs to be written, more or less.
 inline constexpr absl::Duration kQueueRetryDelay = absl::Milliseconds(100);
 
-inline absl::Status OverloadError(absl::string_view message,
-                                  absl::Duration retry_delay) {
-  absl::Status status = absl::ResourceExhaustedError(message);
+inline void SetRetryDelay(absl::Duration retry_delay, absl::Status& status) {
   const absl::Duration delay =
       std::clamp(retry_delay, kMinRetryDelay, kMaxRetryDelay);
   google::rpc::RetryInfo info;
@@ -38,6 +36,12 @@ inline absl::Status OverloadError(absl::string_view message,
   info.mutable_retry_delay()->set_nanos(
       static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
   status.SetPayload(kRetryInfoType, absl::Cord(info.SerializeAsString()));
+}
+
+inline absl::Status OverloadError(absl::string_view message,
+                                  absl::Duration retry_delay) {
+  absl::Status status = absl::ResourceExhaustedError(message);
+  SetRetryDelay(retry_delay, status);
   return status;
 }
 

@@ -104,13 +104,16 @@ void RankCall::RunUnit(size_t tile, size_t worker) {
       std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
   model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
                            {item_rows_.data() + first, rows});
-  const absl::Time begin = absl::Now();
-  outside_.Enter(begin);
+  const bool measured = rows == Engine::kTileRows && model_.tile_cost.Due();
+  const absl::Duration processor_begin =
+      measured ? scheduler_.clock().processor() : absl::ZeroDuration();
+  outside_.Enter(absl::Now());
   Score(first, rows, *model_.worker_scratch[worker]);
-  const absl::Time end = absl::Now();
-  outside_.Leave(end);
+  outside_.Leave(absl::Now());
   scored_.fetch_add(rows, std::memory_order_relaxed);
-  if (rows == Engine::kTileRows) model_.tile_cost.Observe(end - begin);
+  if (measured) {
+    model_.tile_cost.Observe(scheduler_.clock().processor() - processor_begin);
+  }
 }
 
 void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {

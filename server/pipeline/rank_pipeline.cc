@@ -1,9 +1,12 @@
 #include "server/pipeline/rank_pipeline.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/pipeline/overload.h"
 
 namespace qlarank {
@@ -14,6 +17,9 @@ namespace {
 // the way back. A queue of half the time keeps the workers as busy as one of
 // all of it.
 constexpr double kPlannedShare = 0.5;
+
+// For people.
+std::string Rounded(double number) { return absl::StrFormat("%.1f", number); }
 
 }  // namespace
 
@@ -26,15 +32,25 @@ absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
     return model.status();
   }
   absl::StatusOr<RequestSlot> slot = TakeSlot(request, **model, context);
-  const bool flood = absl::IsResourceExhausted(slot.status())
-                         ? patience_.Refused(context.arrival)
-                         : patience_.Passed(context.arrival);
-  scheduler_.SetStepsAside(!flood);
   if (!slot.ok()) {
     (*model)->metrics->requests.Increment(slot.status().code());
     return slot.status();
   }
   return Admission{*model, *std::move(slot)};
+}
+
+void RankPipeline::Refuse(absl::Status status, const RankCall::Context& context,
+                          size_t bytes,
+                          absl::AnyInvocable<void(absl::Status)> end) {
+  const std::optional<absl::Duration> hint = RetryDelay(status);
+  if (!hint.has_value()) return end(std::move(status));
+  const absl::Duration time =
+      RefusalDesk::HoldFor(*hint, context.deadline - context.arrival);
+  SetRetryDelay(*hint - time, status);
+  desk_.Hold(time, bytes,
+             [status = std::move(status), end = std::move(end)]() mutable {
+               end(std::move(status));
+             });
 }
 
 void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
@@ -72,19 +88,27 @@ absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(
   // For a partial reply one tile is enough.
   const absl::Duration work =
       request.allow_partial() ? std::min(whole, 2 * tile_cost) : whole;
-  const absl::Duration predicted =
-      (work + prediction.ahead) /
-      static_cast<int64_t>(scheduler_.num_workers());
+  // What tiles cost is processor time; how much of that there is is another
+  // thing, which changes faster.
+  const double processors = scheduler_.processors();
+  admission_metrics_.processors.Set(processors);
+  const absl::Duration predicted = (work + prediction.ahead) / processors;
   // Alone, a request is always let in: that is also how an estimate that is too
   // high comes down again.
   if (!prediction.alone && predicted > left * kPlannedShare) {
+    // Of those who wait to be told so, each may try again when those before it
+    // could have been served.
+    const auto before = static_cast<int64_t>(desk_.size());
     return OverloadError(
-        absl::StrCat("would take ", absl::FormatDuration(predicted),
+        absl::StrCat("would take ",
+                     absl::FormatDuration(
+                         absl::Trunc(predicted, absl::Milliseconds(1))),
                      ", behind ", absl::FormatDuration(prediction.ahead),
-                     " of work that waits; the deadline is in ",
+                     " of work that waits for ", Rounded(processors),
+                     " processors; the deadline is in ",
                      absl::FormatDuration(left),
                      ", half of which is kept in reserve"),
-        predicted - left * kPlannedShare);
+        predicted - left * kPlannedShare + before * (work / processors));
   }
   RequestSlot slot = RequestSlot::TryTake(slots_, context.client,
                                           metrics_.rank.inflight_requests);

@@ -2,7 +2,7 @@
 // them to the workers.
 //
 //   auto admission = rank.Admit(request, context);
-//   if (!admission.ok()) ...                       // refused
+//   if (!admission.ok()) rank.Refuse(admission.status(), ...);
 //   rank.Start(*std::move(admission), request, response, context,
 //              [](absl::Status status, RequestSlot slot) {...});
 //
@@ -10,15 +10,17 @@
 #ifndef QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 #define QLARANK_SERVER_PIPELINE_RANK_PIPELINE_H_
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
 #include "qlarank/v1/rank_service.pb.h"
+#include "server/ops/admission_metrics.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/fair_quota.h"
-#include "server/pipeline/flood_patience.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/rank_call.h"
+#include "server/pipeline/refusal_desk.h"
 #include "server/pipeline/tile_scheduler.h"
 
 namespace qlarank {
@@ -33,7 +35,9 @@ class RankPipeline {
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
-        limits_(limits) {}
+        limits_(limits),
+        admission_metrics_(metrics.registry),
+        desk_(admission_metrics_.refusals_held) {}
 
   // What a request needs to be started.
   struct Admission {
@@ -45,9 +49,6 @@ class RankPipeline {
   // to nothing: it is what is left to do in a flood. So it comes before the
   // request is looked at closely.
   //
-  // On a thread of gRPC's, which refusing many makes patient
-  // (flood_patience.h).
-  //
   // NOT_FOUND           no such model
   // RESOURCE_EXHAUSTED  too many requests in flight, or by what tiles cost and
   //                     how many wait, the deadline cannot be met; with a hint
@@ -56,6 +57,13 @@ class RankPipeline {
   // CANCELLED           context.cancelled was set
   absl::StatusOr<Admission> Admit(const v1::RankRequest& request,
                                   const RankCall::Context& context);
+
+  // Ends a request that was not let in: calls `end` with the status, once. What
+  // is refused for too much work may have to wait for that (refusal_desk.h);
+  // the hint then says what is left to wait. The request must live until then,
+  // and takes so many bytes.
+  void Refuse(absl::Status status, const RankCall::Context& context,
+              size_t bytes, absl::AnyInvocable<void(absl::Status)> end);
 
   // Ranks the candidates of `request` into `response`; both, and the context's
   // cancel flag, must live until `done` is called, once: on a worker, or on
@@ -80,9 +88,10 @@ class RankPipeline {
   const ModelRegistry& models_;
   TileScheduler& scheduler_;
   FairQuota& slots_;
-  FloodPatience patience_;
   Metrics& metrics_;
   const LimitsOptions limits_;
+  AdmissionMetrics admission_metrics_;
+  RefusalDesk desk_;
 };
 
 }  // namespace qlarank

@@ -5,13 +5,16 @@
 
 #include "absl/time/clock.h"
 #include "server/pipeline/fair_clock.h"
-#include "server/pipeline/give_way.h"
 
 namespace qlarank {
 namespace {
 
 // Clients remembered, whether or not they have a job.
 constexpr size_t kMaxClients = 1024;
+
+// A worker that stays busy says after so long which part of it it had a
+// processor for: asking takes a system call, so not after every unit.
+constexpr absl::Duration kReportEvery = absl::Milliseconds(1);
 
 }  // namespace
 
@@ -49,7 +52,10 @@ struct TileScheduler::Client {
   size_t open_jobs = 0;
 };
 
-TileScheduler::TileScheduler(size_t num_workers) : num_workers_(num_workers) {
+TileScheduler::TileScheduler(size_t num_workers, WorkClock clock)
+    : num_workers_(num_workers),
+      clock_(std::move(clock)),
+      share_(num_workers) {
   workers_.reserve(num_workers);
   for (size_t worker = 0; worker < num_workers; ++worker) {
     workers_.emplace_back([this, worker] { WorkerLoop(worker); });
@@ -224,7 +230,6 @@ void TileScheduler::RunUnit(Entry& entry, size_t worker) {
   ++entry.running;
   mutex_.Unlock();
   entry.job->RunUnit(unit, worker);
-  if (steps_aside_.load(std::memory_order_relaxed)) StepAside();
   mutex_.Lock();
   --entry.running;
 }
@@ -239,15 +244,26 @@ void TileScheduler::End(Entry* entry, size_t worker) {
   if (--client.open_jobs == 0) client.clock.Idle();
 }
 
+void TileScheduler::ObserveShare(Reading& begin) {
+  const Reading now = ReadClocks();
+  share_.Observe(now.steady, now.steady - begin.steady,
+                 now.processor - begin.processor);
+  begin = now;
+}
+
 void TileScheduler::WorkerLoop(size_t worker) {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !waiting_.empty() || (stopping_ && open_jobs_ == 0);
   };
-  GiveWay();
+  Reading begin = ReadClocks();
   mutex_.Lock();
   while (true) {
-    mutex_.Await(absl::Condition(&has_work));
-    if (waiting_.empty()) break;  // stopping
+    if (waiting_.empty()) {
+      ObserveShare(begin);
+      mutex_.Await(absl::Condition(&has_work));
+      if (waiting_.empty()) break;  // stopping
+      begin = ReadClocks();
+    }
 
     Entry* entry = TakeExpired();
     if (entry == nullptr) {
@@ -262,6 +278,7 @@ void TileScheduler::WorkerLoop(size_t worker) {
       }
     }
     if (entry->ended()) End(entry, worker);
+    if (clock_.steady() - begin.steady >= kReportEvery) ObserveShare(begin);
   }
   mutex_.Unlock();
 }

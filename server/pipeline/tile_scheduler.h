@@ -35,6 +35,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/pipeline/processor_share.h"
+#include "server/pipeline/work_clock.h"
 
 namespace qlarank {
 
@@ -72,7 +74,7 @@ class TileScheduler {
   static constexpr absl::Duration kHorizon = absl::Milliseconds(50);
 
   // Starts `num_workers` (at least 1) threads.
-  explicit TileScheduler(size_t num_workers);
+  explicit TileScheduler(size_t num_workers, WorkClock clock = {});
   // Finishes what was submitted, then joins the threads. No job may be
   // submitted once this has begun.
   ~TileScheduler();
@@ -93,10 +95,13 @@ class TileScheduler {
     cancellation_.store(true, std::memory_order_release);
   }
 
-  // Whether workers step aside for other threads after each unit
-  // (give_way.h), as they do unless this says otherwise.
-  void SetStepsAside(bool steps_aside) {
-    steps_aside_.store(steps_aside, std::memory_order_relaxed);
+  // What jobs measure themselves by.
+  const WorkClock& clock() const { return clock_; }
+
+  // How many processors the workers have of late, when they want them: as many
+  // as there are workers, or less beside other threads and processes.
+  double processors() const {
+    return static_cast<double>(num_workers_) * share_.At(clock_.steady());
   }
 
   // What everything that is queued and not begun is expected to cost.
@@ -114,7 +119,17 @@ class TileScheduler {
   struct Entry;
   struct Client;
 
+  // What a worker's clocks showed when it began something.
+  struct Reading {
+    absl::Duration steady, processor;
+  };
+
   void WorkerLoop(size_t worker) ABSL_LOCKS_EXCLUDED(mutex_);
+  Reading ReadClocks() const {
+    return {clock_.steady(), clock_.processor()};
+  }
+  // The worker has been busy since `begin`, which becomes now.
+  void ObserveShare(Reading& begin);
   // Each releases the lock while the job is at work.
   void Prepare(Entry& entry, size_t worker)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -138,6 +153,8 @@ class TileScheduler {
   void DropUnits(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t num_workers_;
+  const WorkClock clock_;
+  ProcessorShare share_;
   mutable absl::Mutex mutex_;
   // Their addresses stay. Some have no job any more.
   absl::flat_hash_map<std::string, std::unique_ptr<Client>> clients_
@@ -150,7 +167,6 @@ class TileScheduler {
   absl::Time next_expiry_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   // Whether a queued job may have been cancelled.
   std::atomic<bool> cancellation_ = false;
-  std::atomic<bool> steps_aside_{true};
   absl::Duration backlog_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t open_jobs_ ABSL_GUARDED_BY(mutex_) = 0;

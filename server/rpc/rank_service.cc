@@ -12,16 +12,20 @@ grpc::ServerUnaryReactor* RankService::Rank(
     v1::RankResponse* response) {
   // What ends here needs no call of its own, and gRPC no other thread to end
   // it: in a flood most requests do.
-  const auto refuse = [context](const grpc::Status& status) {
+  if (drain_.draining()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(status);
+    reactor->Finish(DrainingStatus());
     return reactor;
-  };
-  if (drain_.draining()) return refuse(DrainingStatus());
+  }
   RankCall::Context called = ContextOf(*context, callers_);
   auto admission = pipeline_.Admit(*request, called);
   if (!admission.ok()) {
-    return refuse(ToRpcStatus(admission.status(), *context));
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    pipeline_.Refuse(admission.status(), called, request->SpaceUsedLong(),
+                     [context, reactor](const absl::Status& status) {
+                       reactor->Finish(ToRpcStatus(status, *context));
+                     });
+    return reactor;
   }
   auto* call = new UnaryCall<RankPipeline>(*context, pipeline_, replies_,
                                            std::move(called));

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
 #include "qlarank/v1/rank_service.pb.h"
+#include "server/ops/admission_metrics.h"
 #include "server/ops/process_collector.h"
 
 namespace qlarank {
@@ -65,6 +66,7 @@ std::string ReadFile(const std::string& path) {
 // accept one, run with QLARANK_UPDATE_METRIC_NAMES=1 and tell the operators.
 TEST(MetricsTest, NamesAreThoseThatDashboardsKnow) {
   Metrics metrics;
+  const AdmissionMetrics admission(metrics.registry);
   metrics.rank.ForModel("grocery", 1);
   metrics.info.ModelLoaded("grocery", 1, "f00d", 4883 * 4);
   std::vector<prometheus::MetricFamily> families = metrics.registry.Collect();

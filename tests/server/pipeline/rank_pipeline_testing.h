@@ -3,6 +3,7 @@
 #ifndef QLARANK_TESTS_SERVER_PIPELINE_RANK_PIPELINE_TESTING_H_
 #define QLARANK_TESTS_SERVER_PIPELINE_RANK_PIPELINE_TESTING_H_
 
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -38,6 +39,33 @@ class Interruption final : public TileJob {
   const std::function<void()> act_;
 };
 
+// The real clocks, or ones that stand still until the test moves them.
+class TestClock {
+ public:
+  // REQUIRES: nobody has read them.
+  void Stop() { stopped_ = true; }
+  // A worker is busy for so long, and has a processor for a part of it.
+  void Advance(absl::Duration steady, absl::Duration processor) {
+    steady_ns_ += absl::ToInt64Nanoseconds(steady);
+    processor_ns_ += absl::ToInt64Nanoseconds(processor);
+  }
+
+  WorkClock Get() {
+    return {[this] {
+              return stopped_ ? absl::Nanoseconds(steady_ns_.load())
+                              : SteadyNow();
+            },
+            [this] {
+              return stopped_ ? absl::Nanoseconds(processor_ns_.load())
+                              : ThreadProcessorNow();
+            }};
+  }
+
+ private:
+  std::atomic<bool> stopped_ = false;
+  std::atomic<int64_t> steady_ns_ = 0, processor_ns_ = 0;
+};
+
 class RankPipelineTest : public ::testing::Test {
  protected:
   struct Call {
@@ -56,12 +84,15 @@ class RankPipelineTest : public ::testing::Test {
     }
   };
 
-  RankPipelineTest() {
+  RankPipelineTest() : RankPipelineTest(/*stop_clock=*/false) {}
+
+  explicit RankPipelineTest(bool stop_clock) {
+    if (stop_clock) clock_.Stop();
     auto models =
         ModelRegistry::Load(options_.models, {*store_, locks_, metrics_});
     EXPECT_TRUE(models.ok()) << models.status();
     models_ = *std::move(models);
-    scheduler_ = std::make_unique<TileScheduler>(1);
+    scheduler_ = std::make_unique<TileScheduler>(1, clock_.Get());
     rank_ = std::make_unique<RankPipeline>(*models_, *scheduler_, slots_,
                                            metrics_, options_.limits);
   }
@@ -128,6 +159,7 @@ class RankPipelineTest : public ::testing::Test {
   Metrics metrics_;
   UserLocks locks_;
   FairQuota slots_{100};
+  TestClock clock_;
   std::unique_ptr<ModelRegistry> models_;
   std::unique_ptr<RankPipeline> rank_;
   // Before what its jobs use.
