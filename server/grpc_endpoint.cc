@@ -10,6 +10,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/ops/rpc_metrics_interceptor.h"
+#include "server/short_slices.h"
 
 namespace qlarank {
 namespace {
@@ -97,7 +98,10 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
   SetInterceptors(surroundings.metrics.rpc, surroundings.endless_streams,
                   builder);
   surroundings.services.Register(listener, builder);
-  endpoint->server_ = builder.BuildAndStart();
+  {
+    const ShortSlices short_slices;  // of gRPC's threads
+    endpoint->server_ = builder.BuildAndStart();
+  }
   if (endpoint->server_ == nullptr) {
     return absl::InternalError("gRPC does not start; its log says why");
   }
