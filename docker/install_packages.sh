@@ -40,7 +40,8 @@ packages_of() {
         ca-certificates
       ;;
     bench)
-      echo libbenchmark-dev libnghttp2-dev python3 python3-matplotlib
+      echo libbenchmark-dev libnghttp2-dev python3 python3-matplotlib \
+        python3-grpcio
       ;;
     trainer)
       packages_of demo

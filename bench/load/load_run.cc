@@ -1,7 +1,6 @@
 #include "bench/load/load_run.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -30,10 +29,6 @@ std::string WithoutNumbers(const std::string& message) {
   return text;
 }
 
-// A patient run reads what comes in so short a time before something is due
-// only then: else in a flood every reply would wake the thread up.
-constexpr absl::Duration kSoon = absl::Milliseconds(1);
-
 double ProcessSeconds() {
   timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -48,7 +43,8 @@ LoadRun::LoadRun(Options options, std::vector<Flow> flows)
       timeline_(options_.timeline) {}
 
 absl::StatusOr<nlohmann::json> LoadRun::Run() {
-  SetScheduling();
+  // Sleeps end when they should, instead of up to 50 us later.
+  prctl(PR_SET_TIMERSLACK, 1);
   absl::Status status = Connect();
   if (!status.ok()) return status;
   const double processor_begin = ProcessSeconds();
@@ -64,13 +60,6 @@ absl::StatusOr<nlohmann::json> LoadRun::Run() {
   return nlohmann::json{
       {"flows", std::move(flows)},
       {"client_processors", (ProcessSeconds() - processor_begin) / seconds}};
-}
-
-void LoadRun::SetScheduling() const {
-  // Sleeps end when they should, instead of up to 50 us later.
-  prctl(PR_SET_TIMERSLACK, 1);
-  const sched_param parameters = {};
-  if (options_.patient) sched_setscheduler(0, SCHED_BATCH, &parameters);
 }
 
 absl::Status LoadRun::Connect() {
@@ -112,8 +101,7 @@ void LoadRun::Wait() const {
   const absl::Duration left =
       std::max(until - absl::Now(), absl::ZeroDuration());
   const timespec timeout = absl::ToTimespec(left);
-  const bool soon = options_.patient && left < kSoon;
-  ppoll(files.data(), soon ? 0 : files.size(), &timeout, nullptr);
+  ppoll(files.data(), files.size(), &timeout, nullptr);
 }
 
 void LoadRun::Count(Stream& stream, const LoadStream::Outcome& outcome) {

@@ -34,10 +34,6 @@ class LoadRun {
     absl::Duration duration = absl::Seconds(5);
     absl::Duration timeout = absl::Seconds(30);  // of one request
     uint32_t seed = 1;
-    // Never interrupts the server's work, as a client on a machine of its own
-    // could not: what is due is sent when a thread's time slice ends, some
-    // milliseconds late, and all at once.
-    bool patient = false;
   };
 
   LoadRun(Options options, std::vector<Flow> flows);
@@ -58,7 +54,6 @@ class LoadRun {
   absl::Status Connect();
   // Until all has ended.
   absl::Status Exchange();
-  void SetScheduling() const;
   void Wait() const;
   void Count(Stream& stream, const LoadStream::Outcome& outcome);
   nlohmann::json Summary(const Stream& stream) const;

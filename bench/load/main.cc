@@ -33,9 +33,6 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, timeline, "",
           "file to write what became of every measured request to "
           "(bench/load/timeline.h)");
-ABSL_FLAG(bool, patient, false,
-          "send when the server's threads have used up their time slices, some "
-          "milliseconds late");
 ABSL_FLAG(uint32_t, seed, 1, "of users, items and arrivals");
 
 namespace qlarank::bench {
@@ -51,7 +48,6 @@ LoadRun::Options OptionsFromFlags() {
   options.duration = absl::GetFlag(FLAGS_duration);
   options.timeout = absl::GetFlag(FLAGS_timeout);
   options.seed = absl::GetFlag(FLAGS_seed);
-  options.patient = absl::GetFlag(FLAGS_patient);
   options.source_address = absl::GetFlag(FLAGS_source_address);
   options.timeline = absl::GetFlag(FLAGS_timeline);
   return options;

@@ -1,24 +1,36 @@
-"""Ten times the load that the server can take, for minutes.
+"""More than the server can do, asked for by clients at the usual priority on
+the server's own processors. Three parts:
 
-Three clients at once, each on a connection of its own: the flood, from
-127.0.0.1; a probe beside it from the same address, which goes on after the
-flood has ended and says when all is as before; and a neighbour from 127.0.0.2,
-another client to the server, who asks for a tenth of the capacity.
+Ordinary clients (bench/load/ordinary_clients.py), ghz and a Python one, on 64
+and on 256 connections, with deadlines of 300 ms and 1 s; each comes back at
+once whatever it was told. Their goodput is held to what the same client gets on
+16 connections.
 
-The flood shares the processors with the server. As a client on a machine of its
-own would not, it does not interrupt the server's work to send: its requests go
-some milliseconds late. Their latency counts from when they were to go.
+Ten times the capacity, for a minute or more, at Poisson arrivals, by three
+clients at once: the flood, from 127.0.0.1; a probe beside it from the same
+address, which goes on after the flood has ended and says when all is as before;
+and a neighbour from 127.0.0.2, another client to the server, who asks for a
+tenth of the capacity.
+
+Two busy processes that have nothing to do with the server, at the usual
+priority: rankings a second beside them, over those without.
 """
 
+import contextlib
 import csv
 import dataclasses
 import math
+import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent import futures
 
+from bench.load import ordinary_clients
+from bench.performance import context as context_lib
 from bench.performance import figures
 from bench.performance import memory
 
@@ -32,7 +44,14 @@ NEIGHBOUR_SHARE = .1
 PROBE_RATE = 20
 # Of the probe, before the flood and after it.
 LEAD, TAIL = 5, 10
-DEFAULT_MINUTES = 2
+DEFAULT_MINUTES = 1
+# Of the ordinary clients.
+ORDINARY_CANDIDATES = 1000
+BASE_CONNECTIONS, BASE_DEADLINE_MS = 16, 1000
+MANY_CONNECTIONS, DEADLINES_MS = (64, 256), (300, 1000)
+ORDINARY_SECONDS = 8
+# Rankings beside busy processes, alone and beside them in turn.
+NEIGHBOUR_ROUNDS, NEIGHBOUR_SECONDS = 3, 4
 BUDGET = 256 * MIB
 OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED = 0, 4, 8
 
@@ -52,6 +71,8 @@ def run(context):
         sampler = memory.Sampler(server.process.pid)
         context.send_events(server, USERS, EVENTS)
         server.wait_until_folded()
+        shares, alternation = _beside_busy_processes(context, server)
+        ordinary, runs = _ordinary(context, server)
         capacity = _capacity(context, server)
         sampler.start()
         before = _clients_seconds()
@@ -62,9 +83,12 @@ def run(context):
     begin = min(request.sent for request in flows['flood'])
     end = max(request.sent for request in flows['flood'])
     return figures.Result(
-        _figures(flows, begin, end, capacity, after, clients, late_ms,
-                 most=max(size for _, size in sampler.samples)),
-        {'capacity': capacity, 'seconds': seconds,
+        ordinary + _figures(flows, begin, end, capacity, after, clients,
+                            late_ms, most=max(size for _, size in
+                                              sampler.samples)) +
+        _beside_figures(shares, alternation),
+        {'capacity': capacity, 'seconds': seconds, 'ordinary': runs,
+         'beside_busy_processes': alternation,
          'per_second': per_second(flows, begin - LEAD, end + TAIL),
          'refusals': refusals(flows['flood'])})
 
@@ -73,6 +97,118 @@ def _clients_seconds():
     """Processor time of all clients that have ended; the server goes on."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def _ordinary(context, server):
+    """Figures of the ordinary clients, and their runs for the plot's data."""
+    request = ordinary_clients.rank_request(
+        'user-0', [1 + i * 7919 % context_lib.ITEMS
+                   for i in range(ORDINARY_CANDIDATES)])
+    found, data = [], []
+    with ordinary_clients.Clients(context.cache.parent, server.address,
+                                  request) as clients:
+        for name, missing in clients.missing.items():
+            runs = {}
+            for connections, deadline_ms in () if missing else _ordinary_runs():
+                context.say(f'{name}: {connections} connections, '
+                            f'{deadline_ms} ms')
+                run_ = clients.run(name, connections, deadline_ms,
+                                   ORDINARY_SECONDS)
+                runs[connections, deadline_ms] = run_
+                data.append({'client': name, 'connections': connections,
+                             'deadline_ms': deadline_ms,
+                             **dataclasses.asdict(run_)})
+            found += ordinary_figures(name, runs, missing)
+    return found, data
+
+
+def _ordinary_runs():
+    yield BASE_CONNECTIONS, BASE_DEADLINE_MS
+    for connections in MANY_CONNECTIONS:
+        for deadline_ms in DEADLINES_MS:
+            yield connections, deadline_ms
+
+
+def ordinary_figures(name, runs, missing=''):
+    """Of one client. runs: {(connections, deadline in ms): Run}, none when the
+    client is missing."""
+    base = runs.get((BASE_CONNECTIONS, BASE_DEADLINE_MS))
+    found = [figures.plain(
+        f'{name}, {BASE_CONNECTIONS} connections', base and base.goodput,
+        'rankings/s', missing or f'{ORDINARY_CANDIDATES:,} candidates, at '
+        f'usual priority on the server\'s processors; {_latency(base)}')]
+    for connections in MANY_CONNECTIONS:
+        for deadline_ms in DEADLINES_MS:
+            run_ = runs.get((connections, deadline_ms))
+            share = None
+            note = missing
+            if run_ is not None:
+                share = run_.goodput / base.goodput if base.goodput else 0
+                note = (f'{run_.goodput:.0f} in time a second, '
+                        f'{run_.refused:.0f} refused; {_latency(run_)}')
+                if run_.others():
+                    note += f'; {run_.others()}'
+            found.append(figures.at_least(
+                f'{name}, {connections} connections, {deadline_ms} ms: goodput '
+                f'over that of {BASE_CONNECTIONS}', share, .8, '', note))
+    return found
+
+
+def _latency(run_):
+    return (f'p50 {figures.number(run_.ok_p50_ms)} ms, p99 '
+            f'{figures.number(run_.ok_p99_ms)} ms')
+
+
+@contextlib.contextmanager
+def _busy_processes(count):
+    """So many, each of which keeps a processor busy, at the usual priority.
+
+    In the session of the server, or Linux would weigh sessions against each
+    other (sched_autogroup), whatever runs in them.
+    """
+    processes = [subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+                 for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _beside_busy_processes(context, server):
+    """Rankings a second beside as many busy processes as processors over those
+    without, of each round; and both of each."""
+    def rankings():
+        flows, _ = context.load(
+            server, USERS, f'load:closed:{CONCURRENCY}:{ORDINARY_CANDIDATES}',
+            warm_up='1s', duration=f'{NEIGHBOUR_SECONDS}s')
+        return flows['load']['per_second']
+
+    alternation = []
+    for number in range(NEIGHBOUR_ROUNDS):
+        context.say(f'alone, then beside {os.cpu_count()} busy processes: '
+                    f'round {number + 1} of {NEIGHBOUR_ROUNDS}')
+        alone = rankings()
+        with _busy_processes(os.cpu_count()):
+            alternation.append({'alone': alone, 'beside': rankings()})
+    return [rates['beside'] / rates['alone']
+            for rates in alternation], alternation
+
+
+def _beside_figures(shares, alternation):
+    alone, beside = (statistics.median(rates[kind] for rates in alternation)
+                     for kind in ('alone', 'beside'))
+    return [
+        figures.plain('rankings alone', alone, '1/s',
+                      f'{ORDINARY_CANDIDATES:,} candidates, closed loop, '
+                      f'{CONCURRENCY} under way'),
+        # About half is fair.
+        figures.at_least('rankings beside busy processes, over those alone',
+                         statistics.median(shares), .4, '',
+                         f'{beside:.0f} a second beside one on each processor, '
+                         f'at usual priority; rounds '
+                         f'{", ".join(f"{share:.2f}" for share in shares)}')]
 
 
 def _capacity(context, server):
@@ -104,8 +240,7 @@ def _flood(context, server, folder, capacity, seconds):
                         seconds, seed=3, source_address='127.0.0.2')]
         # Its own warm-up would be a flood, too.
         time.sleep(LEAD)
-        flood = pool.submit(client, 'flood', FACTOR * capacity, 0, seconds,
-                            patient=True)
+        flood = pool.submit(client, 'flood', FACTOR * capacity, 0, seconds)
         for running in clients:
             running.result()
         late_ms = flood.result()['late_ms']
@@ -198,7 +333,7 @@ def _figures(flows, begin, end, capacity, after, clients, late_ms, most):
                       f'{late_ms["p99"]:.1f} ms'),
         # The machine may have had less to give before the flood than in it.
         figures.at_least('goodput over capacity',
-                         goodput / max(capacity, after), .9, '',
+                         goodput / max(capacity, after), .8, '',
                          f'{goodput:.0f} replies in time a second; the '
                          'capacity before or afterwards, whichever is more'),
         figures.at_least('admitted, answered by their deadline',

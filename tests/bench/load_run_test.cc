@@ -2,7 +2,6 @@
 #include "bench/load/load_run.h"
 
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,24 +64,6 @@ TEST(LoadRunTest, FlowsRunSideBySide) {
   EXPECT_GE(small["late_ms"]["p50"], 0);
   EXPECT_GE(small["late_ms"]["p99"], small["late_ms"]["p50"]);
   EXPECT_GT(report["client_processors"], 0);
-}
-
-TEST(LoadRunTest, APatientOneSendsTheSame) {
-  testing::TestServer server(ServedOptions());
-  LoadRun::Options options = OptionsFor(server.grpc_port());
-  nlohmann::json prompt, patient;
-  // What scheduling a thread of its own has, it keeps.
-  const auto run = [&](bool is_patient, nlohmann::json& report) {
-    options.patient = is_patient;
-    std::thread([&] {
-      report = RunOrFail(options, {{"flood", kOpen, 1'000, 10}});
-      EXPECT_EQ(sched_getscheduler(0), is_patient ? SCHED_BATCH : SCHED_OTHER);
-    }).join();
-  };
-  run(false, prompt);
-  run(true, patient);
-  EXPECT_EQ(patient["flows"][0]["errors"].size(), 0);
-  EXPECT_EQ(patient["flows"][0]["completed"], prompt["flows"][0]["completed"]);
 }
 
 // HTTP/2 lets 64 KiB of a request come before the server makes room.

@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
+from bench.load import ordinary_clients  # noqa: E402
 from bench.performance import overload  # noqa: E402
 from bench.soak import __main__ as soak  # noqa: E402
 from bench.soak import gates  # noqa: E402
@@ -74,6 +75,65 @@ class OverloadTest(unittest.TestCase):
         self.assertIs(found['recovery after the end of the load'].met, False)
         self.assertIs(found['admitted, answered by their deadline'].met, True)
         self.assertIs(found['resident, the most'].met, True)
+
+
+class OrdinaryClientsTest(unittest.TestCase):
+
+    def run_(self, ok, refused=0, **others):
+        return ordinary_clients.Run(
+            {'OK': ok, 'RESOURCE_EXHAUSTED': refused, **others}, 10, 5.0, 9.0)
+
+    def test_goodput_is_held_to_that_of_few_connections(self):
+        runs = {(16, 1000): self.run_(4000), (64, 300): self.run_(3200, 900),
+                (64, 1000): self.run_(4100), (256, 300): self.run_(3190, 9000),
+                (256, 1000): self.run_(3300, INTERNAL=2)}
+        base, *found = overload.ordinary_figures('ghz', runs)
+        self.assertEqual((base.value, base.met), (400, None))
+        self.assertEqual([figure.met for figure in found],
+                         [True, True, False, True])
+        self.assertIn('320 in time a second, 90 refused', found[0].note)
+        self.assertIn('INTERNAL', found[3].note)
+
+    def test_a_client_that_is_missing_is_no_success(self):
+        for figure in overload.ordinary_figures('ghz', {}, 'no Go'):
+            self.assertIsNone(figure.value)
+            self.assertEqual(figure.note, 'no Go')
+            self.assertIn(figure.verdict(), ('', 'NOT MEASURED'))
+
+    def test_nothing_answered_is_no_success(self):
+        runs = {key: self.run_(0) for key in overload._ordinary_runs()}
+        for figure in overload.ordinary_figures('ghz', runs)[1:]:
+            self.assertIs(figure.met, False)
+
+    def test_ghz_reports_are_read(self):
+        run = ordinary_clients.ghz_run({
+            'total': 2e9, 'statusCodeDistribution': {
+                'OK': 10, 'ResourceExhausted': 4, 'DeadlineExceeded': 1,
+                'Unavailable': 3},
+            'latencyDistribution': [{'percentage': 50, 'latency': 4e6},
+                                    {'percentage': 99, 'latency': 8e6}]})
+        self.assertEqual((run.goodput, run.refused), (5, 2))
+        self.assertEqual((run.ok_p50_ms, run.ok_p99_ms), (4, 8))
+        self.assertEqual(run.others(), {'UNAVAILABLE': 3})
+        nothing = ordinary_clients.ghz_run({
+            'total': 1e9, 'statusCodeDistribution': {},
+            'latencyDistribution': None})
+        self.assertEqual((nothing.goodput, nothing.ok_p50_ms), (0, None))
+
+    def test_a_request_is_what_the_schema_says(self):
+        self.assertEqual(ordinary_clients.rank_request('u', [1, 258]),
+                         b'\x0a\x01u\x12\x10\x01' + bytes(7) +
+                         b'\x02\x01' + bytes(6))
+        # A length of two bytes.
+        self.assertEqual(ordinary_clients.rank_request('', [0] * 1000)[:5],
+                         b'\x0a\x00\x12\xc0\x3e')
+
+    def test_shares_are_of_the_rounds(self):
+        rounds = [{'alone': 100, 'beside': 30}, {'alone': 100, 'beside': 50},
+                  {'alone': 200, 'beside': 90}]
+        _, share = overload._beside_figures([.3, .5, .45], rounds)
+        self.assertEqual((share.value, share.met), (.45, True))
+        self.assertIs(overload._beside_figures([.05] * 3, rounds)[1].met, False)
 
 
 def soaked(resident=lambda t: 100 << 20, files=lambda t: 50,
