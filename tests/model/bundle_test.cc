@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/fingerprint.h"
 #include "model/sha256.h"
+#include "model/tensor_file.h"
 #include "tests/model/golden.h"
 
 namespace qlarank::testing {
@@ -268,15 +269,39 @@ TEST_F(BundleTest, RefusesBadSpecsByField) {
   ExpectRefused(absl::StatusCode::kInvalidArgument, "width");
 }
 
-// The trainer's fingerprint is recomputed here from the same tensors.
+// The trainer's fingerprint is recomputed here from the same tensors, read
+// without Bundle::Load, which would refuse another.
 TEST(FingerprintTest, AgreesWithTheTrainer) {
   for (const std::string& name : GoldenModelNames()) {
-    const auto bundle = Bundle::Load(GoldenBundleFolder(name));
-    ASSERT_TRUE(bundle.ok()) << bundle.status();
-    EXPECT_EQ(ComputeFingerprint((*bundle)->spec(), (*bundle)->weights(),
-                                 (*bundle)->items()),
-              (*bundle)->spec().fingerprint());
+    const fs::path folder = GoldenBundleFolder(name);
+    model::v1::ModelSpec spec;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        ReadAll(folder / "model.textproto"), &spec));
+    const auto weights = TensorFile::Open(folder / "weights.safetensors");
+    const auto items = TensorFile::Open(folder / "items.safetensors");
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    ASSERT_TRUE(items.ok()) << items.status();
+    EXPECT_EQ(spec.fingerprint().size(), 64u) << name;
+    EXPECT_EQ(ComputeFingerprint(spec, **weights, **items), spec.fingerprint())
+        << name;
   }
+}
+
+// Else states of one model would be taken for those of another.
+TEST_F(BundleTest, RefusesAnotherFingerprint) {
+  const std::string original = ReadAll(spec_path());
+  EditSpec([](auto& spec) {
+    std::string fingerprint = spec.fingerprint();
+    fingerprint[0] = fingerprint[0] == '0' ? '1' : '0';
+    spec.set_fingerprint(fingerprint);
+  });
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "the tensors give");
+  WriteAll(spec_path(), original);
+  // The same tensors would fold the same events into other states.
+  EditSpec([](auto& spec) {
+    std::swap(*spec.mutable_actions(0), *spec.mutable_actions(1));
+  });
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "the tensors give");
 }
 
 }  // namespace
