@@ -162,7 +162,8 @@ def run_tests(tests):
     """The first failure of the programs, '' when there is none."""
     for test in tests:
         name, *arguments = test.split()
-        code, output = run([program_path(name), '--gtest_brief=1', *arguments],
+        code, output = run([program_path(name), '--gtest_brief=1',
+                            '--gtest_fail_fast=1', *arguments],
                            WORK / f'{name}.log', TEST_SECONDS)
         if code is None:
             return f'{name} (stuck)'
