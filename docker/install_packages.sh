@@ -55,7 +55,7 @@ packages_of() {
       packages_of bench
       echo libgtest-dev libgmock-dev git prometheus curl python3 python3-venv \
         python3-pip python3-grpcio python3-protobuf python3-yaml openssl \
-        ca-certificates
+        ca-certificates haproxy
       ;;
     fresh)
       echo debootstrap git
