@@ -532,6 +532,10 @@ TEST_P(StateStoreTest, FingerprintsComeAndGoWhileInUse) {
       const auto got = store_->GetSnapshot(kG, "u");
       EXPECT_TRUE(got.ok() || absl::IsFailedPrecondition(got.status()))
           << got.status();
+      // Dropped since, or what was put.
+      if (got.ok() && got->has_value()) {
+        EXPECT_EQ(*got, MakeSnapshot("u", 1));
+      }
       EXPECT_THAT(store_->Flush(), IsOk());
     }
   });
@@ -542,6 +546,14 @@ TEST_P(StateStoreTest, FingerprintsComeAndGoWhileInUse) {
   }
   done = true;
   user.join();
+  // Which of the two it was, with nobody beside.
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      store_->PutSnapshot(kG, "u", MakeSnapshot("u", 1))));
+  EXPECT_THAT(store_->OpenFingerprint(kG), IsOk());
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(store_->PutSnapshot(kG, "u", MakeSnapshot("u", 1)), IsOk());
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
+              IsOkAndHolds(MakeSnapshot("u", 1)));
 }
 
 TEST_P(StateStoreTest, KeepsMarksOfSources) {

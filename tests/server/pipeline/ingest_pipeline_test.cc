@@ -381,6 +381,7 @@ TEST_F(IngestPipelineTest, AClientDoesNotFillTheQueue) {
     EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
   }
   EXPECT_GE(not_erased, 4);
+  EXPECT_LT(not_erased, 9);  // else none was let in, whatever was free
 }
 
 }  // namespace
