@@ -171,15 +171,16 @@ fresh_table() {
   done < <(
     cat "$steps_file"
     # The command's own steps.
-    sed 's/\t\([^\t]*\)$/\t  \1/' "$fresh_root/qlarank/$steps_file"
+    fresh_steps | sed 's/\t\([^\t]*\)$/\t  \1/'
   )
   printf '    %8s  %9s  %s\n' "$(clock "$sum")" '' 'in all'
 }
 
-# Of the command's own steps.
+# The steps of the one command that was run inside.
+fresh_steps() { cat "$fresh_root/qlarank/$log_folder"/steps-*.tsv; }
+
 fresh_processor_seconds() {
-  awk -F '\t' '{ sum += $2 } END { print sum + 0 }' \
-    "$fresh_root/qlarank/$steps_file"
+  fresh_steps | awk -F '\t' '{ sum += $2 } END { print sum + 0 }'
 }
 
 # fresh COMMAND CACHE RENEW KEEP; CACHE: a folder of ccache's, or nothing.

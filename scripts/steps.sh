@@ -15,12 +15,13 @@ fail_usage() {
   exit 2
 }
 
-# Seconds, seconds of processor time and title of every step of this run: what
-# ./run fresh makes its table of.
-steps_file=$log_folder/steps.tsv
+# Seconds, seconds of processor time and title of every step of a command's last
+# run: what ./run fresh makes its table of. begin_steps COMMAND.
+steps_file=/dev/null
 
 begin_steps() {
   mkdir -p "$log_folder"
+  steps_file="$log_folder/steps-$1.tsv"
   : > "$steps_file"
 }
 

@@ -50,11 +50,11 @@ class Steps(unittest.TestCase):
                          'Unpacking g++ ...\n')
 
     def test_steps_are_written_down_with_their_times(self):
-        code, _ = bash('begin_steps\nstep "Waiting, long" wait sleep 1.2\n'
+        code, _ = bash('begin_steps few\nstep "Waiting, long" wait sleep 1.2\n'
                        'step "Going on" go true', self.folder)
         self.assertEqual(code, 0)
         steps = [line.split('\t') for line in
-                 (self.folder / 'build/logs/steps.tsv').read_text()
+                 (self.folder / 'build/logs/steps-few.tsv').read_text()
                  .splitlines()]
         self.assertEqual([step[2] for step in steps],
                          ['Waiting, long', 'Going on'])
