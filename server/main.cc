@@ -22,6 +22,7 @@
 #include "server/ops/lifecycle.h"
 #include "server/ops/logging.h"
 #include "server/ops/plain_locks.h"
+#include "server/ops/protobuf_log.h"
 #include "server/ops/termination_signals.h"
 #include "server/ops/version.h"
 #include "server/rebuild_command.h"
@@ -56,6 +57,7 @@ int Serve(const ServerOptions& options) {
   InitLogging(options.log);
   RouteGrpcLog();
   RaiseFileLimit();
+  RouteProtobufLog();
   StopRequest stop([] { _exit(kExitAtOnce); });
   TerminationSignals signals([&stop](int signal) {
     LogInfo("told to stop", {{"signal", signal}});

@@ -13,7 +13,11 @@ class AdminService final : public ServedMethods<v1::AdminService> {
  public:
   // Both must outlive the server that this is registered with.
   AdminService(Listener listener, AdminPipeline& pipeline, const Drain& drain)
-      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {}
+      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {
+    ServeUnary("Checkpoint", &AdminService::Checkpoint);
+    ServeUnary("Backup", &AdminService::Backup);
+    ServeUnary("ListErasures", &AdminService::ListErasures);
+  }
 
   grpc::ServerUnaryReactor* Checkpoint(
       grpc::CallbackServerContext* context,

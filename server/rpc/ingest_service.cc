@@ -52,10 +52,10 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
   return reactor;
 }
 
-grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
-IngestService::StreamEvents(grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, v1::StreamEventsResponse>*
+IngestService::Stream(grpc::CallbackServerContext* context) {
   auto* stream = new StreamEventsReactor(
-      pipeline_, drain_,
+      *context, pipeline_, drain_,
       {callers_.Client(*context), nullptr, DeadlineOf(*context)},
       stream_window_bytes_);
   stream->Start();

@@ -20,15 +20,19 @@ class IngestService final : public ServedMethods<v1::IngestService> {
         pipeline_(pipeline),
         drain_(drain),
         callers_(callers),
-        stream_window_bytes_(stream_window_bytes) {}
+        stream_window_bytes_(stream_window_bytes) {
+    ServeUnary("AppendEvents", &IngestService::AppendEvents);
+    ServeStream("StreamEvents", &IngestService::Stream);
+  }
 
   grpc::ServerUnaryReactor* AppendEvents(
       grpc::CallbackServerContext* context,
       const v1::AppendEventsRequest* request,
       v1::AppendEventsResponse* response) override;
 
-  grpc::ServerBidiReactor<v1::StreamEventsRequest, v1::StreamEventsResponse>*
-  StreamEvents(grpc::CallbackServerContext* context) override;
+  // StreamEvents, whose batches arrive as they are on the wire.
+  grpc::ServerBidiReactor<grpc::ByteBuffer, v1::StreamEventsResponse>* Stream(
+      grpc::CallbackServerContext* context);
 
  private:
   IngestPipeline& pipeline_;

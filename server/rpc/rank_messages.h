@@ -1,7 +1,7 @@
 // The messages of Rank calls, each pair on an arena whose memory is used again
 // by later calls: in steady state decoding and encoding allocate nothing.
 //
-//   rank_service.SetMessageAllocatorFor_Rank(&messages);
+//   ServeUnary("Rank", &RankService::Rank, &messages_);
 //
 // An arena's block grows to what its largest call needed, within a bound.
 // Thread-safe. Must outlive the server that uses it.

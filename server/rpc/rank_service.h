@@ -23,7 +23,7 @@ class RankService final : public ServedMethods<v1::RankService> {
         drain_(drain),
         replies_(replies),
         callers_(callers) {
-    SetMessageAllocatorFor_Rank(&messages_);
+    ServeUnary("Rank", &RankService::Rank, &messages_);
   }
 
   grpc::ServerUnaryReactor* Rank(grpc::CallbackServerContext* context,

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/ops/protobuf_log.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/ingest_service.h"
 #include "server/rpc/rank_service.h"
@@ -26,6 +27,7 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
                          std::shared_ptr<const Authenticator> authenticator)
     : callers_(std::move(authenticator)),
       replies_(options.rank.reply_timeout) {
+  RouteProtobufLog();  // what it says of a request, its caller is told
   services_.push_back(Make<v1::RankService, RankService>(
       listener, pipeline.rank(), drain_, replies_, callers_));
   services_.push_back(Make<v1::IngestService, IngestService>(

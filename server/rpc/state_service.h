@@ -23,7 +23,11 @@ class StateService final : public ServedMethods<v1::StateService> {
         ingest_(ingest),
         drain_(drain),
         replies_(replies),
-        callers_(callers) {}
+        callers_(callers) {
+    ServeUnary("GetUserState", &StateService::GetUserState);
+    ServeUnary("GetUserSummary", &StateService::GetUserSummary);
+    ServeUnary("DeleteUser", &StateService::DeleteUser);
+  }
 
   grpc::ServerUnaryReactor* GetUserState(
       grpc::CallbackServerContext* context,

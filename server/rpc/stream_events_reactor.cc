@@ -3,14 +3,16 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/rpc/request_parsing.h"
 #include "server/rpc/rpc_status.h"
 
 namespace qlarank {
 
-StreamEventsReactor::StreamEventsReactor(IngestPipeline& pipeline, Drain& drain,
-                                         IngestPipeline::Caller caller,
-                                         size_t window_bytes)
-    : pipeline_(pipeline),
+StreamEventsReactor::StreamEventsReactor(
+    const grpc::CallbackServerContext& context, IngestPipeline& pipeline,
+    Drain& drain, IngestPipeline::Caller caller, size_t window_bytes)
+    : context_(context),
+      pipeline_(pipeline),
       drain_(drain),
       caller_{std::move(caller.client), &cancelled_, caller.deadline},
       window_bytes_(window_bytes) {}
@@ -34,18 +36,30 @@ void StreamEventsReactor::OnDrain() {
 }
 
 void StreamEventsReactor::OnReadDone(bool ok) {
+  std::unique_ptr<Batch> read;
+  {
+    absl::MutexLock lock(&mutex_);
+    read = std::move(incoming_);
+  }
+  // gRPC may say so only after this that the client gave up.
+  if (!ok && context_.IsCancelled()) cancelled_ = true;
+  grpc::Status parsed;
+  if (ok) {
+    read->bytes = read->received.Length();
+    parsed = ParseRequest("StreamEvents", read->received, read->request);
+  }
   Batch* batch = nullptr;
   {
     absl::MutexLock lock(&mutex_);
     // A read that was open when the call was finished may still bring a batch:
     // nobody would answer it.
-    if (ok && !finished_) {
-      batch = incoming_.get();
-      batch->bytes = batch->request.ByteSizeLong();
+    if (ok && parsed.ok() && !finished_) {
+      batch = read.get();
       bytes_ += batch->bytes;
-      batches_.push_back(std::move(incoming_));
+      batches_.push_back(std::move(read));
     } else {
       read_all_ = true;
+      unparsable_ = parsed;
     }
   }
   if (batch != nullptr) {
@@ -118,7 +132,7 @@ void StreamEventsReactor::MaybeRead() {
   if (!batches_.empty() && pipeline_.full(caller_.client)) return;
   reading_ = true;
   incoming_ = std::make_unique<Batch>();
-  StartRead(&incoming_->request);
+  StartRead(&incoming_->received);
 }
 
 bool StreamEventsReactor::Advance() {
@@ -132,7 +146,18 @@ bool StreamEventsReactor::Advance() {
 
 void StreamEventsReactor::End() {
   // A read that is still open, when draining, ends with this.
-  Finish(drain_.draining() ? DrainingStatus() : grpc::Status::OK);
+  Finish(EndStatus());
+}
+
+grpc::Status StreamEventsReactor::EndStatus() {
+  absl::MutexLock lock(&mutex_);
+  if (cancelled_) {  // only we see what it is then
+    return absl::Now() < caller_.deadline
+               ? grpc::Status::CANCELLED
+               : grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "");
+  }
+  if (!unparsable_.ok()) return unparsable_;
+  return drain_.draining() ? DrainingStatus() : grpc::Status::OK;
 }
 
 }  // namespace qlarank

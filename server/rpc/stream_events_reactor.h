@@ -7,6 +7,9 @@
 // batch counts until its response was written, so that a client who does not
 // read responses is not read from either.
 //
+// A batch that cannot be parsed ends the stream with INVALID_ARGUMENT, once the
+// batches before it are answered.
+//
 // gRPC calls the reactor's methods from its threads, the pipeline answers on
 // its own: one mutex guards them all. The stream deletes itself once Finish was
 // called and no callback of gRPC runs, which knows nothing of the pipeline: so
@@ -22,6 +25,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "qlarank/v1/ingest_service.pb.h"
 #include "server/pipeline/ingest_pipeline.h"
@@ -30,16 +34,17 @@
 namespace qlarank {
 
 class StreamEventsReactor final
-    : public grpc::ServerBidiReactor<v1::StreamEventsRequest,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer,
                                      v1::StreamEventsResponse>,
       private Drain::Listener {
  public:
   // Batches read and not yet answered.
   static constexpr size_t kMaxInFlight = 32;
 
-  // Deletes itself when the RPC is over. Pipeline and drain must outlive it.
-  // The caller's flag is the stream's own.
-  StreamEventsReactor(IngestPipeline& pipeline, Drain& drain,
+  // Deletes itself when the RPC is over. Pipeline and drain must outlive it, as
+  // the RPC's context does. The caller's flag is the stream's own.
+  StreamEventsReactor(const grpc::CallbackServerContext& context,
+                      IngestPipeline& pipeline, Drain& drain,
                       IngestPipeline::Caller caller, size_t window_bytes);
 
   // Begins to read; once, after construction.
@@ -48,6 +53,7 @@ class StreamEventsReactor final
  private:
   // A batch from its reading to its response. Its address stays.
   struct Batch {
+    grpc::ByteBuffer received;  // the request, until it is parsed
     v1::StreamEventsRequest request;
     v1::StreamEventsResponse response;
     size_t bytes = 0;  // of the request
@@ -69,11 +75,13 @@ class StreamEventsReactor final
   // caller that is no callback of gRPC must not touch the stream after that.
   bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End() ABSL_LOCKS_EXCLUDED(mutex_);
+  grpc::Status EndStatus() ABSL_LOCKS_EXCLUDED(mutex_);
   void MaybeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The first batch has its response, or needs none.
   void PopFront() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const grpc::CallbackServerContext& context_;
   IngestPipeline& pipeline_;
   Drain& drain_;
   std::atomic<bool> cancelled_{false};  // at the deadline, too
@@ -84,7 +92,7 @@ class StreamEventsReactor final
   // Batches read, in that order, and not answered or not yet written.
   std::deque<std::unique_ptr<Batch>> batches_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of batches_
-  // What is being read into, while reading_.
+  // What is being read into, from StartRead to OnReadDone.
   std::unique_ptr<Batch> incoming_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -92,6 +100,8 @@ class StreamEventsReactor final
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // responses reach nobody
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of a batch that cannot be parsed.
+  grpc::Status unparsable_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace qlarank
