@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/ops/rpc_metrics_interceptor.h"
@@ -130,9 +131,11 @@ void AddMethodsTo(RpcMetrics& metrics) {
   for (const auto* service : Services::Descriptors()) {
     metrics.AddService(*service);
   }
-  // These come with gRPC, without descriptors.
-  metrics.AddMethod("unary", kHealth, "Check");
-  metrics.AddMethod("server_stream", kHealth, "Watch");
+  // Naming it here links what reflection needs to describe it: gRPC serves it
+  // without a descriptor.
+  metrics.AddService(
+      *grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0));
+  // This comes with gRPC, without a header.
   metrics.AddMethod("bidi_stream", kReflection, "ServerReflectionInfo");
 }
 

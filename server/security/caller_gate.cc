@@ -33,17 +33,13 @@ std::string Explain(Denial denial, const MethodAccess* access,
     case Denial::kUnknownName:
       return "the client certificate's names are not among those that may call";
     case Denial::kUnknownMethod:
-      return "no caller may call this method";
+      return "the server has no such method";
     case Denial::kWrongRole:
       return absl::StrCat(MethodName(access), " needs the role ",
                           RoleName(*access->role), ", which \"", caller,
                           "\" does not have");
   }
   return "refused";
-}
-
-bool IsKnown(Denial denial) {
-  return denial == Denial::kWrongRole || denial == Denial::kUnknownMethod;
 }
 
 }  // namespace
@@ -64,7 +60,11 @@ grpc::Status CallerGate::Process(const InputMetadata& metadata,
   }
   const Caller& caller = std::get<Caller>(identity);
   if (access == nullptr) {
-    return Refuse(Denial::kUnknownMethod, access, caller.name);
+    // As without authentication: clients that ask for the newest of a service
+    // first, as grpcurl does for reflection, then try the one we have.
+    metrics_.Denied(Denial::kUnknownMethod);
+    return grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                        Explain(Denial::kUnknownMethod, access, caller.name));
   }
   if (!caller.roles.Has(*access->role)) {
     return Refuse(Denial::kWrongRole, access, caller.name);
@@ -81,8 +81,9 @@ grpc::Status CallerGate::Refuse(Denial denial, const MethodAccess* access,
                                 {"caller", caller_name},
                                 {"held_back", *held_back}});
   }
-  return grpc::Status(IsKnown(denial) ? grpc::StatusCode::PERMISSION_DENIED
-                                      : grpc::StatusCode::UNAUTHENTICATED,
+  return grpc::Status(denial == Denial::kWrongRole
+                          ? grpc::StatusCode::PERMISSION_DENIED
+                          : grpc::StatusCode::UNAUTHENTICATED,
                       Explain(denial, access, caller_name));
 }
 

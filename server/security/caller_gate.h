@@ -27,8 +27,8 @@ class CallerGate final : public grpc::AuthMetadataProcessor {
 
   bool IsBlocking() const override { return false; }
 
-  // OK; UNAUTHENTICATED when it is not known who calls; PERMISSION_DENIED when
-  // the caller may not. Leaves the token where it is: services name their caller
+  // OK; UNAUTHENTICATED when it is not known who calls; UNIMPLEMENTED when the
+  // method is in no table; PERMISSION_DENIED when the caller may not. Leaves the token where it is: services name their caller
   // by it (CallerNames).
   grpc::Status Process(const InputMetadata& metadata,
                        grpc::AuthContext* context,

@@ -148,12 +148,24 @@ TEST_P(AccessTest, ServesWhatTheTableSaysAndNothingElse) {
   }
 }
 
-TEST_P(AccessTest, RefusesAMethodThatIsInNoTable) {
+// The second is what grpcurl asks for first: it goes on to v1alpha where it is
+// told that there is none.
+TEST_P(AccessTest, AMethodThatIsInNoTableDoesNotExist) {
   const auto channel = Connect(server_.Tls());
-  const std::string path = "/qlarank.v1.RankService/NoSuchMethod";
-  EXPECT_EQ(Call(channel, path, "").error_code(), StatusCode::UNAUTHENTICATED);
-  EXPECT_EQ(Call(channel, path, BearerOf("admin")).error_code(),
-            StatusCode::PERMISSION_DENIED);
+  for (const char* path :
+       {"/qlarank.v1.RankService/NoSuchMethod",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/no.such.Service/Method", "/"}) {
+    SCOPED_TRACE(path);
+    EXPECT_EQ(Call(channel, path, "").error_code(),
+              StatusCode::UNAUTHENTICATED);
+    EXPECT_EQ(Call(channel, path, "Bearer no").error_code(),
+              StatusCode::UNAUTHENTICATED);
+    for (const char* name : {"admin", "rank"}) {
+      EXPECT_EQ(Call(channel, path, BearerOf(name)).error_code(),
+                StatusCode::UNIMPLEMENTED);
+    }
+  }
 }
 
 TEST_P(AccessTest, KnowsClientsByTheNamesInTheirCertificates) {

@@ -1,6 +1,7 @@
 """A gRPC client that knows nothing of any service but reflection.
 
     reflection_client.py HOST:PORT list
+    reflection_client.py HOST:PORT describe SERVICE
     reflection_client.py HOST:PORT call SERVICE/METHOD JSON
 
 As grpcurl does: descriptors come from the server, messages go as JSON.
@@ -19,6 +20,11 @@ def main(address, command, *arguments):
                     ProtoReflectionDescriptorDatabase(channel))
         if command == 'list':
             print('\n'.join(sorted(database.get_services())))
+            return
+        if command == 'describe':
+            service = descriptor_pool.DescriptorPool(
+                database).FindServiceByName(arguments[0])
+            print('\n'.join(method.name for method in service.methods))
             return
         service, method_name = arguments[0].split('/')
         pool = descriptor_pool.DescriptorPool(database)

@@ -52,6 +52,20 @@ class ReflectionClient(unittest.TestCase):
                                  'list').split()
         self.assertLessEqual(set(SERVICES), set(listed))
 
+    def test_every_service_that_is_listed_can_be_described(self):
+        for service in self.run_client(sys.executable, CLIENT,
+                                       self.server.address, 'list').split():
+            self.assertTrue(self.run_client(
+                sys.executable, CLIENT, self.server.address, 'describe',
+                service).split(), service)
+
+    def test_python_asks_for_health(self):
+        reply = json.loads(self.run_client(
+            sys.executable, CLIENT, self.server.address, 'call',
+            'grpc.health.v1.Health/Check',
+            '{"service": "qlarank.v1.RankService"}'))
+        self.assertEqual(reply, {'status': 'SERVING'})
+
     def test_python_calls_rank(self):
         self.assert_ranked(self.run_client(
             sys.executable, CLIENT, self.server.address, 'call',
@@ -62,6 +76,9 @@ class ReflectionClient(unittest.TestCase):
         listed = self.run_client('grpcurl', '-plaintext', self.server.address,
                                  'list').split()
         self.assertLessEqual(set(SERVICES), set(listed))
+        for service in listed:
+            self.run_client('grpcurl', '-plaintext', self.server.address,
+                            'describe', service)
         self.assert_ranked(self.run_client(
             'grpcurl', '-plaintext', '-d', self.REQUEST, self.server.address,
             'qlarank.v1.RankService/Rank'))
