@@ -10,6 +10,8 @@
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/state_service.grpc.pb.h"
 #include "server/ops/rpc_metrics_interceptor.h"
 #include "server/short_slices.h"
 
@@ -27,6 +29,14 @@ std::vector<std::string> ServiceNames(Listener listener) {
     }
   }
   return names;
+}
+
+// Those that are of no use while the store takes no writes: what the address for
+// operators serves of StateService is erasure.
+std::vector<std::string> WritingServices(Listener listener) {
+  return {std::string(listener == Listener::kMain
+                          ? v1::IngestService::service_full_name()
+                          : v1::StateService::service_full_name())};
 }
 
 void SetInterceptors(RpcMetrics& metrics, EndlessStreams& streams,
@@ -119,7 +129,8 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoint>> GrpcEndpoint::Start(
 }
 
 void GrpcEndpoint::AttachTo(Health& health) {
-  health.Attach(*server_->GetHealthCheckService(), ServiceNames(listener_));
+  health.Attach(*server_->GetHealthCheckService(), ServiceNames(listener_),
+                WritingServices(listener_));
 }
 
 void GrpcEndpoint::Shutdown(absl::Time deadline) {

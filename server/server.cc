@@ -12,6 +12,7 @@
 #include "server/ops/lifecycle.h"
 #include "server/ops/logging.h"
 #include "server/port_file.h"
+#include "state_store/rocksdb_state_store.h"
 
 namespace qlarank {
 namespace {
@@ -47,7 +48,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Services>> services =
       Services::Create(options, server->metrics_,
-                       server->security_->authenticator());
+                       server->security_->authenticator(),
+                       [server = server.get()](const absl::Status& fault) {
+                         server->TakeWriteFault(fault);
+                       });
   if (!services.ok()) return services.status();
   server->services_ = *std::move(services);
   server->loaded_services_ = server->services_.get();
@@ -148,6 +152,15 @@ absl::Status Server::Shutdown() {
     LogError("stopped without flushing everything", {{"error", status}});
   }
   return status;
+}
+
+void Server::TakeWriteFault(const absl::Status& fault) {
+  if (fault.ok()) {
+    health_.Restore(Part::kWrites);
+  } else {
+    health_.Degrade(Part::kWrites, fault.message());
+  }
+  metrics_.health.restart_needed.Set(RestartNeeded(fault) ? 1 : 0);
 }
 
 void Server::StopServing(absl::Duration timeout) {

@@ -59,10 +59,12 @@ class Server {
   absl::Status StartHttp();
   absl::Status StartGrpc();
   void StopServing(absl::Duration timeout);
+  // The store takes no writes any more or, if it is OK, takes them again.
+  void TakeWriteFault(const absl::Status& fault);
 
   const ServerOptions options_;
   Metrics metrics_;
-  Health health_;
+  Health health_{&metrics_.health};
   ProcessCollector process_collector_;
   std::unique_ptr<Security> security_;
   std::unique_ptr<Services> services_;

@@ -1,6 +1,7 @@
 #include "server/services.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "qlarank/v1/admin_service.pb.h"
 #include "qlarank/v1/ingest_service.pb.h"
@@ -15,7 +16,7 @@
 namespace qlarank {
 
 absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
-    const StoreOptions& options) {
+    const StoreOptions& options, WriteFaultSink on_write_fault) {
   if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
@@ -30,19 +31,24 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   rocksdb.on_warning = [](absl::string_view message) {
     LogWarning("RocksDB warns", {{"text", message}});
   };
-  rocksdb.on_write_fault = [](const absl::Status& fault) {
-    if (fault.ok()) {
-      LogInfo("the store takes writes again");
-    } else {
-      LogError("the store refuses writes", {{"error", fault}});
-    }
-  };
+  rocksdb.on_write_fault =
+      [sink = std::move(on_write_fault)](const absl::Status& fault) {
+        if (fault.ok()) {
+          LogInfo("the store takes writes again");
+        } else {
+          LogError("the store refuses writes",
+                   {{"error", fault.message()},
+                    {"restart_needed", RestartNeeded(fault)}});
+        }
+        if (sink != nullptr) sink(fault);
+      };
   return OpenRocksDbStateStore(rocksdb);
 }
 
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(
     const ServerOptions& configured, Metrics& metrics,
-    const std::shared_ptr<const Authenticator>& authenticator) {
+    const std::shared_ptr<const Authenticator>& authenticator,
+    WriteFaultSink on_write_fault) {
   const absl::StatusOr<MemoryPlan> plan = PlanMemoryForBundles(configured);
   if (!plan.ok()) return plan.status();
   ServerOptions options = configured;
@@ -51,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(
   std::unique_ptr<Services> services(new Services);
   services->memory_budget_bytes_ = options.memory.budget_bytes;
   services->memory_plan_ = *plan;
-  auto store = OpenConfiguredStore(options.store);
+  auto store = OpenConfiguredStore(options.store, std::move(on_write_fault));
   if (!store.ok()) return store.status();
   services->store_ = *std::move(store);
   auto pipeline = Pipeline::Create(options, *services->store_, metrics);

@@ -7,6 +7,7 @@
 #define QLARANK_SERVER_SERVICES_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,20 +26,24 @@
 
 namespace qlarank {
 
+// Told of faults as RocksDbOptions::on_write_fault is.
+using WriteFaultSink = std::function<void(const absl::Status& fault)>;
+
 // The store that the configuration names.
 absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
-    const StoreOptions& options);
+    const StoreOptions& options, WriteFaultSink on_write_fault = nullptr);
 
 class Services {
  public:
   // Divides the memory budget (errors: PlanMemoryForBundles), opens the store
   // (errors: OpenRocksDbStateStore's), loads the models, starts the
   // workers. May take a while; meanwhile the server is live and not ready.
-  // `metrics` must outlive this. Callers are named by `authenticator`, null
-  // where nobody is authenticated.
+  // `metrics` and what `on_write_fault` uses must outlive this. Callers are
+  // named by `authenticator`, null where nobody is authenticated.
   static absl::StatusOr<std::unique_ptr<Services>> Create(
       const ServerOptions& configured, Metrics& metrics,
-      const std::shared_ptr<const Authenticator>& authenticator);
+      const std::shared_ptr<const Authenticator>& authenticator,
+      WriteFaultSink on_write_fault);
 
   // Descriptors of all services, for health and for RpcMetrics.
   static std::vector<const google::protobuf::ServiceDescriptor*> Descriptors();

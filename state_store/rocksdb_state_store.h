@@ -62,11 +62,14 @@ struct RocksDbOptions {
   WarningSink on_warning = nullptr;
 
   // Told with the fault, by any thread, when the disk makes the store refuse
-  // writes, and with OK when it takes them again; must not block. Default:
-  // nobody is.
+  // writes, again when that will not end before a restart (RestartNeeded), and
+  // with OK when it takes them again; must not block. Default: nobody is.
   using WriteFaultSink = std::function<void(const absl::Status& fault)>;
   WriteFaultSink on_write_fault = nullptr;
 };
+
+// Whether a write fault ends only with a restart, and not by itself.
+bool RestartNeeded(const absl::Status& fault);
 
 // Opens the store at options.path, creating it when there is none.
 //

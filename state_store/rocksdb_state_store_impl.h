@@ -85,6 +85,7 @@ class RocksDbStateStore final : public StateStore {
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override;
   absl::Status Flush() override;
+  absl::Status WriteFault() const override { return write_faults_->fault(); }
   absl::Status Checkpoint(const std::string& path) override;
   absl::StatusOr<BackupInfo> Backup(const std::string& folder,
                                     uint32_t keep) override;

@@ -2,9 +2,26 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "state_store/rocksdb_state_store.h"
 
-namespace qlarank::rocksdb_internal {
+namespace qlarank {
+namespace {
+
+constexpr absl::string_view kRestartNeeded = "qlarank/restart_needed";
+
+}  // namespace
+
+bool RestartNeeded(const absl::Status& fault) {
+  return fault.GetPayload(kRestartNeeded).has_value();
+}
+
+namespace rocksdb_internal {
+
+void MarkRestartNeeded(absl::Status& fault) {
+  fault.SetPayload(kRestartNeeded, absl::Cord());
+}
 
 absl::Status ToAbslStatus(const rocksdb::Status& status,
                           absl::string_view doing) {
@@ -29,4 +46,5 @@ absl::Status ToAbslStatus(const rocksdb::Status& status,
   return absl::InternalError(message);
 }
 
-}  // namespace qlarank::rocksdb_internal
+}  // namespace rocksdb_internal
+}  // namespace qlarank

@@ -36,6 +36,9 @@ inline absl::string_view ToView(const rocksdb::Slice& s) {
 absl::Status ToAbslStatus(const rocksdb::Status& status,
                           absl::string_view doing);
 
+// Has RestartNeeded say so of `fault`.
+void MarkRestartNeeded(absl::Status& fault);
+
 }  // namespace qlarank::rocksdb_internal
 
 #endif  // QLARANK_STATE_STORE_ROCKSDB_TYPES_H_

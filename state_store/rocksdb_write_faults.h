@@ -1,5 +1,5 @@
 // Notices when a fault of the disk makes RocksDB refuse writes, and when it
-// takes them again: a full disk ends by itself, a failed sync only with a
+// takes them again: a full disk ends by itself, any other fault only with a
 // restart. Private to the RocksDB implementation.
 //
 // Thread-safe: RocksDB's threads tell it, anyone may ask it.
@@ -9,6 +9,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "rocksdb/listener.h"
 #include "state_store/rocksdb_state_store.h"
 
@@ -21,6 +24,8 @@ class WriteFaults final : public rocksdb::EventListener {
   // Whether every write fails now, and how often that has begun.
   bool writes_refused() const { return refused_; }
   uint64_t times_refused() const { return times_refused_; }
+  // What the sink was told last; OK while writes are taken.
+  absl::Status fault() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                          rocksdb::Status* error) override;
@@ -28,7 +33,12 @@ class WriteFaults final : public rocksdb::EventListener {
       const rocksdb::BackgroundErrorRecoveryInfo& info) override;
 
  private:
+  // Tells everybody, unless they know.
+  void Set(const absl::Status& fault) ABSL_LOCKS_EXCLUDED(mutex_);
+
   const RocksDbOptions::WriteFaultSink sink_;
+  mutable absl::Mutex mutex_;
+  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> refused_ = false;
   std::atomic<uint64_t> times_refused_ = 0;
 };

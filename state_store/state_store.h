@@ -245,6 +245,9 @@ class StateStore {
   // Makes everything written so far durable, snapshots too.
   virtual absl::Status Flush() = 0;
 
+  // Why no write is taken now, UNAVAILABLE; OK while they are. Asks no disk.
+  virtual absl::Status WriteFault() const { return absl::OkStatus(); }
+
   // -- Copies ---------------------------------------------------------------
   //
   // Both hold at least what was acknowledged before the call, and no append or

@@ -33,13 +33,26 @@ std::optional<HttpResponse> HttpEndpoints::Respond(
   if (path == "/metrics") return std::nullopt;
   if (path == "/livez") return HttpResponse{.body = "ok\n"};
   if (path == "/readyz") {
-    const Readiness readiness = health_.readiness();
-    if (readiness.ready) return HttpResponse{.body = "ok\n"};
-    return HttpResponse{.code = 503,
-                        .body = absl::StrCat(readiness.reason, "\n")};
+    return Readyz();
   }
   return HttpResponse{.code = 404,
                       .body = "try /metrics, /livez or /readyz\n"};
+}
+
+HttpResponse HttpEndpoints::Readyz() const {
+  const Readiness readiness = health_.readiness();
+  HttpResponse response;
+  if (!readiness.ready) {
+    response.code = 503;
+    response.body = readiness.reason;
+  } else {
+    response.body = readiness.degraded.empty() ? "ok" : "degraded";
+  }
+  for (const std::string& part : readiness.degraded) {
+    absl::StrAppend(&response.body, "\n", part);
+  }
+  response.body += "\n";
+  return response;
 }
 
 HttpResponse HttpEndpoints::Metrics() const {

@@ -2,7 +2,10 @@
 //
 //   GET /metrics   Prometheus text format
 //   GET /livez     200 "ok" while the process answers at all
-//   GET /readyz    200 "ok", or 503 and the reason ("loading", "draining")
+//   GET /readyz    200 "ok" while it ranks, or 503 and the reason ("loading",
+//                  "draining"). While it ranks and something else is wrong, 200
+//                  "degraded"; either way a line follows for each such part:
+//                  "writes: writing to the store: the disk is full; ..."
 //
 // Anything else is 404, other methods are 405. /livez and /readyz are answered
 // at once, whatever other connections do or a scrape takes (http_server.h).
@@ -42,6 +45,7 @@ class HttpEndpoints {
   // nullopt for what takes time: Metrics.
   std::optional<HttpResponse> Respond(absl::string_view method,
                                       absl::string_view path) const;
+  HttpResponse Readyz() const;
   HttpResponse Metrics() const;
 
   const Health& health_;

@@ -12,6 +12,7 @@
 
 #include "prometheus/registry.h"
 #include "server/ops/copy_metrics.h"
+#include "server/ops/health_metrics.h"
 #include "server/ops/info_metrics.h"
 #include "server/ops/ingest_metrics.h"
 #include "server/ops/rank_metrics.h"
@@ -34,6 +35,7 @@ struct Metrics {
   CopyMetrics copies{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};
+  HealthMetrics health{registry};
 };
 
 }  // namespace qlarank

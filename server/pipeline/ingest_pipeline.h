@@ -62,6 +62,10 @@ class IngestPipeline {
   // Whether in some shard as much waits of the client as should.
   bool full(absl::string_view client) const;
 
+  // OK while events are taken; UNAVAILABLE, and why, while the store takes no
+  // writes.
+  absl::Status CheckWritable() const { return store_.WriteFault(); }
+
   using ErasureOrder = IngestShard::ErasureOrder;
 
   // Erases a user: events, watermarks, and states under every model. Ordered

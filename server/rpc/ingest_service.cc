@@ -42,6 +42,12 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
     reactor->Finish(DrainingStatus());
     return reactor;
   }
+  // Without events it asks whether any would be taken.
+  const absl::Status writable = pipeline_.CheckWritable();
+  if (request->events().empty() && !writable.ok()) {
+    reactor->End(writable);
+    return reactor;
+  }
   pipeline_.Append(
       *request, absl::Now(), reactor->caller(callers_),
       IngestPipeline::OnFull::kRefuse,

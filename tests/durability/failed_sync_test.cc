@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/durability/acknowledged_users.h"
+#include "tests/durability/expect_writes.h"
 #include "tests/testing/temp_dir.h"
 
 namespace {
@@ -83,12 +84,16 @@ TEST_F(FailedSyncTest, NothingIsAcknowledgedUntilARestart) {
       }
     }
     EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_writes_refused"), 1);
+    ExpectWritesRefused(server, "takes none before a restart");
+    EXPECT_EQ(MetricValue(server, "qlarank_restart_needed"), 1);
     users_.ExpectRanked(server);
     EXPECT_FALSE(server.Shutdown().ok());
   }
   std::vector<std::string> states;
   {
     TestServer server(options_);
+    ExpectWritesTaken(server);
+    EXPECT_EQ(MetricValue(server, "qlarank_restart_needed"), 0);
     users_.ExpectRanked(server);
     // The same again: whether or not the first attempt is in the log.
     for (int user = 0; user < users_.size(); ++user) {

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/durability/acknowledged_users.h"
+#include "tests/durability/expect_writes.h"
 #include "tests/durability/small_disk.h"
 
 namespace qlarank::testing {
@@ -15,14 +16,20 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class FullDiskTest : public ::testing::Test {
+enum class Disk { kPretended, kMounted };
+
+class FullDiskTest : public ::testing::TestWithParam<Disk> {
  protected:
   void SetUp() override {
-    auto disk = SmallDisk::Mount(size_t{48} << 20);
-    if (!disk.ok()) {
-      GTEST_SKIP() << "no small disk to fill here: " << disk.status();
+    if (GetParam() == Disk::kPretended) {
+      disk_ = std::make_unique<PretendedDisk>();
+    } else {
+      auto disk = MountedDisk::Mount(size_t{48} << 20);
+      if (!disk.ok()) {
+        GTEST_SKIP() << "the pretended one alone is tried: " << disk.status();
+      }
+      disk_ = *std::move(disk);
     }
-    disk_ = *std::move(disk);
     options_.store.engine = StoreEngine::kRocksDb;
     options_.store.path = disk_->Path("store");
     options_.store.block_cache_bytes = 8 << 20;
@@ -58,7 +65,14 @@ class FullDiskTest : public ::testing::Test {
   AcknowledgedUsers users_{LoadGolden(GoldenModel()), 10};
 };
 
-TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
+INSTANTIATE_TEST_SUITE_P(, FullDiskTest,
+                         ::testing::Values(Disk::kPretended, Disk::kMounted),
+                         [](const auto& info) {
+                           return info.param == Disk::kMounted ? "Mounted"
+                                                               : "Pretended";
+                         });
+
+TEST_P(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
   std::vector<std::string> states;
   {
     TestServer server(options_);
@@ -80,6 +94,8 @@ TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
       EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_writes_refused"), 1);
       EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_write_faults_total"),
                 times_full);
+      ExpectWritesRefused(server, "the disk is full; writing resumes by itself");
+      EXPECT_EQ(MetricValue(server, "qlarank_restart_needed"), 0);
 
       disk_->Free();
       const absl::Time freed = absl::Now();
@@ -87,6 +103,7 @@ TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
       RecordProperty("resumed_after_ms",
                      absl::ToInt64Milliseconds(absl::Now() - freed));
       EXPECT_EQ(MetricValue(server, "qlarank_rocksdb_writes_refused"), 0);
+      ExpectWritesTaken(server);
       users_.ExpectRanked(server);
     }
     states = users_.States(server);
@@ -97,7 +114,7 @@ TEST_F(FullDiskTest, IngestionResumesByItselfAndNothingIsLost) {
 
 // What was acknowledged before the disk was full is there after a restart on a
 // disk that is still nearly full.
-TEST_F(FullDiskTest, AServerStoppedWhileTheDiskIsFullLosesNothing) {
+TEST_P(FullDiskTest, AServerStoppedWhileTheDiskIsFullLosesNothing) {
   {
     TestServer server(options_);
     disk_->Fill();
@@ -113,7 +130,7 @@ TEST_F(FullDiskTest, AServerStoppedWhileTheDiskIsFullLosesNothing) {
 
 // Operators are told once when it begins and once when it is over, however many
 // writes fail in between.
-TEST_F(FullDiskTest, TheStoreReportsItOnce) {
+TEST_P(FullDiskTest, TheStoreReportsItOnce) {
   absl::Mutex mutex;
   std::vector<absl::Status> reports;
   RocksDbOptions options;
@@ -148,6 +165,35 @@ TEST_F(FullDiskTest, TheStoreReportsItOnce) {
   ASSERT_EQ(reports.size(), 2u);
   EXPECT_THAT(std::string(reports[0].message()), HasSubstr("disk is full"));
   EXPECT_TRUE(reports[1].ok()) << reports[1];
+}
+
+// A file system that the kernel made read-only after an error: it may be mounted
+// for writing again, but the store cannot know what became of its last write.
+TEST(ReadOnlyDiskTest, WritesReturnWithARestart) {
+  PretendedDisk disk;
+  ServerOptions options = TestOptions();
+  options.store.engine = StoreEngine::kRocksDb;
+  options.store.path = disk.Path("store");
+  AcknowledgedUsers users{LoadGolden(GoldenModel()), 3};
+  {
+    TestServer server(options);
+    ASSERT_TRUE(users.Append(server, 0, 20).ok());
+    ExpectWritesTaken(server);
+    RefuseWritesBelow(disk.Path("store"), EROFS);
+    const absl::Status refusal = users.Append(server, 1, 1);
+    EXPECT_TRUE(absl::IsUnavailable(refusal)) << refusal;
+    ExpectWritesRefused(server, "takes none before a restart");
+    EXPECT_EQ(MetricValue(server, "qlarank_restart_needed"), 1);
+    users.ExpectRanked(server);
+    disk.Free();
+    EXPECT_FALSE(users.Append(server, 1, 1).ok());
+    ExpectWritesRefused(server, "takes none before a restart");
+    server.Shutdown().IgnoreError();
+  }
+  TestServer server(options);
+  ExpectWritesTaken(server);
+  EXPECT_EQ(MetricValue(server, "qlarank_restart_needed"), 0);
+  EXPECT_TRUE(users.Append(server, 1, 1).ok());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "prometheus/registry.h"
 
 namespace qlarank {
 namespace {
@@ -63,6 +64,51 @@ TEST(HealthTest, TellsEveryListenersService) {
   health.SetServing();
   EXPECT_THAT(main.serving_, ElementsAre(Pair("", true), Pair("a.A", true)));
   EXPECT_THAT(admin.serving_, ElementsAre(Pair("", true), Pair("b.B", true)));
+}
+
+TEST(HealthTest, WithoutWritesThoseThatNeedThemAreNotServing) {
+  FakeHealthService service;
+  prometheus::Registry registry;
+  HealthMetrics metrics(registry);
+  Health health(&metrics);
+  health.Attach(service, {"a.Reads", "b.Writes"}, {"b.Writes"});
+  health.SetServing();
+  health.Degrade(Part::kWrites, "the disk is full");
+  EXPECT_THAT(service.serving_,
+              ElementsAre(Pair("", true), Pair("a.Reads", true),
+                          Pair("b.Writes", false)));
+  EXPECT_TRUE(health.readiness().ready);
+  EXPECT_THAT(health.readiness().degraded,
+              ElementsAre("writes: the disk is full"));
+  health.Restore(Part::kWrites);
+  EXPECT_THAT(service.serving_,
+              ElementsAre(Pair("", true), Pair("a.Reads", true),
+                          Pair("b.Writes", true)));
+  EXPECT_THAT(health.readiness().degraded, ElementsAre());
+}
+
+TEST(HealthTest, OtherPartsStopNoService) {
+  FakeHealthService service;
+  Health health;
+  health.Attach(service, {"b.Writes"}, {"b.Writes"});
+  health.SetServing();
+  health.Degrade(Part::kCertificates, "expired");
+  health.Degrade(Part::kTokens, "");
+  EXPECT_THAT(service.serving_,
+              ElementsAre(Pair("", true), Pair("b.Writes", true)));
+  EXPECT_THAT(health.readiness().degraded,
+              ElementsAre("tokens: unknown reason", "certificates: expired"));
+}
+
+// It says so while it loads, too, and serves them no sooner for it.
+TEST(HealthTest, WritesThatReturnDoNotMakeItReady) {
+  FakeHealthService service;
+  Health health;
+  health.Degrade(Part::kWrites, "the disk is full");
+  health.Attach(service, {"b.Writes"}, {"b.Writes"});
+  health.Restore(Part::kWrites);
+  EXPECT_THAT(service.serving_,
+              ElementsAre(Pair("", false), Pair("b.Writes", false)));
 }
 
 TEST(HealthTest, LeavesTheServiceAloneOnceDetached) {

@@ -58,6 +58,22 @@ TEST_F(HttpEndpointsTest, ReadyzFollowsHealthAndGivesTheReason) {
   EXPECT_EQ(Get("/readyz").body, "draining\n");
 }
 
+TEST_F(HttpEndpointsTest, ReadyzSaysWhatIsDegraded) {
+  health_.SetServing();
+  health_.Degrade(Part::kWrites, "the disk is full");
+  health_.Degrade(Part::kTokens, "the file is empty");
+  EXPECT_EQ(Get("/readyz").code, 200);
+  EXPECT_EQ(Get("/readyz").body,
+            "degraded\nwrites: the disk is full\ntokens: the file is empty\n");
+  health_.SetNotServing("draining");
+  EXPECT_EQ(Get("/readyz").code, 503);
+  EXPECT_EQ(Get("/readyz").body,
+            "draining\nwrites: the disk is full\ntokens: the file is empty\n");
+  health_.Restore(Part::kWrites);
+  health_.Restore(Part::kTokens);
+  EXPECT_EQ(Get("/readyz").body, "draining\n");
+}
+
 TEST_F(HttpEndpointsTest, MetricsAreInTheTextFormat) {
   metrics_.state.users_deleted.Increment();
   const HttpReply reply = Get("/metrics");

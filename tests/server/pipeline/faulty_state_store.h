@@ -119,6 +119,7 @@ class FaultyStateStore final : public StateStore {
     return base_.TrimLog(user_id, first_kept, fingerprints);
   }
   absl::Status Flush() override { return base_.Flush(); }
+  absl::Status WriteFault() const override { return base_.WriteFault(); }
   absl::Status Checkpoint(const std::string& path) override {
     return checkpoint != nullptr ? checkpoint(path) : base_.Checkpoint(path);
   }
