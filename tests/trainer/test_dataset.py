@@ -53,22 +53,22 @@ def test_moments_follow_equal_times(tmp_path):
 
 
 @pytest.mark.parametrize('line, message', [
-    ('a,x7,buy,10,1,we,', r"line 3: column 'item' is 'x7'"),
-    ('a,18446744073709551616,buy,10,1,we,', r"column 'item' is '184467"),
-    ('a,7,sell,10,1,we,', r"column 'action' is 'sell'.*view, buy"),
-    ('a,7,buy,soon,1,we,', r"column 'time' is 'soon'"),
-    ('a,7,buy,10,inf,we,', r"column 'price' is 'inf'"),
-    ('a,7,buy,10,1,we,maybe', r"column 'liked' is 'maybe'"),
-    (',7,buy,10,1,we,', r"column 'user' is ''"),
+    ('a,x7,buy,10,1,we,', r'3: item "x7" is not an item id'),
+    ('a,18446744073709551616,buy,10,1,we,', r'3: item "184467.*2\^64 - 1'),
+    ('a,7,sell,10,1,we,', r'3: action "sell" is not one of.*view, buy'),
+    ('a,7,buy,soon,1,we,', r'3: time "soon" is not a number of s'),
+    ('a,7,buy,10,inf,we,', r'3: price "inf" is not a finite number'),
+    ('a,7,buy,10,1,we,maybe', r'3: liked "maybe" is not 0, 1 or nothing'),
+    (',7,buy,10,1,we,', r'3: user "" is empty'),
 ])
 def test_a_bad_cell_is_named(tmp_path, line, message):
-    with pytest.raises(ValueError, match=r'train.csv: .*' + message):
+    with pytest.raises(ValueError, match='train.csv:' + message):
         _read(tmp_path, 'a,7,buy,10,1,we,\n' + line + '\n')
 
 
 def test_a_missing_column_is_named(tmp_path):
     (tmp_path / 'train.csv').write_text('user,item,action\na,1,buy\n')
-    with pytest.raises(ValueError, match="column 'time' is missing"):
+    with pytest.raises(ValueError, match='no column "time" in the header'):
         dataset.read(_config(), tmp_path)
 
 
@@ -131,7 +131,7 @@ def test_actions_are_those_of_the_data_where_the_config_has_none(tmp_path):
 def test_without_an_action_column_there_is_one_action(tmp_path):
     data = _plain(tmp_path, 'user,item,time\na,1,1\n')
     assert list(data.action_names) == ['event'] and list(data.actions) == [0]
-    with pytest.raises(ValueError, match="column 'verb' is missing"):
+    with pytest.raises(ValueError, match='no column "verb"'):
         _plain(tmp_path, 'user,item,time\na,1,1\n', action='verb')
 
 
@@ -169,7 +169,7 @@ def test_times_are_exact(tmp_path, unit, text, time_us):
 
 
 def test_a_bad_date_is_named(tmp_path):
-    with pytest.raises(ValueError, match="line 2: column 'time' is 'noon'"):
+    with pytest.raises(ValueError, match='train.csv:2: time "noon" is not'):
         _plain(tmp_path, 'user,item,time\na,1,noon\n', time_unit='rfc3339')
 
 
