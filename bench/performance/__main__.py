@@ -9,6 +9,7 @@ there (`pages` instead of a section does only that).
 """
 
 import argparse
+import dataclasses
 import importlib
 import os
 import pathlib
@@ -19,7 +20,7 @@ import traceback
 from bench.peers import blas
 from bench.performance import context as context_lib
 from bench.performance import machine as machine_lib
-from bench.performance import pages, plots, report, store
+from bench.performance import pages, report, store
 from bench.performance.rows import SECTIONS
 
 PEERS = {'peers', 'softmax'}  # sections that run PyTorch
@@ -50,6 +51,17 @@ def _begin(context, names):
               'clock_ghz': context.run_json('fma_peak')['clock_ghz']}
     return store.Run(date=machine_lib.now(), machine=machine_lib.describe(),
                      asked=names, before=before, **machine_lib.commit())
+
+
+def _own_path(folder, run):
+    """A file that no earlier run has."""
+    while True:
+        complete = dataclasses.replace(run, complete=True)
+        path = store.path_of(folder, run)
+        if not path.exists() and not store.path_of(folder, complete).exists():
+            return path
+        time.sleep(1)
+        run.date = machine_lib.now()
 
 
 def _measure(context, run, path):
@@ -85,6 +97,7 @@ def _finish(run, path, folder, whole):
 
 def _publish(results):
     """Plots and pages, from all runs."""
+    from bench.performance import plots
     for path in plots.draw_all(store.read_all(results), results):
         print(path)
     if results == pages.RESULTS:
@@ -111,7 +124,7 @@ def main(arguments=None):
     args.results.mkdir(parents=True, exist_ok=True)
     context = context_lib.Context(args.build, args.cache, args.minutes)
     run = _begin(context, names)
-    path = store.path_of(args.results, run)
+    path = _own_path(args.results, run)
     failed = _measure(context, run, path)
     if run.sections:
         _finish(run, path, args.results, whole=args.minutes is None)

@@ -13,8 +13,6 @@ import pathlib
 import statistics
 import tempfile
 
-import numpy as np
-
 from bench.peers import blas, forms
 from bench.peers.forms import AS_EXPORTED
 from bench.performance import figures, google_benchmark
@@ -32,11 +30,13 @@ def run(context):
     # Before PyTorch is loaded: it reads them then.
     os.environ['OMP_NUM_THREADS'] = '1'
     kernels, tried_kernels = blas.chosen()
+    import numpy as np
     from bench.peers import race
     rows = np.random.default_rng(1).permutation(20_000)[:CANDIDATES] + 1
     events = [1 + 37 * i % 20_000 for i in range(EVENTS)]
     context.say('scores of a server, to hold the peers to')
-    served = _served(context, events, rows)
+    served = {precision: np.array(scores, np.float32) for precision, scores
+              in _served(context, events, rows).items()}
     track = race.Track(context.bundle('d128'), events, FIRST_SECOND, HOUR, rows)
     finalists, tried, refused = {}, {}, {}
     for label, own in track.peers().items():
@@ -180,4 +180,4 @@ def _scores(server, folder, events, rows):
         '--min-event-count', events)
     scores = {entry['item_id']: entry['scores']['click']
               for entry in reply['items']}
-    return np.array([scores[row] for row in rows.tolist()], np.float32)
+    return [scores[row] for row in rows.tolist()]

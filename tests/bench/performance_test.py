@@ -1,11 +1,15 @@
 """The benchmark's verdicts, tables and files say what was measured."""
 
+import contextlib
+import importlib.util
+import io
 import math
 import os
 import pathlib
 import re
 import sys
 import tempfile
+import types
 import unittest
 import unittest.mock
 
@@ -14,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
 from bench.peers import blas, forms  # noqa: E402
+from bench.performance import __main__ as bench_main  # noqa: E402
 from bench.performance import figures, google_benchmark, load  # noqa: E402
 from bench.performance import machine as machine_lib  # noqa: E402
 from bench.performance import memory, pages, peers, rebuild  # noqa: E402
@@ -378,6 +383,97 @@ class LoadTest(unittest.TestCase):
         # 266,667 candidates a second are 130 requests.
         self.assertTrue(self.met(8.5, 13, 50, saturation=115)[name])
         self.assertFalse(self.met(8.5, 13, 50, saturation=100)[name])
+
+
+class FakeContext:
+    """No build, and a machine with nothing to say."""
+
+    def __init__(self, *arguments):
+        pass
+
+    def say(self, text):
+        pass
+
+    def gaps(self):
+        return {'stopped_share': .01}
+
+    def run_json(self, program):
+        return {'clock_ghz': 2.0}
+
+
+@unittest.skipUnless(importlib.util.find_spec('matplotlib'),
+                     'matplotlib is not installed')
+class RunsTest(unittest.TestCase):
+    """`./run bench` itself, of sections that take no time."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.values = iter(range(100))
+
+        def one(context):
+            return figures.Result([figures.plain('x', next(self.values))])
+
+        def other(context):
+            if self.broken:
+                raise RuntimeError('on purpose')
+            return figures.Result([figures.at_most('errors', 0, 0)])
+        self.broken = False
+        for patch in (
+                unittest.mock.patch.object(bench_main, 'SECTIONS',
+                                           ('one', 'other')),
+                unittest.mock.patch.object(bench_main.context_lib, 'Context',
+                                           FakeContext),
+                unittest.mock.patch.dict(sys.modules, {
+                    f'bench.performance.{run.__name__}':
+                        types.SimpleNamespace(run=run)
+                    for run in (one, other)})):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def bench(self, *sections):
+        """The exit status of a run, quietly."""
+        with contextlib.redirect_stdout(io.StringIO()), \
+                contextlib.redirect_stderr(io.StringIO()):
+            return bench_main.main([*sections, '--results', str(self.folder)])
+
+    def runs(self):
+        (found,) = store.read_all(self.folder).values()
+        return found
+
+    def test_twice_makes_two_runs_and_one_table(self):
+        self.assertEqual([self.bench(), self.bench()], [0, 0])
+        self.assertEqual([run.complete for run in self.runs()], [True, True])
+        self.assertEqual(len(list(self.folder.rglob('*.json'))), 2)
+        text = report.markdown(store.read_all(self.folder))
+        self.assertEqual(text.count('| figure |'), 1)
+        self.assertIn('2 measured every section in one run', text)
+        self.assertIn('| `one` | x | 0.5 | 0 to 1.00 | 2 |', text)
+
+    def test_a_run_of_some_sections_is_a_partial_one(self):
+        self.assertEqual(self.bench('one'), 0)
+        (run,) = self.runs()
+        self.assertFalse(run.complete)
+        self.assertEqual(list(run.sections), ['one'])
+        text = report.markdown(store.read_all(self.folder))
+        self.assertNotIn('in one run', text)
+        self.assertIn('| 1, partial |', text)
+
+    def test_a_section_that_fails_leaves_the_others_and_no_complete_run(self):
+        self.broken = True
+        self.assertEqual(self.bench(), 1)
+        (run,) = self.runs()
+        self.assertFalse(run.complete)
+        self.assertEqual(list(run.sections), ['one'])
+
+    def test_another_length_is_a_partial_run(self):
+        self.assertEqual(self.bench('--minutes', '10'), 0)
+        self.assertFalse(self.runs()[0].complete)
+
+    def test_a_section_that_there_is_not_is_told(self):
+        self.assertEqual(self.bench('nothing'), 2)
+        self.assertEqual(store.read_all(self.folder), {})
 
 
 class PeersTest(unittest.TestCase):
