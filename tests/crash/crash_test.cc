@@ -224,29 +224,47 @@ class CrashTest : public ::testing::Test {
             *ledgers_[source], random, stop);
       });
     }
-    std::thread reader([&, seed = random_()] { RankUntilBroken(seed); });
+    std::string reader_error;
+    std::thread reader([&, seed = random_()] {
+      reader_error = RankUntilBroken(seed);
+    });
     kill();
     stop = true;
     for (std::thread& client : clients) client.join();
     reader.join();
     for (const std::string& error : errors) EXPECT_EQ(error, "");
+    EXPECT_EQ(reader_error, "");
   }
 
-  // Ranking catches states up and publishes them, beside the folder.
-  void RankUntilBroken(uint64_t seed) {
+  // Ranking catches states up and publishes them, beside the folder. Returns
+  // what went wrong but that the server is gone, or "".
+  std::string RankUntilBroken(uint64_t seed) {
+    constexpr int kCandidates = 5;
     std::mt19937_64 random(seed);
     const auto stub = v1::RankService::NewStub(channels_.main);
     while (true) {
       const int user = absl::Uniform(random, 0, users_);
       grpc::ClientContext context;
       v1::RankResponse response;
-      if (!stub->Rank(&context,
-                      MakeRank(*bundle_, UserName(user),
-                               CatalogueItems(*bundle_, 5)),
-                      &response)
-               .ok()) {
-        return;
+      const grpc::Status status =
+          stub->Rank(&context,
+                     MakeRank(*bundle_, UserName(user),
+                              CatalogueItems(*bundle_, kCandidates)),
+                     &response);
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+          status.error_code() == grpc::StatusCode::CANCELLED) {
+        return "";
       }
+      if (!status.ok()) {
+        return absl::StrCat("ranking for ", UserName(user), ": code ",
+                            status.error_code(), ", ", status.error_message());
+      }
+      const int scores = kCandidates * bundle_->spec().tasks_size();
+      if (response.scores_size() != scores) {
+        return absl::StrCat("ranking for ", UserName(user), ": ",
+                            response.scores_size(), " scores, not ", scores);
+      }
+      ++rankings_;
     }
   }
 
@@ -341,6 +359,7 @@ class CrashTest : public ::testing::Test {
   Channels channels_;
   FailpointPlan failpoints_;
   uint64_t killed_at_any_moment_ = 0;
+  std::atomic<uint64_t> rankings_ = 0;
   StoreCheck check_{*engine_, ledgers_};
 };
 
@@ -349,6 +368,7 @@ TEST_F(CrashTest, AcknowledgedEventsCountExactlyOnceAcrossKills) {
   ASSERT_NO_FATAL_FAILURE(KillAndCheck(rounds));
   // Else the test tested little.
   EXPECT_GT(Acknowledged(), 20 * rounds);
+  EXPECT_GT(rankings_, rounds);
   if (rounds >= 20) {
     EXPECT_GT(check_.snapshots_checked(), rounds);
     EXPECT_GT(ledgers_[0]->erasures(), 0u);
