@@ -127,7 +127,9 @@ demo() {
   qlarank import "$demo_data/train.csv"
 
   say "A first ranking: what household $demo_household may buy next"
-  qlarank rank --user "$demo_household" --all --bundle "$demo_model" --top-k 5
+  # A state may be some events behind the log: wait for all of them.
+  qlarank rank --user "$demo_household" --all --bundle "$demo_model" --top-k 5 \
+    --min-event-count "$(grep -c "^$demo_household," "$demo_data/train.csv")"
   echo "    $(clock $((SECONDS - demo_began))) after ./run demo"
 
   say "Ranking the whole catalogue for every household at its next visit"
@@ -140,7 +142,6 @@ demo() {
   qlarank import "$demo_data/heldout.csv"
 
   say "What is remembered of household $demo_household"
-  # A state may be some events behind the log: wait for all of them.
   qlarank state --user "$demo_household" --min-event-count \
     "$(cat "$demo_data"/{train,heldout}.csv | grep -c "^$demo_household,")"
 
