@@ -15,7 +15,7 @@ namespace qlarank::bench::attention {
 namespace {
 
 // Of values around 1; scores of some hundreds lose a hundred times as much.
-constexpr double kKernelTolerance = 1e-5;
+constexpr double kTolerance = 1e-5;
 constexpr double kLargeTolerance = 1e-3;
 
 class KernelsTest : public ::testing::Test {
@@ -76,7 +76,7 @@ class KernelsTest : public ::testing::Test {
     return sum;
   }
 
-  void ExpectDefinition(Weighting weighting, double tolerance = kKernelTolerance) {
+  void ExpectDefinition(Weighting weighting, double tolerance = kTolerance) {
     const float inverse_keys = 1.0f / (keys_.size() / kWidth + 1);
     for (size_t head = 0; head < kHeads; ++head) {
       const auto attend = rows_.count == 1 ? AttendToKeysAlone : AttendToKeys;
@@ -140,7 +140,7 @@ TEST_F(KernelsTest, LinearDividesByTheSumOfItsWeights) {
     }
     for (size_t i = kHeadWidth; i < 2 * kHeadWidth; ++i) {
       EXPECT_NEAR(o_[row * kWidth + i],
-                  (2.0 + self * rows_.v(row)[i]) / (others + self), kKernelTolerance);
+                  (2.0 + self * rows_.v(row)[i]) / (others + self), kTolerance);
     }
   }
 }
