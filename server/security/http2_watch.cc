@@ -37,8 +37,10 @@ void Http2Watch::BeginFrame(const FrameHeader& frame, absl::Time now) {
   switch (frame.type) {
     case FrameHeader::kData:
       data_call_ = FindCall(frame.stream);
-      if (data_call_ == nullptr ||
-          (frame.length == 0 && (frame.flags & FrameHeader::kEndStream) == 0)) {
+      // Bytes of a call that the server has ended may come for a while, in any
+      // number of frames; flow control bounds them.
+      if (frame.length == 0 && (data_call_ == nullptr ||
+                                (frame.flags & FrameHeader::kEndStream) == 0)) {
         TakeControlFrame(now);
       }
       return;

@@ -95,10 +95,10 @@ TEST(Http2WatchTest, FramesThatCarryNothingHaveARate) {
       Frame(FrameHeader::kPing, 0, 0, "12345678"),
       Frame(FrameHeader::kSettings, 0, 0, ""),
       Frame(FrameHeader::kWindowUpdate, 0, 0, std::string("\0\0\0\1", 4)),
-      Frame(2, 0, 1, "12345"),   // PRIORITY
-      Frame(77, 0, 0, ""),       // of no known type
-      Data(1, ""),               // empty, and ends nothing
-      Data(99, "no such call"),  // of a call that is over
+      Frame(2, 0, 1, "12345"),               // PRIORITY
+      Frame(77, 0, 0, ""),                   // of no known type
+      Data(3, ""),                           // empty, and ends nothing
+      Data(1, "", FrameHeader::kEndStream),  // of a call that is over
       Headers(1, "", FrameHeader::kEndStream)};
   for (const std::string& frame : idle) {
     Connection connection;
@@ -143,6 +143,19 @@ TEST(Http2WatchTest, WhatTheServerSendsMayBeAnswered) {
     ++taken;
   }
   EXPECT_LE(taken, Http2Limits::kControlFramesBurst);
+}
+
+// A stream of small batches that the server has ended: its client learns of it
+// later.
+TEST(Http2WatchTest, WhatComesForAnEndedCallIsNoAttack) {
+  Connection connection;
+  ASSERT_EQ(connection.Receive(Headers(1)), Fault::kNone);
+  connection.watch.Sent(Headers(1, "", FrameHeader::kEndStream));
+  const std::string batch = Data(1, MessagePrefix(5) + "batch");
+  for (int i = 0; i < 5 * Http2Limits::kControlFramesBurst; ++i) {
+    ASSERT_EQ(connection.Receive(batch), Fault::kNone);
+  }
+  EXPECT_EQ(connection.watch.unfinished_bytes(), 0u);
 }
 
 TEST(Http2WatchTest, CallsTakenBackHaveARate) {
