@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options) {
   std::unique_ptr<Server> server(new Server(options));
   absl::StatusOr<std::unique_ptr<Security>> security =
-      Security::Create(options, server->metrics_.security);
+      Security::Create(options, server->metrics_.security, server->health_);
   if (!security.ok()) return security.status();
   server->security_ = *std::move(security);
   absl::Status status = server->StartHttp();

@@ -43,8 +43,8 @@ FileStamps StampsOf(const TlsOptions& tls) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Security>> Security::Create(
-    const ServerOptions& options, SecurityMetrics& metrics) {
-  std::unique_ptr<Security> security(new Security(options, metrics));
+    const ServerOptions& options, SecurityMetrics& metrics, Health& health) {
+  std::unique_ptr<Security> security(new Security(options, metrics, health));
   absl::Status status = security->LoadTokens();
   if (!status.ok()) return status;
   status = security->CheckCertificates();
@@ -56,9 +56,11 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(
   return security;
 }
 
-Security::Security(const ServerOptions& options, SecurityMetrics& metrics)
+Security::Security(const ServerOptions& options, SecurityMetrics& metrics,
+                   Health& health)
     : options_(options.security),
       metrics_(metrics),
+      health_(health),
       authenticator_(
           std::make_shared<Authenticator>(options.security.client_names)) {}
 
@@ -83,16 +85,20 @@ std::shared_ptr<const Authenticator> Security::authenticator() const {
   return authenticator_;
 }
 
+absl::StatusOr<TokenTable> ReadTokenFile(const SecurityOptions& options) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(
+      options.token_file,
+      absl::StrCat("security.token_file: \"", options.token_file, "\""));
+  if (!text.ok()) return text.status();
+  return TokenTable::Parse(
+      *text, absl::StrCat("security.token_file: ", options.token_file));
+}
+
 absl::Status Security::LoadTokens() {
   if (options_.token_file.empty()) return absl::OkStatus();
   // Before it is read: what changes meanwhile is read again.
   tokens_stamp_ = StampOf(options_.token_file);
-  const absl::StatusOr<std::string> text = ReadWholeFile(
-      options_.token_file,
-      absl::StrCat("security.token_file: \"", options_.token_file, "\""));
-  if (!text.ok()) return text.status();
-  absl::StatusOr<TokenTable> table =
-      TokenTable::Parse(*text, options_.token_file);
+  absl::StatusOr<TokenTable> table = ReadTokenFile(options_);
   if (!table.ok()) return table.status();
   authenticator_->SetTokens(
       std::make_shared<const TokenTable>(*std::move(table)));
@@ -115,26 +121,33 @@ absl::Status Security::CheckCertificates() {
 }
 
 void Security::Reload() {
-  const auto report = [](const char* file, const absl::Status& status,
-                         prometheus::Counter& taken,
-                         prometheus::Counter& refused) {
+  const auto report = [this](Part part, const absl::Status& status,
+                             absl::string_view in_use,
+                             prometheus::Counter& taken,
+                             prometheus::Counter& refused) {
     if (status.ok()) {
       taken.Increment();
-      LogInfo("security file has changed", {{"file", file}});
+      health_.Restore(part);
+      LogInfo("security file has changed", {{"file", PartName(part)}});
     } else {
       refused.Increment();
+      // Anyone may read it: without what the file is called or holds.
+      health_.Degrade(part, absl::StrCat("the changed file is wrong, the log "
+                                         "says why; ", in_use));
       LogError("changed security file is wrong",
-               {{"file", file}, {"error", status}});
+               {{"file", PartName(part)}, {"error", status}});
     }
   };
   if (!options_.token_file.empty() &&
       StampOf(options_.token_file) != tokens_stamp_) {
-    report("tokens", LoadTokens(), metrics_.tokens_reloaded,
+    report(Part::kTokens, LoadTokens(),
+           "the tokens of the one before stay valid", metrics_.tokens_reloaded,
            metrics_.tokens_refused);
   }
   if (options_.tls.enabled() &&
       StampsOf(options_.tls) != certificate_stamps_) {
-    report("certificates", CheckCertificates(), metrics_.certificates_reloaded,
+    report(Part::kCertificates, CheckCertificates(),
+           "new connections may fail", metrics_.certificates_reloaded,
            metrics_.certificates_refused);
   }
 }

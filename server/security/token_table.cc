@@ -51,6 +51,21 @@ absl::StatusOr<config::v1::TokenFile> ParseFile(const std::string& text,
                    ": is no textproto of qlarank.config.v1.TokenFile"));
 }
 
+// What is wrong with `hex`, which is no digest.
+std::string DigestProblem(absl::string_view hex) {
+  constexpr absl::string_view kRule = "expected 64 lower-case hex digits";
+  const size_t end = hex.find_first_not_of("0123456789abcdefABCDEF");
+  if (end == 64) {
+    return absl::StrCat(kRule,
+                        "; cut off what stands behind them, which sha256sum "
+                        "prints too: two spaces and the file's name, or \"-\"");
+  }
+  if (end == absl::string_view::npos && hex.size() == 64) {
+    return absl::StrCat(kRule, "; these are the right number, in upper case");
+  }
+  return std::string(kRule);
+}
+
 // nullopt unless `hex` is a digest as sha256sum prints it.
 std::optional<Digest> ParseDigest(absl::string_view hex) {
   Digest digest;
@@ -69,6 +84,10 @@ absl::StatusOr<TokenTable> TokenTable::Parse(const std::string& text,
                                              absl::string_view origin) {
   const auto file = ParseFile(text, origin);
   if (!file.ok()) return file.status();
+  if (file->tokens().empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        origin, ": holds no token; to revoke all of them, let each expire"));
+  }
   TokenTable table;
   for (int i = 0; i < file->tokens_size(); ++i) {
     const config::v1::Token& token = file->tokens(i);
@@ -81,7 +100,7 @@ absl::StatusOr<TokenTable> TokenTable::Parse(const std::string& text,
     if (token.name().empty()) return problem("name", "is required");
     const std::optional<Digest> digest = ParseDigest(token.sha256());
     if (!digest.has_value()) {
-      return problem("sha256", "expected 64 lower-case hex digits");
+      return problem("sha256", DigestProblem(token.sha256()));
     }
     entry.digest = *digest;
     for (size_t other = 0; other < table.entries_.size(); ++other) {

@@ -26,8 +26,10 @@ class TokenTable {
   // No token of ours is longer; a longer one is not even digested.
   static constexpr size_t kMaxTokenBytes = 1024;
 
-  // A textproto of qlarank.config.v1.TokenFile. INVALID_ARGUMENT with the place
-  // of the first mistake, "ORIGIN:LINE:COLUMN: ..." where it is no textproto
+  // A textproto of qlarank.config.v1.TokenFile, with a token at least: whoever
+  // means that nobody may call can say so (docs/security.md), and an empty file
+  // is more often one that was cut short. INVALID_ARGUMENT with the place of the
+  // first mistake, "ORIGIN:LINE:COLUMN: ..." where it is no textproto
   // and else "ORIGIN: tokens[1].sha256: RULE". It quotes nothing of the file:
   // someone may have written a token anywhere in it.
   static absl::StatusOr<TokenTable> Parse(const std::string& text,

@@ -4,6 +4,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -102,6 +103,58 @@ TEST_F(SecurityReloadTest, KeepsItsTokensWhenTheFileIsWrongAndTellsNoSecret) {
   EXPECT_THAT(log_.str(), Not(HasSubstr("secret-of")));
 }
 
+// An empty file is more often one that was cut short than the wish that nobody
+// may call.
+TEST_F(SecurityReloadTest, KeepsItsTokensWhenTheFileIsEmptiedOrGone) {
+  server_.Start();
+  const std::string path = server_.options().security.token_file;
+  const std::string good = ReadFile(path);
+  const auto degraded = [&](int value) {
+    return Eventually([&] {
+      return absl::StrContains(
+          Metrics(),
+          absl::StrCat("qlarank_degraded{part=\"tokens\"} ", value, "\n"));
+    });
+  };
+  const auto readyz = [&] {
+    return HttpGet(server_.server().http_port(), "/readyz");
+  };
+  const std::vector<std::function<void()>> mistakes = {
+      [&] { std::ofstream(path, std::ios::trunc).flush(); },
+      [&] { std::filesystem::remove(path); },
+      [&] { Replace(path, "# all of them gone\n"); }};
+  for (const auto& mistake : mistakes) {
+    mistake();
+    EXPECT_TRUE(degraded(1));
+    EXPECT_EQ(Erase(server_.Tls(), SecretOf("admin")),
+              StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(readyz().code, 200);
+    EXPECT_EQ(readyz().body,
+              "degraded\ntokens: the changed file is wrong, the log says why; "
+              "the tokens of the one before stay valid\n");
+    Replace(path, good);
+    EXPECT_TRUE(degraded(0));
+    EXPECT_EQ(readyz().body, "ok\n");
+  }
+  // How it is really done: docs/security.md.
+  Replace(path, TokenEntry("admin", SecretOf("admin"),
+                           "roles: ROLE_ADMIN expires: "
+                           "'2020-01-01T00:00:00Z'"));
+  EXPECT_TRUE(Eventually([&] {
+    return Erase(server_.Tls(), SecretOf("admin")) ==
+           StatusCode::UNAUTHENTICATED;
+  }));
+  server_.Stop();
+  EXPECT_THAT(log_.str(), HasSubstr("tokens.textproto: holds no token"));
+  EXPECT_THAT(log_.str(), HasSubstr("cannot be read: No such file"));
+}
+
+TEST_F(SecurityReloadTest, AServerWithoutATokenDoesNotStart) {
+  Replace(server_.options().security.token_file, "");
+  EXPECT_THAT(std::string(Server::Start(server_.options()).status().message()),
+              HasSubstr("security.token_file: "));
+}
+
 TEST_F(SecurityReloadTest, TakesCertificatesThatChange) {
   server_.Start();
   const TestAuthority next(server_.Path(""), "next");
@@ -159,6 +212,8 @@ TEST_F(SecurityReloadTest, RecoversFromAKeyOfAnotherCertificate) {
                              "qlarank_security_reloads_total{file="
                              "\"certificates\",result=\"error\"} 1\n");
   }));
+  EXPECT_THAT(HttpGet(server_.server().http_port(), "/readyz").body,
+              HasSubstr("degraded\ncertificates: the changed file is wrong"));
   Replace(tls.private_key_file, key);
   EXPECT_TRUE(Eventually([&] {
     return Erase(server_.Tls(), SecretOf("admin")) ==
