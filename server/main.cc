@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "config/config.h"
+#include "server/check_files.h"
 #include "server/ops/file_limit.h"
 #include "server/ops/grpc_log.h"
 #include "server/ops/lifecycle.h"
@@ -32,7 +33,8 @@ ABSL_FLAG(std::string, config_file, "",
           "The configuration: a textproto of qlarank.config.v1.ServerConfig. "
           "config/example.textproto shows every field.");
 ABSL_FLAG(bool, validate_config, false,
-          "Check the configuration, say what is wrong with it, and exit.");
+          "Check the configuration and the files that it names, say what is "
+          "wrong with them, and exit.");
 ABSL_FLAG(bool, rebuild_states, false,
           "Make every user's states anew from the event log, write their "
           "snapshots, and exit. No server may have the store open.");
@@ -81,6 +83,16 @@ int RebuildStates(const ServerOptions& options) {
   return kExitFailed;
 }
 
+int Validate(const ServerOptions& options, const std::string& path) {
+  const absl::Status files = CheckConfiguredFiles(options, path);
+  if (!files.ok()) {
+    std::cerr << files.message() << "\n";
+    return kExitUsage;
+  }
+  std::cout << path << ": ok\n";
+  return 0;
+}
+
 int Run() {
   const std::string path = absl::GetFlag(FLAGS_config_file);
   if (path.empty()) {
@@ -96,10 +108,7 @@ int Run() {
     std::cout << ToTextproto(*options);
     return 0;
   }
-  if (absl::GetFlag(FLAGS_validate_config)) {
-    std::cout << path << ": ok\n";
-    return 0;
-  }
+  if (absl::GetFlag(FLAGS_validate_config)) return Validate(*options, path);
   if (absl::GetFlag(FLAGS_rebuild_states)) return RebuildStates(*options);
   return Serve(*options);
 }

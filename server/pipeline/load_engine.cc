@@ -9,21 +9,6 @@
 namespace qlarank {
 namespace {
 
-absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
-    const ModelOptions& options) {
-  absl::StatusOr<std::shared_ptr<const Bundle>> bundle =
-      Bundle::Load(options.path);
-  if (!bundle.ok()) return bundle.status();
-  const model::v1::ModelSpec& spec = (*bundle)->spec();
-  if (!options.expected_fingerprint.empty() &&
-      spec.fingerprint() != options.expected_fingerprint) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the bundle in ", options.path, " has fingerprint ", spec.fingerprint(),
-        "; expected ", options.expected_fingerprint));
-  }
-  return bundle;
-}
-
 Precision WantedPrecision(ScoringPrecision configured) {
   switch (configured) {
     case ScoringPrecision::kAuto:
@@ -42,6 +27,21 @@ Precision WantedPrecision(ScoringPrecision configured) {
 
 std::string ModelLabel(absl::string_view name, uint64_t version) {
   return absl::StrCat("model ", Quoted(name), " version ", version);
+}
+
+absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
+    const ModelOptions& options) {
+  absl::StatusOr<std::shared_ptr<const Bundle>> bundle =
+      Bundle::Load(options.path);
+  if (!bundle.ok()) return bundle.status();
+  const model::v1::ModelSpec& spec = (*bundle)->spec();
+  if (!options.expected_fingerprint.empty() &&
+      spec.fingerprint() != options.expected_fingerprint) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the bundle in ", options.path, " has fingerprint ", spec.fingerprint(),
+        "; expected ", options.expected_fingerprint));
+  }
+  return bundle;
 }
 
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(

@@ -16,9 +16,13 @@ namespace qlarank {
 // A model as messages name it.
 std::string ModelLabel(absl::string_view name, uint64_t version);
 
-// Logs a warning where the processor lacks the configured precision. Errors are
-// those of Bundle::Load and Engine::Create; FAILED_PRECONDITION for a bundle of
+// The bundle. Errors are those of Bundle::Load; FAILED_PRECONDITION for one of
 // another fingerprint than is expected.
+absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
+    const ModelOptions& options);
+
+// Logs a warning where the processor lacks the configured precision. Errors are
+// those of LoadBundle and Engine::Create.
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options);
 

@@ -25,6 +25,7 @@
 namespace qlarank {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
@@ -210,6 +211,43 @@ TEST_F(ServerProcessTest, NamesWhatIsWrongWithABadConfig) {
       absl::StrCat(config_, ": models[1].version: 0; must be at least 1\n",
                    config_,
                    ": store.path: \"\"; is required for ENGINE_ROCKSDB\n"));
+}
+
+TEST_F(ServerProcessTest, ValidatesTheFilesThatTheConfigNames) {
+  const std::string tokens = folder_ + "/tokens";
+  WriteGoodConfig(absl::StrCat("security { token_file: '", tokens, "' }"));
+  const auto problem = [&] {
+    auto server = Run({"--config_file=" + config_, "--validate_config"});
+    EXPECT_EQ(server->Wait(), 2);
+    EXPECT_EQ(server->Stdout(), "");
+    return server->Stderr();
+  };
+  EXPECT_EQ(problem(),
+            absl::StrCat(config_, ": security.token_file: \"", tokens,
+                         "\": cannot be read: No such file or directory\n"));
+  std::ofstream(tokens) << "tokens { name: 'a' sha256: '"
+                        << std::string(64, 'a') << "  -' roles: ROLE_RANK }";
+  EXPECT_EQ(
+      problem(),
+      absl::StrCat(config_, ": security.token_file: ", tokens,
+                   ": tokens[0].sha256: expected 64 lower-case hex digits; cut "
+                   "off what stands behind them, which sha256sum prints too: "
+                   "two spaces and the file's name, or \"-\"\n"));
+  std::ofstream(tokens) << "tokens { name: 'a' sha256: '"
+                        << std::string(64, 'a') << "' roles: ROLE_RANK }";
+  auto good = Run({"--config_file=" + config_, "--validate_config"});
+  EXPECT_EQ(good->Wait(), 0) << good->Stderr();
+
+  // All of them at once.
+  WriteConfig(absl::StrCat(
+      "models { name: 'm' version: 1 path: '", folder_, "/no_bundle' }",
+      "store { engine: ENGINE_MEMORY } security { token_file: '", folder_,
+      "/no_tokens' tls { certificate_file: '", config_,
+      "' private_key_file: '/no_key' } }"));
+  EXPECT_THAT(problem(),
+              AllOf(HasSubstr(config_ + ": models[0].path: "),
+                    HasSubstr(config_ + ": security.token_file: \""),
+                    HasSubstr(config_ + ": security.tls.certificate_file: ")));
 }
 
 TEST_F(ServerProcessTest, NamesAnUnknownField) {
