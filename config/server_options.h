@@ -78,7 +78,7 @@ struct MemoryOptions {
 
 struct LimitsOptions {
   uint32_t max_user_id_bytes = 256;
-  uint32_t max_candidates = 20'000;
+  uint32_t max_candidates = 50'000;
   uint32_t max_recent_events = 256;
   uint32_t max_events_per_append = 10'000;
   uint32_t max_sources_per_user = 64;

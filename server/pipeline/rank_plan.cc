@@ -25,7 +25,8 @@ absl::Status CheckCandidates(const v1::RankRequest& request,
   }
   if (num_candidates > limits.max_candidates) {
     return FieldError("item_ids", absl::StrCat(num_candidates, " candidates"),
-                      absl::StrCat("must be at most ", limits.max_candidates));
+                      absl::StrCat("must be at most ", limits.max_candidates,
+                                   ", limits.max_candidates of the server"));
   }
   const size_t num_features = bundle.spec().candidate_features_size();
   const size_t num_values = request.candidate_features_size();

@@ -40,7 +40,7 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->store.head_cache_bytes, 32u * 1024 * 1024);
   EXPECT_EQ(options->memory.budget_bytes, 0u);
   EXPECT_EQ(options->limits.max_user_id_bytes, 256u);
-  EXPECT_EQ(options->limits.max_candidates, 20'000u);
+  EXPECT_EQ(options->limits.max_candidates, 50'000u);
   EXPECT_EQ(options->limits.max_recent_events, 256u);
   EXPECT_EQ(options->limits.max_events_per_append, 10'000u);
   EXPECT_EQ(options->limits.max_sources_per_user, 64u);

@@ -286,7 +286,7 @@ TEST_F(ServerProcessTest, PrintsAConfigThatPrintsTheSame) {
   auto server = Run({"--config_file=" + config_, "--print_config"});
   EXPECT_EQ(server->Wait(), 0);
   const std::string printed = server->Stdout();
-  EXPECT_THAT(printed, HasSubstr("max_candidates: 20000"));
+  EXPECT_THAT(printed, HasSubstr("max_candidates: 50000"));
   WriteConfig(printed);
   auto again = Run({"--config_file=" + config_, "--print_config"});
   EXPECT_EQ(again->Wait(), 0);
