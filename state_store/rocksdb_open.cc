@@ -1,5 +1,11 @@
 #include "state_store/rocksdb_open.h"
 
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <system_error>
@@ -79,8 +85,42 @@ absl::Status DamageError(const absl::Status& status, const std::string& path) {
       "drop_log_after_damage"));
 }
 
+// "uid 1000 (ann)".
+std::string UserName(uid_t user) {
+  const passwd* entry = getpwuid(user);
+  return entry == nullptr ? absl::StrCat("uid ", user)
+                          : absl::StrCat("uid ", user, " (", entry->pw_name, ")");
+}
+
+// Of a store that this process may not write to; OK for any other error.
+absl::Status AccessError(const rocksdb::Status& status,
+                         const std::string& path) {
+  if (!status.IsIOError()) return absl::OkStatus();
+  const std::string text = status.ToString();
+  if (absl::StrContains(text, strerror(EROFS))) {
+    return absl::UnavailableError(absl::StrCat(
+        "store ", path, " is on a read-only file system: mount it for writing, "
+        "or give another path (", text, ")"));
+  }
+  if (absl::StrContains(text, strerror(EACCES)) ||
+      absl::StrContains(text, strerror(EPERM))) {
+    struct stat folder = {};
+    const bool known = stat(path.c_str(), &folder) == 0;
+    return absl::UnavailableError(absl::StrCat(
+        "store ", path, " must not be written to by this process, which runs as ",
+        UserName(geteuid()),
+        known ? absl::StrCat(", as it belongs to ", UserName(folder.st_uid)) : "",
+        ": run it as the owner, or make it the owner of the folder and all in "
+        "it (", text, ")"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status OpenError(const rocksdb::Status& status, const std::string& path) {
   const std::string doing = absl::StrCat("opening the store ", path);
+  if (absl::Status access = AccessError(status, path); !access.ok()) {
+    return access;
+  }
   // RocksDB tells a held lock from other failures in its message only.
   if (status.IsIOError() && absl::StrContains(status.ToString(), "/LOCK") &&
       absl::StrContains(status.ToString(), "lock")) {

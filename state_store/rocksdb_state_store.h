@@ -79,7 +79,8 @@ bool RestartNeeded(const absl::Status& fault);
 //                        version that this one does not know; or it is not a
 //                        qlarank store
 //   DATA_LOSS            damaged files
-//   UNAVAILABLE          the disk fails, or access is denied
+//   UNAVAILABLE          the disk fails, the store is another user's, or on a
+//                        read-only file system
 //
 // Messages name the path and what can be done.
 absl::StatusOr<std::unique_ptr<StateStore>> OpenRocksDbStateStore(
