@@ -37,6 +37,8 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
                                 const AppendOptions& options) {
   v1::AppendEventsRequest request;
   request.set_source(options.source);
+  // Whoever is told what is wrong with it sends another one, or none.
+  request.set_give_up_refused(true);
   v1::UserEvent* event = request.add_events();
   event->set_user_id(options.user);
   // The clock grows, as a sequence must.

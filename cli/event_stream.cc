@@ -16,7 +16,7 @@ constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // CANCELLED is a server that went away while the stream was being opened.
 bool IsRetryable(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
-         absl::IsCancelled(status);
+         absl::IsAborted(status) || absl::IsCancelled(status);
 }
 
 }  // namespace
@@ -30,6 +30,8 @@ EventStream::EventStream(const Client& client, Options options)
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].filling.set_batch_id(i);
     lanes_[i].filling.mutable_append()->set_source(options_.source);
+    lanes_[i].filling.mutable_append()->set_give_up_refused(
+        options_.skip_invalid);
   }
 }
 
@@ -130,12 +132,29 @@ absl::Status EventStream::Take(const v1::StreamEventsResponse& response) {
         lane, absl::Status(static_cast<absl::StatusCode>(response.error_code()),
                            response.error_message()));
   }
-  lane.batches.pop_front();
   totals_.applied += response.result().applied();
   totals_.duplicates += response.result().duplicates();
   last_acknowledgement_ = absl::Now();
   next_pause_ = kFirstPause;
-  return absl::OkStatus();
+  if (response.result().refusals().empty()) {
+    lane.batches.pop_front();
+    return absl::OkStatus();
+  }
+  return KeepRefused(lane, response.result());
+}
+
+absl::Status EventStream::KeepRefused(Lane& lane,
+                                      const v1::AppendEventsResponse& result) {
+  v1::AppendEventsRequest& append = *lane.batches.front().mutable_append();
+  google::protobuf::RepeatedPtrField<v1::UserEvent> kept;
+  for (const v1::Refusal& refusal : result.refusals()) {
+    *kept.Add() = append.events(static_cast<int>(refusal.index()));
+  }
+  append.mutable_events()->Swap(&kept);
+  const auto& first = result.refusals(0).status();
+  return TakeRefusal(lane,
+                     absl::Status(static_cast<absl::StatusCode>(first.code()),
+                                  first.message()));
 }
 
 absl::Status EventStream::TakeRefusal(Lane& lane, const absl::Status& refusal) {

@@ -90,6 +90,8 @@ class EventStream {
   absl::Status ReadOne();
   absl::Status Take(const v1::StreamEventsResponse& response);
   absl::Status TakeRefusal(Lane& lane, const absl::Status& refusal);
+  // Takes what was taken out of a lane's batch, and sees to the rest.
+  absl::Status KeepRefused(Lane& lane, const v1::AppendEventsResponse& result);
   // Sets aside or halves a refused batch, to find its invalid events.
   void SplitOrSkip(Lane& lane, const absl::Status& refusal);
   // After the stream broke: a new one, with nothing in flight.

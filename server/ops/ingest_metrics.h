@@ -21,11 +21,27 @@ class IngestMetrics {
 
   // qlarank_ingest_events_total{result}. `applied` and `duplicate` add up to
   // the events acknowledged; `late` counts, besides, those of the applied whose
-  // time is before the user's newest event; `invalid` were refused.
+  // time is before the user's newest event. Refused were `invalid`; `held_back`
+  // behind a refused one; and `refused`, for other reasons.
   prometheus::Counter& events_applied;
   prometheus::Counter& events_duplicate;
   prometheus::Counter& events_late;
   prometheus::Counter& events_invalid;
+  prometheus::Counter& events_held_back;
+  prometheus::Counter& events_refused;
+
+  // qlarank_ingest_fenced_pairs: users and sources, as pairs, of which events
+  // are held back. qlarank_ingest_fenced_positions: events that they wait for.
+  // qlarank_ingest_closed_sources: sources with too many of those.
+  // qlarank_ingest_fence_forgotten_total: refused events that are not
+  // remembered (server/pipeline/gap_fence.h).
+  prometheus::Gauge& fence_pairs;
+  prometheus::Gauge& fence_positions;
+  prometheus::Gauge& fence_closed_sources;
+  prometheus::Counter& fence_forgotten;
+
+  // qlarank_ingest_source_marks: sources that are marked.
+  prometheus::Gauge& source_marks;
 
   // qlarank_ingest_group_events: events that shared one synced commit.
   prometheus::Histogram& group_events;

@@ -14,21 +14,20 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "qlarank/v1/ingest_service.pb.h"
+#include "server/pipeline/append_result.h"
 
 namespace qlarank {
 
 class AppendCall {
  public:
   // Runs once, on a shard's writer: must not block.
-  using Done =
-      absl::AnyInvocable<void(absl::StatusOr<v1::AppendEventsResponse>)>;
+  using Done = absl::AnyInvocable<void(AppendResult)>;
 
-  // Who appends, and how long she waits for it.
+  // Who appends, and how long they wait for it.
   struct Caller {
     std::string client;  // whose share of the queues it takes
     // Set by any thread when nobody waits any more, at the deadline, too. Null:
@@ -38,16 +37,18 @@ class AppendCall {
   };
 
   // `request` passed CheckAppend and outlives the call of `done`, as does the
-  // caller's flag. An event without an action has `default_action`, which
-  // outlives it too.
+  // caller's flag. What became of some of its events is known already; the
+  // shards settle the others in `num_parts` (at least 1) parts. An event without
+  // an action has `default_action`, which outlives it too.
   AppendCall(const v1::AppendEventsRequest& request,
              absl::string_view default_action, absl::Time arrival,
-             Caller caller, size_t num_parts, Done done)
+             Caller caller, AppendTally known, size_t num_parts, Done done)
       : request_(request),
         default_action_(default_action),
         arrival_(arrival),
         caller_(std::move(caller)),
         parts_left_(num_parts),
+        tally_(std::move(known)),
         done_(std::move(done)) {}
 
   const v1::AppendEventsRequest& request() const { return request_; }
@@ -55,9 +56,8 @@ class AppendCall {
   absl::Time arrival() const { return arrival_; }
   const std::string& client() const { return caller_.client; }
 
-  // OK while somebody waits for it: what was given up need not be written. A
-  // caller sends it again before later events of these users, as after any
-  // error, so that leaving it out makes no gap.
+  // OK while somebody waits for it: what is not wanted any more need not be
+  // written. The fence sees to it that leaving it out makes no gap.
   static absl::Status CheckWanted(const Caller& caller, absl::Time now) {
     if (caller.cancelled == nullptr ||
         !caller.cancelled->load(std::memory_order_relaxed)) {
@@ -75,14 +75,11 @@ class AppendCall {
     return CheckWanted(caller_, now);
   }
 
-  // One part is durable (OK) or refused. The first error is the call's.
-  void SettlePart(const absl::Status& status, uint64_t applied,
-                  uint64_t duplicates) {
+  // What became of one part: its events are durable, or refused.
+  void SettlePart(AppendTally tally) {
     {
       absl::MutexLock lock(&mutex_);
-      status_.Update(status);
-      response_.set_applied(response_.applied() + applied);
-      response_.set_duplicates(response_.duplicates() + duplicates);
+      tally_.Add(std::move(tally));
       if (--parts_left_ > 0) return;
     }
     // The last part: nobody else comes here any more.
@@ -91,11 +88,7 @@ class AppendCall {
 
  private:
   void Answer() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    if (status_.ok()) {
-      done_(std::move(response_));
-    } else {
-      done_(status_);
-    }
+    done_(MakeAppendResult(request_.events_size(), std::move(tally_)));
   }
 
   const v1::AppendEventsRequest& request_;
@@ -105,8 +98,7 @@ class AppendCall {
 
   absl::Mutex mutex_;
   size_t parts_left_ ABSL_GUARDED_BY(mutex_);
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  v1::AppendEventsResponse response_ ABSL_GUARDED_BY(mutex_);
+  AppendTally tally_ ABSL_GUARDED_BY(mutex_);
   Done done_;
 };
 

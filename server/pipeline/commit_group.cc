@@ -33,79 +33,128 @@ LoggedEvent ToLogged(const v1::UserEvent& event, const std::string& source,
 
 }  // namespace
 
-CommitGroup::CommitGroup(size_t max_sources_per_user, LoadHead load_head,
+CommitGroup::CommitGroup(size_t max_sources_per_user, const SourceMarks& marks,
+                         GapFence& fence, LoadHead load_head,
                          absl::BitGen& random)
     : max_sources_per_user_(max_sources_per_user),
+      marks_(marks),
+      fence_(fence),
       load_head_(load_head),
       random_(random) {}
 
-absl::StatusOr<size_t> CommitGroup::Find(absl::string_view user_id) {
+CommitGroup::User& CommitGroup::Find(absl::string_view user_id) {
   if (const auto found = index_.find(user_id); found != index_.end()) {
-    return found->second;
+    return users_[found->second];
   }
   absl::StatusOr<UserHead> head = load_head_(user_id);
-  if (!head.ok()) return head.status();
-  UserAppend& user = users_.emplace_back();
-  user.user_id = std::string(user_id);
-  user.head_after = *std::move(head);
-  index_.emplace(user_id, users_.size() - 1);
-  return users_.size() - 1;
+  index_.emplace(user_id, users_.size());
+  User& user = users_.emplace_back();
+  user.append.user_id = std::string(user_id);
+  user.readable = head.status();
+  if (head.ok()) user.append.head_after = *std::move(head);
+  return user;
 }
 
-absl::StatusOr<CommitGroup::Tally> CommitGroup::Admit(
-    const v1::AppendEventsRequest& request, absl::Span<const uint32_t> indexes,
-    absl::string_view default_action) {
-  // All that can fail comes first, so that a refusal leaves nothing behind.
-  std::vector<size_t> users;
-  users.reserve(indexes.size());
-  for (const uint32_t i : indexes) {
-    const std::string& user_id = request.events(i).user_id();
-    const absl::StatusOr<size_t> user = Find(user_id);
-    if (!user.ok()) return user.status();
-    const UserHead& head = users_[*user].head_after;
-    if (head.watermarks.size() >= max_sources_per_user_ &&
-        !head.watermarks.contains(request.source())) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "source: ", Quoted(request.source()), "; user ", Quoted(user_id),
-          " already has events of ", head.watermarks.size(),
-          " sources, the most that are allowed"));
-    }
-    users.push_back(*user);
-  }
+size_t CommitGroup::OpenSources(const UserHead& head) const {
+  if (marks_.empty()) return head.watermarks.size();
+  return std::count_if(head.watermarks.begin(), head.watermarks.end(),
+                       [this](const auto& watermark) {
+                         return watermark.second >
+                                marks_.CompleteThrough(watermark.first);
+                       });
+}
 
-  Tally tally;
-  for (size_t k = 0; k < indexes.size(); ++k) {
-    const v1::UserEvent& event = request.events(indexes[k]);
-    UserAppend& user = users_[users[k]];
-    UserHead& head = user.head_after;
-    uint64_t& watermark = head.watermarks[request.source()];
-    if (event.sequence() <= watermark) {
-      ++tally.duplicates;
+absl::Status CommitGroup::CheckTaken(const v1::AppendEventsRequest& request,
+                                     uint32_t index, const UserHead& head,
+                                     uint64_t seen_through) {
+  const v1::UserEvent& event = request.events(index);
+  const auto obstacle = fence_.Pass(event.user_id(), request.source(),
+                                    event.sequence(), seen_through);
+  if (obstacle.has_value()) {
+    return HeldBack(index, event.sequence(), *obstacle);
+  }
+  if (head.watermarks.size() < max_sources_per_user_ ||
+      head.watermarks.contains(request.source())) {
+    return absl::OkStatus();
+  }
+  const size_t open = OpenSources(head);
+  if (open < max_sources_per_user_) return absl::OkStatus();
+  return TooManySources(index, event.user_id(), open);
+}
+
+void CommitGroup::Take(const v1::UserEvent& event, const std::string& source,
+                       absl::string_view default_action, UserAppend& user,
+                       AppendTally& tally) {
+  UserHead& head = user.head_after;
+  head.watermarks[source] = event.sequence();
+  if (head.incarnation == 0) head.incarnation = NewIncarnation(random_);
+  const LoggedEvent& logged =
+      user.events.emplace_back(ToLogged(event, source, default_action));
+  if (head.last_sequence > 0 && logged.time_us < head.last_event_time_us) {
+    ++tally.late;
+  }
+  head.last_event_time_us =
+      head.last_sequence == 0
+          ? logged.time_us
+          : std::max(head.last_event_time_us, logged.time_us);
+  ++head.last_sequence;
+  ++tally.applied;
+}
+
+AppendTally CommitGroup::Admit(const v1::AppendEventsRequest& request,
+                               absl::Span<const uint32_t> indexes,
+                               absl::string_view default_action) {
+  const std::string& source = request.source();
+  const uint64_t mark = marks_.CompleteThrough(source);
+  AppendTally tally;
+  for (const uint32_t i : indexes) {
+    const v1::UserEvent& event = request.events(i);
+    User& user = Find(event.user_id());
+    absl::Status status;
+    if (user.readable.ok()) {
+      const UserHead& head = user.append.head_after;
+      const auto watermark = head.watermarks.find(source);
+      const uint64_t seen_through =
+          std::max(mark, watermark == head.watermarks.end()
+                             ? uint64_t{0}
+                             : watermark->second);
+      if (event.sequence() <= seen_through) {
+        fence_.Pass(event.user_id(), source, event.sequence(), seen_through);
+        tally.duplicates.push_back(i);
+        continue;
+      }
+      status = CheckTaken(request, i, head, seen_through);
+    } else {
+      status = absl::IsDataLoss(user.readable)
+                   ? DamagedLog(i, user.readable.message())
+                   : NotWritten(user.readable.message());
+    }
+    if (status.ok()) {
+      Take(event, source, default_action, user.append, tally);
       continue;
     }
-    watermark = event.sequence();
-    if (head.incarnation == 0) head.incarnation = NewIncarnation(random_);
-    const LoggedEvent& logged = user.events.emplace_back(
-        ToLogged(event, request.source(), default_action));
-    if (head.last_sequence > 0 && logged.time_us < head.last_event_time_us) {
-      ++tally.late;
-    }
-    head.last_event_time_us =
-        head.last_sequence == 0
-            ? logged.time_us
-            : std::max(head.last_event_time_us, logged.time_us);
-    ++head.last_sequence;
-    ++tally.applied;
+    fence_.Settle(event.user_id(), source, event.sequence(),
+                  request.give_up_refused() && IsForGood(status));
+    tally.refusals.push_back({i, std::move(status)});
   }
   return tally;
 }
 
 std::vector<UserAppend> CommitGroup::Take() && {
-  users_.erase(std::remove_if(
-                   users_.begin(), users_.end(),
-                   [](const UserAppend& user) { return user.events.empty(); }),
-               users_.end());
-  return std::move(users_);
+  std::vector<UserAppend> appends;
+  appends.reserve(users_.size());
+  for (User& user : users_) {
+    if (user.append.events.empty()) continue;
+    if (!marks_.empty()) {
+      std::erase_if(user.append.head_after.watermarks,
+                     [this](const auto& watermark) {
+                       return watermark.second <=
+                              marks_.CompleteThrough(watermark.first);
+                     });
+    }
+    appends.push_back(std::move(user.append));
+  }
+  return appends;
 }
 
 }  // namespace qlarank

@@ -32,39 +32,6 @@ absl::Status CheckTime(const v1::Event& event, const LimitsOptions& limits,
   return absl::OkStatus();
 }
 
-absl::Status CheckSource(const std::string& source,
-                         const LimitsOptions& limits) {
-  if (source.empty()) return FieldError("source", "\"\"", "is required");
-  if (source.size() > limits.max_source_bytes) {
-    return FieldError(
-        "source", Quoted(source),
-        absl::StrCat("must be at most ", limits.max_source_bytes, " bytes"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckUserEvent(const v1::UserEvent& event,
-                            absl::Span<const Bundle* const> bundles,
-                            const LimitsOptions& limits, absl::Time now) {
-  if (absl::Status status = CheckUserId(event.user_id(), limits);
-      !status.ok()) {
-    return status;
-  }
-  if (event.sequence() == 0) {
-    return FieldError("sequence", 0, "must be at least 1");
-  }
-  if (!event.has_event()) {
-    return FieldError("event", "missing", "is required");
-  }
-  for (const Bundle* bundle : bundles) {
-    if (absl::Status status = CheckEvent(event.event(), *bundle, limits, now);
-        !status.ok()) {
-      return Within("event.", status);
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckUserId(absl::string_view user_id,
@@ -115,9 +82,28 @@ absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
   return CheckFeatures("features", event.features());
 }
 
+absl::Status CheckSource(absl::string_view source,
+                         const LimitsOptions& limits) {
+  if (source.empty()) return FieldError("source", "\"\"", "is required");
+  if (source.size() > limits.max_source_bytes) {
+    return FieldError(
+        "source", Quoted(source),
+        absl::StrCat("must be at most ", limits.max_source_bytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSequence(absl::string_view field, uint64_t sequence) {
+  if (sequence == 0) return FieldError(field, 0, "must be at least 1");
+  if (sequence > kMaxSourceSequence) {
+    return FieldError(field, sequence,
+                      absl::StrCat("must be at most ", kMaxSourceSequence));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckAppend(const v1::AppendEventsRequest& request,
-                         absl::Span<const Bundle* const> bundles,
-                         const LimitsOptions& limits, absl::Time now) {
+                         const LimitsOptions& limits) {
   if (absl::Status status = CheckSource(request.source(), limits);
       !status.ok()) {
     return status;
@@ -128,14 +114,35 @@ absl::Status CheckAppend(const v1::AppendEventsRequest& request,
         "events", absl::StrCat(num_events, " events"),
         absl::StrCat("must be at most ", limits.max_events_per_append));
   }
-  for (size_t i = 0; i < num_events; ++i) {
-    if (absl::Status status =
-            CheckUserEvent(request.events(i), bundles, limits, now);
+  return absl::OkStatus();
+}
+
+absl::Status CheckUserEvent(const v1::UserEvent& event,
+                            absl::Span<const Bundle* const> bundles,
+                            const LimitsOptions& limits, absl::Time now) {
+  if (absl::Status status = CheckUserId(event.user_id(), limits);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckSequence("sequence", event.sequence());
+      !status.ok()) {
+    return status;
+  }
+  if (!event.has_event()) {
+    return FieldError("event", "missing", "is required");
+  }
+  for (const Bundle* bundle : bundles) {
+    if (absl::Status status = CheckEvent(event.event(), *bundle, limits, now);
         !status.ok()) {
-      return Within(absl::StrCat("events[", i, "]."), status);
+      return Within("event.", status);
     }
   }
   return absl::OkStatus();
+}
+
+bool HasPosition(const v1::UserEvent& event, const LimitsOptions& limits) {
+  return CheckUserId(event.user_id(), limits).ok() &&
+         CheckSequence("sequence", event.sequence()).ok();
 }
 
 }  // namespace qlarank

@@ -3,6 +3,7 @@
 #ifndef QLARANK_SERVER_PIPELINE_EVENT_RULES_H_
 #define QLARANK_SERVER_PIPELINE_EVENT_RULES_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -39,11 +40,30 @@ absl::Status CheckFeatures(
 absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
                         const LimitsOptions& limits, absl::Time now);
 
-// The whole request, against every bundle in `bundles` (at least one).
-// INVALID_ARGUMENT names the field: "events[3].user_id: ...".
+// The highest sequence of a source: what a signed number of 64 bits holds, so
+// that no client can use the last position there is by mistake.
+inline constexpr uint64_t kMaxSourceSequence = INT64_MAX;
+
+// Not empty, at most max_source_bytes. "source: ...".
+absl::Status CheckSource(absl::string_view source, const LimitsOptions& limits);
+
+// 1 to kMaxSourceSequence. "<field>: ...".
+absl::Status CheckSequence(absl::string_view field, uint64_t sequence);
+
+// What is wrong with a request as a whole: its source, or too many events.
+// INVALID_ARGUMENT names the field: "source: ...".
 absl::Status CheckAppend(const v1::AppendEventsRequest& request,
-                         absl::Span<const Bundle* const> bundles,
-                         const LimitsOptions& limits, absl::Time now);
+                         const LimitsOptions& limits);
+
+// One event of a request, against every bundle in `bundles` (at least one).
+// INVALID_ARGUMENT names the field within the event: "event.time: ...".
+absl::Status CheckUserEvent(const v1::UserEvent& event,
+                            absl::Span<const Bundle* const> bundles,
+                            const LimitsOptions& limits, absl::Time now);
+
+// Whether an event has a user and a sequence that could be taken, whatever else
+// is wrong with it.
+bool HasPosition(const v1::UserEvent& event, const LimitsOptions& limits);
 
 }  // namespace qlarank
 

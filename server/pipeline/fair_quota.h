@@ -35,10 +35,16 @@ class FairQuota {
     return true;
   }
 
-  // Takes it in any case: for callers who bound themselves by full().
-  void Take(absl::string_view client, size_t amount) {
+  // The same, but a client who holds nothing may add more than is free, unless
+  // nothing is: for amounts that might never find as much.
+  bool TryTakeOrFirst(absl::string_view client, size_t amount) {
     absl::MutexLock lock(&mutex_);
+    const size_t held = Held(client);
+    const bool fits = total_ + amount <= capacity_ &&
+                      held + amount <= kShare * (capacity_ - total_);
+    if (total_ > 0 && !fits && (held > 0 || total_ >= capacity_)) return false;
     Add(client, amount);
+    return true;
   }
 
   // Gives back what was taken.

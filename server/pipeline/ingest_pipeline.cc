@@ -1,16 +1,51 @@
 #include "server/pipeline/ingest_pipeline.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "server/pipeline/event_rules.h"
+#include "server/pipeline/field_error.h"
 #include "server/pipeline/overload.h"
+#include "server/pipeline/refusal.h"
 #include "server/pipeline/steady_now.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
+
+namespace {
+
+constexpr size_t kMaxSourceCalls = 1024;
+constexpr size_t kMaxNoteBytes = 1024;
+
+absl::Status CheckMark(const SourceMark& mark) {
+  if (absl::Status status =
+          CheckSequence("complete_through", mark.complete_through);
+      !status.ok()) {
+    return status;
+  }
+  if (mark.note.size() > kMaxNoteBytes) {
+    return FieldError("note", Quoted(mark.note),
+                      absl::StrCat("must be at most ", kMaxNoteBytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<IngestPipeline>> IngestPipeline::Create(
+    StateStore& store, const ModelRegistry& models, UserLocks& locks,
+    Metrics& metrics, const LimitsOptions& limits,
+    const IngestOptions& options) {
+  auto pipeline = std::unique_ptr<IngestPipeline>(
+      new IngestPipeline(store, models, locks, metrics, limits, options));
+  if (absl::Status status = pipeline->marks_.Load(); !status.ok()) {
+    return status;
+  }
+  return pipeline;
+}
 
 IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
                                UserLocks& locks, Metrics& metrics,
@@ -20,13 +55,18 @@ IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
       models_(models),
       locks_(locks),
       metrics_(metrics),
-      limits_(limits) {
+      limits_(limits),
+      marks_(store, metrics.ingest.source_marks),
+      admission_(options.shards, options.max_queued_events),
+      source_calls_(kMaxSourceCalls) {
   IngestShard::Options shard;
   shard.max_group_events = options.max_group_events;
-  shard.max_queued_events = options.max_queued_events;
   shard.max_sources_per_user = limits.max_sources_per_user;
   for (size_t i = 0; i < options.shards; ++i) {
     IngestShard::Hooks hooks;
+    hooks.left = [this, i](absl::string_view client, size_t num_events) {
+      admission_.Return(i, client, num_events);
+    };
     hooks.appended = [this](absl::Span<const UserAppend> appends,
                             absl::Time arrival) {
       for (const auto& model : models_.models()) {
@@ -36,8 +76,9 @@ IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
     hooks.erase = [this](absl::string_view user_id, const ErasureOrder& order) {
       return EraseNow(user_id, order);
     };
-    shards_.push_back(
-        std::make_unique<IngestShard>(store, metrics, shard, std::move(hooks)));
+    fences_.push_back(std::make_unique<GapFence>(metrics.ingest));
+    shards_.push_back(std::make_unique<IngestShard>(
+        store, marks_, *fences_[i], metrics, shard, std::move(hooks)));
   }
 }
 
@@ -47,63 +88,184 @@ size_t IngestPipeline::ShardOf(absl::string_view user_id) const {
   return absl::HashOf(user_id) % shards_.size();
 }
 
-bool IngestPipeline::full(absl::string_view client) const {
-  return std::any_of(
-      shards_.begin(), shards_.end(),
-      [client](const auto& shard) { return shard->room().full(client); });
-}
-
 void IngestPipeline::Append(const v1::AppendEventsRequest& request,
                             absl::Time now, const Caller& caller,
-                            OnFull on_full, AppendDone done) {
-  if (absl::Status status = AppendCall::CheckWanted(caller, now);
-      !status.ok()) {
-    done(status);
-    return;
-  }
-  if (absl::Status status =
-          CheckAppend(request, models_.bundles(), limits_,
-                      admission_clock_.Now(now, SteadyNow()));
-      !status.ok()) {
+                            OnFull on_full, AppendDone done,
+                            absl::AnyInvocable<void()> admitted) {
+  const auto answer = [&](AppendResult result) {
+    if (admitted != nullptr) admitted();
+    done(std::move(result));
+  };
+  if (absl::Status status = CheckAppend(request, limits_); !status.ok()) {
     metrics_.ingest.events_invalid.Increment(request.events_size());
-    done(status);
-    return;
-  }
-
-  std::vector<std::vector<uint32_t>> parts(shards_.size());
-  for (int i = 0; i < request.events_size(); ++i) {
-    parts[ShardOf(request.events(i).user_id())].push_back(i);
-  }
-  size_t num_parts = 0;
-  for (size_t shard = 0; shard < parts.size(); ++shard) {
-    const size_t num_events = parts[shard].size();
-    if (num_events == 0) continue;
-    ++num_parts;
-    if (on_full == OnFull::kQueue) {
-      shards_[shard]->room().Take(caller.client, num_events);
-    } else if (!shards_[shard]->room().TryTake(caller.client, num_events)) {
-      for (size_t k = 0; k < shard; ++k) {
-        if (parts[k].empty()) continue;
-        shards_[k]->room().Return(caller.client, parts[k].size());
+    if (CheckSource(request.source(), limits_).ok()) {
+      AppendTally unused;
+      for (int i = 0; i < request.events_size(); ++i) {
+        Refuse(request, i, status, unused);
       }
-      done(OverloadError(
-          "too many events wait to be written, of this client or of all; try "
-          "again later",
-          kQueueRetryDelay));
-      return;
     }
+    return answer({std::move(status), {}});
   }
-  if (num_parts == 0) {
-    done(v1::AppendEventsResponse());
+  Sorted sorted = Sort(request, now, AppendCall::CheckWanted(caller, now));
+  const auto none = [](size_t amount) { return amount == 0; };
+  if (std::all_of(sorted.amounts.begin(), sorted.amounts.end(), none)) {
+    return answer(
+        MakeAppendResult(request.events_size(), std::move(sorted.refused)));
+  }
+  if (on_full == OnFull::kRefuse &&
+      !admission_.TryTake(caller.client, sorted.amounts)) {
+    RefuseParts(request, sorted, QueueFull());
+    return answer(
+        MakeAppendResult(request.events_size(), std::move(sorted.refused)));
+  }
+  if (on_full == OnFull::kRefuse) {
+    Queue(request, now, caller, std::move(sorted), std::move(done));
+    if (admitted != nullptr) admitted();
     return;
   }
-  auto call =
-      std::make_shared<AppendCall>(request, models_.default_action(), now,
-                                   caller, num_parts, std::move(done));
-  for (size_t shard = 0; shard < parts.size(); ++shard) {
-    if (parts[shard].empty()) continue;
-    shards_[shard]->Append(call, std::move(parts[shard]));
+  std::vector<size_t> amounts = sorted.amounts;
+  admission_.TakeWhenRoom(
+      caller.client, std::move(amounts),
+      [this, &request, now, caller, sorted = std::move(sorted),
+       done = std::move(done), admitted = std::move(admitted)]() mutable {
+        Queue(request, now, caller, std::move(sorted), std::move(done));
+        if (admitted != nullptr) admitted();
+      });
+}
+
+IngestPipeline::Sorted IngestPipeline::Sort(
+    const v1::AppendEventsRequest& request, absl::Time now,
+    const absl::Status& wanted) {
+  Sorted sorted;
+  sorted.parts.resize(shards_.size());
+  sorted.amounts.resize(shards_.size());
+  const absl::Time latest = admission_clock_.Now(now, SteadyNow());
+  for (int i = 0; i < request.events_size(); ++i) {
+    const v1::UserEvent& event = request.events(i);
+    if (!wanted.ok()) {
+      Refuse(request, i, NotWanted(wanted), sorted.refused);
+      continue;
+    }
+    const absl::Status fault =
+        CheckUserEvent(event, models_.bundles(), limits_, latest);
+    if (!fault.ok()) {
+      Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
+      continue;
+    }
+    const size_t shard = ShardOf(event.user_id());
+    sorted.parts[shard].push_back(i);
+    ++sorted.amounts[shard];
   }
+  size_t invalid = 0;
+  if (wanted.ok()) invalid = sorted.refused.refusals.size();
+  metrics_.ingest.events_invalid.Increment(invalid);
+  metrics_.ingest.events_refused.Increment(sorted.refused.refusals.size() -
+                                           invalid);
+  return sorted;
+}
+
+void IngestPipeline::Queue(const v1::AppendEventsRequest& request,
+                           absl::Time now, const Caller& caller, Sorted sorted,
+                           AppendDone done) {
+  const size_t num_parts =
+      std::count_if(sorted.amounts.begin(), sorted.amounts.end(),
+                    [](size_t amount) { return amount > 0; });
+  auto call = std::make_shared<AppendCall>(
+      request, models_.default_action(), now, caller,
+      std::move(sorted.refused), num_parts, std::move(done));
+  for (size_t shard = 0; shard < shards_.size(); ++shard) {
+    if (sorted.amounts[shard] == 0) continue;
+    shards_[shard]->Append(call, std::move(sorted.parts[shard]));
+  }
+}
+
+void IngestPipeline::Refuse(const v1::AppendEventsRequest& request,
+                            uint32_t index, absl::Status status,
+                            AppendTally& refused) {
+  // At once, and so for what is queued already, too: of a user and source that
+  // comes before this event, unless its client mixes up their order.
+  const v1::UserEvent& event = request.events(index);
+  if (HasPosition(event, limits_)) {
+    fences_[ShardOf(event.user_id())]->Settle(
+        event.user_id(), request.source(), event.sequence(),
+        request.give_up_refused() && IsForGood(status));
+  }
+  refused.refusals.push_back({index, std::move(status)});
+}
+
+void IngestPipeline::RefuseParts(const v1::AppendEventsRequest& request,
+                                 Sorted& sorted, const absl::Status& status) {
+  for (const std::vector<uint32_t>& part : sorted.parts) {
+    for (const uint32_t i : part) Refuse(request, i, status, sorted.refused);
+    metrics_.ingest.events_refused.Increment(part.size());
+  }
+}
+
+void IngestPipeline::DoForSource(const std::string& source,
+                                 absl::string_view client, MarkDone done,
+                                 absl::AnyInvocable<void(MarkDone)> action) {
+  if (absl::Status status = CheckSource(source, limits_); !status.ok()) {
+    return done(status);
+  }
+  if (!source_calls_.TryTake(client)) {
+    return done(OverloadError("too many calls for sources wait; try again later",
+                              kQueueRetryDelay));
+  }
+  MarkDone end = [this, client = std::string(client), done = std::move(done)](
+                     absl::StatusOr<SourceMark> mark) mutable {
+    source_calls_.Return(client);
+    done(std::move(mark));
+  };
+  action(std::move(end));
+}
+
+void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
+                                absl::string_view client, MarkDone done) {
+  if (absl::Status status = CheckMark(mark); !status.ok()) {
+    return done(status);
+  }
+  const auto begin = [this, &source, &mark](MarkDone end) {
+    // The last of the writers to come this far, past whatever was queued before,
+    // makes the mark.
+    struct Barrier {
+      std::atomic<size_t> writers_left;
+      std::string source;
+      SourceMark mark;
+      MarkDone done;
+    };
+    auto barrier = std::make_shared<Barrier>();
+    barrier->writers_left = shards_.size();
+    barrier->source = source;
+    barrier->mark = std::move(mark);
+    barrier->done = std::move(end);
+    const auto arrive = [this, barrier] {
+      if (--barrier->writers_left > 0) return;
+      QLARANK_FAILPOINT("mark.before_write");
+      absl::StatusOr<SourceMark> held =
+          marks_.Raise(barrier->source, barrier->mark);
+      QLARANK_FAILPOINT("mark.written");
+      if (held.ok()) {
+        for (const auto& fence : fences_) {
+          fence->GiveUpSource(barrier->source, held->complete_through);
+        }
+      } else {
+        held = NotWritten(held.status().message());
+      }
+      barrier->done(std::move(held));
+    };
+    for (const auto& shard : shards_) shard->Do(arrive);
+  };
+  DoForSource(source, client, std::move(done), begin);
+}
+
+void IngestPipeline::GetSource(const std::string& source,
+                               absl::string_view client, MarkDone done) {
+  DoForSource(source, client, std::move(done), [this, &source](MarkDone end) {
+    shards_[ShardOf(source)]->Do(
+        [this, source, end = std::move(end)]() mutable {
+          end(marks_.Get(source));
+        });
+  });
 }
 
 void IngestPipeline::DeleteUser(const std::string& user_id, ErasureOrder order,

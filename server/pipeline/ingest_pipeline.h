@@ -1,9 +1,9 @@
 // Takes events into the log: validates them, gives each to the shard of its
-// user, and answers when all of a request is durable.
+// user, and answers when all that was taken of a request is durable.
 //
 //   ingest.Append(request, absl::Now(), caller,
 //                 IngestPipeline::OnFull::kRefuse,
-//                 [](absl::StatusOr<v1::AppendEventsResponse> response) {...});
+//                 [](AppendResult result) {...});
 //
 // Thread-safe. Append and DeleteUser do not block; their callbacks run once,
 // on the calling thread (a request refused at once) or on a writer's.
@@ -21,8 +21,12 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/admission_clock.h"
+#include "server/pipeline/fair_quota.h"
+#include "server/pipeline/gap_fence.h"
+#include "server/pipeline/ingest_admission.h"
 #include "server/pipeline/ingest_shard.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/source_marks.h"
 #include "server/pipeline/user_locks.h"
 #include "state_store/state_store.h"
 
@@ -33,34 +37,53 @@ class IngestPipeline {
   // What becomes of an append when a shard's queue is full.
   enum class OnFull {
     kRefuse,  // RESOURCE_EXHAUSTED
-    kQueue,   // taken all the same: the caller holds back by itself, see full()
+    kWait,    // until there is room: the caller appends no more meanwhile
   };
 
   using Caller = AppendCall::Caller;
   using AppendDone = AppendCall::Done;
   using DeleteDone = IngestShard::EraseDone;
+  using MarkDone = absl::AnyInvocable<void(absl::StatusOr<SourceMark>)>;
 
-  // All of them must outlive the pipeline.
-  IngestPipeline(StateStore& store, const ModelRegistry& models,
-                 UserLocks& locks, Metrics& metrics,
-                 const LimitsOptions& limits, const IngestOptions& options);
+  // All of them must outlive the pipeline. DATA_LOSS or UNAVAILABLE when the
+  // marks of sources cannot be read.
+  static absl::StatusOr<std::unique_ptr<IngestPipeline>> Create(
+      StateStore& store, const ModelRegistry& models, UserLocks& locks,
+      Metrics& metrics, const LimitsOptions& limits,
+      const IngestOptions& options);
   // Commits what is queued and answers it, then stops.
   ~IngestPipeline();
 
   // Appends the events of `request`, which must live until `done` is called, as
-  // must the caller's flag.
-  // INVALID_ARGUMENT    names the first wrong field; nothing was appended
-  // RESOURCE_EXHAUSTED  a queue is full (nothing was appended), or a user
-  //                     would have too many sources
-  // UNAVAILABLE         the log could not be written
-  // DEADLINE_EXCEEDED, CANCELLED  nobody waits for it any more
-  // After an error other than the first some of the request's users may have
-  // their events: a retry counts those as duplicates.
+  // must the caller's flag. Every event has an outcome of its own; one that is
+  // refused holds back what follows it (gap_fence.h). `done` gets them, and the
+  // status of the call that ingest_service.proto lists. A wrong source or too
+  // many events refuse all of a request, without an outcome.
+  //
+  // `admitted` is called, before `done`, once the append is before the writers
+  // or refused: at once but for OnFull::kWait.
   void Append(const v1::AppendEventsRequest& request, absl::Time now,
-              const Caller& caller, OnFull on_full, AppendDone done);
+              const Caller& caller, OnFull on_full, AppendDone done,
+              absl::AnyInvocable<void()> admitted = nullptr);
 
   // Whether in some shard as much waits of the client as should.
-  bool full(absl::string_view client) const;
+  bool full(absl::string_view client) const { return admission_.full(client); }
+  // Calls `ready` once it is not full.
+  void WhenRoom(absl::string_view client, absl::AnyInvocable<void()> ready) {
+    admission_.WhenRoom(client, std::move(ready));
+  }
+
+  // Says that a source is complete through a sequence: everything up to it is a
+  // duplicate from then on, or given up. After the appends that were admitted
+  // before it. `done` gets the mark that holds, durably.
+  // INVALID_ARGUMENT for an impossible source, mark or note; RESOURCE_EXHAUSTED
+  // when too much waits; UNAVAILABLE when it cannot be written.
+  void MarkSource(const std::string& source, SourceMark mark,
+                  absl::string_view client, MarkDone done);
+  // The mark of a source; complete_through is 0 when it has none. After
+  // the marks made before. Errors as above.
+  void GetSource(const std::string& source, absl::string_view client,
+                 MarkDone done);
 
   // OK while events are taken; UNAVAILABLE, and why, while the store takes no
   // writes.
@@ -80,9 +103,35 @@ class IngestPipeline {
                absl::AnyInvocable<void(absl::Status)> done);
 
  private:
+  // What admission makes of a request.
+  struct Sorted {
+    std::vector<std::vector<uint32_t>> parts;  // events by shard
+    std::vector<size_t> amounts;               // of them
+    AppendTally refused;
+  };
+
+  IngestPipeline(StateStore& store, const ModelRegistry& models,
+                 UserLocks& locks, Metrics& metrics,
+                 const LimitsOptions& limits, const IngestOptions& options);
+
   size_t ShardOf(absl::string_view user_id) const;
+  // Validates every event.
+  Sorted Sort(const v1::AppendEventsRequest& request, absl::Time now,
+              const absl::Status& wanted);
+  // Puts events before the writers, for which there is room.
+  void Queue(const v1::AppendEventsRequest& request, absl::Time now,
+             const Caller& caller, Sorted sorted, AppendDone done);
+  // Refuses an event before any writer has seen it.
+  void Refuse(const v1::AppendEventsRequest& request, uint32_t index,
+              absl::Status status, AppendTally& refused);
+  void RefuseParts(const v1::AppendEventsRequest& request, Sorted& sorted,
+                   const absl::Status& status);
   absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
                                     const ErasureOrder& order);
+  // Runs `action` on the writer of `source`, if there is room.
+  void DoForSource(const std::string& source, absl::string_view client,
+                   MarkDone done,
+                   absl::AnyInvocable<void(MarkDone)> action);
 
   StateStore& store_;
   const ModelRegistry& models_;
@@ -90,7 +139,11 @@ class IngestPipeline {
   Metrics& metrics_;
   const LimitsOptions limits_;
   AdmissionClock admission_clock_;
-  std::vector<std::unique_ptr<IngestShard>> shards_;
+  SourceMarks marks_;
+  IngestAdmission admission_;
+  FairQuota source_calls_;  // MarkSource and GetSource that wait
+  std::vector<std::unique_ptr<GapFence>> fences_;     // by shard
+  std::vector<std::unique_ptr<IngestShard>> shards_;  // before what they use
 };
 
 }  // namespace qlarank

@@ -3,28 +3,25 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/ops/log_throttle.h"
+#include "server/ops/logging.h"
 #include "server/pipeline/commit_group.h"
 #include "server/pipeline/log_damage.h"
 #include "server/pipeline/overload.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
-namespace {
 
-// Whose share of the queue erasures take, all together.
-constexpr char kErasures[] = "";
-
-}  // namespace
-
-IngestShard::IngestShard(StateStore& store, Metrics& metrics,
+IngestShard::IngestShard(StateStore& store, const SourceMarks& marks,
+                         GapFence& fence, Metrics& metrics,
                          const Options& options, Hooks hooks)
     : store_(store),
+      marks_(marks),
+      fence_(fence),
       metrics_(metrics),
       options_(options),
       hooks_(std::move(hooks)),
-      room_(options.max_queued_events),
       writer_([this] { WriterLoop(); }) {}
 
 IngestShard::~IngestShard() {
@@ -46,16 +43,20 @@ void IngestShard::Append(std::shared_ptr<AppendCall> call,
 
 void IngestShard::Erase(std::string user_id, ErasureOrder order,
                         EraseDone done) {
-  if (!room_.TryTake(kErasures)) {
-    return done(OverloadError("too much waits to be written; try again later",
-                              kQueueRetryDelay));
+  if (!erasures_.TryTake(order.note.principal)) {
+    return done(OverloadError(
+        "too many erasures wait to be written; try again later",
+        kQueueRetryDelay));
   }
   Do([this, user_id = std::move(user_id), order = std::move(order),
       done = std::move(done)]() mutable {
-    fence_.Forget(user_id);
     QLARANK_FAILPOINT("delete.begin");
     absl::StatusOr<uint64_t> removed = hooks_.erase(user_id, order);
-    room_.Return(kErasures);
+    // Of one who stays, or may still be there, refused events are waited for.
+    if (removed.ok() && (order.only_if == nullptr || *removed > 0)) {
+      fence_.Forget(user_id);
+    }
+    erasures_.Return(order.note.principal);
     done(std::move(removed));
     QLARANK_FAILPOINT("delete.acknowledged");
   });
@@ -109,18 +110,20 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     ReportDamage(head.status(), user_id, metrics_.state).IgnoreError();
     return head;
   };
-  CommitGroup group(options_.max_sources_per_user, load_head, random_);
-  std::vector<absl::StatusOr<CommitGroup::Tally>> outcomes;
-  outcomes.reserve(tasks.size());
+  CommitGroup group(options_.max_sources_per_user, marks_, fence_, load_head,
+                    random_);
+  std::vector<AppendTally> tallies(tasks.size());
   absl::Time arrival = absl::InfiniteFuture();
   const absl::Time now = absl::Now();
-  for (const Task& task : tasks) {
-    const v1::AppendEventsRequest& request = task.call->request();
-    absl::Status passed = task.call->CheckWanted(now);
-    if (passed.ok()) passed = fence_.Pass(request, task.indexes);
-    outcomes.push_back(passed.ok() ? group.Admit(request, task.indexes,
-                                                 task.call->default_action())
-                                   : passed);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const Task& task = tasks[i];
+    const absl::Status wanted = task.call->CheckWanted(now);
+    if (wanted.ok()) {
+      tallies[i] = group.Admit(task.call->request(), task.indexes,
+                               task.call->default_action());
+    } else {
+      RefuseAll(task, NotWanted(wanted), tallies[i]);
+    }
     arrival = std::min(arrival, task.call->arrival());
   }
 
@@ -136,30 +139,58 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
   QLARANK_FAILPOINT("ingest.before_ack");
 
-  CommitGroup::Tally total;
+  uint64_t applied = 0;
   for (size_t i = 0; i < tasks.size(); ++i) {
-    absl::Status status = outcomes[i].status();
-    CommitGroup::Tally tally;
-    if (status.ok() && !committed.ok()) {
-      // Also for a call of duplicates only: what they repeat may be lost.
-      status = absl::UnavailableError(absl::StrCat(
-          "the event log could not be written: ", committed.message()));
+    AppendTally& tally = tallies[i];
+    if (!committed.ok()) {
+      // Duplicates too: what they repeat may be lost.
+      RefuseAll(tasks[i], NotWritten(committed.message()), tally);
     }
-    if (status.ok()) tally = *outcomes[i];
-    if (absl::IsUnavailable(status)) {
-      fence_.Fail(tasks[i].call->request(), tasks[i].indexes);
-    }
-    total.applied += tally.applied;
-    total.duplicates += tally.duplicates;
-    total.late += tally.late;
-    room_.Return(tasks[i].call->client(), tasks[i].indexes.size());
-    tasks[i].call->SettlePart(status, tally.applied, tally.duplicates);
+    Count(tally, tasks[i]);
+    applied += tally.applied;
+    hooks_.left(tasks[i].call->client(), tasks[i].indexes.size());
+    tasks[i].call->SettlePart(std::move(tally));
   }
   QLARANK_FAILPOINT("ingest.acknowledged");
-  metrics_.ingest.events_applied.Increment(total.applied);
-  metrics_.ingest.events_duplicate.Increment(total.duplicates);
-  metrics_.ingest.events_late.Increment(total.late);
-  if (total.applied > 0) metrics_.ingest.group_events.Observe(total.applied);
+  if (applied > 0) metrics_.ingest.group_events.Observe(applied);
+}
+
+void IngestShard::RefuseAll(const Task& task, const absl::Status& status,
+                            AppendTally& tally) {
+  const v1::AppendEventsRequest& request = task.call->request();
+  std::vector<EventRefusal> refusals = std::move(tally.refusals);
+  tally = AppendTally();
+  size_t next = 0;  // of refusals, which are in order
+  for (const uint32_t i : task.indexes) {
+    if (next < refusals.size() && refusals[next].index == i) {
+      tally.refusals.push_back(std::move(refusals[next++]));
+      continue;
+    }
+    const v1::UserEvent& event = request.events(i);
+    fence_.Refuse(event.user_id(), request.source(), event.sequence());
+    tally.refusals.push_back({i, status});
+  }
+}
+
+void IngestShard::Count(const AppendTally& tally, const Task& task) {
+  metrics_.ingest.events_applied.Increment(tally.applied);
+  metrics_.ingest.events_duplicate.Increment(tally.duplicates.size());
+  metrics_.ingest.events_late.Increment(tally.late);
+  if (tally.refusals.empty()) return;
+  const size_t held_back = std::count_if(
+      tally.refusals.begin(), tally.refusals.end(),
+      [](const EventRefusal& r) { return absl::IsAborted(r.status); });
+  metrics_.ingest.events_held_back.Increment(held_back);
+  metrics_.ingest.events_refused.Increment(tally.refusals.size() - held_back);
+  static LogThrottle throttle(absl::Seconds(10));
+  if (held_back == 0) return;
+  if (const auto unsaid = throttle.Admit(absl::Now())) {
+    LogWarning("events wait for refused ones to be sent again",
+               {{"source", task.call->request().source()},
+                {"events", held_back},
+                {"waited_for", fence_.size()},
+                {"unsaid", *unsaid}});
+  }
 }
 
 }  // namespace qlarank

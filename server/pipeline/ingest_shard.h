@@ -25,6 +25,7 @@
 #include "server/pipeline/append_call.h"
 #include "server/pipeline/fair_quota.h"
 #include "server/pipeline/gap_fence.h"
+#include "server/pipeline/source_marks.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -33,18 +34,22 @@ class IngestShard {
  public:
   struct Options {
     size_t max_group_events = 4096;
-    size_t max_queued_events = 65536;
     size_t max_sources_per_user = 64;
   };
 
   struct ErasureOrder {
     ErasureNote note;
-    // Looked at in the user's turn: she stays when it says no. Null: she goes.
+    // Looked at in the user's turn: they stay when it says no. Null: they go.
     std::function<bool(const UserHead& head)> only_if;
   };
 
+  // Erasures that wait for the writer: a queue that no append can fill.
+  static constexpr size_t kMaxQueuedErasures = 1024;
+
   // What happens beside the log.
   struct Hooks {
+    // So many events of the client have left the queue.
+    std::function<void(absl::string_view client, size_t num_events)> left;
     // Events of these users, which arrived at `arrival` or later, are durable.
     std::function<void(absl::Span<const UserAppend> appends,
                        absl::Time arrival)>
@@ -57,21 +62,19 @@ class IngestShard {
 
   using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
 
-  IngestShard(StateStore& store, Metrics& metrics, const Options& options,
-              Hooks hooks);
+  // All of them must outlive the shard.
+  IngestShard(StateStore& store, const SourceMarks& marks, GapFence& fence,
+              Metrics& metrics, const Options& options, Hooks hooks);
   // Commits what is queued, then stops.
   ~IngestShard();
 
-  // Room in the queue, for events and for erasures, which count as one each.
-  FairQuota& room() { return room_; }
-
   // Queues the events of `call` at `indexes`, for which room was taken. The
-  // call's part is settled once they are durable, and the room given back.
+  // call's part is settled once they are durable, and Hooks::left called.
   void Append(std::shared_ptr<AppendCall> call, std::vector<uint32_t> indexes)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Erases a user, after the appends queued before it. RESOURCE_EXHAUSTED at
-  // once when too much waits.
+  // once when too many erasures wait, of who ordered it or of all.
   void Erase(std::string user_id, ErasureOrder order, EraseDone done)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -92,20 +95,25 @@ class IngestShard {
   // until there are any; empty at the end.
   std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitAppends(std::vector<Task>& tasks);
+  // Refuses all events of a task but those that `tally` has refused, and has the
+  // fence remember them.
+  void RefuseAll(const Task& task, const absl::Status& status,
+                 AppendTally& tally);
+  void Count(const AppendTally& tally, const Task& task);
 
   StateStore& store_;
+  const SourceMarks& marks_;
+  GapFence& fence_;
   Metrics& metrics_;
   const Options options_;
   const Hooks hooks_;
 
-  FairQuota room_;
+  FairQuota erasures_{kMaxQueuedErasures};  // by principal
   absl::Mutex mutex_;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // The writer's own.
-  GapFence fence_;
-  absl::BitGen random_;
+  absl::BitGen random_;  // the writer's own
 
   std::thread writer_;
 };

@@ -27,9 +27,11 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->state_ = std::make_unique<StatePipeline>(
       registry, *pipeline->scheduler_, *pipeline->slots_, metrics,
       options.limits);
-  pipeline->ingest_ =
-      std::make_unique<IngestPipeline>(store, registry, pipeline->locks_,
-                                       metrics, options.limits, options.ingest);
+  auto ingest =
+      IngestPipeline::Create(store, registry, pipeline->locks_, metrics,
+                             options.limits, options.ingest);
+  if (!ingest.ok()) return ingest.status();
+  pipeline->ingest_ = *std::move(ingest);
   pipeline->retention_ =
       std::make_unique<Retention>(store, *pipeline->ingest_, registry, metrics,
                                   options.retention);

@@ -25,7 +25,8 @@ namespace qlarank {
 class Pipeline {
  public:
   // Loads the models and starts the threads. Store and metrics must outlive the
-  // pipeline. Errors are those of ModelRegistry::Load.
+  // pipeline. Errors are those of ModelRegistry::Load and of
+  // IngestPipeline::Create.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
       const ServerOptions& options, StateStore& store, Metrics& metrics);
   // Finishes what was begun. REQUIRES: no caller is left.

@@ -10,10 +10,10 @@
 namespace qlarank {
 namespace {
 
-// One AppendEvents call. Deletes itself.
-class AppendReactor final : public grpc::ServerUnaryReactor {
+// One unary call. Deletes itself.
+class IngestReactor final : public grpc::ServerUnaryReactor {
  public:
-  explicit AppendReactor(grpc::CallbackServerContext& context)
+  explicit IngestReactor(grpc::CallbackServerContext& context)
       : context_(context) {}
 
   IngestPipeline::Caller caller(const CallerNames& callers) const {
@@ -37,7 +37,7 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
     grpc::CallbackServerContext* context,
     const v1::AppendEventsRequest* request,
     v1::AppendEventsResponse* response) {
-  auto* reactor = new AppendReactor(*context);
+  auto* reactor = new IngestReactor(*context);
   if (drain_.draining()) {
     reactor->Finish(DrainingStatus());
     return reactor;
@@ -51,9 +51,9 @@ grpc::ServerUnaryReactor* IngestService::AppendEvents(
   pipeline_.Append(
       *request, absl::Now(), reactor->caller(callers_),
       IngestPipeline::OnFull::kRefuse,
-      [reactor, response](absl::StatusOr<v1::AppendEventsResponse> result) {
-        if (result.ok()) *response = *std::move(result);
-        reactor->End(result.status());
+      [reactor, response](AppendResult result) {
+        *response = std::move(result.response);
+        reactor->End(result.status);
       });
   return reactor;
 }
@@ -66,6 +66,47 @@ IngestService::Stream(grpc::CallbackServerContext* context) {
       stream_window_bytes_);
   stream->Start();
   return stream;
+}
+
+grpc::ServerUnaryReactor* IngestService::MarkSource(
+    grpc::CallbackServerContext* context, const v1::MarkSourceRequest* request,
+    v1::MarkSourceResponse* response) {
+  auto* reactor = new IngestReactor(*context);
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  pipeline_.MarkSource(
+      request->source(), {request->complete_through(), request->note()},
+      callers_.Client(*context),
+      [reactor, response](absl::StatusOr<SourceMark> mark) {
+        if (mark.ok()) {
+          response->set_complete_through(mark->complete_through);
+        }
+        reactor->End(mark.status());
+      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* IngestService::GetSource(
+    grpc::CallbackServerContext* context, const v1::GetSourceRequest* request,
+    v1::GetSourceResponse* response) {
+  auto* reactor = new IngestReactor(*context);
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  pipeline_.GetSource(
+      request->source(), callers_.Client(*context),
+      [reactor, response](absl::StatusOr<SourceMark> mark) {
+        if (mark.ok() && mark->complete_through > 0) {
+          response->set_found(true);
+          response->set_complete_through(mark->complete_through);
+          response->set_note(std::move(mark->note));
+        }
+        reactor->End(mark.status());
+      });
+  return reactor;
 }
 
 }  // namespace qlarank

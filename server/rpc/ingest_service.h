@@ -34,6 +34,14 @@ class IngestService final : public ServedMethods<v1::IngestService> {
   grpc::ServerBidiReactor<grpc::ByteBuffer, v1::StreamEventsResponse>* Stream(
       grpc::CallbackServerContext* context);
 
+  grpc::ServerUnaryReactor* MarkSource(
+      grpc::CallbackServerContext* context, const v1::MarkSourceRequest* request,
+      v1::MarkSourceResponse* response) override;
+
+  grpc::ServerUnaryReactor* GetSource(
+      grpc::CallbackServerContext* context, const v1::GetSourceRequest* request,
+      v1::GetSourceResponse* response) override;
+
  private:
   IngestPipeline& pipeline_;
   Drain& drain_;

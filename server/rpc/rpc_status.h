@@ -1,49 +1,41 @@
 // What every RPC adapter needs: statuses and deadlines as gRPC has them, and as
 // we do. The codes are numbered alike.
 //
-// A hint when to try again (server/pipeline/overload.h) goes where clients look
-// for it: google.rpc.RetryInfo among the status' details, and
-// "grpc-retry-pushback-ms", which gRPC's own retries obey.
+// What a status carries beside its message (server/pipeline/refusal.h,
+// overload.h) goes where clients look for it: among the status' details. A hint
+// when to try again is in "grpc-retry-pushback-ms", too, which gRPC's own
+// retries obey.
 #ifndef QLARANK_SERVER_RPC_RPC_STATUS_H_
 #define QLARANK_SERVER_RPC_RPC_STATUS_H_
 
 #include <chrono>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 #include "server/pipeline/overload.h"
+#include "server/pipeline/refusal.h"
 
 namespace qlarank {
-
-inline std::string RetryDetails(const absl::Status& status,
-                                const absl::Cord& retry_info) {
-  google::rpc::Status details;
-  details.set_code(static_cast<int>(status.code()));
-  details.set_message(std::string(status.message()));
-  details.add_details()->set_type_url(std::string(kRetryInfoType));
-  details.mutable_details(0)->set_value(std::string(retry_info));
-  return details.SerializeAsString();
-}
 
 inline grpc::Status ToRpcStatus(const absl::Status& status,
                                 grpc::ServerContextBase& context) {
   const auto code = static_cast<grpc::StatusCode>(status.code());
-  const std::optional<absl::Duration> delay = RetryDelay(status);
-  if (!delay.has_value()) {
+  const google::rpc::Status details = ToProto(status);
+  if (details.details().empty()) {
     return grpc::Status(code, std::string(status.message()));
   }
-  context.AddTrailingMetadata("grpc-retry-pushback-ms",
-                              absl::StrCat(absl::ToInt64Milliseconds(
-                                  absl::Ceil(*delay, absl::Milliseconds(1)))));
+  if (const auto delay = RetryDelay(status); delay.has_value()) {
+    context.AddTrailingMetadata("grpc-retry-pushback-ms",
+                                absl::StrCat(absl::ToInt64Milliseconds(
+                                    absl::Ceil(*delay, absl::Milliseconds(1)))));
+  }
   return grpc::Status(code, std::string(status.message()),
-                      RetryDetails(status, *status.GetPayload(kRetryInfoType)));
+                      details.SerializeAsString());
 }
 
 // InfiniteFuture when the caller set none.

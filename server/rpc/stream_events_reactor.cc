@@ -21,18 +21,17 @@ StreamEventsReactor::~StreamEventsReactor() { drain_.Remove(*this); }
 
 void StreamEventsReactor::Start() {
   if (!drain_.Add(*this)) return OnDrain();
-  absl::MutexLock lock(&mutex_);
-  Advance();  // not the end: it begins to read
+  RoomReturned();  // or is there: it begins to read
 }
 
 void StreamEventsReactor::OnDrain() {
-  bool ended;
+  Next next;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
-    ended = Advance();
+    next = Advance();
   }
-  if (ended) End();
+  Do(next);
 }
 
 void StreamEventsReactor::OnReadDone(bool ok) {
@@ -49,6 +48,7 @@ void StreamEventsReactor::OnReadDone(bool ok) {
     parsed = ParseRequest("StreamEvents", read->received, read->request);
   }
   Batch* batch = nullptr;
+  Next next = Next::kNothing;
   {
     absl::MutexLock lock(&mutex_);
     // A read that was open when the call was finished may still bring a batch:
@@ -57,57 +57,68 @@ void StreamEventsReactor::OnReadDone(bool ok) {
       batch = read.get();
       bytes_ += batch->bytes;
       batches_.push_back(std::move(read));
+      admitting_ = true;
     } else {
       read_all_ = true;
       unparsable_ = parsed;
+      reading_ = false;
+      next = Advance();
     }
   }
-  if (batch != nullptr) {
-    batch->response.set_batch_id(batch->request.batch_id());
-    pipeline_.Append(
-        batch->request.append(), absl::Now(), caller_,
-        IngestPipeline::OnFull::kQueue,
-        [this, batch](absl::StatusOr<v1::AppendEventsResponse> result) {
-          Answer(*batch, std::move(result));
-        });
-  }
-  bool ended;
+  if (batch == nullptr) return Do(next);
+  batch->response.set_batch_id(batch->request.batch_id());
+  pipeline_.Append(
+      batch->request.append(), absl::Now(), caller_,
+      IngestPipeline::OnFull::kWait,
+      [this, batch](AppendResult result) { Answer(*batch, std::move(result)); },
+      [this] { Admitted(); });
+}
+
+void StreamEventsReactor::Admitted() {
+  Next next;
   {
     // Only now may the next one be read: batches enter the pipeline in order.
     absl::MutexLock lock(&mutex_);
     reading_ = false;
-    ended = Advance();
+    admitting_ = false;
+    next = Advance();
   }
-  if (ended) End();
+  Do(next);
 }
 
-void StreamEventsReactor::Answer(
-    Batch& batch, absl::StatusOr<v1::AppendEventsResponse> result) {
-  if (result.ok()) {
-    *batch.response.mutable_result() = *std::move(result);
-  } else {
-    batch.response.set_error_code(static_cast<int>(result.status().code()));
-    batch.response.set_error_message(std::string(result.status().message()));
+void StreamEventsReactor::RoomReturned() {
+  Next next;
+  {
+    absl::MutexLock lock(&mutex_);
+    waiting_ = false;
+    next = Advance();
   }
-  bool ended;
+  Do(next);
+}
+
+void StreamEventsReactor::Answer(Batch& batch, AppendResult result) {
+  *batch.response.mutable_result() = std::move(result.response);
+  batch.response.set_error_code(static_cast<int>(result.status.code()));
+  batch.response.set_error_message(std::string(result.status.message()));
+  Next next;
   {
     absl::MutexLock lock(&mutex_);
     batch.answered = true;
-    ended = Advance();
+    next = Advance();
   }
-  if (ended) End();
+  Do(next);
 }
 
 void StreamEventsReactor::OnWriteDone(bool ok) {
-  bool ended;
+  Next next;
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     broken_ |= !ok;
     PopFront();
-    ended = Advance();
+    next = Advance();
   }
-  if (ended) End();
+  Do(next);
 }
 
 void StreamEventsReactor::MaybeWrite() {
@@ -125,28 +136,36 @@ void StreamEventsReactor::PopFront() {
 }
 
 void StreamEventsReactor::MaybeRead() {
-  // With nothing in flight a batch is taken even by full queues: somebody has
-  // to notice when they are not full any more.
   if (batches_.size() >= kMaxInFlight) return;
   if (bytes_ >= window_bytes_ && !batches_.empty()) return;
-  if (!batches_.empty() && pipeline_.full(caller_.client)) return;
+  if (pipeline_.full(caller_.client)) {
+    waiting_ = true;
+    return;
+  }
   reading_ = true;
   incoming_ = std::make_unique<Batch>();
   StartRead(&incoming_->received);
 }
 
-bool StreamEventsReactor::Advance() {
-  if (finished_) return false;
+StreamEventsReactor::Next StreamEventsReactor::Advance() {
+  if (finished_) return Next::kNothing;
   if (!writing_) MaybeWrite();
-  if (!reading_ && !read_all_ && !draining_) MaybeRead();
   const bool at_end = read_all_ || draining_;
-  finished_ = at_end && batches_.empty();
-  return finished_;
+  if (!reading_ && !waiting_ && !at_end) {
+    MaybeRead();
+    if (waiting_) return Next::kWaitForRoom;
+  }
+  finished_ = at_end && batches_.empty() && !admitting_ && !waiting_;
+  return finished_ ? Next::kEnd : Next::kNothing;
 }
 
-void StreamEventsReactor::End() {
-  // A read that is still open, when draining, ends with this.
-  Finish(EndStatus());
+void StreamEventsReactor::Do(Next next) {
+  if (next == Next::kWaitForRoom) {
+    pipeline_.WhenRoom(caller_.client, [this] { RoomReturned(); });
+  } else if (next == Next::kEnd) {
+    // A read that is still open, when draining, ends with this.
+    Finish(EndStatus());
+  }
 }
 
 grpc::Status StreamEventsReactor::EndStatus() {

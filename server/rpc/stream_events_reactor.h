@@ -2,10 +2,12 @@
 // batches, none before its events are durable.
 //
 // Several batches may be in flight, so that their commits are shared. Beyond
-// kMaxInFlight or so many bytes, or while the ingest queues are full, the next
-// batch is not read: the transport's flow control then slows the client down. A
-// batch counts until its response was written, so that a client who does not
-// read responses is not read from either.
+// kMaxInFlight or so many bytes, or while the ingest queues have no room for its
+// client, the next batch is not read: the transport's flow control then slows
+// the client down. One that was read waits for its room (ingest_admission.h),
+// and the next is not read before it has it. A batch counts until its response
+// was written, so that a client who does not read responses is not read from
+// either.
 //
 // A batch that cannot be parsed ends the stream with INVALID_ARGUMENT, once the
 // batches before it are answered.
@@ -13,8 +15,8 @@
 // gRPC calls the reactor's methods from its threads, the pipeline answers on
 // its own: one mutex guards them all. The stream deletes itself once Finish was
 // called and no callback of gRPC runs, which knows nothing of the pipeline: so
-// it is not finished while a batch is in the pipeline, and takes none after
-// that.
+// it is not finished while a batch is in the pipeline or a callback of it is
+// due, and takes no batch after that.
 #ifndef QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 #define QLARANK_SERVER_RPC_STREAM_EVENTS_REACTOR_H_
 
@@ -23,7 +25,6 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
@@ -68,13 +69,17 @@ class StreamEventsReactor final
   void OnDone() override { delete this; }
   void OnDrain() override;
 
-  void Answer(Batch& batch, absl::StatusOr<v1::AppendEventsResponse> result)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Begins whatever can be done next. True at the end of the call: then the
-  // caller must call End once it has released the lock. If it returns false, a
-  // caller that is no callback of gRPC must not touch the stream after that.
-  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void End() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What whoever changed the stream's state has to do once the lock is released.
+  enum class Next { kNothing, kEnd, kWaitForRoom };
+
+  void Answer(Batch& batch, AppendResult result) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The last batch read is before the writers, or refused.
+  void Admitted() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RoomReturned() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Begins whatever can be done next. If it returns kNothing, a caller that is
+  // no callback of gRPC must not touch the stream after that.
+  Next Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(Next next) ABSL_LOCKS_EXCLUDED(mutex_);
   grpc::Status EndStatus() ABSL_LOCKS_EXCLUDED(mutex_);
   void MaybeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The first batch has its response, or needs none.
@@ -94,7 +99,10 @@ class StreamEventsReactor final
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of batches_
   // What is being read into, from StartRead to OnReadDone.
   std::unique_ptr<Batch> incoming_ ABSL_GUARDED_BY(mutex_);
-  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // until it is admitted
+  // A callback of the pipeline is due: Admitted, RoomReturned.
+  bool admitting_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_all_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // responses reach nobody

@@ -23,6 +23,8 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kRank, "Rank", ServedOn::kMain, Role::kRank},
     {kIngest, "AppendEvents", ServedOn::kMain, Role::kIngest},
     {kIngest, "StreamEvents", ServedOn::kMain, Role::kIngest},
+    {kIngest, "MarkSource", ServedOn::kMain, Role::kIngest},
+    {kIngest, "GetSource", ServedOn::kMain, Role::kIngest},
     {kState, "GetUserState", ServedOn::kMain, Role::kRank},
     {kState, "GetUserSummary", ServedOn::kMain, Role::kRank},
     {kState, "DeleteUser", ServedOn::kAdmin, Role::kAdmin},

@@ -5,6 +5,7 @@
 //   - every acknowledged event is in the log exactly once, in order, unchanged,
 //     and none is there twice;
 //   - of an erased user nothing is there;
+//   - no mark of a source goes back;
 //   - every snapshot, and every state served, is bit for bit a fold of the log,
 //     those events included that were trimmed from it.
 //

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -100,6 +101,14 @@ void Ledger::Acknowledge(const v1::AppendEventsRequest& batch) {
     User& user = users_.at(event.user_id());
     user.acknowledged = std::max(user.acknowledged, event.sequence());
   }
+}
+
+uint64_t Ledger::CompleteThrough() const {
+  uint64_t through = std::numeric_limits<uint64_t>::max();
+  for (const auto& [user_id, user] : users_) {
+    through = std::min(through, user.acknowledged);
+  }
+  return through;
 }
 
 void Ledger::Rewind(absl::BitGenRef random) {

@@ -46,6 +46,13 @@ class Ledger {
   // The batch is durable, says the server.
   void Acknowledge(const v1::AppendEventsRequest& batch);
 
+  // How far the source is complete: everything up to there is acknowledged, of
+  // all users.
+  uint64_t CompleteThrough() const;
+  // The source is marked so far, says the server.
+  void Marked(uint64_t through) { marked_ = through; }
+  uint64_t marked() const { return marked_; }
+
   // The connection broke. Everything not acknowledged is sent again, and a few
   // before that.
   void Rewind(absl::BitGenRef random);
@@ -82,6 +89,7 @@ class Ledger {
   const std::string source_;
   std::map<std::string, User> users_;
   uint64_t erasures_ = 0;
+  uint64_t marked_ = 0;
 };
 
 }  // namespace qlarank::testing

@@ -59,12 +59,43 @@ grpc::Status EraseIfDue(v1::StateService::Stub& states, Ledger& ledger,
   return status;
 }
 
+// Now and then marks the source as far as it is complete. With another note each
+// time, so that there is something to write.
+grpc::Status MarkNowAndThen(v1::IngestService::Stub& stub, Ledger& ledger,
+                            absl::BitGenRef random) {
+  const uint64_t through = ledger.CompleteThrough();
+  if (through == 0 || !absl::Bernoulli(random, 0.05)) return grpc::Status::OK;
+  grpc::ClientContext context;
+  v1::MarkSourceRequest request;
+  request.set_source(ledger.source());
+  request.set_complete_through(through);
+  request.set_note(absl::StrCat(absl::Uniform<uint32_t>(random)));
+  v1::MarkSourceResponse response;
+  const grpc::Status status = stub.MarkSource(&context, request, &response);
+  if (status.ok()) ledger.Marked(response.complete_through());
+  return status;
+}
+
+// The mark that was acknowledged, or a later one whose answer was lost.
+std::string CheckMark(v1::IngestService::Stub& stub, const Ledger& ledger) {
+  grpc::ClientContext context;
+  v1::GetSourceRequest request;
+  request.set_source(ledger.source());
+  v1::GetSourceResponse response;
+  const grpc::Status status = stub.GetSource(&context, request, &response);
+  if (!status.ok()) return Wrong(status);
+  if (response.complete_through() >= ledger.marked()) return "";
+  return absl::StrCat("the mark of ", ledger.source(), " went back from ",
+                      ledger.marked(), " to ", response.complete_through());
+}
+
 std::string SendOneByOne(v1::IngestService::Stub& stub,
                          v1::StateService::Stub& states, Ledger& ledger,
                          absl::BitGenRef random,
                          const std::atomic<bool>& stop) {
   while (!stop) {
     grpc::Status status = EraseIfDue(states, ledger, random);
+    if (status.ok()) status = MarkNowAndThen(stub, ledger, random);
     if (!status.ok()) return Wrong(status);
     const v1::AppendEventsRequest batch = ledger.NextBatch(random);
     grpc::ClientContext context;
@@ -102,6 +133,7 @@ std::string SendStream(v1::IngestService::Stub& stub, Ledger& ledger,
     if (!stream->Write(request)) break;
     in_flight.push_back(request.append());
     if (in_flight.size() >= kMaxInFlight && !read()) break;
+    if (!MarkNowAndThen(stub, ledger, random).ok()) break;
     absl::SleepFor(kPause);
   }
   stream->WritesDone();
@@ -119,10 +151,12 @@ std::string SendUntilBroken(const Channels& channels, Transport transport,
                             const std::atomic<bool>& stop) {
   const auto stub = v1::IngestService::NewStub(channels.main);
   const auto states = v1::StateService::NewStub(channels.admin);
-  const std::string error = transport == Transport::kUnary
-                                ? SendOneByOne(*stub, *states, ledger, random,
-                                               stop)
-                                : SendStream(*stub, ledger, random, stop);
+  std::string error = CheckMark(*stub, ledger);
+  if (error.empty()) {
+    error = transport == Transport::kUnary
+                ? SendOneByOne(*stub, *states, ledger, random, stop)
+                : SendStream(*stub, ledger, random, stop);
+  }
   ledger.Rewind(random);
   return error;
 }

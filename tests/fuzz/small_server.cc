@@ -84,9 +84,11 @@ absl::Status SmallServer::Rank(const v1::RankRequest& request,
 
 absl::StatusOr<v1::AppendEventsResponse> SmallServer::Append(
     const v1::AppendEventsRequest& request, IngestPipeline::OnFull on_full) {
-  return Await<absl::StatusOr<v1::AppendEventsResponse>>([&](auto done) {
+  AppendResult result = Await<AppendResult>([&](auto done) {
     pipeline_->ingest().Append(request, kNow, {}, on_full, std::move(done));
   });
+  if (!result.status.ok()) return result.status;
+  return std::move(result.response);
 }
 
 absl::StatusOr<uint64_t> SmallServer::Delete(const std::string& user_id) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"
@@ -15,6 +16,7 @@ namespace qlarank::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::ElementsAre;
 using ::testing::StartsWith;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -203,16 +205,41 @@ using BadAppend = BadInput<v1::AppendEventsRequest>;
 class BadAppendTest : public Suite,
                       public ::testing::WithParamInterface<BadAppend> {};
 
-TEST_P(BadAppendTest, IsRefusedAsAWhole) {
-  v1::AppendEventsRequest request = MakeAppend(*bundle_, "user", 1, 3);
+TEST_P(BadAppendTest, IsRefusedAndNothingElseIs) {
+  const std::vector<std::string> users = {"ann", "ben", "eve"};
+  v1::AppendEventsRequest request = MakeAppend(*bundle_, users[0], 1, 1);
+  AddEvent(*bundle_, users[1], 1, request);  // spoiled, unless the whole is
+  AddEvent(*bundle_, users[2], 1, request);
   GetParam().spoil(request);
-  const absl::Status status = server_->Append(request).status();
+  const auto response = server_->Append(request);
+  absl::Status status = response.status();
+  if (response.ok()) {
+    EXPECT_EQ(response->applied(), 2);
+    EXPECT_THAT(response->outcomes(),
+                ElementsAre(v1::EVENT_OUTCOME_APPLIED,
+                            v1::EVENT_OUTCOME_REFUSED,
+                            v1::EVENT_OUTCOME_APPLIED));
+    ASSERT_EQ(response->refusals_size(), 1);
+    EXPECT_EQ(response->refusals(0).index(), 1);
+    const auto& refusal = response->refusals(0).status();
+    status = absl::Status(static_cast<absl::StatusCode>(refusal.code()),
+                          refusal.message());
+    google::rpc::BadRequest bad;
+    ASSERT_EQ(refusal.details_size(), 2);
+    ASSERT_TRUE(refusal.details(0).UnpackTo(&bad) ||
+                refusal.details(1).UnpackTo(&bad));
+    EXPECT_THAT(refusal.message(),
+                StartsWith(bad.field_violations(0).field() + ": "));
+  }
   EXPECT_EQ(status.code(), GetParam().code) << status;
   EXPECT_THAT(std::string(status.message()), StartsWith(GetParam().message));
-
-  const auto state = server_->GetState("user", 0);
-  ASSERT_TRUE(state.ok()) << state.status();
-  EXPECT_EQ(state->state().log_sequence(), 0);
+  for (const std::string& user : users) {
+    const auto state = server_->GetState(user, 0);
+    ASSERT_TRUE(state.ok()) << state.status();
+    const bool there = response.ok() && user != users[1];
+    EXPECT_EQ(state->state().log_sequence(), there ? 1 : 0);
+    EXPECT_TRUE(server_->Delete(user).ok());
+  }
 }
 
 v1::Event& Second(v1::AppendEventsRequest& request) {
@@ -238,6 +265,13 @@ INSTANTIATE_TEST_SUITE_P(
                   [](auto& r) { r.mutable_events(1)->set_sequence(0); },
                   absl::StatusCode::kInvalidArgument,
                   "events[1].sequence: 0; must be at least 1"},
+        BadAppend{"SequenceNearTheEnd",
+                  [](auto& r) {
+                    r.mutable_events(1)->set_sequence(uint64_t{1} << 63);
+                  },
+                  absl::StatusCode::kInvalidArgument,
+                  "events[1].sequence: 9223372036854775808; must be at most "
+                  "9223372036854775807"},
         BadAppend{"NoTime", [](auto& r) { Second(r).clear_time(); },
                   absl::StatusCode::kInvalidArgument,
                   "events[1].event.time: missing; "},
@@ -279,10 +313,10 @@ TEST_F(Suite, TooManySourcesOfOneUserAreRefused) {
   }
   const absl::Status status =
       server_->Append(MakeAppend(*bundle_, "sources", 1, 2, "c")).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()),
-              StartsWith("source: \"c\"; user \"sources\" already has events "
-                         "of 2 sources"));
+              StartsWith("events[0].user_id: \"sources\"; already has events "
+                         "of 2 open sources"));
   EXPECT_TRUE(server_->Append(MakeAppend(*bundle_, "sources", 3, 3, "a")).ok());
 }
 

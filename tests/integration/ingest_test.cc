@@ -4,10 +4,13 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
+#include "tests/integration/other_host.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"
 
@@ -125,6 +128,7 @@ TEST_F(IngestTest, AStreamAnswersInOrderAndSurvivesARefusal) {
       request.set_batch_id(1000 + n);
       *request.mutable_append() =
           MakeAppend(*bundle_, "user" + std::to_string(n % 7), n, n);
+      request.mutable_append()->set_give_up_refused(true);
       if (n % 50 == 0)
         request.mutable_append()->mutable_events(0)->clear_event();
       ASSERT_TRUE(stream->Write(request));
@@ -230,6 +234,182 @@ TEST(IngestDrainTest, DrainingUnderLoadIsOrderly) {
     EXPECT_TRUE(server.Shutdown().ok());
     for (std::thread& client : clients) client.join();
   }
+}
+
+// -- Outcomes ----------------------------------------------------------------
+
+google::rpc::ErrorInfo InfoOf(const google::rpc::Status& status) {
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : status.details()) detail.UnpackTo(&info);
+  return info;
+}
+
+TEST_F(IngestTest, ACallThatTakesNothingFailsWithAllThatIsWrong) {
+  v1::AppendEventsRequest request = MakeAppend(*bundle_, "user", 1, 2);
+  request.mutable_events(0)->mutable_event()->set_action("eat");
+  request.mutable_events(1)->set_sequence(0);
+  grpc::ClientContext context;
+  v1::AppendEventsResponse response;
+  const grpc::Status status =
+      server_.ingest().AppendEvents(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              StartsWith("events[0].event.action: \"eat\"; "));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.code(), grpc::StatusCode::INVALID_ARGUMENT);
+  google::rpc::BadRequest bad;
+  for (const auto& detail : details.details()) detail.UnpackTo(&bad);
+  ASSERT_EQ(bad.field_violations_size(), 2);
+  EXPECT_EQ(bad.field_violations(0).field(), "events[0].event.action");
+  EXPECT_EQ(bad.field_violations(1).field(), "events[1].sequence");
+  EXPECT_EQ(InfoOf(details).reason(), "INVALID_EVENT");
+  EXPECT_EQ(InfoOf(details).domain(), "qlarank");
+}
+
+// However many are refused, the status fits into the trailing metadata.
+TEST_F(IngestTest, ThousandsOfRefusalsReachTheClient) {
+  v1::AppendEventsRequest request = MakeAppend(*bundle_, "user", 1, 10'000);
+  for (v1::UserEvent& event : *request.mutable_events()) {
+    event.mutable_event()->set_action(std::string(100, '\n'));
+  }
+  const absl::Status status = server_.Append(request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  AddEvent(*bundle_, "other", 1, request);  // which is taken
+  request.mutable_events()->SwapElements(0, 10'000);
+  request.mutable_events()->RemoveLast();
+  const auto response = server_.Append(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->applied(), 1);
+  ASSERT_EQ(response->refusals_size(), 9'999);
+  EXPECT_EQ(InfoOf(response->refusals(9'998).status()).reason(),
+            "INVALID_EVENT");
+}
+
+// Refused, and those behind it: in a stream, too, where it is told of what.
+TEST_F(IngestTest, AStreamSaysWhatBecameOfEveryEvent) {
+  grpc::ClientContext context;
+  const auto stream = server_.ingest().StreamEvents(&context);
+  std::vector<v1::StreamEventsRequest> batches(3);
+  *batches[0].mutable_append() = MakeAppend(*bundle_, "user", 1, 2);
+  *batches[1].mutable_append() = MakeAppend(*bundle_, "user", 3, 4);
+  batches[1].mutable_append()->mutable_events(0)->clear_event();
+  *batches[2].mutable_append() = MakeAppend(*bundle_, "user", 5, 6);
+  AddEvent(*bundle_, "other", 1, *batches[2].mutable_append());
+  for (const auto& batch : batches) ASSERT_TRUE(stream->Write(batch));
+  std::vector<v1::StreamEventsResponse> responses(3);
+  for (auto& response : responses) ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(responses[0].result().applied(), 2);
+  EXPECT_TRUE(responses[0].result().outcomes().empty());
+  EXPECT_EQ(responses[1].error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  ASSERT_EQ(responses[1].result().refusals_size(), 2);
+  EXPECT_EQ(InfoOf(responses[1].result().refusals(1).status()).reason(),
+            "HELD_BACK");
+  EXPECT_EQ(responses[2].error_code(), 0);
+  EXPECT_EQ(responses[2].result().applied(), 1);
+  ASSERT_EQ(responses[2].result().refusals_size(), 2);
+  const auto held = InfoOf(responses[2].result().refusals(0).status());
+  EXPECT_EQ(held.reason(), "HELD_BACK");
+  EXPECT_EQ(held.metadata().at("sequence"), "3");
+  // Sent again, all of them are there.
+  v1::StreamEventsRequest again;
+  *again.mutable_append() = MakeAppend(*bundle_, "user", 3, 6);
+  ASSERT_TRUE(stream->Write(again));
+  ASSERT_TRUE(stream->Read(&responses[0]));
+  EXPECT_EQ(responses[0].result().applied(), 4);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(server_.GetState("user", 6)->state().log_sequence(), 6);
+}
+
+TEST_F(IngestTest, ASourceIsMarkedAndAsked) {
+  ASSERT_TRUE(server_.Append(MakeAppend(*bundle_, "user", 1, 3, "day-1")).ok());
+  v1::MarkSourceRequest mark;
+  mark.set_source("day-1");
+  mark.set_complete_through(3);
+  mark.set_note("digest");
+  v1::MarkSourceResponse marked;
+  {
+    grpc::ClientContext context;
+    const grpc::Status status =
+        server_.ingest().MarkSource(&context, mark, &marked);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(marked.complete_through(), 3);
+  }
+  v1::GetSourceRequest get;
+  get.set_source("day-1");
+  v1::GetSourceResponse got;
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(server_.ingest().GetSource(&context, get, &got).ok());
+    EXPECT_TRUE(got.found());
+    EXPECT_EQ(got.complete_through(), 3);
+    EXPECT_EQ(got.note(), "digest");
+  }
+  get.set_source("day-2");
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(server_.ingest().GetSource(&context, get, &got).ok());
+    EXPECT_FALSE(got.found());
+  }
+  mark.set_complete_through(uint64_t{1} << 63);
+  {
+    grpc::ClientContext context;
+    const grpc::Status status =
+        server_.ingest().MarkSource(&context, mark, &marked);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), StartsWith("complete_through: "));
+  }
+  EXPECT_EQ(server_.Append(MakeAppend(*bundle_, "other", 1, 3, "day-1"))
+                ->duplicates(),
+            3);
+  EXPECT_EQ(server_.Metric("qlarank_ingest_source_marks"), 1);
+}
+
+// Streams of one client, as many as it likes, leave room for others: none of
+// their appends and erasures is refused.
+TEST(IngestQueueTest, StreamsOfOneClientLeaveOthersTheirShare) {
+  ServerOptions options = TestOptions();
+  options.ingest.shards = 1;
+  options.ingest.max_queued_events = 4'000;
+  options.ingest.max_group_events = 500;
+  TestServer server(options);
+  const auto bundle = LoadGolden(GoldenModel());
+  const auto other_host = v1::IngestService::NewStub(
+      ConnectFromOtherHost(server.grpc_port()));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> acknowledged{0};
+  std::vector<std::thread> streams;
+  for (int i = 0; i < 6; ++i) {
+    streams.emplace_back([&, i] {
+      grpc::ClientContext context;
+      const auto stream = other_host->StreamEvents(&context);
+      std::thread reader([&] {
+        v1::StreamEventsResponse response;
+        while (stream->Read(&response)) {
+          EXPECT_EQ(response.error_code(), 0) << response.error_message();
+          ++acknowledged;
+        }
+      });
+      v1::StreamEventsRequest batch;
+      *batch.mutable_append() =
+          MakeAppend(*bundle, absl::StrCat("flood", i), 1, 3'000);
+      while (!stop && stream->Write(batch)) {
+      }
+      stream->WritesDone();
+      reader.join();
+      EXPECT_TRUE(stream->Finish().ok());
+    });
+  }
+  while (acknowledged < 20) absl::SleepFor(absl::Milliseconds(1));
+  for (uint64_t n = 1; n <= 50; ++n) {
+    const auto appended = server.Append(MakeAppend(*bundle, "user", n, n));
+    EXPECT_TRUE(appended.ok()) << appended.status();
+    const auto erased = server.Delete("user");
+    EXPECT_TRUE(erased.ok()) << erased.status();
+  }
+  stop = true;
+  for (std::thread& stream : streams) stream.join();
 }
 
 // While the queue is full nothing is read: with room for one event, none waits

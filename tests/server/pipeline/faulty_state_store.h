@@ -41,6 +41,11 @@ class FaultyStateStore final : public StateStore {
     return base_.AppendEvents(appends);
   }
   absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override {
+    if (before_get_head != nullptr) {
+      if (absl::Status status = before_get_head(user_id); !status.ok()) {
+        return status;
+      }
+    }
     return base_.GetHead(user_id);
   }
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(

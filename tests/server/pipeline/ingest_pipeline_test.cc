@@ -32,7 +32,13 @@ class IngestPipelineTest : public ::testing::Test {
     auto promise = std::make_shared<std::promise<Result>>();
     pipeline_->ingest().Append(
         request, absl::Now(), caller_, on_full,
-        [promise](Result result) { promise->set_value(std::move(result)); });
+        [promise](AppendResult result) {
+          if (result.status.ok()) {
+            promise->set_value(std::move(result.response));
+          } else {
+            promise->set_value(result.status);
+          }
+        });
     return promise->get_future();
   }
 
@@ -79,16 +85,16 @@ TEST_F(IngestPipelineTest, AFailedWriteLeavesNoGap) {
   auto other_result = Append(other);
   EXPECT_TRUE(absl::IsUnavailable(first_result.get().status()));
   const absl::Status status = second_result.get().status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
   EXPECT_THAT(std::string(status.message()),
-              ::testing::HasSubstr("sequence 1 could not be written"));
+              ::testing::HasSubstr("sequence 1 was refused"));
   EXPECT_TRUE(other_result.get().ok());
   // Sent again, in order, both are new.
   EXPECT_EQ(Append(first).get()->applied(), 3);
   EXPECT_EQ(Append(second).get()->applied(), 3);
 }
 
-TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerHoldsBackItself) {
+TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerWaits) {
   absl::Notification go, begun;
   std::atomic<int> calls{0};
   store_.before_append = [&](auto) {
@@ -107,11 +113,13 @@ TEST_F(IngestPipelineTest, AFullQueueRefusesUnlessTheCallerHoldsBackItself) {
   begun.WaitForNotification();
   EXPECT_FALSE(pipeline_->ingest().full("client"));
   EXPECT_TRUE(absl::IsResourceExhausted(Append(two).get().status()));
-  auto queued = Append(two, OnFull::kQueue);
-  EXPECT_TRUE(pipeline_->ingest().full("client"));
+  auto waiting = Append(two, OnFull::kWait);
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(0)),
+            std::future_status::timeout);
+  EXPECT_FALSE(pipeline_->ingest().full("client"));
   go.Notify();
   EXPECT_EQ(written.get()->applied(), 3);
-  EXPECT_EQ(queued.get()->applied(), 3);
+  EXPECT_EQ(waiting.get()->applied(), 3);
   EXPECT_FALSE(pipeline_->ingest().full("client"));
 }
 
@@ -139,7 +147,7 @@ TEST_F(IngestPipelineTest, ARefusedAppendLeavesRoomInEveryQueue) {
     absl::Notification release;
     go = &release;
     const auto fill = MakeAppend(*bundle_, absl::StrCat("filler", i), 1, 100);
-    auto filled = Append(fill, OnFull::kQueue);
+    auto filled = Append(fill, OnFull::kWait);
     EXPECT_TRUE(pipeline_->ingest().full("client"));
     EXPECT_TRUE(absl::IsResourceExhausted(Append(first).get().status()));
     go = nullptr;
@@ -252,16 +260,20 @@ TEST_F(IngestPipelineTest, EventsFarInTheFutureAreRefusedAndCounted) {
         FromMicros(absl::ToUnixMicros(time));
   };
   set_time(now + absl::Hours(2));
-  const absl::Status status = Append(request).get().status();
-  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(std::string(status.message()),
+  const auto refused = Append(request).get();
+  EXPECT_EQ(refused->applied(), 1);
+  ASSERT_EQ(refused->refusals_size(), 1);
+  EXPECT_EQ(refused->refusals(0).index(), 1);
+  EXPECT_EQ(refused->refusals(0).status().code(),
+            static_cast<int>(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(refused->refusals(0).status().message(),
               ::testing::AllOf(
                   ::testing::StartsWith("events[1].event.time: 2"),
                   ::testing::HasSubstr("must not be more than 1h ahead")));
-  EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 2);
-  EXPECT_EQ(store_.GetHead("user")->last_sequence, 0);  // all or nothing
+  EXPECT_EQ(metrics_.ingest.events_invalid.Value(), 1);
+  EXPECT_EQ(store_.GetHead("user")->last_sequence, 1);
   set_time(now + absl::Minutes(59));
-  EXPECT_EQ(Append(request).get()->applied(), 2);
+  EXPECT_EQ(Append(request).get()->applied(), 1);
 }
 
 // A source that starts again from an older offset, at whatever event.
@@ -373,15 +385,263 @@ TEST_F(IngestPipelineTest, AClientDoesNotFillTheQueue) {
     EXPECT_EQ(RetryDelay(status), kQueueRetryDelay);
   }
   EXPECT_EQ(refused, 25);
-  // Five were free.
-  int not_erased = 0;
+  // Erasures have a queue of their own.
   for (auto& promise : erased) {
     const absl::Status status = promise.get_future().get().status();
-    if (!status.ok()) ++not_erased;
-    EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
+    EXPECT_TRUE(status.ok()) << status;
   }
-  EXPECT_GE(not_erased, 4);
-  EXPECT_LT(not_erased, 9);  // else none was let in, whatever was free
+}
+
+// -- What follows a refused event --------------------------------------------
+
+// The writer is at work on an event of somebody else until Go.
+class BusyWriterTest : public IngestPipelineTest {
+ protected:
+  void StartBusy(size_t max_queued_events) {
+    store_.before_append = [this](auto) {
+      if (++calls_ == 1) {
+        begun_.Notify();
+        go_.WaitForNotification();
+      }
+      return absl::OkStatus();
+    };
+    options_.ingest.shards = 1;
+    options_.ingest.max_queued_events = max_queued_events;
+    Start();
+    written_ = Append(somebody_);
+    begun_.WaitForNotification();
+  }
+  void Go() {
+    go_.Notify();
+    EXPECT_EQ(written_.get()->applied(), 1);
+  }
+
+  const v1::AppendEventsRequest somebody_ =
+      MakeAppend(*bundle_, "somebody", 1, 1);
+
+ private:
+  absl::Notification go_, begun_;
+  std::atomic<int> calls_{0};
+  std::future<Result> written_;
+};
+
+// A batch with an invalid event, between two others under way.
+TEST_F(BusyWriterTest, AnInvalidEventHoldsBackWhatFollowsIt) {
+  StartBusy(100);
+  const auto first = MakeAppend(*bundle_, "user", 1, 2);
+  auto second = MakeAppend(*bundle_, "user", 3, 4);
+  const auto third = MakeAppend(*bundle_, "user", 5, 6);
+  second.mutable_events(1)->mutable_event()->set_action("eat");
+  auto one = Append(first), two = Append(second), three = Append(third);
+  Go();
+  EXPECT_EQ(one.get()->applied(), 2);
+  EXPECT_EQ(two.get()->applied(), 1);
+  EXPECT_TRUE(absl::IsAborted(three.get().status()));
+  // Sent again, and right, it is there, and what follows it, too.
+  const auto again = MakeAppend(*bundle_, "user", 3, 6);
+  const auto result = Append(again).get();
+  EXPECT_EQ(result->applied(), 3);
+  EXPECT_EQ(result->duplicates(), 1);
+  EXPECT_EQ(store_.GetHead("user")->last_sequence, 6);
+  EXPECT_EQ(metrics_.ingest.fence_positions.Value(), 0);
+  EXPECT_EQ(metrics_.ingest.events_held_back.Value(), 2);
+}
+
+TEST_F(BusyWriterTest, AFullQueueHoldsBackWhatFollows) {
+  StartBusy(5);
+  const auto many = MakeAppend(*bundle_, "user", 1, 5);
+  const auto one = MakeAppend(*bundle_, "user", 6, 6);
+  EXPECT_TRUE(absl::IsResourceExhausted(Append(many).get().status()));
+  auto later = Append(one);  // there is room for it
+  Go();
+  EXPECT_TRUE(absl::IsAborted(later.get().status()));
+  EXPECT_EQ(Append(many).get()->applied(), 5);
+  EXPECT_EQ(Append(one).get()->applied(), 1);
+}
+
+TEST_F(BusyWriterTest, WhatNobodyWaitedForHoldsBackWhatFollows) {
+  StartBusy(100);
+  const auto first = MakeAppend(*bundle_, "user", 1, 2);
+  const auto second = MakeAppend(*bundle_, "user", 3, 3);
+  std::atomic<bool> cancelled{false};
+  caller_ = {"client", &cancelled};
+  auto given_up = Append(first);
+  cancelled = true;
+  caller_ = {"client"};
+  auto later = Append(second);
+  Go();
+  EXPECT_TRUE(absl::IsCancelled(given_up.get().status()));
+  EXPECT_TRUE(absl::IsAborted(later.get().status()));
+  EXPECT_EQ(Append(first).get()->applied(), 2);
+  EXPECT_EQ(Append(second).get()->applied(), 1);
+}
+
+// More events than a request may have are refused without an outcome each.
+TEST_F(IngestPipelineTest, ARequestThatIsTooLongHoldsBackWhatFollows) {
+  options_.limits.max_events_per_append = 3;
+  Start();
+  const auto many = MakeAppend(*bundle_, "user", 1, 4);
+  const auto last = MakeAppend(*bundle_, "user", 5, 5);
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(many).get().status()));
+  EXPECT_TRUE(absl::IsAborted(Append(last).get().status()));
+  EXPECT_EQ(Append(MakeAppend(*bundle_, "user", 1, 3)).get()->applied(), 3);
+  EXPECT_EQ(Append(MakeAppend(*bundle_, "user", 4, 5)).get()->applied(), 2);
+}
+
+// One damaged head among others.
+TEST_F(IngestPipelineTest, OneBadUserStopsNobodyElse) {
+  store_.before_get_head = [](absl::string_view user_id) {
+    return user_id == "user7" ? absl::DataLossError("checksum mismatch")
+                              : absl::OkStatus();
+  };
+  Start();
+  v1::AppendEventsRequest request;
+  request.set_source("test");
+  for (int i = 0; i < 100; ++i) {
+    AddEvent(*bundle_, absl::StrCat("user", i), 1, request);
+  }
+  const auto result = Append(request).get();
+  EXPECT_EQ(result->applied(), 99);
+  ASSERT_EQ(result->refusals_size(), 1);
+  EXPECT_EQ(result->refusals(0).index(), 7);
+  EXPECT_EQ(result->refusals(0).status().code(),
+            static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(result->outcomes(7), v1::EVENT_OUTCOME_REFUSED);
+  EXPECT_EQ(result->outcomes(8), v1::EVENT_OUTCOME_APPLIED);
+}
+
+TEST_F(IngestPipelineTest, ARefusedEventThatIsGivenUpHoldsNothingBack) {
+  Start();
+  auto bad = MakeAppend(*bundle_, "user", 1, 1);
+  bad.mutable_events(0)->clear_event();
+  const auto next = MakeAppend(*bundle_, "user", 2, 2);
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(bad).get().status()));
+  EXPECT_TRUE(absl::IsAborted(Append(next).get().status()));
+  bad.set_give_up_refused(true);
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(bad).get().status()));
+  EXPECT_EQ(Append(next).get()->applied(), 1);
+}
+
+// The idle sweep looks, and leaves: what was refused is still waited for.
+TEST_F(IngestPipelineTest, OnlyAnErasureGivesUpWhatWasRefused) {
+  Start();
+  auto bad = MakeAppend(*bundle_, "user", 2, 2);
+  bad.mutable_events(0)->clear_event();
+  const auto first = MakeAppend(*bundle_, "user", 1, 1);
+  const auto last = MakeAppend(*bundle_, "user", 3, 3);
+  EXPECT_EQ(Append(first).get()->applied(), 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(bad).get().status()));
+  const auto erase = [&](IngestPipeline::ErasureOrder order) {
+    std::promise<absl::StatusOr<uint64_t>> removed;
+    pipeline_->ingest().DeleteUser(
+        "user", std::move(order),
+        [&](absl::StatusOr<uint64_t> count) { removed.set_value(count); });
+    return *removed.get_future().get();
+  };
+  EXPECT_EQ(erase({{}, [](const UserHead&) { return false; }}), 0);
+  EXPECT_TRUE(absl::IsAborted(Append(last).get().status()));
+  EXPECT_EQ(erase({}), 1);
+  EXPECT_EQ(Append(last).get()->applied(), 1);
+}
+
+// -- Marks of sources --------------------------------------------------------
+
+class MarkTest : public IngestPipelineTest {
+ protected:
+  absl::StatusOr<SourceMark> Mark(const std::string& source, uint64_t through,
+                                  const std::string& note = "") {
+    std::promise<absl::StatusOr<SourceMark>> promise;
+    pipeline_->ingest().MarkSource(
+        source, {through, note}, "client",
+        [&](absl::StatusOr<SourceMark> mark) { promise.set_value(mark); });
+    return promise.get_future().get();
+  }
+  absl::StatusOr<SourceMark> Get(const std::string& source) {
+    std::promise<absl::StatusOr<SourceMark>> promise;
+    pipeline_->ingest().GetSource(
+        source, "client",
+        [&](absl::StatusOr<SourceMark> mark) { promise.set_value(mark); });
+    return promise.get_future().get();
+  }
+};
+
+TEST_F(MarkTest, AMarkedSourceIsAllDuplicates) {
+  Start();
+  const auto events = MakeAppend(*bundle_, "user", 1, 3, "file");
+  EXPECT_EQ(Get("file")->complete_through, 0);
+  EXPECT_EQ(Append(events).get()->applied(), 3);
+  EXPECT_EQ(*Mark("file", 3, "digest"), (SourceMark{3, "digest"}));
+  EXPECT_EQ(*Mark("file", 2, "older"), (SourceMark{3, "digest"}));
+  EXPECT_EQ(*Get("file"), (SourceMark{3, "digest"}));
+  EXPECT_EQ(Append(events).get()->duplicates(), 3);
+  // Of whoever it is.
+  const auto others = MakeAppend(*bundle_, "other", 1, 4, "file");
+  const auto result = Append(others).get();
+  EXPECT_EQ(result->duplicates(), 3);
+  EXPECT_EQ(result->applied(), 1);
+}
+
+TEST_F(MarkTest, WrongMarksAreRefused) {
+  Start();
+  for (const absl::Status& status :
+       {Mark("", 1).status(), Mark("file", 0).status(),
+        Mark("file", uint64_t{1} << 63).status(),
+        Mark("file", 1, std::string(1025, 'x')).status(),
+        Get(std::string(1000, 'x')).status()}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  }
+  store_.before_mark = [](auto) { return absl::InternalError("disk on fire"); };
+  EXPECT_TRUE(absl::IsUnavailable(Mark("file", 1).status()));
+  EXPECT_EQ(Get("file")->complete_through, 0);
+}
+
+TEST_F(MarkTest, AMarkGivesUpWhatWasRefused) {
+  Start();
+  auto bad = MakeAppend(*bundle_, "user", 1, 1);
+  bad.mutable_events(0)->clear_event();
+  const auto next = MakeAppend(*bundle_, "user", 2, 2);
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(bad).get().status()));
+  EXPECT_TRUE(absl::IsAborted(Append(next).get().status()));
+  ASSERT_TRUE(Mark("test", 1).ok());
+  EXPECT_EQ(Append(next).get()->applied(), 1);
+}
+
+// It comes after the appends that were queued before it.
+TEST_F(MarkTest, AMarkIsOrderedWithAppends) {
+  options_.ingest.shards = 3;
+  Start();
+  for (uint64_t n = 1; n <= 50; ++n) {
+    v1::AppendEventsRequest request;
+    request.set_source("test");
+    for (int user = 0; user < 9; ++user) {
+      AddEvent(*bundle_, absl::StrCat("user", user), n, request);
+    }
+    auto appended = Append(request);
+    ASSERT_EQ(Mark("test", n)->complete_through, n);
+    ASSERT_EQ(appended.get()->applied(), 9);
+  }
+}
+
+// A file a day: what it costs a user does not grow.
+TEST_F(MarkTest, AThousandFilesLeaveNothingInAHead) {
+  Start();
+  for (int day = 1; day <= 1000; ++day) {
+    const std::string source = absl::StrCat("day-", day);
+    auto request = MakeAppend(*bundle_, "user", day, day, source);
+    ASSERT_EQ(Append(request).get()->applied(), 1) << source;
+    ASSERT_TRUE(Mark(source, day).ok());
+    ASSERT_LE(store_.GetHead("user")->watermarks.size(), 1u) << source;
+  }
+  const auto again = MakeAppend(*bundle_, "user", 7, 7, "day-7");
+  EXPECT_EQ(Append(again).get()->duplicates(), 1);
+  EXPECT_EQ(metrics_.ingest.source_marks.Value(), 1000);
+  // And the limit is for sources that are open.
+  for (uint32_t i = 0; i < options_.limits.max_sources_per_user - 1; ++i) {
+    ASSERT_EQ(Append(MakeAppend(*bundle_, "user", 1, 1, absl::StrCat(i)))
+                  .get()
+                  ->applied(),
+              1);
+  }
 }
 
 }  // namespace

@@ -40,9 +40,10 @@ class RetentionTest : public ::testing::Test {
     const auto request = MakeAppend(*bundle_, user, first, last);
     absl::Notification done;
     pipeline_->ingest().Append(request, absl::Now(), {},
-                               IngestPipeline::OnFull::kQueue,
-                               [&](auto result) {
-                                 EXPECT_TRUE(result.ok()) << result.status();
+                               IngestPipeline::OnFull::kWait,
+                               [&](const AppendResult& result) {
+                                 EXPECT_TRUE(result.status.ok())
+                                     << result.status;
                                  done.Notify();
                                });
     done.WaitForNotification();
@@ -190,8 +191,10 @@ TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
       MakeAppend(*LoadGolden(served.models[0]), "ann", 1, 300);
   absl::Notification appended, trimmed;
   pipeline_->ingest().Append(request, absl::Now(), {},
-                             IngestPipeline::OnFull::kQueue, [&](auto result) {
-                               EXPECT_TRUE(result.ok()) << result.status();
+                             IngestPipeline::OnFull::kWait,
+                             [&](const AppendResult& result) {
+                               EXPECT_TRUE(result.status.ok())
+                                   << result.status;
                                appended.Notify();
                              });
   appended.WaitForNotification();

@@ -47,8 +47,10 @@ class StateRebuildTest : public ::testing::Test {
     const auto request = MakeAppend(*bundle_, user, first, last);
     absl::Notification done;
     pipeline.ingest().Append(request, absl::Now(), {},
-                             IngestPipeline::OnFull::kQueue, [&](auto result) {
-                               EXPECT_TRUE(result.ok()) << result.status();
+                             IngestPipeline::OnFull::kWait,
+                             [&](const AppendResult& result) {
+                               EXPECT_TRUE(result.status.ok())
+                                   << result.status;
                                done.Notify();
                              });
     done.WaitForNotification();

@@ -117,10 +117,11 @@ class Source {
     std::vector<std::unique_ptr<absl::Notification>> answered;
     for (int copy = 0; copy < copies; ++copy) {
       answered.push_back(std::make_unique<absl::Notification>());
-      ingest.Append(request, absl::Now(), {}, IngestPipeline::OnFull::kQueue,
-                    [this, done = answered.back().get()](auto result) {
-                      ASSERT_TRUE(result.ok()) << result.status();
-                      applied_ += result->applied();
+      ingest.Append(request, absl::Now(), {}, IngestPipeline::OnFull::kWait,
+                    [this, done = answered.back().get()](AppendResult result) {
+                      ASSERT_TRUE(result.status.ok()) << result.status;
+                      ASSERT_EQ(result.response.refusals_size(), 0);
+                      applied_ += result.response.applied();
                       done->Notify();
                     });
     }

@@ -36,11 +36,11 @@ class UserMemoryTest : public ::testing::Test {
     const auto load = [this](absl::string_view user) {
       return store_.GetHead(user);
     };
-    CommitGroup group(64, load, random_);
+    CommitGroup group(64, marks_, fence_, load, random_);
     const auto request = MakeAppend(*bundle_, user_id, first, last);
     std::vector<uint32_t> indexes;
     for (int i = 0; i < request.events_size(); ++i) indexes.push_back(i);
-    ASSERT_TRUE(group.Admit(request, indexes, "").ok());
+    ASSERT_TRUE(group.Admit(request, indexes, "").refusals.empty());
     ASSERT_TRUE(store_.AppendEvents(std::move(group).Take()).ok());
   }
 
@@ -76,6 +76,8 @@ class UserMemoryTest : public ::testing::Test {
   FaultyStateStore store_;
   UserLocks locks_;
   Metrics metrics_;
+  SourceMarks marks_{store_, metrics_.ingest.source_marks};
+  GapFence fence_{metrics_.ingest};
   absl::BitGen random_;
   UserMemory::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
   std::unique_ptr<UserMemory> memory_;

@@ -2,6 +2,7 @@
 // wait, and of those that there is no room for.
 #include "server/rpc/ingest_service.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -70,10 +71,11 @@ class IngestServiceTest : public ::testing::Test {
     uint64_t duplicates = 0;
     absl::Notification done;
     pipeline_->ingest().Append(request, absl::Now(), {"direct"},
-                               IngestPipeline::OnFull::kQueue,
-                               [&](const auto& result) {
-                                 EXPECT_TRUE(result.ok()) << result.status();
-                                 duplicates = result->duplicates();
+                               IngestPipeline::OnFull::kWait,
+                               [&](const AppendResult& result) {
+                                 EXPECT_TRUE(result.status.ok())
+                                     << result.status;
+                                 duplicates = result.response.duplicates();
                                  done.Notify();
                                });
     done.WaitForNotification();
@@ -150,9 +152,8 @@ void ExpectRefusedWithAHint(const grpc::Status& status,
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   google::rpc::Status details;
   ASSERT_TRUE(details.ParseFromString(status.error_details()));
-  ASSERT_EQ(details.details_size(), 1);
   google::rpc::RetryInfo info;
-  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  for (const auto& detail : details.details()) detail.UnpackTo(&info);
   EXPECT_EQ(info.retry_delay().nanos(), 100'000'000);
   const auto& metadata = context.GetServerTrailingMetadata();
   const auto pushback = metadata.find("grpc-retry-pushback-ms");
@@ -173,17 +174,38 @@ TEST_F(IngestServiceTest, AFullQueueSaysWhenToTryAgain) {
           &context, MakeAppend(*bundle_, "other", 1, 1), &response);
       ExpectRefusedWithAHint(status, context);
     }
-    {
-      grpc::ClientContext context;
-      v1::DeleteUserRequest request;
-      request.set_user_id("user");
-      v1::DeleteUserResponse response;
-      const grpc::Status status =
-          state_->DeleteUser(&context, request, &response);
-      ExpectRefusedWithAHint(status, context);
-    }
   });
   waiting.join();
+}
+
+// A stream whose client has no room waits, and goes on by itself.
+TEST_F(IngestServiceTest, AStreamWaitsForRoomAndIsWoken) {
+  const auto rest = MakeAppend(*bundle_, "user", 1, kRoom - 1);
+  const auto event = MakeAppend(*bundle_, "streamed", 1, 1);
+  std::thread waiting, streaming;
+  std::atomic<bool> answered{false};
+  WhileOneIsWritten([&] {
+    waiting = std::thread([&] { AppendDirectly(rest); });
+    AwaitFullQueue();
+    streaming = std::thread([&] {
+      grpc::ClientContext context;
+      const auto stream = ingest_->StreamEvents(&context);
+      v1::StreamEventsRequest batch;
+      *batch.mutable_append() = event;
+      ASSERT_TRUE(stream->Write(batch));
+      v1::StreamEventsResponse response;
+      ASSERT_TRUE(stream->Read(&response));
+      answered = true;
+      EXPECT_EQ(response.error_code(), 0) << response.error_message();
+      EXPECT_EQ(response.result().applied(), 1);
+      stream->WritesDone();
+      EXPECT_TRUE(stream->Finish().ok());
+    });
+    absl::SleepFor(absl::Milliseconds(50));
+    EXPECT_FALSE(answered);
+  });
+  waiting.join();
+  streaming.join();
 }
 
 TEST_F(IngestServiceTest, WhatIsCancelledWhileItWaitsIsNotWritten) {
