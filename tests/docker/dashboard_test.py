@@ -1,5 +1,6 @@
 """Every query of the dashboard gives data from a real server, by way of a real
-Prometheus under docker/prometheus.yml."""
+Prometheus under docker/prometheus.yml: not only a series, but one that moves
+when what it shows happens."""
 
 import contextlib
 import json
@@ -27,8 +28,29 @@ SCRAPE_SECONDS = 1
 # As Grafana would: at least four scrapes.
 RATE_INTERVAL = '8s'
 GIVE_UP_SECONDS = 90
-# Panels that stay empty on a server without TLS, and before the first copy.
-EMPTY_HERE = {'Days until certificates end', 'Age of the last copy'}
+# Panels that stay empty on a server without TLS.
+EMPTY_HERE = {'Days until certificates end'}
+# What is rightly nothing on a server that has room, nothing to refuse and
+# nothing that is damaged, or is over before it is scraped: a part of each query.
+ZERO_HERE = (
+    'qlarank_inflight_requests', 'qlarank_queue_depth',
+    'qlarank_fold_backlog_users', 'qlarank_auth_denied_total',
+    'qlarank_connections_refused_total', 'qlarank_retention_',
+    'qlarank_damaged_logs_total', 'qlarank_rocksdb_write_stall_seconds_total',
+    'qlarank_rocksdb_running_', 'qlarank_rocksdb_pending_compaction_bytes')
+
+
+# Candidates that take some milliseconds.
+MANY = ','.join(map(str, range(1, 10_001)))
+
+
+def may_be_zero(expression):
+    return any(metric in expression for metric in ZERO_HERE)
+
+
+def shows_something(expression, values):
+    """Whether a query's values are what its panel is for."""
+    return any(values) or (may_be_zero(expression) and bool(values))
 
 
 def free_port():
@@ -80,6 +102,14 @@ def dashboard_queries():
             for target in panel.get('targets', [])]
 
 
+@contextlib.contextmanager
+def serving():
+    """A server that can be told to copy its store."""
+    with tempfile.TemporaryDirectory() as copies, server_process.serving(
+            store=f'checkpoint_path: "{copies}"') as server:
+        yield server
+
+
 class Traffic(threading.Thread):
     """Some of everything that the dashboard shows, until stopped."""
 
@@ -93,7 +123,7 @@ class Traffic(threading.Thread):
         while not self.stopping.is_set():
             self.round += 1
             # On a busy machine a call may time out: the next round tries again.
-            with contextlib.suppress(AssertionError):
+            with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
                 self.one_round()
 
     def one_round(self):
@@ -107,6 +137,12 @@ class Traffic(threading.Thread):
                             '--min-event-count', '99')
         self.server.cli('state', '--user', users[0])
         self.server.cli('delete-user', '--yes', '--user', users[1])
+        # Written to tables on the disk, and counted as a copy.
+        self.server.cli('checkpoint', f'copy{self.round}')
+        # Over before all candidates are scored, on a fast machine or a slow one.
+        for seconds in (.001, .003, .01):
+            self.server.cli('--timeout', str(seconds), 'rank', '--user',
+                            users[0], '--items', MANY, check=False)
         # An error of the caller's.
         self.server.cli('rank', '--user', users[0], '--items', '1', '--model',
                         'no_such_model', check=False)
@@ -125,8 +161,7 @@ class Dashboard(unittest.TestCase):
                    for title, expression in dashboard_queries()
                    if title not in EMPTY_HERE]
         self.assertGreater(len(waiting), 30)
-        with server_process.serving() as server, \
-                prometheus(server.http_address) as url:
+        with serving() as server, prometheus(server.http_address) as url:
             traffic = Traffic(server)
             traffic.start()
             try:
@@ -136,13 +171,29 @@ class Dashboard(unittest.TestCase):
                     with contextlib.suppress(OSError):  # still starting
                         waiting = [(title, expression)
                                    for title, expression in waiting
-                                   if not query(url, expression)]
+                                   if not shows_something(
+                                       expression, query(url, expression))]
             finally:
                 traffic.stop()
-            self.assertEqual(waiting, [], 'queries without data')
+            self.assertEqual(waiting, [],
+                             'queries without data, or that stay at 0')
+
+    def test_a_query_that_stays_at_zero_shows_nothing(self):
+        self.assertFalse(shows_something('sum(rate(qlarank_x_total[8s]))',
+                                         [0.0, 0.0]))
+        self.assertTrue(shows_something('sum(rate(qlarank_x_total[8s]))',
+                                        [0.0, 0.1]))
+        self.assertTrue(shows_something('sum(qlarank_queue_depth)', [0.0]))
+        self.assertFalse(shows_something('sum(qlarank_queue_depth)', []))
+
+    def test_what_may_be_zero_is_on_the_dashboard(self):
+        expressions = [expression for _, expression in dashboard_queries()]
+        for metric in ZERO_HERE:
+            self.assertTrue(any(metric in expression
+                                for expression in expressions), metric)
 
     def test_every_metric_that_the_dashboard_names_is_exposed(self):
-        with server_process.serving() as server:
+        with serving() as server:
             Traffic(server).one_round()
             with urllib.request.urlopen(
                     f'http://{server.http_address}/metrics') as reply:

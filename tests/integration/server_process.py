@@ -21,8 +21,9 @@ def binary(name):
 
 
 @contextlib.contextmanager
-def serving():
+def serving(**sections):
+    """sections: fields of the config's messages, as LocalServer takes them."""
     programs = local_server.Programs(binary('server'), binary('cli'))
     with tempfile.TemporaryDirectory() as folder, local_server.LocalServer(
-            programs, BUNDLE, MODEL, 1, folder) as server:
+            programs, BUNDLE, MODEL, 1, folder, **sections) as server:
         yield server
