@@ -1,10 +1,12 @@
 """The tables of the attention benchmark say what its files say."""
 
+import importlib.util
 import json
 import pathlib
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'bench' / 'attention'))
@@ -84,6 +86,33 @@ class ReportTest(unittest.TestCase):
 
     def test_the_stored_quality_can_be_read(self):
         results.read_quality(results.quality_path())
+
+    @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
+                         'matplotlib is not installed')
+    def test_a_plot_shows_every_history_of_every_mechanism(self):
+        import plot
+        costs = {'qla': {'rank_ms': {128: 4.0, 1_024: 4.1},
+                         'append_us': {128: 3.0}},
+                 'none': {'rank_ms': {128: 2.0}, 'bytes_kept': {128: 0}}}
+        with unittest.mock.patch.object(plot.pyplot, 'close'):
+            paths = plot.draw(costs, self.folder)
+            drawn = [plot.pyplot.figure(number).axes[0] for number
+                     in plot.pyplot.get_fignums()]
+        plot.pyplot.close('all')
+        self.assertEqual([path.name for path in paths],
+                         [file for _, file, _ in plot.PLOTS])
+        for axes, (quantity, _, label) in zip(drawn, plot.PLOTS):
+            self.assertEqual(axes.get_ylabel(), label)
+            self.assertEqual(axes.get_xlabel(),
+                             "events in the user's history")
+            lines = {line.get_label(): [tuple(point) for point
+                                        in line.get_xydata()]
+                     for line in axes.get_lines()}
+            # A logarithm has no place for what costs nothing.
+            self.assertEqual(lines, {
+                results.TITLES[name]: sorted(own[quantity].items())
+                for name, own in costs.items()
+                if any(own.get(quantity, {}).values())})
 
     def test_costs_are_shown_under_their_history(self):
         costs = {'qla': {'rank_ms': {128: 4.0, 1_024: 4.0, 16_384: 4.0,

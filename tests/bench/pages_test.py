@@ -6,7 +6,9 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -222,6 +224,23 @@ class PlotsTest(unittest.TestCase):
             self.assertEqual(points['resident'],
                              [(t, size / 2**20) for t, size in data['samples']])
             self.assertIn('budget', points)
+
+    def test_a_soak_shows_memory_files_and_latencies(self):
+        from bench.soak import plot
+        data = {'samples': [(0, 2**20, 10), (60, 2**21, 11), (120, 2**21, 12)],
+                'slices': [{'p50': 1.0, 'p99': 5.0}, {'p50': 2.0, 'p99': 9.0}]}
+        with tempfile.TemporaryDirectory() as folder, \
+                unittest.mock.patch.object(plot.pyplot, 'close'):
+            plot.draw(data, pathlib.Path(folder) / 'soak.png')
+            memory, latency, files = plot.pyplot.gcf().axes
+        plot.pyplot.close('all')
+        self.assertEqual(self.points(memory)['resident, MiB'],
+                         [(0, 1), (1, 2), (2, 2)])
+        self.assertEqual(self.points(files)['open files'],
+                         [(0, 10), (1, 11), (2, 12)])
+        self.assertEqual(self.points(latency), {
+            'p50': [(.5, 1), (1.5, 2)], 'p99': [(.5, 5), (1.5, 9)]})
+        self.assertEqual(latency.get_xlabel(), 'minutes')
 
     def test_overload_shows_every_second(self):
         for axes, machine in self.axes('overload.png'):

@@ -103,6 +103,26 @@ def test_tables_give_mean_and_spread(tmp_path):
                          '| a | 0.6100 ± 0.0141 |  | 1,234 | 15 | 2 |']
     with pytest.raises(ValueError, match="no run is called 'c'"):
         tables.table(runs, 'test', [], ['c'])
-    pytest.importorskip('matplotlib')
-    tables.plot_reliability(runs, 'test', ['a', 'b'], tmp_path / 'plot.png')
-    assert (tmp_path / 'plot.png').stat().st_size > 1_000
+
+
+def test_a_plot_shows_every_seed_and_the_diagonal(tmp_path, monkeypatch):
+    pyplot = pytest.importorskip('matplotlib.pyplot')
+    _write(tmp_path, 'a', 1, .6)
+    _write(tmp_path, 'a', 2, .62)
+    _write(tmp_path, 'b', 1, .5)
+    monkeypatch.setattr(pyplot, 'close', lambda figure: None)
+    tables.plot_reliability(tables.load(tmp_path), 'test', ['a', 'b'],
+                            tmp_path / 'plot.png')
+    assert (tmp_path / 'plot.png').read_bytes().startswith(b'\x89PNG')
+    (axes,) = pyplot.gcf().axes
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == (
+        'click', 'predicted rate', 'observed rate')
+    *seeds, diagonal = axes.get_lines()
+    for line in seeds:
+        assert [tuple(point) for point in line.get_xydata()] == [
+            (.1, .12), (.4, .38)]
+    assert [line.get_color() for line in seeds] == ['C0', 'C0', 'C1']
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        'a', 'b']
+    assert [tuple(point) for point in diagonal.get_xydata()] == [
+        (0, 0), (.4, .4)]
