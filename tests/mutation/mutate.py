@@ -59,8 +59,9 @@ class Mutation:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    noticed_by: str  # '' when nothing did
-    seconds: float   # of building and running
+    noticed_by: str    # '' when nothing did
+    seconds: float     # of building and running
+    problem: str = ''  # why it proves nothing, as that it cannot be built
 
 
 def read_list(text):
@@ -184,15 +185,16 @@ def try_mutation(mutation):
     begin = time.monotonic()
     path = TREE / mutation.file
     sound = path.read_text()
+    noticed_by = problem = ''
     try:
         path.write_text(mutation.applied_to(sound))
         build(programs([mutation]))
         noticed_by = run_tests(mutation.tests)
-    except BadList as problem:
-        raise BadList(f'{mutation.name}: {problem}') from None
+    except BadList as bad:
+        problem = str(bad)
     finally:
         path.write_text(sound)
-    return Outcome(noticed_by, time.monotonic() - begin)
+    return Outcome(noticed_by, time.monotonic() - begin, problem)
 
 
 def line_of(mutation, root=ROOT):
@@ -264,7 +266,8 @@ def main(arguments):
         outcome = try_mutation(mutation)
         results.append((mutation, outcome))
         print(f'{mutation.name}: {outcome.noticed_by or "NOTHING NOTICED"} '
-              f'({outcome.seconds:.0f} s)', flush=True)
+              f'({outcome.seconds:.0f} s)\n{outcome.problem}'.strip(),
+              flush=True)
     survived = [m.name for m, outcome in results if not outcome.noticed_by]
     if len(chosen) == len(mutations):
         made_of = (f'Commit {commit()}, {datetime.date.today()}: '
