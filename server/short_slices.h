@@ -26,23 +26,20 @@
 
 namespace qlarank {
 
-// Of the calling thread, in nanoseconds; nullopt or 0 where Linux does not tell.
+// Of the calling thread, in nanoseconds; nullopt or 0 where Linux does not
+// tell.
 class TimeSlice {
  public:
   static std::optional<uint64_t> Get() {
     Attributes attributes;
-    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) {
-      return std::nullopt;
-    }
+    if (!Read(attributes)) return std::nullopt;
     return attributes.runtime;
   }
 
   // 0: the system's usual ones. Policy and niceness stay.
   static void Set(uint64_t ns) {
     Attributes attributes;
-    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) {
-      return;
-    }
+    if (!Read(attributes)) return;
     attributes.size = sizeof(attributes);
     attributes.runtime = ns;
     syscall(SYS_sched_setattr, 0, &attributes, 0);
@@ -60,6 +57,11 @@ class TimeSlice {
     uint64_t period = 0;
   };
   static_assert(sizeof(Attributes) == 48);
+
+  static bool Read(Attributes& attributes) {
+    return syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) ==
+           0;
+  }
 };
 
 // As long as this lives, the calling thread and those that it starts have short

@@ -17,7 +17,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROOF = HERE.parents[1] / 'docs/proof.md'
-BEGIN, END = '<!-- executed: tests/executed/executed.py -->', '<!-- /executed -->'
+BEGIN = '<!-- executed: tests/executed/executed.py -->'
+END = '<!-- /executed -->'
 RECORDS = 10
 
 
@@ -83,7 +84,8 @@ def page(records):
     if not nowhere:
         lines += ['', 'Every test was executed on one of them.']
         return '\n'.join(lines)
-    lines += ['', '| executed on none of them | tests | why |', '|---|---:|---|']
+    lines += ['', '| executed on none of them | tests | why |',
+              '|---|---:|---|']
     for reason, tests in sorted(nowhere.items()):
         for name, count in sorted(collections.Counter(
                 map(suite, tests)).items()):

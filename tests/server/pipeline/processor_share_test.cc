@@ -48,7 +48,7 @@ TEST_F(ProcessorShareTest, IsTheSameByLongBlocks) {
   EXPECT_NEAR(Share(), 0.5, 0.06);
 }
 
-TEST_F(ProcessorShareTest, ATileThatWaitedForASecondIsNoMoreThanTheLastMoments) {
+TEST_F(ProcessorShareTest, ATileThatWaitedForASecondCountsForTheLastMoments) {
   Work(absl::Seconds(1), 0.001, absl::Seconds(1));
   EXPECT_LT(Share(), 0.06);
   Work(absl::Milliseconds(150), 1);

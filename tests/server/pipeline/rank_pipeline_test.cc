@@ -367,10 +367,11 @@ TEST_F(BesideOthersTest, ARefusalWaitsForItsTurn) {
   const absl::Time begin = absl::Now();
   absl::Notification told;
   absl::Status status;
-  rank_->Refuse(first, {begin, begin + time, nullptr, ""}, 1, [&](absl::Status end) {
-    status = std::move(end);
-    told.Notify();
-  });
+  rank_->Refuse(first, {begin, begin + time, nullptr, ""}, 1,
+                [&](absl::Status end) {
+                  status = std::move(end);
+                  told.Notify();
+                });
   EXPECT_FALSE(told.HasBeenNotified());
   EXPECT_EQ(AdmissionMetrics(metrics_.registry).refusals_held.Value(), 1);
   EXPECT_GT(*RetryDelay(refused(time)), *RetryDelay(first));
