@@ -12,6 +12,7 @@ namespace {
 
 constexpr absl::string_view kErasurePrefix = "erasure ";
 constexpr absl::string_view kSourceMarkPrefix = "source ";
+constexpr absl::string_view kSchemaPrefix = "schema ";
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kSequenceBytes = 8;
 constexpr size_t kUserKeyHeaderBytes = kUserHashBytes + kLengthBytes;
@@ -80,6 +81,12 @@ std::string SourceMarkKey(absl::string_view source) {
 std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key) {
   if (!absl::StartsWith(key, kSourceMarkPrefix)) return std::nullopt;
   return key.substr(kSourceMarkPrefix.size());
+}
+
+std::string SchemaKey(uint64_t number) {
+  std::string key(kSchemaPrefix);
+  AppendBigEndian(key, number, kSequenceBytes);
+  return key;
 }
 
 std::string UserHashHex(absl::string_view user_id) {

@@ -67,6 +67,8 @@ std::optional<uint64_t> NumberOfErasureKey(absl::string_view key);
 std::string SourceMarkKey(absl::string_view source);
 // Borrows from `key`.
 std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key);
+// Likewise of the n-th schema of events: "schema ", then n.
+std::string SchemaKey(uint64_t number);
 
 }  // namespace qlarank
 

@@ -56,6 +56,22 @@ absl::StatusOr<std::vector<LoggedEvent>> MemoryStateStore::ReadEvents(
   return std::vector<LoggedEvent>(first, first + count);
 }
 
+absl::StatusOr<uint32_t> MemoryStateStore::PutSchema(
+    const std::vector<std::string>& event_features) {
+  absl::MutexLock lock(&mutex_);
+  const auto found =
+      std::find(schemas_.begin(), schemas_.end(), event_features);
+  const uint32_t number = found - schemas_.begin() + 1;
+  if (found == schemas_.end()) schemas_.push_back(event_features);
+  return number;
+}
+
+absl::StatusOr<std::vector<std::vector<std::string>>>
+MemoryStateStore::ListSchemas() const {
+  absl::MutexLock lock(&mutex_);
+  return schemas_;
+}
+
 absl::Status MemoryStateStore::ForEachUser(
     absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
         visit) const {
@@ -179,7 +195,7 @@ std::string MemoryStateStore::DigestOfUser(absl::string_view user_id) const {
   return absl::BytesToHexString(UserDigest(digest_key_, user_id));
 }
 
-absl::StatusOr<uint64_t> MemoryStateStore::PurgeErased() {
+absl::StatusOr<uint64_t> MemoryStateStore::PurgeErased(PurgePause /*pause*/) {
   absl::MutexLock lock(&mutex_);
   uint64_t purged = 0;
   for (Erasure& erasure : erasures_) {
@@ -216,6 +232,14 @@ absl::Status MemoryStateStore::TrimLog(
   events.erase(events.begin(),
                events.begin() + (first_kept - head.first_sequence));
   head.first_sequence = first_kept;
+  // Of models that are served no more: of no use ever after.
+  for (auto& [fingerprint, by_user] : snapshots_) {
+    const auto snapshot = by_user.find(user_id);
+    if (snapshot != by_user.end() &&
+        snapshot->second.folded_sequence + 1 < first_kept) {
+      by_user.erase(snapshot);
+    }
+  }
   return absl::OkStatus();
 }
 

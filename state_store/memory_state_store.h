@@ -28,6 +28,10 @@ class MemoryStateStore final : public StateStore {
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const override;
+  absl::StatusOr<uint32_t> PutSchema(
+      const std::vector<std::string>& event_features) override;
+  absl::StatusOr<std::vector<std::vector<std::string>>> ListSchemas()
+      const override;
   // Visits copies without holding the lock: `visit` may call the store.
   absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
@@ -53,7 +57,8 @@ class MemoryStateStore final : public StateStore {
   absl::StatusOr<std::vector<Erasure>> ListErasures(
       absl::string_view user_id, size_t limit) const override;
   std::string DigestOfUser(absl::string_view user_id) const override;
-  absl::StatusOr<uint64_t> PurgeErased() override;
+  using StateStore::PurgeErased;
+  absl::StatusOr<uint64_t> PurgeErased(PurgePause pause) override;
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override;
   absl::Status Flush() override;
@@ -73,6 +78,7 @@ class MemoryStateStore final : public StateStore {
   std::map<std::string, SourceMark, std::less<>> source_marks_
       ABSL_GUARDED_BY(mutex_);
   std::vector<Erasure> erasures_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::vector<std::string>> schemas_ ABSL_GUARDED_BY(mutex_);
   const std::string digest_key_ = NewDigestKey();
 };
 

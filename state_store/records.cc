@@ -16,6 +16,7 @@ namespace {
 
 using storage::v1::ErasureRecord;
 using storage::v1::EventRecord;
+using storage::v1::SchemaRecord;
 using storage::v1::SnapshotRecord;
 using storage::v1::SourceMarkRecord;
 using storage::v1::UserHeadRecord;
@@ -29,6 +30,7 @@ enum class RecordKind : char {
   kSnapshot = 's',
   kErasure = 'x',
   kSourceMark = 'm',
+  kSchema = 'n',
 };
 
 uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
@@ -93,6 +95,7 @@ std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
   record.set_source(event.source);
   record.set_source_sequence(event.source_sequence);
   record.mutable_features()->Add(event.features.begin(), event.features.end());
+  record.set_schema(event.schema);
   return Frame(RecordKind::kEvent, key, record);
 }
 
@@ -108,6 +111,7 @@ absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
   event.source = std::move(*record.mutable_source());
   event.source_sequence = record.source_sequence();
   event.features.assign(record.features().begin(), record.features().end());
+  event.schema = record.schema();
   return event;
 }
 
@@ -184,6 +188,23 @@ absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
     snapshot.newest_event_time_us = record.newest_event_time_us();
   }
   return snapshot;
+}
+
+std::string EncodeSchema(absl::string_view key,
+                         const std::vector<std::string>& event_features) {
+  SchemaRecord record;
+  record.mutable_event_features()->Add(event_features.begin(),
+                                       event_features.end());
+  return Frame(RecordKind::kSchema, key, record);
+}
+
+absl::StatusOr<std::vector<std::string>> DecodeSchema(absl::string_view key,
+                                                      absl::string_view value) {
+  SchemaRecord record;
+  absl::Status status = Unframe(RecordKind::kSchema, key, value, record);
+  if (!status.ok()) return status;
+  return std::vector<std::string>(record.event_features().begin(),
+                                  record.event_features().end());
 }
 
 std::string EncodeErasure(absl::string_view key, const StoredErasure& erasure) {

@@ -14,6 +14,7 @@
 #define QLARANK_STATE_STORE_RECORDS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -36,6 +37,12 @@ std::string EncodeSnapshot(absl::string_view key, absl::string_view fingerprint,
 absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
                                         absl::string_view fingerprint,
                                         absl::string_view value);
+
+// Names of event features, in the order of their values.
+std::string EncodeSchema(absl::string_view key,
+                         const std::vector<std::string>& event_features);
+absl::StatusOr<std::vector<std::string>> DecodeSchema(absl::string_view key,
+                                                      absl::string_view value);
 
 // An erasure as it is stored.
 struct StoredErasure {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "rocksdb/utilities/backup_engine.h"
 #include "rocksdb/utilities/checkpoint.h"
@@ -30,17 +32,25 @@ absl::Status CheckCheckpointPath(const std::filesystem::path& path) {
   return absl::OkStatus();
 }
 
-// Bytes of all files below a folder; 0 when there is none.
-uint64_t FolderBytes(const std::string& folder) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  uint64_t bytes = 0;
-  for (fs::recursive_directory_iterator it(folder, error), end;
-       !error && it != end; it.increment(error)) {
-    std::error_code gone;
-    const uint64_t size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
-    if (!gone) bytes += size;
+// Bytes of the files of backup `id` that none of the others has.
+uint64_t NewBytes(rocksdb::BackupEngine& engine, rocksdb::BackupID id) {
+  std::vector<rocksdb::BackupInfo> backups;
+  engine.GetBackupInfo(&backups, /*include_file_details=*/true);
+  absl::flat_hash_map<std::string, uint64_t> files;
+  for (const rocksdb::BackupInfo& backup : backups) {
+    if (backup.backup_id != id) continue;
+    for (const rocksdb::BackupFileInfo& file : backup.file_details) {
+      files[file.relative_filename] = file.size;
+    }
   }
+  for (const rocksdb::BackupInfo& backup : backups) {
+    if (backup.backup_id == id) continue;
+    for (const rocksdb::BackupFileInfo& file : backup.file_details) {
+      files.erase(file.relative_filename);
+    }
+  }
+  uint64_t bytes = 0;
+  for (const auto& [name, size] : files) bytes += size;
   return bytes;
 }
 
@@ -63,7 +73,6 @@ absl::Status RocksDbStateStore::Checkpoint(const std::string& path) {
 absl::StatusOr<BackupInfo> RocksDbStateStore::Backup(const std::string& folder,
                                                      uint32_t keep) {
   const std::string doing = absl::StrCat("making a backup in ", folder);
-  const uint64_t bytes_before = FolderBytes(folder);
   rocksdb::BackupEngine* opened = nullptr;
   rocksdb::BackupEngineOptions options(folder);
   absl::Status status = ToAbslStatus(
@@ -77,7 +86,7 @@ absl::StatusOr<BackupInfo> RocksDbStateStore::Backup(const std::string& folder,
   status = ToAbslStatus(engine->CreateNewBackup(create, db_.get(), &id), doing);
   if (!status.ok()) return status;
   BackupInfo info;
-  info.new_bytes = FolderBytes(folder) - bytes_before;
+  info.new_bytes = NewBytes(*engine, id);
   rocksdb::BackupInfo made;
   status = ToAbslStatus(engine->GetBackupInfo(id, &made), doing);
   if (!status.ok()) return status;

@@ -1,5 +1,6 @@
 // The records of erasures, and making what was erased leave the files.
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -18,9 +19,14 @@
 namespace qlarank::rocksdb_internal {
 namespace {
 
-// More erasures than this are purged by rewriting everything once, rather than
-// the files of each.
-constexpr size_t kMaxPrefixes = 64;
+// What is rewritten at a time: about a table file of each level.
+constexpr uint64_t kStepBytes = uint64_t{64} << 20;
+
+// The end of all keys that begin with an 8-byte prefix: those of one user, and of
+// one in 2^64 others.
+std::string AfterPrefix(absl::string_view prefix) {
+  return absl::StrCat(prefix, std::string(1 << 10, '\xff'));
+}
 
 }  // namespace
 
@@ -68,74 +74,111 @@ absl::StatusOr<std::vector<Erasure>> RocksDbStateStore::ListErasures(
   return found;
 }
 
-absl::Status RocksDbStateStore::CompactPrefixes(
-    const std::vector<std::string>& prefixes) {
+absl::StatusOr<std::vector<RocksDbStateStore::PendingErasure>>
+RocksDbStateStore::ListPending() const {
+  std::vector<PendingErasure> pending;
+  const absl::Status status = ForEachErasure(
+      [&](absl::string_view key, const StoredErasure& erasure) {
+        if (!erasure.key_prefix.empty()) {
+          pending.push_back({std::string(key), erasure});
+        }
+        return true;
+      });
+  if (!status.ok()) return status;
+  std::sort(pending.begin(), pending.end(), [](const auto& a, const auto& b) {
+    return a.erasure.key_prefix < b.erasure.key_prefix;
+  });
+  return pending;
+}
+
+uint64_t RocksDbStateStore::BytesOfRange(absl::string_view first,
+                                         absl::string_view last) const {
+  const std::string end = AfterPrefix(last);
+  const rocksdb::Range range(ToSlice(first), end);
+  uint64_t bytes = 0;
+  for (const ColumnFamily& column_family : AllColumnFamilies()) {
+    uint64_t of_family = 0;
+    // Without a figure the range is just not made longer for it.
+    db_->GetApproximateSizes(column_family.get(), &range, 1, &of_family)
+        .PermitUncheckedError();
+    bytes += of_family;
+  }
+  return bytes;
+}
+
+absl::Status RocksDbStateStore::CompactRange(absl::string_view first,
+                                             absl::string_view last) {
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.bottommost_level_compaction =
       rocksdb::BottommostLevelCompaction::kForceOptimized;
-  const auto compact = [&](const ColumnFamily& column_family,
-                           const rocksdb::Slice* begin,
-                           const rocksdb::Slice* end) {
-    const rocksdb::Status compacted =
-        db_->CompactRange(options, column_family.get(), begin, end);
-    if (compacted.IsColumnFamilyDropped()) return absl::OkStatus();
-    return ToAbslStatus(compacted, "purging erased users");
-  };
+  const std::string after = AfterPrefix(last);
+  const rocksdb::Slice begin = ToSlice(first);
+  const rocksdb::Slice end = after;
   for (const ColumnFamily& column_family : AllColumnFamilies()) {
-    if (prefixes.size() > kMaxPrefixes) {
-      absl::Status status = compact(column_family, nullptr, nullptr);
-      if (!status.ok()) return status;
-      continue;
-    }
-    for (const std::string& prefix : prefixes) {
-      // All keys that begin with it: of this user, and of one in 2^64 others.
-      const std::string after = prefix + std::string(1 << 10, '\xff');
-      const rocksdb::Slice begin = prefix;
-      const rocksdb::Slice end = after;
-      absl::Status status = compact(column_family, &begin, &end);
-      if (!status.ok()) return status;
-    }
+    const rocksdb::Status compacted =
+        db_->CompactRange(options, column_family.get(), &begin, &end);
+    if (compacted.ok() || compacted.IsColumnFamilyDropped()) continue;
+    return ToAbslStatus(compacted, "purging erased users");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased() {
-  std::vector<std::pair<std::string, StoredErasure>> pending;
-  std::vector<std::string> prefixes;
-  absl::Status status = ForEachErasure(
-      [&](absl::string_view key, const StoredErasure& erasure) {
-        if (erasure.key_prefix.empty()) return true;
-        pending.emplace_back(key, erasure);
-        prefixes.push_back(erasure.key_prefix);
-        return true;
-      });
-  if (!status.ok()) return status;
-  if (pending.empty()) {
-    // The last purge may have died, or failed, before it had cleared them.
-    if (!erasures_cleared_) status = ClearErasures();
-    if (!status.ok()) return status;
-    return 0;
-  }
-  QLARANK_FAILPOINT("purge.begin");
-  // What is still in memtables and in the WAL is in table files after this, and
-  // the WAL's files go.
-  status = Flush();
-  if (status.ok()) status = CompactPrefixes(prefixes);
-  if (!status.ok()) return status;
-  QLARANK_FAILPOINT("purge.compacted");
+absl::Status RocksDbStateStore::RecordPurged(
+    absl::Span<PendingErasure> purged) {
   erasures_cleared_ = false;
   rocksdb::WriteBatch batch;
-  for (auto& [key, erasure] : pending) {
+  for (auto& [key, erasure] : purged) {
     erasure.key_prefix.clear();
     batch.Put(db_->DefaultColumnFamily(), key, EncodeErasure(key, erasure));
   }
-  status = ToAbslStatus(db_->Write(synced_, &batch), "recording a purge");
-  if (!status.ok()) return status;
-  QLARANK_FAILPOINT("purge.recorded");
+  absl::Status status =
+      ToAbslStatus(db_->Write(synced_, &batch), "recording a purge");
+  if (status.ok()) erasures_pending_ -= static_cast<int64_t>(purged.size());
+  return status;
+}
+
+absl::StatusOr<uint64_t> RocksDbStateStore::PurgeErased(PurgePause pause) {
+  absl::StatusOr<std::vector<PendingErasure>> listed = ListPending();
+  if (!listed.ok()) return listed.status();
+  const absl::Span<PendingErasure> pending = absl::MakeSpan(*listed);
+  erasures_pending_ = static_cast<int64_t>(pending.size());
+  if (pending.empty() && erasures_cleared_) return 0;
+  uint64_t purged = 0;
+  absl::Status status;
+  if (!pending.empty()) {
+    QLARANK_FAILPOINT("purge.begin");
+    // What is still in memtables and in the WAL is in table files after this, and
+    // the WAL's files go.
+    status = Flush();
+    if (!status.ok()) return status;
+  }
+  while (purged < pending.size()) {
+    // Neighbours are in the same files: these are rewritten for all of them.
+    const absl::string_view first = pending[purged].erasure.key_prefix;
+    size_t end = purged + 1;
+    uint64_t bytes = BytesOfRange(first, first);
+    while (end < pending.size()) {
+      const uint64_t longer =
+          BytesOfRange(first, pending[end].erasure.key_prefix);
+      if (longer > kStepBytes) break;
+      bytes = longer;
+      ++end;
+    }
+    status = CompactRange(first, pending[end - 1].erasure.key_prefix);
+    if (!status.ok()) return status;
+    QLARANK_FAILPOINT("purge.compacted");
+    status = RecordPurged(pending.subspan(purged, end - purged));
+    if (!status.ok()) return status;
+    QLARANK_FAILPOINT("purge.recorded");
+    purged = end;
+    // Whole files, however little of them is of the range.
+    if (purged < pending.size() && !pause(std::max(bytes, kStepBytes))) break;
+  }
+  // The last purge may have died, or failed, before it had cleared them.
   status = ClearErasures();
   if (!status.ok()) return status;
-  return pending.size();
+  return purged;
 }
 
 absl::Status RocksDbStateStore::ClearErasures() {

@@ -212,6 +212,42 @@ absl::StatusOr<uint64_t> RocksDbStateStore::CountLog(
   return count;
 }
 
+absl::StatusOr<uint32_t> RocksDbStateStore::PutSchema(
+    const std::vector<std::string>& event_features) {
+  absl::MutexLock lock(&schemas_mutex_);
+  const auto schemas = ListSchemas();
+  if (!schemas.ok()) return schemas.status();
+  const auto found =
+      std::find(schemas->begin(), schemas->end(), event_features);
+  const uint32_t number = found - schemas->begin() + 1;
+  if (found != schemas->end()) return number;
+  const std::string key = SchemaKey(number);
+  rocksdb::WriteOptions synced;  // it is what every event is read by
+  synced.sync = true;
+  const rocksdb::Status written =
+      db_->Put(synced, key, EncodeSchema(key, event_features));
+  if (!written.ok()) return ToAbslStatus(written, "recording a schema");
+  return number;
+}
+
+absl::StatusOr<std::vector<std::vector<std::string>>>
+RocksDbStateStore::ListSchemas() const {
+  std::vector<std::vector<std::string>> schemas;
+  while (true) {
+    const std::string key = SchemaKey(schemas.size() + 1);
+    std::string value;
+    const rocksdb::Status read =
+        db_->Get(rocksdb::ReadOptions(), key, &value);
+    if (read.IsNotFound()) return schemas;
+    const std::string name =
+        absl::StrCat("record of schema ", schemas.size() + 1);
+    if (!read.ok()) return ToAbslStatus(read, name);
+    auto schema = DecodeSchema(key, value);
+    if (!schema.ok()) return Prefixed(name, schema.status());
+    schemas.push_back(*std::move(schema));
+  }
+}
+
 absl::Status RocksDbStateStore::ForEachUser(
     absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
         visit) const {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
@@ -38,6 +39,11 @@ class SinkLogger final : public rocksdb::Logger {
  private:
   // While the disk is full, each write that fails says so.
   bool IsNews(absl::string_view message) {
+    // Every backup, which keeps files from being deleted while it already does.
+    if (absl::StrContains(message, "File Deletions Disabled, but already") ||
+        absl::StrContains(message, "File Deletions Enable, but not really")) {
+      return false;
+    }
     absl::MutexLock lock(&mutex_);
     if (message == last_message_) return false;
     last_message_ = std::string(message);

@@ -19,6 +19,7 @@
 #include "absl/strings/strip.h"
 #include "state_store/failpoint.h"
 #include "state_store/keys.h"
+#include "state_store/records.h"
 #include "state_store/rocksdb_failpoints.h"
 #include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
@@ -31,6 +32,8 @@ namespace {
 constexpr absl::string_view kDigestKeyKey = "qlarank digest key";
 constexpr absl::string_view kFormatKey = "qlarank format";
 constexpr absl::string_view kFormat = "qlarank store, format 1";
+// Behind so many erasures that are purged none waits, as a rule.
+constexpr int kManyPurged = 1000;
 constexpr absl::string_view kFormatStem = "qlarank store, format ";
 
 absl::Status ValidateOptions(const RocksDbOptions& options) {
@@ -318,6 +321,16 @@ absl::Status Opener::ReadErasures(OpenedStore& store) {
     const auto number = NumberOfErasureKey(ToView(it->key()));
     if (number.has_value()) store.next_erasure = *number + 1;
   }
+  // Those that wait to be purged are the newest, with purged ones among them.
+  for (int purged = 0; it->Valid() && purged < kManyPurged; it->Prev()) {
+    const absl::string_view key = ToView(it->key());
+    if (!NumberOfErasureKey(key).has_value()) break;
+    const auto erasure = DecodeErasure(key, ToView(it->value()));
+    if (!erasure.ok()) break;  // told by whoever reads it
+    const bool pending = !erasure->key_prefix.empty();
+    store.erasures_pending += pending;
+    purged = pending ? 0 : purged + 1;
+  }
   if (it->status().ok() || mode_ == OpenMode::kSalvage) return absl::OkStatus();
   return OpenError(it->status(), options_.path);
 }
@@ -332,6 +345,11 @@ absl::StatusOr<OpenedStore> Opener::Open() {
         absl::StrCat("store ", options_.path, ": there is none"));
   }
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
+  if (!*exists) {
+    // RocksDB would, and before it does call what is missing an error.
+    std::error_code error;
+    std::filesystem::create_directory(options_.path, error);
+  }
   if (*exists) {
     if (mode_ != OpenMode::kSalvage) {
       status = CheckLogFiles(options_.path, options_.drop_log_after_damage);
@@ -350,6 +368,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.cache = cache_;
   store.statistics = db_options_.statistics;
   store.write_faults = write_faults_;
+  store.read_only = mode_ != OpenMode::kServe;
   status = ReadErasures(store);
   if (!status.ok()) return status;
   store.db = std::move(db_);

@@ -26,13 +26,15 @@ struct OpenedStore {
   RocksDbOptions options;
   std::shared_ptr<rocksdb::Cache> cache;            // of blocks
   std::shared_ptr<rocksdb::Statistics> statistics;  // counted by `db`
-  std::shared_ptr<const WriteFaults> write_faults;  // told by `db`
+  std::shared_ptr<WriteFaults> write_faults;  // told by `db`
   std::unique_ptr<rocksdb::DB> db;
   ColumnFamily log;
   ColumnFamily heads;
   std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
   std::string digest_key;     // of records of erasures
   uint64_t next_erasure = 1;  // number of the next one
+  int64_t erasures_pending = 0;  // not purged yet, about
+  bool read_only = false;
 };
 
 enum class OpenMode {

@@ -236,6 +236,10 @@ absl::Status Salvage::CopySnapshots(const UserHead& head) {
       } else if (snapshot->folded_sequence > head.last_sequence) {
         wrong = absl::StrCat("of ", snapshot->folded_sequence,
                              " events, the log has ", head.last_sequence);
+      } else if (snapshot->folded_sequence + 1 < head.first_sequence) {
+        wrong = absl::StrCat("of ", snapshot->folded_sequence,
+                             " events, the log begins at ",
+                             head.first_sequence);
       }
     }
     if (wrong.empty()) {

@@ -1,6 +1,7 @@
 // Snapshots, and the erasure of a user. They are side by side because of what
 // must hold between them: a late snapshot does not bring an erased user back.
 
+#include <algorithm>
 #include <deque>
 #include <limits>
 #include <set>
@@ -163,7 +164,9 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
   batch.DeleteRange(log_.get(), LogKey(user_id, 0),
                     AfterLogKey(user_id, std::numeric_limits<uint64_t>::max()));
   batch.Delete(heads_.get(), user_key);
-  if (removed > 0 || !head.ok() || head->incarnation != 0) {
+  const bool recorded =
+      removed > 0 || !head.ok() || head->incarnation != 0;
+  if (recorded) {
     const std::string key = ErasureKey(next_erasure_++);
     StoredErasure erasure;
     erasure.user_digest = UserDigest(digest_key_, user_id);
@@ -181,6 +184,7 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
                         absl::StrCat("deleting user ", QuotedUser(user_id)));
   head_cache_.Erase(user_id);
   if (!status.ok()) return status;
+  if (recorded) ++erasures_pending_;
   return removed;
 }
 
@@ -218,6 +222,21 @@ absl::Status RocksDbStateStore::TrimLog(
     // Once more, in the WAL this time: a crash would lose one that is not, and
     // the events that it could be made of again go with this batch.
     batch.Put(states->second.get(), user_key, value);
+  }
+  // Of models that are served no more: one that does not reach up to what is kept
+  // is of no use ever after.
+  for (const auto& [fingerprint, states] : states_) {
+    if (std::count(fingerprints.begin(), fingerprints.end(), fingerprint) > 0) {
+      continue;
+    }
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status read =
+        db_->Get(rocksdb::ReadOptions(), states.get(), user_key, &value);
+    if (!read.ok()) continue;
+    const auto snapshot = DecodeSnapshot(user_key, fingerprint, ToView(value));
+    if (!snapshot.ok() || snapshot->folded_sequence + 1 < first_kept) {
+      batch.Delete(states.get(), user_key);
+    }
   }
   head->first_sequence = first_kept;
   batch.DeleteRange(log_.get(), LogKey(user_id, 0),

@@ -25,8 +25,12 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
       heads_(std::move(store.heads)),
       digest_key_(std::move(store.digest_key)),
       next_erasure_(store.next_erasure),
+      erasures_pending_(store.erasures_pending),
       head_cache_({.budget_bytes = options_.head_cache_bytes}),
-      states_(std::move(store.states)) {
+      states_(std::move(store.states)),
+      recovery_(store.read_only ? nullptr
+                                : std::make_unique<Recovery>(
+                                      *db_, write_faults_, options_.path)) {
   synced_.sync = options_.sync_log;
   unlogged_.disableWAL = true;
 }

@@ -36,6 +36,7 @@
 #include "rocksdb/db.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_open.h"
+#include "state_store/rocksdb_recovery.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
 #include "state_store/state_store.h"
@@ -55,6 +56,11 @@ class RocksDbStateStore final : public StateStore {
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const override;
+  absl::StatusOr<uint32_t> PutSchema(
+      const std::vector<std::string>& event_features) override
+      ABSL_LOCKS_EXCLUDED(schemas_mutex_);
+  absl::StatusOr<std::vector<std::vector<std::string>>> ListSchemas()
+      const override;
   absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const override;
@@ -81,7 +87,8 @@ class RocksDbStateStore final : public StateStore {
   absl::StatusOr<std::vector<Erasure>> ListErasures(
       absl::string_view user_id, size_t limit) const override;
   std::string DigestOfUser(absl::string_view user_id) const override;
-  absl::StatusOr<uint64_t> PurgeErased() override;
+  using StateStore::PurgeErased;
+  absl::StatusOr<uint64_t> PurgeErased(PurgePause pause) override;
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override;
   absl::Status Flush() override;
@@ -131,8 +138,19 @@ class RocksDbStateStore final : public StateStore {
       absl::FunctionRef<bool(absl::string_view key,
                              const StoredErasure& erasure)>
           visit) const;
-  // Rewrites the table files that hold any key of these 8-byte prefixes.
-  absl::Status CompactPrefixes(const std::vector<std::string>& prefixes);
+  // An erasure whose records are still in the files, by its key.
+  struct PendingErasure {
+    std::string key;
+    StoredErasure erasure;
+  };
+  // All of them, in the order of the users' keys.
+  absl::StatusOr<std::vector<PendingErasure>> ListPending() const;
+  // About how many bytes all column families hold from one 8-byte prefix of keys
+  // to another, both included.
+  uint64_t BytesOfRange(absl::string_view first, absl::string_view last) const;
+  // Rewrites the table files that hold any of these keys.
+  absl::Status CompactRange(absl::string_view first, absl::string_view last);
+  absl::Status RecordPurged(absl::Span<PendingErasure> purged);
   // Rewrites the records of erasures, so that their older versions, with the
   // prefixes of users' keys, leave the files. There are few.
   absl::Status ClearErasures();
@@ -140,7 +158,7 @@ class RocksDbStateStore final : public StateStore {
   const RocksDbOptions options_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::Statistics> statistics_;
-  const std::shared_ptr<const WriteFaults> write_faults_;
+  const std::shared_ptr<WriteFaults> write_faults_;
   const std::unique_ptr<rocksdb::DB> db_;
   const ColumnFamily log_;
   const ColumnFamily heads_;
@@ -149,6 +167,7 @@ class RocksDbStateStore final : public StateStore {
   // Whether ClearErasures has done its work since the store was opened and
   // since the last purge was recorded.
   std::atomic<bool> erasures_cleared_ = false;
+  std::atomic<int64_t> erasures_pending_ = 0;  // not purged yet; about
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
 
@@ -159,11 +178,16 @@ class RocksDbStateStore final : public StateStore {
 
   mutable std::array<absl::Mutex, kSnapshotLocks> snapshot_locks_;
 
+  absl::Mutex schemas_mutex_;  // of two that record one, one is first
+
   // Held by readers across a write to all column families, so that none is
   // dropped on the way.
   mutable absl::Mutex states_mutex_;
   std::map<std::string, ColumnFamily, std::less<>> states_
       ABSL_GUARDED_BY(states_mutex_);
+
+  // Null where the store was opened to be read. Stops first.
+  const std::unique_ptr<Recovery> recovery_;
 };
 
 }  // namespace qlarank::rocksdb_internal

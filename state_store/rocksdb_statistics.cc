@@ -1,5 +1,7 @@
 // Figures for operators, most of them RocksDB's own under our names.
 
+#include <algorithm>
+
 #include "absl/synchronization/mutex.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
@@ -48,6 +50,11 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   figures["writes_refused"] = write_faults_->writes_refused() ? 1 : 0;
   figures["write_faults_total"] =
       static_cast<double>(write_faults_->times_refused());
+  figures["erasures_pending"] =
+      static_cast<double>(std::max<int64_t>(erasures_pending_, 0));
+  figures["restart_needed"] = write_faults_->restart_needed() ? 1 : 0;
+  figures["recovery_attempts_total"] =
+      recovery_ == nullptr ? 0 : static_cast<double>(recovery_->attempts());
   add(log_, Properties::kIsWriteStopped, "writes_stopped");
   add(log_, Properties::kActualDelayedWriteRate,
       "delayed_write_rate_bytes_per_second");
@@ -59,6 +66,8 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   };
   figures["block_cache_hits_total"] = ticker(rocksdb::BLOCK_CACHE_HIT);
   figures["block_cache_misses_total"] = ticker(rocksdb::BLOCK_CACHE_MISS);
+  figures["compaction_written_bytes_total"] =
+      ticker(rocksdb::COMPACT_WRITE_BYTES);
   figures["wal_bytes_total"] = ticker(rocksdb::WAL_FILE_BYTES);
   figures["wal_syncs_total"] = ticker(rocksdb::WAL_FILE_SYNCED);
   figures["write_stall_seconds_total"] = ticker(rocksdb::STALL_MICROS) * 1e-6;

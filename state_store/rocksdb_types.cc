@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "state_store/rocksdb_state_store.h"
 
@@ -32,6 +33,12 @@ absl::Status ToAbslStatus(const rocksdb::Status& status,
     return absl::UnavailableError(absl::StrCat(
         doing, ": the disk is full; writing resumes by itself once there is ",
         "room (", status.ToString(), ")"));
+  }
+  if (status.IsIOError() &&
+      absl::StrContains(status.ToString(), "Too many open files")) {
+    return absl::UnavailableError(absl::StrCat(
+        doing, ": too many files are open; writing resumes by itself once some "
+        "are closed (", status.ToString(), ")"));
   }
   if (status.severity() >= rocksdb::Status::Severity::kFatalError) {
     return absl::UnavailableError(absl::StrCat(

@@ -38,6 +38,9 @@ struct LoggedEvent {
   std::string source;
   uint64_t source_sequence = 0;
   std::vector<float> features;
+  // Names the features: StateStore::PutSchema. 0: an event from before there
+  // were schemas, of the first one.
+  uint32_t schema = 0;
 
   friend bool operator==(const LoggedEvent&, const LoggedEvent&) = default;
 };
@@ -148,6 +151,15 @@ class StateStore {
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const = 0;
 
+  // The number, from 1, of the schema with exactly these names of event features
+  // in this order; recorded durably if it is not known. Blocks then.
+  virtual absl::StatusOr<uint32_t> PutSchema(
+      const std::vector<std::string>& event_features) = 0;
+
+  // All schemas: number n is at n - 1.
+  virtual absl::StatusOr<std::vector<std::vector<std::string>>> ListSchemas()
+      const = 0;
+
   // Calls `visit` for every user, in no particular order, until it returns
   // false. Sees the users of one moment; `visit` may call the store. Damaged
   // heads are skipped and reported at the end: DATA_LOSS with their number and
@@ -228,8 +240,16 @@ class StateStore {
   virtual std::string DigestOfUser(absl::string_view user_id) const = 0;
 
   // Makes what was erased leave the store's files, copies elsewhere not: blocks
-  // while it rewrites table files. Returns how many erasures were seen to.
-  virtual absl::StatusOr<uint64_t> PurgeErased() = 0;
+  // while it rewrites the table files that hold it, some tens of MB at a time, each
+  // file at most once. Calls `pause` after each step with about as many bytes as
+  // it rewrote; where that returns false, ends there, and the next call goes on.
+  // Returns how many erasures were seen to.
+  using PurgePause = absl::FunctionRef<bool(uint64_t bytes)>;
+  virtual absl::StatusOr<uint64_t> PurgeErased(PurgePause pause) = 0;
+  // As fast as the disk allows.
+  absl::StatusOr<uint64_t> PurgeErased() {
+    return PurgeErased([](uint64_t) { return true; });
+  }
 
   // Removes a user's events before `first_kept`, durably, and makes her
   // snapshots under `fingerprints` durable with that: they stand for what is

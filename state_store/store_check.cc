@@ -55,6 +55,7 @@ class Verifier {
   std::unique_ptr<RocksDbStateStore> store_;
   std::vector<std::string> fingerprints_;
   std::map<std::string, uint64_t, std::less<>> marks_;  // of sources
+  size_t num_schemas_ = 0;
 };
 
 void Verifier::Report(absl::string_view column_family,
@@ -101,6 +102,7 @@ void Verifier::CheckUser(const std::string& user_id) {
 
 void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
   std::map<std::string, uint64_t, std::less<>> newest;  // sequence, by source
+  uint32_t unknown_schema = 0;
   // One further than the head counts: nothing may be there.
   for (uint64_t next = head.first_sequence; next <= head.last_sequence + 1;) {
     const auto events = store_->ReadEvents(user_id, next, kChunkEvents);
@@ -108,11 +110,17 @@ void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
       return Report(kLogName, user_id, events.status().message());
     }
     for (const LoggedEvent& event : *events) {
+      if (event.schema > num_schemas_) unknown_schema = event.schema;
       uint64_t& sequence = newest[event.source];
       sequence = std::max(sequence, event.source_sequence);
     }
     totals_.events += events->size();
     next += std::max<size_t>(events->size(), 1);
+  }
+  if (unknown_schema > 0) {
+    Report(kLogName, user_id,
+           absl::StrCat("events of schema ", unknown_schema, ", the store has ",
+                        num_schemas_));
   }
   CheckWatermarks(user_id, head, newest);
 }
@@ -164,6 +172,12 @@ void Verifier::CheckSnapshots(const std::string& user_id,
       Report(name, user_id,
              absl::StrCat("a snapshot of ", (*snapshot)->folded_sequence,
                           " events, the log has ", head->last_sequence));
+    } else if ((*snapshot)->folded_sequence + 1 < head->first_sequence) {
+      // Neither it nor the log has the events in between.
+      Report(name, user_id,
+             absl::StrCat("a snapshot of ", (*snapshot)->folded_sequence,
+                          " events, the log begins at ", head->first_sequence,
+                          ": of no use, and the state is lost to this model"));
     }
   }
 }
@@ -183,6 +197,13 @@ StoreTotals Verifier::Run(OpenedStore store) {
       });
   if (!marks.ok()) {
     Report(rocksdb::kDefaultColumnFamilyName, "", marks.message());
+  }
+  const auto schemas = store_->ListSchemas();
+  if (schemas.ok()) {
+    num_schemas_ = schemas->size();
+  } else {
+    Report(rocksdb::kDefaultColumnFamilyName, "", schemas.status().message());
+    num_schemas_ = std::numeric_limits<uint32_t>::max();
   }
   for (std::string user_id; walk.Next(user_id);) CheckUser(user_id);
   const auto erasures =

@@ -4,8 +4,9 @@
 // What is looked at: the checksums of every table file; that every record of
 // log, heads and snapshots can be read and decoded, by the code that the server
 // reads it with; that each user's events are numbered without a gap up to what
-// her head counts; that her watermarks are those of her events; and that
-// snapshots belong to her present life and are not ahead of her log.
+// her head counts; that her watermarks are those of her events; that snapshots
+// belong to her present life, are not ahead of her log and reach up to where it
+// begins; and that the schemas of her events are there.
 #ifndef QLARANK_STATE_STORE_STORE_CHECK_H_
 #define QLARANK_STATE_STORE_STORE_CHECK_H_
 

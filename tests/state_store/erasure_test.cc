@@ -5,9 +5,11 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "state_store/keys.h"
@@ -152,6 +154,68 @@ TEST_F(ErasureTest, ManyErasuresArePurgedAtOnceAndAfterARestart) {
   EXPECT_THAT(store_->PurgeErased(), IsOkAndHolds(101u));
   Open();
   EXPECT_THAT(FilesWithTheUser(), testing::IsEmpty());
+}
+
+// However many were erased, files are rewritten once, step by step, and whoever
+// stops in between loses no step.
+TEST_F(ErasureTest, ManyErasuresArePurgedInStepsThatMayPause) {
+  const auto written = [this] {
+    return store_->Statistics().at("compaction_written_bytes_total");
+  };
+  const auto pending = [this] {
+    return store_->Statistics().at("erasures_pending");
+  };
+  constexpr int kUsers = 2000;
+  std::string incompressible(2000, ' ');
+  std::mt19937 random(1);
+  for (int i = 0; i < kUsers; ++i) {
+    const std::string user = absl::StrCat("user", i);
+    UserAppend append = MakeAppend(user, 1, 20);
+    for (LoggedEvent& event : append.events) {
+      for (char& c : incompressible) c = static_cast<char>(random());
+      event.action = absl::BytesToHexString(incompressible);
+    }
+    ASSERT_THAT(store_->AppendEvents({append}), IsOk());
+  }
+  ASSERT_THAT(store_->Flush(), IsOk());
+  // Once, so that what follows is about the purge.
+  ASSERT_THAT(store_->DeleteUser("user0"), IsOkAndHolds(20u));
+  EXPECT_EQ(pending(), 1);
+  ASSERT_THAT(store_->PurgeErased(), IsOkAndHolds(1u));
+  EXPECT_EQ(pending(), 0);
+  const double store_bytes = store_->Statistics().at("sst_bytes");
+
+  for (int i = 1; i <= 300; ++i) {
+    ASSERT_THAT(store_->DeleteUser(absl::StrCat("user", i)),
+                IsOkAndHolds(20u));
+  }
+  EXPECT_EQ(pending(), 300);
+  Open();
+  EXPECT_EQ(pending(), 300);
+  const double before = written();
+  uint64_t purged = 0;
+  int calls = 0;
+  while (purged < 300) {
+    const auto some = store_->PurgeErased([](uint64_t bytes) {
+      EXPECT_GT(bytes, 0u);
+      return false;
+    });
+    ASSERT_THAT(some, IsOk());
+    ASSERT_GT(*some, 0u);
+    purged += *some;
+    ++calls;
+    EXPECT_EQ(pending(), 300 - purged);
+  }
+  RecordProperty("store_mib", static_cast<int>(store_bytes / (1 << 20)));
+  RecordProperty("written_mib",
+                 static_cast<int>((written() - before) / (1 << 20)));
+  RecordProperty("calls", calls);
+  EXPECT_LT(written() - before, 4 * store_bytes);
+  for (const Erasure& erasure : *store_->ListErasures("", kNoLimit)) {
+    EXPECT_TRUE(erasure.purged);
+  }
+  EXPECT_THAT(store_->GetHead("user301"), IsOk());
+  EXPECT_EQ(store_->ReadEvents("user301", 1, kNoLimit)->size(), 20u);
 }
 
 #ifdef QLARANK_FAILPOINTS

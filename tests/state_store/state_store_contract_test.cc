@@ -653,6 +653,39 @@ TEST_P(StateStoreTest, TrimsALogThatSnapshotsStandFor) {
               IsOkAndHolds(Events("u", 1, 2)));
 }
 
+// A model that is served no more has no say, and nothing of use either.
+TEST_P(StateStoreTest, TrimmingDropsSnapshotsThatAreOfNoUseAnyMore) {
+  ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
+  Append("u", 1, 10);
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 8)), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kG, "u", MakeSnapshot("u", 6)), IsOk());
+  ASSERT_THAT(store_->TrimLog("u", 7, {kF}), IsOk());
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 6))));
+  ASSERT_THAT(store_->TrimLog("u", 8, {kF}), IsOk());
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"),
+              IsOkAndHolds(std::optional<Snapshot>()));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 8))));
+}
+
+TEST_P(StateStoreTest, KeepsSchemasInTheOrderTheyCame) {
+  using Names = std::vector<std::string>;
+  EXPECT_THAT(store_->ListSchemas(), IsOkAndHolds(std::vector<Names>()));
+  EXPECT_THAT(store_->PutSchema({"price", "rating"}), IsOkAndHolds(1u));
+  EXPECT_THAT(store_->PutSchema({"rating", "price"}), IsOkAndHolds(2u));
+  EXPECT_THAT(store_->PutSchema({}), IsOkAndHolds(3u));
+  EXPECT_THAT(store_->PutSchema({"price", "rating"}), IsOkAndHolds(1u));
+  EXPECT_THAT(store_->ListSchemas(),
+              IsOkAndHolds(std::vector<Names>{
+                  {"price", "rating"}, {"rating", "price"}, {}}));
+  UserAppend append = MakeAppend("u", 1, 2);
+  append.events[1].schema = 2;
+  ASSERT_THAT(store_->AppendEvents({append}), IsOk());
+  EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
+              IsOkAndHolds(append.events));
+}
+
 TEST_P(StateStoreTest, TrimsNothingThatNoSnapshotStandsFor) {
   ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
   Append("u", 1, 10);

@@ -220,6 +220,24 @@ TEST_F(StoreCheckTest, NoticesWhatIsWrongBetweenRecords) {
        "heads H the watermark of source \"other\" is 3, it has no event"},
       {"a snapshot ahead", put_snapshot(11, 7),
        "state-f1e2d3 H a snapshot of 11 events, the log has 10"},
+      // G's snapshot is of 4 events: it needs the fifth next.
+      {"a snapshot behind a trimmed log",
+       [=](RawDatabase& raw) {
+         put_head([](UserHead& head) { head.first_sequence = 6; })(raw);
+         for (uint64_t n = 1; n < 6; ++n) raw.Delete("log", LogKey(kU, n));
+       },
+       "state-a0b1c2 H a snapshot of 4 events, the log begins at 6"},
+      {"an event of a schema that is not there",
+       [](RawDatabase& raw) {
+         const std::string log_key = LogKey(kU, 5);
+         LoggedEvent event = MakeEvent(kU, 5);
+         event.schema = 3;
+         raw.Put("log", log_key, EncodeEvent(log_key, event));
+       },
+       "log H events of schema 3, the store has 0"},
+      {"a damaged schema",
+       [](RawDatabase& raw) { raw.Put("default", SchemaKey(1), "nonsense"); },
+       "default  record of schema 1: checksum mismatch"},
       {"a snapshot of a former life", put_snapshot(8, 6),
        "state-f1e2d3 H a snapshot of an erased user"},
       {"a stray key", [](RawDatabase& raw) { raw.Put("heads", "stray", "x"); },
@@ -353,6 +371,36 @@ TEST_F(StoreCheckTest, RepairLeavesOutSnapshotsThatAreNotOfTheLog) {
                 IsOkAndHolds(std::optional(MakeSnapshot(kU, 4))));
     ExpectWell(*repaired, kNeighbour);
   }
+}
+
+TEST_F(StoreCheckTest, RepairLeavesOutSnapshotsBehindATrimmedLog) {
+  Fill();
+  {
+    RawDatabase raw(path_);
+    const std::string key = UserKey(kU);
+    UserHead head = MakeAppend(kU, 1, 10).head_after;
+    head.first_sequence = 6;
+    raw.Put("heads", key, EncodeHead(key, head));
+    for (uint64_t n = 1; n < 6; ++n) raw.Delete("log", LogKey(kU, n));
+  }
+  RepairTotals totals;
+  const auto repaired = Repair(&totals);
+  EXPECT_EQ(totals.snapshots_dropped, 1u);
+  EXPECT_THAT(said_, ElementsAre(HasSubstr(
+                         "of 4 events, the log begins at 6; left out")));
+  EXPECT_THAT(repaired->GetSnapshot(kF, kU),
+              IsOkAndHolds(std::optional(MakeSnapshot(kU, 8))));
+  EXPECT_THAT(repaired->GetSnapshot(kG, kU),
+              IsOkAndHolds(std::optional<Snapshot>()));
+}
+
+TEST_F(StoreCheckTest, RepairKeepsSchemas) {
+  Fill();
+  ASSERT_THAT(Open(path_)->PutSchema({"price", "rating"}), IsOkAndHolds(1u));
+  EXPECT_THAT(Verify(path_), IsEmpty());
+  EXPECT_THAT(Repair()->ListSchemas(),
+              IsOkAndHolds(std::vector<std::vector<std::string>>{
+                  {"price", "rating"}}));
 }
 
 TEST_F(StoreCheckTest, RepairMakesALostHeadAnew) {

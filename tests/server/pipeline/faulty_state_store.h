@@ -64,6 +64,14 @@ class FaultyStateStore final : public StateStore {
           return visit(user_id, head);
         });
   }
+  absl::StatusOr<uint32_t> PutSchema(
+      const std::vector<std::string>& event_features) override {
+    return base_.PutSchema(event_features);
+  }
+  absl::StatusOr<std::vector<std::vector<std::string>>> ListSchemas()
+      const override {
+    return base_.ListSchemas();
+  }
   absl::Status OpenFingerprint(absl::string_view fingerprint) override {
     return base_.OpenFingerprint(fingerprint);
   }
@@ -116,8 +124,9 @@ class FaultyStateStore final : public StateStore {
   std::string DigestOfUser(absl::string_view user_id) const override {
     return base_.DigestOfUser(user_id);
   }
-  absl::StatusOr<uint64_t> PurgeErased() override {
-    return base_.PurgeErased();
+  using StateStore::PurgeErased;
+  absl::StatusOr<uint64_t> PurgeErased(PurgePause pause) override {
+    return base_.PurgeErased(pause);
   }
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override {
