@@ -81,6 +81,24 @@ absl::StatusOr<v1::AppendEventsResponse> Client::AppendEvents(
   return ResultOf(status, std::move(response));
 }
 
+absl::StatusOr<v1::MarkSourceResponse> Client::MarkSource(
+    const v1::MarkSourceRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::MarkSourceResponse response;
+  grpc::Status status = ingest_->MarkSource(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::GetSourceResponse> Client::GetSource(
+    const v1::GetSourceRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetSourceResponse response;
+  grpc::Status status = ingest_->GetSource(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
 absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(
     const v1::GetUserStateRequest& request) const {
   grpc::ClientContext context;

@@ -35,6 +35,10 @@ class Client {
   absl::StatusOr<v1::RankResponse> Rank(const v1::RankRequest& request) const;
   absl::StatusOr<v1::AppendEventsResponse> AppendEvents(
       const v1::AppendEventsRequest& request) const;
+  absl::StatusOr<v1::MarkSourceResponse> MarkSource(
+      const v1::MarkSourceRequest& request) const;
+  absl::StatusOr<v1::GetSourceResponse> GetSource(
+      const v1::GetSourceRequest& request) const;
   absl::StatusOr<v1::GetUserStateResponse> GetUserState(
       const v1::GetUserStateRequest& request) const;
   absl::StatusOr<v1::GetUserSummaryResponse> GetUserSummary(

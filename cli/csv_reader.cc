@@ -3,22 +3,62 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
 namespace qlarank {
+namespace {
 
-CsvReader::CsvReader(std::istream& input, std::string name)
-    : input_(input), name_(std::move(name)) {
+constexpr absl::string_view kNotClosed = "a quote is opened and never closed";
+
+bool IsBlank(absl::string_view line) {
+  return line.find_first_not_of(" \t\r") == absl::string_view::npos;
+}
+
+size_t Commas(absl::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), ','));
+}
+
+// What a file that begins so is instead of CSV in UTF-8, or "".
+absl::string_view OtherFormat(absl::string_view beginning) {
+  if (absl::StartsWith(beginning, "\x1F\x8B")) {
+    return "compressed by gzip: zcat FILE | qlarank import - --source NAME";
+  }
+  if (absl::StartsWith(beginning, "PK\x03\x04")) {
+    return "a zip archive or a spreadsheet: export it as CSV";
+  }
+  if (absl::StartsWith(beginning, "\xFF\xFE") ||
+      absl::StartsWith(beginning, "\xFE\xFF")) {
+    return "UTF-16: write it as UTF-8";
+  }
+  return "";
+}
+
+// A hint when all columns seem to be in one, or "".
+std::string SeparatorHint(const std::vector<std::string>& header) {
+  for (auto [separator, name] : {std::pair{';', "semicolons"},
+                                 std::pair{'\t', "tabs"},
+                                 std::pair{'|', "bars"}}) {
+    if (header.size() == 1 && absl::StrContains(header[0], separator)) {
+      return absl::StrCat("; columns are separated by commas, not by ", name);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+CsvReader::CsvReader(std::istream& input, std::string name, LastLine last_line)
+    : input_(input), name_(std::move(name)), last_line_(last_line) {
   csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
 }
 
 CsvReader::~CsvReader() { csv_free(&parser_); }
 
-absl::Status CsvReader::GiveUpLine(absl::string_view problem) {
+void CsvReader::ResetParser() {
   csv_free(&parser_);
   csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
-  return absl::InvalidArgumentError(absl::StrCat(Position(), ": ", problem));
 }
 
 std::string CsvReader::Position() const {
@@ -27,14 +67,19 @@ std::string CsvReader::Position() const {
 
 absl::Status CsvReader::ReadHeader() {
   absl::StatusOr<bool> read = ReadRow(header_);
-  if (!read.ok()) return read.status();
-  if (!*read) {
+  if (read.ok() && !*read) {
     return absl::InvalidArgumentError(
         absl::StrCat(name_, ": empty, a header was expected"));
   }
+  if (absl::string_view other = OtherFormat(row_text_); !other.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name_, ": not CSV, but ", other));
+  }
+  if (!read.ok()) return read.status();
   // Excel's "CSV UTF-8" starts with a byte order mark.
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (header_[0].starts_with(kByteOrderMark)) {
+  if (row_text_.starts_with(kByteOrderMark)) {
+    row_text_.erase(0, kByteOrderMark.size());
     header_[0].erase(0, kByteOrderMark.size());
   }
   return absl::OkStatus();
@@ -46,10 +91,15 @@ bool CsvReader::HasColumn(absl::string_view name) const {
 
 absl::StatusOr<size_t> CsvReader::Column(absl::string_view name) const {
   auto found = std::find(header_.begin(), header_.end(), name);
+  const std::string all = absl::StrJoin(header_, ",");
   if (found == header_.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(name_, ": no column \"", name, "\" in the header (",
-                     absl::StrJoin(header_, ","), ")"));
+        absl::StrCat(name_, ": no column \"", name, "\" in the header (", all,
+                     ")", SeparatorHint(header_)));
+  }
+  if (std::find(found + 1, header_.end(), name) != header_.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name_, ": two columns \"", name, "\" in the header (", all, ")"));
   }
   return static_cast<size_t>(found - header_.begin());
 }
@@ -67,36 +117,156 @@ void CsvReader::OnRow(int /*terminator*/, void* reader) {
   static_cast<CsvReader*>(reader)->row_done_ = true;
 }
 
-// Line by line, so that the line number is known; a quoted field may take the
-// row over several lines.
+bool CsvReader::TakeLine() {
+  if (!again_.empty()) {
+    lines_.push_back(std::move(again_.front()));
+    again_.pop_front();
+    return true;
+  }
+  Line line;
+  if (!std::getline(input_, line.text)) return false;
+  line.ended = !input_.eof();
+  lines_.push_back(std::move(line));
+  return true;
+}
+
+void CsvReader::Consume(size_t count) {
+  row_text_.clear();
+  for (size_t i = 0; i < count; ++i) {
+    Line& line = lines_[i];
+    if (line.ended) line.text.push_back('\n');
+    digest_.Add(line.text);
+    next_byte_ += line.text.size();
+    row_text_ += line.text;
+  }
+  next_line_ += count;
+  while (row_text_.ends_with('\n') || row_text_.ends_with('\r')) {
+    row_text_.pop_back();
+  }
+  again_.insert(again_.begin(), std::make_move_iterator(lines_.begin() + count),
+                std::make_move_iterator(lines_.end()));
+  lines_.clear();
+}
+
+absl::Status CsvReader::Refuse(absl::string_view problem) {
+  ResetParser();
+  Consume(1);
+  return absl::InvalidArgumentError(absl::StrCat(Position(), ": ", problem));
+}
+
+void CsvReader::GoTo(uint64_t byte, uint64_t line) {
+  if (byte == next_byte_) return;  // seeking would read it once more
+  input_.clear();
+  input_.seekg(static_cast<std::streamoff>(byte));
+  again_.clear();
+  next_byte_ = byte;
+  next_line_ = line;
+}
+
+// Where a text inside of quotes has all the commas of a row, the quote that
+// was meant to be closed is probably an earlier one.
+bool CsvReader::MayHaveSwallowedRows() const {
+  if (header_.size() < 2) return false;
+  const size_t commas = header_.size() - 1;
+  const std::string& first = lines_.front().text;
+  const size_t quote = first.rfind('"');
+  if (Commas(first) == commas && Commas(first.substr(0, quote)) < commas) {
+    return true;
+  }
+  for (size_t i = 1; i < lines_.size(); ++i) {
+    const std::string& text = lines_[i].text;
+    if (Commas(text.substr(0, text.find('"'))) >= commas) return true;
+  }
+  return false;
+}
+
+absl::Status CsvReader::CheckFields(size_t num_fields) const {
+  const size_t columns = header_.size();
+  if (columns == 0 || num_fields == columns) return absl::OkStatus();
+  std::string problem =
+      absl::StrCat("has ", num_fields, " field", num_fields == 1 ? "" : "s",
+                   ", the header has ", columns, " columns");
+  if (num_fields > columns) {
+    absl::StrAppend(&problem,
+                    ": name the column that has no name, or write the file "
+                    "without it (pandas: index=False, R: row.names=FALSE)");
+  } else if (!lines_.back().ended) {
+    absl::StrAppend(&problem, ": the file ends in the middle of the line");
+  }
+  return absl::InvalidArgumentError(problem);
+}
+
+absl::StatusOr<bool> CsvReader::EndInsideQuotes() {
+  if (last_line_ == LastLine::kIsARow) return Refuse(kNotClosed);
+  ResetParser();
+  unfinished_line_ = line_;
+  lines_.clear();
+  return false;
+}
+
+// Line by line, so that the line number is known.
+absl::StatusOr<bool> CsvReader::ParseRow() {
+  size_t bytes = 0;
+  while (!row_done_) {
+    if (!TakeLine()) return EndInsideQuotes();
+    Line& line = lines_.back();
+    bytes += line.text.size();
+    if (!line.ended && last_line_ == LastLine::kIsUnfinished) {
+      return EndInsideQuotes();
+    }
+    if (lines_.size() > kMaxRowLines ||
+        (lines_.size() > 1 && bytes > kMaxRowBytes)) {
+      return Refuse(kNotClosed);
+    }
+    if (absl::StrContains(line.text, '\0')) {
+      return Refuse("has a NUL byte: is the file UTF-16, or binary?");
+    }
+    line.text.push_back('\n');
+    const size_t parsed = csv_parse(&parser_, line.text.data(),
+                                    line.text.size(), OnField, OnRow, this);
+    line.text.pop_back();
+    if (parsed != line.text.size() + 1) {
+      return Refuse(lines_.size() > 1 ? kNotClosed
+                                      : "has a quote inside of a field: double "
+                                        "it, and put the field in quotes");
+    }
+    // libcsv ends a row there, RFC 4180 does not: two rows would be one line,
+    // and taken for one.
+    if (second_row_) {
+      return Refuse("has a carriage return that no line feed follows");
+    }
+  }
+  return true;
+}
+
 absl::StatusOr<bool> CsvReader::ReadRow(std::vector<std::string>& fields) {
   fields_ = &fields;
   num_fields_ = 0;
   row_done_ = false;
   second_row_ = false;
-  while (!row_done_ && std::getline(input_, text_)) {
-    ++line_;
-    bytes_read_ += text_.size() + 1;
-    text_.push_back('\n');
-    if (csv_parse(&parser_, text_.data(), text_.size(), OnField, OnRow, this) !=
-        text_.size()) {
-      return GiveUpLine(
-          absl::StrCat("not CSV: ", csv_strerror(csv_error(&parser_))));
+  do {
+    if (!lines_.empty()) Consume(1);  // an empty one
+    if (!TakeLine()) {
+      if (input_.bad()) {
+        return absl::UnknownError(absl::StrCat(Position(), ": cannot be read"));
+      }
+      return false;
     }
-    // libcsv ends a row there, RFC 4180 does not: two rows would be one line,
-    // and taken for one.
-    if (second_row_) {
-      return GiveUpLine("a carriage return that no line feed follows");
-    }
+  } while (IsBlank(lines_.front().text) &&
+           (lines_.front().ended || last_line_ == LastLine::kIsARow));
+  line_ = next_line_;
+  byte_ = next_byte_;
+  again_.push_front(std::move(lines_.back()));
+  lines_.clear();
+  absl::StatusOr<bool> parsed = ParseRow();
+  if (!parsed.ok() || !*parsed) return parsed;
+  if (absl::Status s = CheckFields(num_fields_); !s.ok()) {
+    return Refuse(s.message());
   }
-  if (input_.bad()) {
-    return absl::UnknownError(absl::StrCat(Position(), ": cannot be read"));
-  }
-  if (!row_done_ && csv_fini(&parser_, OnField, OnRow, this) != 0) {
-    return GiveUpLine("ends inside a quoted field");  // once: the end is next
-  }
+  if (lines_.size() > 1 && MayHaveSwallowedRows()) return Refuse(kNotClosed);
+  Consume(lines_.size());
   fields.resize(num_fields_);
-  return row_done_;
+  return true;
 }
 
 std::string CsvField(absl::string_view text) {

@@ -24,12 +24,17 @@ enum class TimeUnit { kSeconds, kMilliseconds, kMicroseconds, kRfc3339 };
 absl::StatusOr<TimeUnit> ParseTimeUnit(absl::string_view text);
 
 // Decimal digits with an optional sign and fraction, exact to the nanosecond;
-// or an RFC 3339 date. INVALID_ARGUMENT otherwise.
+// or an RFC 3339 date. INVALID_ARGUMENT otherwise, and for a number that is
+// outside of the years 1990 to 2099 but would be inside in another unit: it is
+// taken for one.
 absl::StatusOr<google::protobuf::Timestamp> ParseTime(absl::string_view text,
                                                       TimeUnit unit);
 absl::Time ToAbslTime(const google::protobuf::Timestamp& time);
 // As RFC 3339 in UTC.
 std::string FormatTime(const google::protobuf::Timestamp& time);
+
+// Whether protobuf takes the text for a string: UTF-8, as RFC 3629 has it.
+bool IsUtf8(absl::string_view text);
 
 // A decimal item id. INVALID_ARGUMENT otherwise.
 absl::StatusOr<uint64_t> ParseItemId(absl::string_view text);
@@ -64,6 +69,7 @@ class EventCsv {
   EventCsv(CsvReader& reader, EventColumns columns, TimeUnit unit)
       : reader_(&reader), columns_(std::move(columns)), unit_(unit) {}
 
+  absl::Status CheckTexts() const;
   absl::Status ReadFeatures(v1::Event& event) const;
   absl::Status Bad(absl::string_view column, absl::string_view value,
                    absl::string_view problem) const;
@@ -76,7 +82,6 @@ class EventCsv {
   std::optional<size_t> action_;
   size_t time_ = 0;
   std::vector<size_t> features_;
-  size_t num_columns_ = 0;
   std::vector<std::string> fields_;
 };
 

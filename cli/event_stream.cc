@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/hash/hash.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace qlarank {
 namespace {
@@ -16,7 +19,76 @@ constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // CANCELLED is a server that went away while the stream was being opened.
 bool IsRetryable(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
-         absl::IsAborted(status) || absl::IsCancelled(status);
+         absl::IsCancelled(status);
+}
+
+// Why an event was refused, as its details have it.
+google::rpc::ErrorInfo InfoOf(const v1::Refusal& refusal) {
+  google::rpc::ErrorInfo info;
+  for (const google::protobuf::Any& detail : refusal.status().details()) {
+    if (detail.UnpackTo(&info)) return info;
+  }
+  return info;
+}
+
+bool IsForGood(const google::rpc::ErrorInfo& info, const absl::Status& status) {
+  constexpr absl::string_view kForGood[] = {"INVALID_EVENT", "TOO_MANY_SOURCES",
+                                            "DAMAGED_LOG"};
+  constexpr absl::string_view kForNow[] = {"HELD_BACK", "NOT_WRITTEN",
+                                           "QUEUE_FULL", "NOT_WANTED"};
+  if (absl::c_linear_search(kForGood, info.reason())) return true;
+  if (absl::c_linear_search(kForNow, info.reason())) return false;
+  return !IsRetryable(status) && !absl::IsAborted(status) &&
+         !absl::IsDeadlineExceeded(status);
+}
+
+// The message of one among very many refusals is left out: then the reason.
+absl::Status StatusOf(const v1::Refusal& refusal,
+                      const google::rpc::ErrorInfo& info) {
+  const std::string& message = refusal.status().message();
+  return absl::Status(static_cast<absl::StatusCode>(refusal.status().code()),
+                      message.empty() ? info.reason() : message);
+}
+
+bool HasEvent(const v1::AppendEventsRequest& request,
+              const v1::UserEvent& wanted) {
+  return absl::c_any_of(request.events(), [&](const v1::UserEvent& event) {
+    return event.user_id() == wanted.user_id() &&
+           event.sequence() == wanted.sequence();
+  });
+}
+
+// The position of what holds `event` back. If it is in no batch of ours, an
+// earlier run was refused it, and it is not in the file any more: sent so, as no
+// event at all, it is refused for good and can be given up.
+std::optional<v1::UserEvent> HeldBackBy(const google::rpc::ErrorInfo& info,
+                                        const v1::UserEvent& event) {
+  uint64_t sequence = 0;
+  auto found = info.metadata().find("sequence");
+  if (info.reason() != "HELD_BACK" || found == info.metadata().end() ||
+      !absl::SimpleAtoi(found->second, &sequence)) {
+    return std::nullopt;
+  }
+  v1::UserEvent earlier;
+  earlier.set_user_id(event.user_id());
+  earlier.set_sequence(sequence);
+  return earlier;
+}
+
+// Every event must have an outcome: one that is told to be neither durable nor
+// refused would be lost.
+absl::Status CheckOutcomes(const v1::AppendEventsResponse& result,
+                           uint64_t sent) {
+  const uint64_t durable = result.applied() + result.duplicates();
+  const auto refused = static_cast<uint64_t>(result.refusals_size());
+  const bool in_range =
+      absl::c_all_of(result.refusals(), [&](const v1::Refusal& refusal) {
+        return refusal.index() < sent;
+      });
+  if (durable + refused == sent && in_range) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      "the server tells of ", durable, " events that they are durable and of ",
+      refused, " that they are refused, but ", sent, " were sent"));
 }
 
 }  // namespace
@@ -28,11 +100,30 @@ EventStream::EventStream(const Client& client, Options options)
       last_acknowledgement_(absl::Now()),
       next_pause_(kFirstPause) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
-    lanes_[i].filling.set_batch_id(i);
-    lanes_[i].filling.mutable_append()->set_source(options_.source);
-    lanes_[i].filling.mutable_append()->set_give_up_refused(
-        options_.skip_invalid);
+    lanes_[i].filling = EmptyBatch(i, !options_.stop_at_refused);
   }
+}
+
+void EventStream::Batch::Add(Item item) {
+  bytes += item.event.ByteSizeLong();
+  lines.push_back(item.line);
+  texts.push_back(std::move(item.text));
+  *request.mutable_append()->add_events() = std::move(item.event);
+}
+
+EventStream::Item EventStream::Batch::Take(size_t index) {
+  return {std::move(*request.mutable_append()->mutable_events(
+              static_cast<int>(index))),
+          lines[index], std::move(texts[index])};
+}
+
+EventStream::Batch EventStream::EmptyBatch(uint64_t lane,
+                                           bool give_up_refused) const {
+  Batch batch;
+  batch.request.set_batch_id(lane);
+  batch.request.mutable_append()->set_source(options_.source);
+  batch.request.mutable_append()->set_give_up_refused(give_up_refused);
+  return batch;
 }
 
 EventStream::~EventStream() {
@@ -44,11 +135,11 @@ EventStream::~EventStream() {
   call_->Finish();
 }
 
-absl::Status EventStream::Add(v1::UserEvent event) {
-  Lane& lane = lanes_[absl::HashOf(event.user_id()) % lanes_.size()];
-  auto* events = lane.filling.mutable_append()->mutable_events();
-  *events->Add() = std::move(event);
-  if (static_cast<size_t>(events->size()) < options_.batch_events) {
+absl::Status EventStream::Add(Item item) {
+  Lane& lane = lanes_[absl::HashOf(item.event.user_id()) % lanes_.size()];
+  lane.filling.Add(std::move(item));
+  if (lane.filling.size() < options_.batch_events &&
+      lane.filling.bytes < options_.batch_bytes) {
     return absl::OkStatus();
   }
   return Queue(lane);
@@ -56,7 +147,7 @@ absl::Status EventStream::Add(v1::UserEvent event) {
 
 absl::Status EventStream::Finish() {
   for (Lane& lane : lanes_) {
-    if (lane.filling.append().events().empty()) continue;
+    if (lane.filling.size() == 0) continue;
     if (absl::Status s = Queue(lane); !s.ok()) return s;
   }
   auto unacknowledged = [](const Lane& lane) { return !lane.batches.empty(); };
@@ -85,8 +176,9 @@ absl::Status EventStream::Queue(Lane& lane) {
   while (!lane.batches.empty()) {
     if (absl::Status s = ReadOne(); !s.ok()) return s;
   }
-  lane.batches.push_back(lane.filling);
-  lane.filling.mutable_append()->clear_events();
+  lane.batches.push_back(std::exchange(
+      lane.filling, EmptyBatch(lane.filling.request.batch_id(),
+                               !options_.stop_at_refused)));
   return SendIdleLanes();
 }
 
@@ -106,7 +198,7 @@ bool EventStream::WriteIdleLanes() {
   for (Lane& lane : lanes_) {
     if (lane.batches.empty() || lane.in_flight) continue;
     lane.in_flight = true;
-    if (!call_->Write(lane.batches.front())) return false;
+    if (!call_->Write(lane.batches.front().request)) return false;
   }
   return true;
 }
@@ -127,64 +219,69 @@ absl::Status EventStream::Take(const v1::StreamEventsResponse& response) {
   }
   Lane& lane = lanes_[response.batch_id()];
   lane.in_flight = false;
-  if (response.error_code() != 0) {
-    return TakeRefusal(
-        lane, absl::Status(static_cast<absl::StatusCode>(response.error_code()),
-                           response.error_message()));
+  if (response.error_code() == 0 || !response.result().refusals().empty()) {
+    return TakeOutcomes(lane, response.result());
   }
-  totals_.applied += response.result().applied();
-  totals_.duplicates += response.result().duplicates();
-  last_acknowledgement_ = absl::Now();
-  next_pause_ = kFirstPause;
-  if (response.result().refusals().empty()) {
-    lane.batches.pop_front();
-    return absl::OkStatus();
-  }
-  return KeepRefused(lane, response.result());
+  // Refused as a whole: nobody looked at its events.
+  absl::Status refusal(static_cast<absl::StatusCode>(response.error_code()),
+                       response.error_message());
+  if (!IsRetryable(refusal)) return refusal;
+  retry_reason_ = refusal;
+  ++totals_.resent_batches;
+  return absl::OkStatus();
 }
 
-absl::Status EventStream::KeepRefused(Lane& lane,
-                                      const v1::AppendEventsResponse& result) {
-  v1::AppendEventsRequest& append = *lane.batches.front().mutable_append();
-  google::protobuf::RepeatedPtrField<v1::UserEvent> kept;
-  for (const v1::Refusal& refusal : result.refusals()) {
-    *kept.Add() = append.events(static_cast<int>(refusal.index()));
-  }
-  append.mutable_events()->Swap(&kept);
-  const auto& first = result.refusals(0).status();
-  return TakeRefusal(lane,
-                     absl::Status(static_cast<absl::StatusCode>(first.code()),
-                                  first.message()));
-}
-
-absl::Status EventStream::TakeRefusal(Lane& lane, const absl::Status& refusal) {
-  if (IsRetryable(refusal)) {
-    retry_reason_ = refusal;
-    ++totals_.resent_batches;
-    return absl::OkStatus();
-  }
-  if (absl::IsInvalidArgument(refusal) && options_.skip_invalid) {
-    SplitOrSkip(lane, refusal);
-    return absl::OkStatus();
-  }
-  return refusal;
-}
-
-void EventStream::SplitOrSkip(Lane& lane, const absl::Status& refusal) {
-  v1::StreamEventsRequest refused = std::move(lane.batches.front());
+absl::Status EventStream::TakeOutcomes(Lane& lane,
+                                       const v1::AppendEventsResponse& result) {
+  Batch batch = std::move(lane.batches.front());
   lane.batches.pop_front();
-  auto& events = *refused.mutable_append()->mutable_events();
-  if (events.size() == 1) {
-    ++totals_.skipped;
-    if (options_.on_skipped) options_.on_skipped(events[0], refusal);
-    return;
+  if (absl::Status s = CheckOutcomes(result, batch.size()); !s.ok()) return s;
+  totals_.applied += result.applied();
+  totals_.duplicates += result.duplicates();
+  bool progress = result.applied() + result.duplicates() > 0;
+
+  const v1::AppendEventsRequest& sent = batch.request.append();
+  Batch again = EmptyBatch(batch.request.batch_id(), sent.give_up_refused());
+  Batch given_up = EmptyBatch(batch.request.batch_id(), true);
+  for (const v1::Refusal& refusal : result.refusals()) {
+    const v1::UserEvent& event = sent.events(static_cast<int>(refusal.index()));
+    const google::rpc::ErrorInfo info = InfoOf(refusal);
+    const absl::Status status = StatusOf(refusal, info);
+    if (!IsForGood(info, status)) {
+      retry_reason_ = status;
+      std::optional<v1::UserEvent> missing = HeldBackBy(info, event);
+      if (missing && !HasEvent(sent, *missing) &&
+          !HasEvent(given_up.request.append(), *missing)) {
+        given_up.Add({*std::move(missing)});
+      }
+      again.Add(batch.Take(refusal.index()));
+      continue;
+    }
+    progress = true;
+    if (!event.has_event()) continue;  // was sent to be given up
+    absl::Status s = GiveUp(batch.Take(refusal.index()), status);
+    if (!s.ok()) return s;
   }
-  v1::StreamEventsRequest second = refused;
-  int half = events.size() / 2;
-  events.DeleteSubrange(half, events.size() - half);
-  second.mutable_append()->mutable_events()->DeleteSubrange(0, half);
-  lane.batches.push_front(std::move(second));
-  lane.batches.push_front(std::move(refused));
+  if (again.size() > 0) {
+    lane.batches.push_front(std::move(again));
+    ++totals_.resent_batches;
+  }
+  if (given_up.size() > 0) lane.batches.push_front(std::move(given_up));
+  if (progress) {
+    last_acknowledgement_ = absl::Now();
+    next_pause_ = kFirstPause;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EventStream::GiveUp(Item item, const absl::Status& refusal) {
+  if (options_.stop_at_refused) {
+    refused_ = std::move(item);
+    return refusal;
+  }
+  ++totals_.refused;
+  if (!options_.on_refused) return absl::OkStatus();
+  return options_.on_refused(item, refusal);
 }
 
 absl::Status EventStream::Restart() {

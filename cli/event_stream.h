@@ -6,8 +6,11 @@
 // are spread over lanes, and a lane has one batch in flight: batches of
 // different lanes travel side by side, those of one user strictly in turn.
 //
-// When the connection breaks or the server is draining, the batches in flight
-// are sent again after a pause, which is safe because events count once.
+// Every event has an outcome of its own. One that is refused for good is given
+// up and reported, and the others of its batch stay what they are; one that was
+// only not taken yet is sent again after a pause, in order. When the connection
+// breaks or the server is draining, the batches in flight are sent again, which
+// is safe because events count once.
 //
 // Blocks; not thread-safe (one thread writes and reads the stream).
 #ifndef QLARANK_CLI_EVENT_STREAM_H_
@@ -17,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,18 +33,29 @@ namespace qlarank {
 
 class EventStream {
  public:
+  // An event on its way, and what the caller wants back if it is refused:
+  // where it stood, and as what.
+  struct Item {
+    v1::UserEvent event;
+    uint64_t line = 0;
+    std::string text = "";
+  };
+
   struct Options {
     std::string source;
     size_t batch_events = 1'000;
+    size_t batch_bytes = 1 << 20;
     size_t lanes = 4;
     // Give up when nothing was acknowledged for so long.
     absl::Duration retry_for = absl::Seconds(30);
-    // Set an event aside when the server refuses it as invalid, and go on;
-    // otherwise that ends the stream.
-    bool skip_invalid = false;
-    // Told of an event set aside, and of each pause before sending again.
-    std::function<void(const v1::UserEvent&, const absl::Status&)> on_skipped =
+    // An event that is refused for good ends the stream, and is not given up:
+    // what follows of its user waits until it was sent again.
+    bool stop_at_refused = false;
+    // Told of an event that was refused for good and given up. What it returns
+    // ends the stream, unless it is OK.
+    std::function<absl::Status(const Item&, const absl::Status&)> on_refused =
         nullptr;
+    // Told of each pause before sending again.
     std::function<void(const absl::Status&, absl::Duration)> on_retry = nullptr;
     std::function<void(absl::Duration)> sleep = [](absl::Duration d) {
       absl::SleepFor(d);
@@ -50,7 +65,7 @@ class EventStream {
   struct Totals {
     uint64_t applied = 0;
     uint64_t duplicates = 0;
-    uint64_t skipped = 0;
+    uint64_t refused = 0;  // for good
     uint64_t resent_batches = 0;
     uint64_t acknowledged() const { return applied + duplicates; }
   };
@@ -59,21 +74,36 @@ class EventStream {
   EventStream(const Client& client, Options options);
   ~EventStream();
 
-  // Queues the event; sends and waits as needed. INVALID_ARGUMENT and others:
-  // the server refused a batch, the message is its; UNAVAILABLE: given up.
-  // After an error only totals() may be called.
-  absl::Status Add(v1::UserEvent event);
+  // Queues the event; sends and waits as needed. UNAVAILABLE: given up. Others
+  // come from on_refused, from the event that refused() tells, or from what
+  // ended the stream: the message is the server's. After an error only the two
+  // getters may be called.
+  absl::Status Add(Item item);
   // Sends what is queued and waits until all is durable.
   absl::Status Finish();
 
   const Totals& totals() const { return totals_; }
 
+  // With stop_at_refused: the event that ended the stream, if one did.
+  const std::optional<Item>& refused() const { return refused_; }
+
  private:
+  struct Batch {
+    size_t size() const { return texts.size(); }
+    void Add(Item item);
+    Item Take(size_t index);
+
+    v1::StreamEventsRequest request;
+    // One for each event.
+    std::vector<uint64_t> lines;
+    std::vector<std::string> texts;
+    size_t bytes = 0;
+  };
   struct Lane {
-    v1::StreamEventsRequest filling;
+    Batch filling;
     // Waiting to be acknowledged, in order; the first one has been sent if
     // in_flight.
-    std::deque<v1::StreamEventsRequest> batches;
+    std::deque<Batch> batches;
     bool in_flight = false;
   };
   using Call = grpc::ClientReaderWriter<v1::StreamEventsRequest,
@@ -89,11 +119,12 @@ class EventStream {
   // Waits for one response, takes it in, and sends what may follow.
   absl::Status ReadOne();
   absl::Status Take(const v1::StreamEventsResponse& response);
-  absl::Status TakeRefusal(Lane& lane, const absl::Status& refusal);
-  // Takes what was taken out of a lane's batch, and sees to the rest.
-  absl::Status KeepRefused(Lane& lane, const v1::AppendEventsResponse& result);
-  // Sets aside or halves a refused batch, to find its invalid events.
-  void SplitOrSkip(Lane& lane, const absl::Status& refusal);
+  // What became of each event of the lane's first batch.
+  absl::Status TakeOutcomes(Lane& lane,
+                            const v1::AppendEventsResponse& result);
+  // One of them that was refused for good.
+  absl::Status GiveUp(Item item, const absl::Status& refusal);
+  Batch EmptyBatch(uint64_t lane, bool give_up_refused) const;
   // After the stream broke: a new one, with nothing in flight.
   absl::Status Restart();
   absl::Status Pause(const absl::Status& reason);
@@ -102,6 +133,7 @@ class EventStream {
   Options options_;
   std::vector<Lane> lanes_;
   Totals totals_;
+  std::optional<Item> refused_;
   absl::Time last_acknowledgement_;
   absl::Duration next_pause_;
   // Why the server asked to send a batch again; OK when it did not.

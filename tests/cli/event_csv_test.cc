@@ -105,13 +105,14 @@ TEST_F(EventCsvTest, BadLinesNameFileLineColumnAndValue) {
       "ann,7,buy,5\n");
   ASSERT_TRUE(csv.ok()) << csv.status();
   EXPECT_EQ(csv->Read(event_).status().message(),
-            "events.csv:2: item \"seven\" is not an item id");
+            "events.csv:2: item \"seven\" is not an item id: they are whole "
+            "numbers; number the items, and keep a table of which is which");
   EXPECT_EQ(csv->Read(event_).status().message(),
-            "events.csv:3: time \"noon\" is not a number");
+            "events.csv:3: time \"noon\" is not a number of s since 1970");
   EXPECT_EQ(csv->Read(event_).status().message(),
             "events.csv:4: user \"\" is empty");
   EXPECT_EQ(csv->Read(event_).status().message(),
-            "events.csv:5: has 2 columns, at least 4 were expected");
+            "events.csv:5: has 2 fields, the header has 4 columns");
   EXPECT_TRUE(*csv->Read(event_));  // and goes on
 }
 

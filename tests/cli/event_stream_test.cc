@@ -38,7 +38,7 @@ class EventStreamTest : public testing::Test {
 
   absl::Status SendAll(EventStream& stream, uint64_t count) {
     for (uint64_t i = 1; i <= count; ++i) {
-      if (absl::Status s = stream.Add(MakeEvent(i)); !s.ok()) return s;
+      if (absl::Status s = stream.Add({MakeEvent(i), i}); !s.ok()) return s;
     }
     return stream.Finish();
   }
@@ -100,31 +100,84 @@ TEST_F(EventStreamTest, ARefusedBatchIsNotOvertakenByItsUsersLaterEvents) {
   ExpectAll(500);
 }
 
-TEST_F(EventStreamTest, AnInvalidEventEndsItWithTheServersMessage) {
-  EventStream stream(client_, Options());
-  ASSERT_TRUE(stream.Add(MakeEvent(1, FakeServer::kBadAction)).ok());
+TEST_F(EventStreamTest, ARefusedEventEndsItIfItShould) {
+  EventStream::Options options = Options();
+  options.stop_at_refused = true;
+  EventStream stream(client_, options);
+  ASSERT_TRUE(stream.Add({MakeEvent(1, FakeServer::kBadAction), 17}).ok());
   absl::Status status = stream.Finish();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(status.message(), testing::HasSubstr("events[0].event.action"));
+  ASSERT_TRUE(stream.refused().has_value());
+  EXPECT_EQ(stream.refused()->line, 17U);
 }
 
-TEST_F(EventStreamTest, SetsInvalidEventsAsideWhenAsked) {
-  std::vector<uint64_t> skipped;
+TEST_F(EventStreamTest, GivesUpWhatIsRefusedAndKeepsTheOthersOfItsBatch) {
+  std::vector<std::string> refused;
   EventStream::Options options = Options();
-  options.skip_invalid = true;
-  options.on_skipped = [&](const v1::UserEvent& event, const absl::Status&) {
-    skipped.push_back(event.sequence());
+  options.on_refused = [&](const EventStream::Item& item, const absl::Status&) {
+    refused.push_back(item.text);
+    return absl::OkStatus();
   };
   EventStream stream(client_, options);
   for (uint64_t i = 1; i <= 300; ++i) {
     bool bad = i == 5 || i == 6 || i == 123;
-    ASSERT_TRUE(
-        stream.Add(MakeEvent(i, bad ? FakeServer::kBadAction : "buy")).ok());
+    ASSERT_TRUE(stream
+                    .Add({MakeEvent(i, bad ? FakeServer::kBadAction : "buy"),
+                          i, absl::StrCat("row ", i)})
+                    .ok());
   }
   ASSERT_TRUE(stream.Finish().ok());
-  EXPECT_THAT(skipped, testing::UnorderedElementsAre(5, 6, 123));
-  EXPECT_EQ(stream.totals().skipped, 3U);
+  EXPECT_THAT(refused,
+              testing::UnorderedElementsAre("row 5", "row 6", "row 123"));
+  EXPECT_EQ(stream.totals().refused, 3U);
+  EXPECT_EQ(stream.totals().resent_batches, 0U);
+  EXPECT_EQ(slept_, absl::ZeroDuration());
   ExpectAll(297);
+}
+
+TEST_F(EventStreamTest, WhatOnRefusedReturnsEndsIt) {
+  EventStream::Options options = Options();
+  options.on_refused = [](const EventStream::Item&, const absl::Status&) {
+    return absl::InvalidArgumentError("the disk is full");
+  };
+  EventStream stream(client_, options);
+  ASSERT_TRUE(stream.Add({MakeEvent(1, FakeServer::kBadAction)}).ok());
+  EXPECT_EQ(stream.Finish().message(), "the disk is full");
+}
+
+// Events behind one that was not written are held back: they come again in
+// order, and none becomes a duplicate of its follower.
+TEST_F(EventStreamTest, WhatWasNotWrittenIsSentAgainWithWhatItHeldBack) {
+  server_.SetFaults({.unwritten = 4});
+  EventStream stream(client_, Options());
+  for (uint64_t i = 1; i <= 300; ++i) {
+    ASSERT_TRUE(stream.Add({MakeEvent(i, i % 10 == 3 ? "slow" : "buy")}).ok());
+  }
+  ASSERT_TRUE(stream.Finish().ok());
+  EXPECT_EQ(stream.totals().applied, 300U);
+  EXPECT_EQ(stream.totals().duplicates, 0U);
+  EXPECT_GT(stream.totals().resent_batches, 0U);
+  EXPECT_GT(slept_, absl::ZeroDuration());
+  ExpectAll(300);
+}
+
+// An event that ended an earlier run and is not in the file any more must not
+// hold its followers back for ever.
+TEST_F(EventStreamTest, WhatANotAnyMoreSentEventHoldsBackIsSentInTheEnd) {
+  EventStream::Options options = Options();
+  options.stop_at_refused = true;
+  {
+    EventStream stream(client_, options);
+    ASSERT_TRUE(stream.Add({MakeEvent(7, FakeServer::kBadAction)}).ok());
+    ASSERT_FALSE(stream.Finish().ok());
+  }
+  EventStream stream(client_, options);
+  ASSERT_TRUE(stream.Add({MakeEvent(14)}).ok());
+  ASSERT_TRUE(stream.Add({MakeEvent(21)}).ok());
+  ASSERT_TRUE(stream.Finish().ok());
+  EXPECT_EQ(stream.totals().applied, 2U);
+  ExpectAll(2);
 }
 
 TEST_F(EventStreamTest, GivesUpWhenNothingIsAcknowledged) {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
@@ -18,6 +19,30 @@ class FakeServer::Ingest final : public v1::IngestService::Service {
                             const v1::AppendEventsRequest* request,
                             v1::AppendEventsResponse* response) override {
     return fake_.Append(*request, *response);
+  }
+
+  grpc::Status MarkSource(grpc::ServerContext*,
+                          const v1::MarkSourceRequest* request,
+                          v1::MarkSourceResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    v1::MarkSourceRequest& mark = fake_.marks_[request->source()];
+    if (request->complete_through() >= mark.complete_through()) {
+      mark = *request;
+    }
+    response->set_complete_through(mark.complete_through());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetSource(grpc::ServerContext*,
+                         const v1::GetSourceRequest* request,
+                         v1::GetSourceResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    auto mark = fake_.marks_.find(request->source());
+    if (mark == fake_.marks_.end()) return grpc::Status::OK;
+    response->set_found(true);
+    response->set_complete_through(mark->second.complete_through());
+    response->set_note(mark->second.note());
+    return grpc::Status::OK;
   }
 
   grpc::Status StreamEvents(
@@ -222,29 +247,108 @@ void FakeServer::SetServing(bool serving) {
   }
 }
 
-// All or nothing, and each event once: the rules of the real server.
+namespace {
+
+void Refuse(int index, const char* reason, grpc::StatusCode code,
+            const std::string& message, v1::AppendEventsResponse& response,
+            uint64_t behind = 0) {
+  google::rpc::ErrorInfo info;
+  info.set_domain("qlarank");
+  info.set_reason(reason);
+  if (behind != 0) (*info.mutable_metadata())["sequence"] = absl::StrCat(behind);
+  v1::Refusal& refusal = *response.add_refusals();
+  refusal.set_index(static_cast<uint32_t>(index));
+  refusal.mutable_status()->set_code(code);
+  refusal.mutable_status()->set_message(message);
+  refusal.mutable_status()->add_details()->PackFrom(info);
+}
+
+}  // namespace
+
+// Whether an event is taken, a duplicate or refused: the rules of the real
+// server. What is refused holds back what follows, unless it is given up.
+v1::EventOutcome FakeServer::AppendOne(const v1::AppendEventsRequest& request,
+                                       int index,
+                                       v1::AppendEventsResponse& response) {
+  const v1::UserEvent& event = request.events(index);
+  User& user = users_[event.user_id()];
+  uint64_t& watermark = user.watermarks[request.source()];
+  uint64_t& fence = user.fences[request.source()];  // 0: none
+  auto mark = marks_.find(request.source());
+  const uint64_t marked =
+      mark == marks_.end() ? 0 : mark->second.complete_through();
+  if (event.sequence() <= std::max(watermark, marked)) {
+    return v1::EVENT_OUTCOME_DUPLICATE;
+  }
+  const bool again = fence == event.sequence();
+  if (fence != 0 && event.sequence() > fence) {
+    Refuse(index, "HELD_BACK", grpc::StatusCode::ABORTED,
+           absl::StrCat("events[", index, "] is held back"), response, fence);
+    return v1::EVENT_OUTCOME_REFUSED;
+  }
+  const bool damaged = event.user_id() == kDamagedUser;
+  if (!event.has_event() || event.event().action() == kBadAction || damaged) {
+    Refuse(index, damaged ? "DAMAGED_LOG" : "INVALID_EVENT",
+           damaged ? grpc::StatusCode::DATA_LOSS
+                   : grpc::StatusCode::INVALID_ARGUMENT,
+           absl::StrCat("events[", index,
+                        damaged ? "].user_id: its log is damaged"
+                                : "].event.action: \"bad\" is unknown"),
+           response);
+    if (!request.give_up_refused()) {
+      fence = event.sequence();
+    } else if (again) {
+      fence = 0;
+    }
+    return v1::EVENT_OUTCOME_REFUSED;
+  }
+  if (event.event().action() == "slow" && faults_.unwritten > 0) {
+    --faults_.unwritten;
+    fence = event.sequence();
+    Refuse(index, "NOT_WRITTEN", grpc::StatusCode::UNAVAILABLE,
+           "the log could not be written", response);
+    return v1::EVENT_OUTCOME_REFUSED;
+  }
+  fence = 0;
+  watermark = event.sequence();
+  user.events.push_back(event);
+  return v1::EVENT_OUTCOME_APPLIED;
+}
+
 grpc::Status FakeServer::Append(const v1::AppendEventsRequest& request,
                                 v1::AppendEventsResponse& response) {
-  for (int i = 0; i < request.events_size(); ++i) {
-    if (request.events(i).event().action() == kBadAction) {
-      return grpc::Status(
-          grpc::StatusCode::INVALID_ARGUMENT,
-          absl::StrCat("events[", i, "].event.action \"bad\" is unknown"));
-    }
-  }
   absl::MutexLock lock(&mutex_);
-  for (const v1::UserEvent& event : request.events()) {
-    User& user = users_[event.user_id()];
-    uint64_t& watermark = user.watermarks[request.source()];
-    if (event.sequence() <= watermark) {
+  ++num_batches_;
+  for (int i = 0; i < request.events_size(); ++i) {
+    const v1::EventOutcome outcome = AppendOne(request, i, response);
+    response.add_outcomes(outcome);
+    if (outcome == v1::EVENT_OUTCOME_APPLIED) {
+      response.set_applied(response.applied() + 1);
+    } else if (outcome == v1::EVENT_OUTCOME_DUPLICATE) {
       response.set_duplicates(response.duplicates() + 1);
-      continue;
     }
-    watermark = event.sequence();
-    user.events.push_back(event);
-    response.set_applied(response.applied() + 1);
   }
-  return grpc::Status::OK;
+  if (response.applied() == static_cast<uint64_t>(request.events_size())) {
+    response.clear_outcomes();
+  }
+  if (response.applied() + response.duplicates() > 0 ||
+      response.refusals().empty()) {
+    return grpc::Status::OK;
+  }
+  const google::rpc::Status& first = response.refusals(0).status();
+  return grpc::Status(static_cast<grpc::StatusCode>(first.code()),
+                      first.message());
+}
+
+uint64_t FakeServer::MarkOf(const std::string& source) const {
+  absl::MutexLock lock(&mutex_);
+  auto mark = marks_.find(source);
+  return mark == marks_.end() ? 0 : mark->second.complete_through();
+}
+
+int FakeServer::num_batches() const {
+  absl::MutexLock lock(&mutex_);
+  return num_batches_;
 }
 
 v1::StateInfo FakeServer::InfoOf(const std::string& user) const
@@ -257,8 +361,10 @@ v1::StateInfo FakeServer::InfoOf(const std::string& user) const
   info.set_event_count(events.size());
   info.set_folded_sequence(events.size());
   info.set_log_sequence(events.size());
-  if (!events.empty()) {
-    *info.mutable_last_event_time() = events.back().event().time();
+  for (const v1::UserEvent& event : events) {
+    if (event.event().time().seconds() >= info.last_event_time().seconds()) {
+      *info.mutable_last_event_time() = event.event().time();
+    }
   }
   return info;
 }

@@ -2,8 +2,8 @@
 // with a free port.
 //
 // It keeps events in memory and counts each once, by the real server's rules
-// for (source, sequence); an item's score for a user is how often she had it.
-// Faults can be asked for. Thread-safe.
+// for (source, sequence), marks and fences; an item's score for a user is how
+// often they had it. Faults can be asked for. Thread-safe.
 #ifndef QLARANK_TESTS_CLI_FAKE_SERVER_H_
 #define QLARANK_TESTS_CLI_FAKE_SERVER_H_
 
@@ -24,8 +24,10 @@ namespace qlarank {
 
 class FakeServer {
  public:
-  // An event with this action is refused as invalid.
+  // An event with this action is refused as invalid, for good.
   static constexpr char kBadAction[] = "bad";
+  // Events of this user are refused for good: their log is damaged.
+  static constexpr char kDamagedUser[] = "damaged";
 
   struct Faults {
     // The stream ends with UNAVAILABLE after so many requests were taken in,
@@ -34,6 +36,9 @@ class FakeServer {
     int breaks = 0;
     // So many requests are refused with RESOURCE_EXHAUSTED, then taken.
     int refusals = 0;
+    // So many events with the action "slow" are refused as not written, then
+    // taken.
+    int unwritten = 0;
   };
 
   FakeServer();
@@ -49,11 +54,17 @@ class FakeServer {
   std::vector<v1::UserEvent> EventsOf(const std::string& user) const;
   size_t num_events() const;
   v1::RankRequest last_rank() const;
+  // Through which a source is marked as complete; 0: not at all.
+  uint64_t MarkOf(const std::string& source) const;
+  // Requests of events that came in.
+  int num_batches() const;
 
  private:
   struct User {
     std::vector<v1::UserEvent> events;
     std::map<std::string, uint64_t> watermarks;
+    // By source: the sequence of the first event that was refused.
+    std::map<std::string, uint64_t> fences;
   };
   class Ingest;
   class Ranker;
@@ -61,12 +72,17 @@ class FakeServer {
 
   grpc::Status Append(const v1::AppendEventsRequest& request,
                       v1::AppendEventsResponse& response);
+  v1::EventOutcome AppendOne(const v1::AppendEventsRequest& request, int index,
+                             v1::AppendEventsResponse& response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::StateInfo InfoOf(const std::string& user) const;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
   Faults faults_ ABSL_GUARDED_BY(mutex_);
   v1::RankRequest last_rank_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::MarkSourceRequest> marks_ ABSL_GUARDED_BY(mutex_);
+  int num_batches_ ABSL_GUARDED_BY(mutex_) = 0;
 
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<Ranker> rank_;

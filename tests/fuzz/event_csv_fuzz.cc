@@ -1,6 +1,7 @@
 // Any text read as a CSV file of events gives events or errors that name the
 // line, comes to an end, and never gives two events one sequence. The first
 // byte chooses how time is written and whether there are features.
+#include <algorithm>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -41,8 +42,14 @@ void ReadAll(absl::string_view text, const EventColumns& columns,
   }
 }
 
-// Whatever is written as a field is read as the same.
+// Whatever is written as a field is read as the same, within a row's bounds.
 void WriteAndRead(absl::string_view text) {
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  if (absl::StrContains(text, '\0') ||
+      lines >= static_cast<ptrdiff_t>(CsvReader::kMaxRowLines) - 1 ||
+      2 * text.size() >= CsvReader::kMaxRowBytes) {
+    return;
+  }
   std::istringstream input("a\n" + CsvField(text) + "\n");
   CsvReader reader(input, "FILE");
   std::vector<std::string> row;
@@ -63,7 +70,10 @@ std::vector<std::string> Seeds() {
           "\1time,user,item\n1700000000000,u,3\n",
           // A carriage return alone, and quotes that are not closed.
           std::string(1, '\0') + "user,item,time\nu,1,2\ru,2,3\nu,3,4\n",
-          std::string(1, '\0') + "user,item,time\nu,1,\"2\nu,2,3\n"};
+          std::string(1, '\0') + "user,item,time\nu,1,\"2\nu,2,3\n",
+          // Rows that another's quote would swallow, and one of two lines.
+          std::string(1, '\0') + "t,user,item,time\n\"a,u,1,2\nb,u,2,3\n\"c\nd\","
+                                 "u,3,4\ne\",u,4,5\n"};
 }
 
 }  // namespace qlarank::fuzz

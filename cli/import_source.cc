@@ -1,0 +1,110 @@
+#include "cli/import_source.h"
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/csv_reader.h"
+#include "cli/file_digest.h"
+#include "nlohmann/json.hpp"
+
+namespace qlarank {
+namespace {
+
+// Calls until it succeeds, fails for good, or the time is over.
+template <typename Call>
+auto Retry(absl::Duration retry_for, Call call) {
+  const absl::Time end = absl::Now() + retry_for;
+  absl::Duration pause = absl::Milliseconds(200);
+  for (;;) {
+    auto result = call();
+    const bool retryable = absl::IsUnavailable(result.status()) ||
+                           absl::IsResourceExhausted(result.status());
+    if (!retryable || absl::Now() + pause > end) return result;
+    absl::SleepFor(pause);
+    pause = std::min(2 * pause, absl::Seconds(5));
+  }
+}
+
+std::string ToNote(const SourceMark& mark) {
+  nlohmann::json note{{"bytes", mark.bytes},
+                      {"xxh3", mark.digest},
+                      {"imported", mark.time}};
+  if (mark.by_time) note["order"] = "time";
+  return note.dump();
+}
+
+std::optional<SourceMark> FromNote(const std::string& text) {
+  const auto note = nlohmann::json::parse(text, nullptr, false);
+  if (!note.is_object() || !note.contains("bytes") ||
+      !note["bytes"].is_number_unsigned() || !note.contains("xxh3") ||
+      !note["xxh3"].is_string()) {
+    return std::nullopt;
+  }
+  SourceMark mark;
+  mark.bytes = note["bytes"];
+  mark.digest = note["xxh3"];
+  mark.by_time = note.contains("order") && note["order"] == "time";
+  if (note.contains("imported") && note["imported"].is_string()) {
+    mark.time = note["imported"];
+  }
+  return mark;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> SourceOfFile(const std::string& path) {
+  std::ifstream file(path);
+  CsvReader reader(file, path, CsvReader::LastLine::kIsUnfinished);
+  if (absl::Status s = reader.ReadHeader(); !s.ok()) {
+    if (reader.unfinished_line()) return "";
+    return s;
+  }
+  std::string beginning = absl::StrCat(reader.row_text(), "\n");
+  std::vector<std::string> fields;
+  absl::StatusOr<bool> read = reader.ReadRow(fields);
+  if (read.ok() && !*read) return "";
+  // One that is no row is a beginning, too.
+  if (!read.ok() && !absl::IsInvalidArgument(read.status())) {
+    return read.status();
+  }
+  absl::StrAppend(&beginning, reader.row_text());
+  return absl::StrCat(std::filesystem::path(path).filename().string(), "@",
+                      ShortDigest(beginning));
+}
+
+absl::StatusOr<std::optional<SourceMark>> SourceMarks::Get(
+    const std::string& source) const {
+  v1::GetSourceRequest request;
+  request.set_source(source);
+  const absl::StatusOr<v1::GetSourceResponse> response =
+      Retry(retry_for_, [&] { return client_.GetSource(request); });
+  if (!response.ok()) return response.status();
+  if (!response->found()) return std::nullopt;
+  std::optional<SourceMark> mark = FromNote(response->note());
+  if (!mark) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the source ", source, " is marked through ",
+        response->complete_through(),
+        ", but not by an import of a file: give this one another --source"));
+  }
+  mark->complete_through = response->complete_through();
+  return mark;
+}
+
+absl::Status SourceMarks::Set(const std::string& source,
+                              SourceMark mark) const {
+  mark.time = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(),
+                               absl::UTCTimeZone());
+  v1::MarkSourceRequest request;
+  request.set_source(source);
+  request.set_complete_through(mark.complete_through);
+  request.set_note(ToNote(mark));
+  return Retry(retry_for_, [&] { return client_.MarkSource(request); })
+      .status();
+}
+
+}  // namespace qlarank

@@ -1,0 +1,395 @@
+// qlarank import against a server on a real socket: what comes in, what does
+// not, and what is said of it.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/command.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cli/fake_server.h"
+#include "tests/cli/run_cli.h"
+
+namespace qlarank {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kHeader[] = "user,item,action,time\n";
+constexpr char kEvents[] =
+    "user,item,action,time\n"
+    "ann,7,buy,100\n"
+    "bob,8,buy,101\n"
+    "ann,7,buy,102\n"
+    "ann,9,buy,103\n";
+
+std::string Contents(const std::string& path) {
+  std::ostringstream contents;
+  contents << std::ifstream(path).rdbuf();
+  return contents.str();
+}
+
+class ImportCommandTest : public testing::Test {
+ protected:
+  // Files of an earlier run of the test: what is refused goes beside them.
+  ImportCommandTest() {
+    std::filesystem::remove_all(
+        std::filesystem::path(WriteFile("events.csv", "")).parent_path());
+  }
+
+  CliResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {"--server", server_.address(), "import"});
+    return RunCli(std::move(arguments));
+  }
+  nlohmann::json RunJson(std::vector<std::string> arguments,
+                         ExitCode expected = ExitCode::kOk) {
+    arguments.push_back("--json");
+    CliResult result = Run(std::move(arguments));
+    EXPECT_EQ(result.code, expected) << result.err;
+    return nlohmann::json::parse(result.out, nullptr, false);
+  }
+  static std::string File(const std::string& contents = kEvents) {
+    return WriteFile("events.csv", contents);
+  }
+  std::vector<uint64_t> ItemsOf(const std::string& user) {
+    std::vector<uint64_t> items;
+    for (const v1::UserEvent& event : server_.EventsOf(user)) {
+      items.push_back(event.event().item_id());
+    }
+    return items;
+  }
+
+  FakeServer server_;
+};
+
+TEST_F(ImportCommandTest, ReportsWhatItDid) {
+  auto json = RunJson({File()});
+  EXPECT_THAT(json["source"].get<std::string>(),
+              testing::MatchesRegex("events\\.csv@[0-9a-f]{16}"));
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_EQ(json["duplicates"], 0);
+  EXPECT_EQ(json["refused"], 0);
+  EXPECT_EQ(server_.EventsOf("ann").size(), 3U);
+  EXPECT_EQ(server_.MarkOf(json["source"]), 5U);
+}
+
+TEST_F(ImportCommandTest, AgainSendsNothing) {
+  RunJson({File()});
+  const int batches = server_.num_batches();
+  CliResult again = Run({File()});
+  EXPECT_EQ(again.code, ExitCode::kOk);
+  EXPECT_THAT(again.out, HasSubstr("0 applied, 0 duplicates, 4 imported "
+                                   "before"));
+  EXPECT_EQ(server_.num_events(), 4U);
+  EXPECT_EQ(server_.num_batches(), batches);
+}
+
+TEST_F(ImportCommandTest, AFileThatGrewIsImportedFromWhereItEnded) {
+  RunJson({File()});
+  auto json = RunJson({File(absl::StrCat(kEvents, "\nbob,9,buy,104\n"))});
+  EXPECT_EQ(json["applied"], 1);
+  EXPECT_EQ(json["imported_before"], 4);
+  EXPECT_EQ(server_.MarkOf(json["source"]), 7U);
+}
+
+TEST_F(ImportCommandTest, TheSameFileElsewhereIsTheSameSource) {
+  const std::string file = File();
+  RunJson({file});
+  const auto folder = std::filesystem::path(file).parent_path() / "mounted";
+  std::filesystem::create_directories(folder);
+  std::filesystem::rename(file, folder / "events.csv");
+  EXPECT_EQ(RunJson({folder / "events.csv"})["applied"], 0);
+  EXPECT_EQ(server_.num_events(), 4U);
+}
+
+TEST_F(ImportCommandTest, FilesOfOneNameAreOfTwoSources) {
+  for (int day : {1, 2}) {
+    const std::string folder =
+        std::filesystem::path(File()).parent_path() / absl::StrCat("day=", day);
+    std::filesystem::create_directories(folder);
+    const std::string file = folder + "/part-0.csv";
+    std::ofstream(file) << kHeader << "ann," << day << ",buy," << day << "00\n"
+                        << "bob," << day << ",buy," << day << "01\n";
+    EXPECT_EQ(RunJson({file})["applied"], 2);
+  }
+  EXPECT_EQ(server_.num_events(), 4U);
+}
+
+// What comes after a file was imported as a whole needs no place in users' logs.
+TEST_F(ImportCommandTest, EveryDailyFileIsMarkedAsComplete) {
+  for (int day = 100; day < 170; ++day) {
+    auto json =
+        RunJson({WriteFile(absl::StrCat("events-", day, ".csv"),
+                           absl::StrCat(kHeader, "ann,1,buy,", day, "\n"))});
+    EXPECT_EQ(json["applied"], 1);
+    EXPECT_EQ(server_.MarkOf(json["source"]), 2U);
+  }
+  EXPECT_EQ(server_.num_events(), 70U);
+}
+
+TEST_F(ImportCommandTest, AnotherFileUnderASourcesNameIsRefusedUnsent) {
+  RunJson({"--source", "daily", File()});
+  const int batches = server_.num_batches();
+  const std::vector<std::string> others{
+      // another one; one with a line that was changed, left out, or put in
+      absl::StrCat(kHeader, "cat,1,buy,200\ncat,2,buy,201\n"),
+      absl::StrCat(kHeader, "ann,7,buy,100\nbob,8,buy,101\nann,1,buy,102\n",
+                   "ann,9,buy,103\nann,9,buy,104\n"),
+      absl::StrCat(kHeader, "ann,7,buy,100\nbob,8,buy,101\nann,7,buy,102\n"),
+      absl::StrCat(kHeader, "ann,7,buy,100\n\nbob,8,buy,101\nann,7,buy,102\n",
+                   "ann,9,buy,103\n"),
+      kHeader,
+  };
+  for (const std::string& other : others) {
+    CliResult result = Run({"--source", "daily", File(other)});
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << other;
+    EXPECT_THAT(result.err, HasSubstr("is not the file that was imported as "
+                                      "daily at 20"));
+    EXPECT_THAT(result.err, HasSubstr("Nothing of it was sent"));
+  }
+  EXPECT_EQ(server_.num_batches(), batches);
+}
+
+TEST_F(ImportCommandTest, AnInterruptedImportIsNoOtherFile) {
+  server_.SetFaults({.break_after_requests = 2, .breaks = 1});
+  EXPECT_EQ(Run({"--batch", "1", "--retry-for", "0", File()}).code,
+            ExitCode::kUnavailable);
+  EXPECT_GT(server_.num_events(), 0U);
+  auto json = RunJson({File()});
+  EXPECT_GT(json["duplicates"], 0);
+  EXPECT_EQ(server_.num_events(), 4U);
+  // But another file, even if it was not imported to its end, is.
+  CliResult result =
+      Run({"--source", json["source"],
+           File(absl::StrCat(kHeader, "cat,1,buy,200\ncat,2,buy,201\n"))});
+  EXPECT_EQ(result.code, ExitCode::kBadInput) << result.out;
+}
+
+TEST_F(ImportCommandTest, DuplicatesOfWhatNobodyImportedAreTold) {
+  // A source that some other client sent events of.
+  for (const char* user : {"ann", "bob"}) {
+    ASSERT_EQ(RunCli({"--server", server_.address(), "append", "--user", user,
+                      "--item", "1", "--source", "mine", "--sequence", "100"})
+                  .code,
+              ExitCode::kOk);
+  }
+  CliResult result = Run({"--source", "mine", File()});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.err, HasSubstr("most were duplicates"));
+}
+
+TEST_F(ImportCommandTest, TakesWhatIsGoodAndWritesTheRest) {
+  const std::string file = File(
+      "user,item,action,time\n"
+      "ann,1,buy,100\n"
+      "ann,two,buy,101\n"  // refused here
+      "ann,3,bad,102\n"    // and by the server
+      "ann,4,buy,103\n");
+  CliResult result = Run({file});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.out, HasSubstr("2 applied, 0 duplicates, 2 refused"));
+  EXPECT_THAT(result.err,
+              HasSubstr("refused: events.csv:3: item \"two\" is not an item"));
+  EXPECT_THAT(result.err, HasSubstr("refused: events.csv:4: action: \"bad\""));
+  EXPECT_THAT(result.err, Not(HasSubstr("events[")));
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 4));
+
+  // The rest, with reasons, can be corrected and imported.
+  const std::string refused =
+      std::filesystem::path(file).replace_filename("events.refused.csv");
+  EXPECT_THAT(result.err, HasSubstr(refused));
+  std::string rows = Contents(refused);
+  EXPECT_THAT(rows, testing::StartsWith("refused,user,item,action,time\n"));
+  EXPECT_THAT(rows, HasSubstr(",ann,two,buy,101\n"));
+  EXPECT_THAT(rows, HasSubstr(",ann,3,bad,102\n"));
+  rows.replace(rows.find(",two,"), 5, ",2,");
+  rows.replace(rows.find(",bad,"), 5, ",buy,");
+  std::ofstream(refused) << rows;
+  EXPECT_EQ(RunJson({refused})["applied"], 2);
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 4, 2, 3));
+
+  // What was refused once is not refused again by importing the file again.
+  EXPECT_EQ(RunJson({file})["imported_before"], 3);
+}
+
+TEST_F(ImportCommandTest, WhatWasRefusedBeforeIsNotWrittenOver) {
+  const std::string bad = absl::StrCat(kHeader, "ann,two,buy,101\n");
+  auto first = RunJson({"--source", "a", File(bad)}, ExitCode::kNegative);
+  auto second = RunJson({"--source", "b", File(bad)}, ExitCode::kNegative);
+  EXPECT_THAT(first["refused_file"].get<std::string>(),
+              testing::EndsWith("/events.refused.csv"));
+  EXPECT_THAT(second["refused_file"].get<std::string>(),
+              testing::EndsWith("/events.refused.2.csv"));
+  // Nor what was named.
+  const std::string mine = WriteFile("mine.csv", "precious\n");
+  EXPECT_EQ(Run({"--source", "c", "--refused", mine, File(bad)}).code,
+            ExitCode::kBadInput);
+  EXPECT_EQ(Contents(mine), "precious\n");
+}
+
+TEST_F(ImportCommandTest, ALineCorrectedInPlaceIsToldNotToBeTheWay) {
+  const std::string good = "ann,1,buy,100\n";
+  Run({File(absl::StrCat(kHeader, good, "ann,two,buy,101\n", good))});
+  CliResult result =
+      Run({File(absl::StrCat(kHeader, good, "ann,2,buy,101\n", good))});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr(".refused.csv"));
+}
+
+TEST_F(ImportCommandTest, TheExitCodeWhenRefusalsAreExpected) {
+  const std::string half = "ann,1,buy,100\nann,two,buy,101\n";
+  EXPECT_EQ(Run({"--skip-invalid", File(absl::StrCat(kHeader, half))}).code,
+            ExitCode::kOk);
+  EXPECT_EQ(Run({"--skip-invalid", "--source", "other",
+                 File(absl::StrCat(kHeader, half, "bob,x,buy,100\n"))})
+                .code,
+            ExitCode::kNegative);
+}
+
+TEST_F(ImportCommandTest, StrictStopsAtTheFirstBadLineAndNamesIt) {
+  CliResult result = Run({"--strict", File("user,item,time\n"
+                                           "ann,1,100\n"
+                                           "ann,two,101\n")});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err,
+              HasSubstr("events.csv:3: item \"two\" is not an item id"));
+}
+
+TEST_F(ImportCommandTest, StrictNamesTheLineThatTheServerRefused) {
+  std::string lines = kHeader;
+  for (int i = 0; i < 50; ++i) {
+    absl::StrAppend(&lines, "b", i % 7, ",1,", i == 33 ? "bad" : "buy", ",",
+                    1'000 + i, "\n");
+  }
+  CliResult result = Run({"--strict", File(lines)});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("events.csv:35: action: \"bad\""));
+  // Corrected or emptied in place, the others come in.
+  lines.replace(lines.find("b5,1,bad,1033"), 13, "");
+  EXPECT_EQ(Run({"--strict", File(lines)}).code, ExitCode::kOk);
+  EXPECT_EQ(server_.num_events(), 49U);
+}
+
+TEST_F(ImportCommandTest, APermanentRefusalIsNotRetried) {
+  const absl::Time start = absl::Now();
+  auto json = RunJson({File(absl::StrCat(kEvents, "damaged,1,buy,104\n"))},
+                      ExitCode::kNegative);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_EQ(json["refused"], 1);
+  EXPECT_EQ(json["resent_batches"], 0);
+}
+
+TEST_F(ImportCommandTest, AnEmptiedLineLosesNothing) {
+  const std::string bad =
+      absl::StrCat(kEvents, "bob,two,buy,104\nbob,9,buy,105\n");
+  EXPECT_EQ(Run({"--strict", File(bad)}).code, ExitCode::kBadInput);
+  const std::string emptied = absl::StrCat(kEvents, "\nbob,9,buy,105\n");
+  EXPECT_EQ(Run({File(emptied)}).code, ExitCode::kOk);
+  EXPECT_EQ(server_.EventsOf("bob").size(), 2U);
+  EXPECT_EQ(server_.num_events(), 5U);
+}
+
+TEST_F(ImportCommandTest, AQuoteThatIsNeverClosedCostsOneLine) {
+  std::string text = "title,user,item,action,time\n";
+  for (int i = 0; i < 5'000; ++i) {
+    absl::StrAppend(&text, i == 1 ? "\"A title" : "film", ",st", i % 50,
+                    ",1,buy,", 1'500'000'000 + i, "\n");
+  }
+  CliResult result = Run({File(text)});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.err, HasSubstr("events.csv:3: a quote is opened"));
+  EXPECT_EQ(server_.num_events(), 4'999U);
+}
+
+TEST_F(ImportCommandTest, AnUnfinishedLastLineIsLeftForTheNextImport) {
+  CliResult result = Run({File(absl::StrCat(kEvents, "bob,9,buy,15000"))});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.err, HasSubstr("events.csv:6: the file ends inside"));
+  EXPECT_EQ(server_.num_events(), 4U);
+  EXPECT_EQ(
+      RunJson({File(absl::StrCat(kEvents, "bob,9,buy,1500000301\n"))})
+          ["applied"],
+      1);
+  EXPECT_EQ(server_.EventsOf("bob")[1].event().time().seconds(),
+            1'500'000'301);
+}
+
+TEST_F(ImportCommandTest, AFinalLastLineIsTaken) {
+  EXPECT_EQ(RunJson({"--final", File(absl::StrCat(kEvents, "bob,9,buy,104"))})
+                ["applied"],
+            5);
+}
+
+TEST_F(ImportCommandTest, AFileThatIsOnlyBegunHasNoEventYet) {
+  EXPECT_EQ(RunJson({File("user,it")}, ExitCode::kNegative)["applied"], 0);
+  EXPECT_EQ(RunJson({File(kHeader)})["applied"], 0);
+  EXPECT_EQ(RunJson({File(absl::StrCat(kHeader, "ann,1"))},
+                    ExitCode::kNegative)["applied"],
+            0);
+  EXPECT_EQ(RunJson({File()})["applied"], 4);
+}
+
+TEST_F(ImportCommandTest, LateEventsAreToldAndSortedWhenAsked) {
+  const std::string newest_first = absl::StrCat(
+      kHeader, "ann,4,buy,104\nbob,3,buy,103\nann,2,buy,102\nann,1,buy,101\n");
+  CliResult told = Run({"--source", "unsorted", File(newest_first)});
+  EXPECT_EQ(told.code, ExitCode::kOk);
+  EXPECT_THAT(told.err, HasSubstr("2 of 4 events (50 %) came after a later"));
+  EXPECT_THAT(told.err, HasSubstr("--sort"));
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(4, 2, 1));
+
+  FakeServer fresh;
+  const auto sort = [&](const std::string& text) {
+    return RunCli({"--server", fresh.address(), "import", "--sort", "--json",
+                   WriteFile("events.csv", text)});
+  };
+  auto json = nlohmann::json::parse(sort(newest_first).out);
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_EQ(json["late"], 0);
+  EXPECT_THAT(json["source"].get<std::string>(),
+              testing::EndsWith(".by-time"));
+  ASSERT_EQ(fresh.EventsOf("ann").size(), 3U);
+  EXPECT_EQ(fresh.EventsOf("ann")[0].event().item_id(), 1U);
+  EXPECT_EQ(fresh.EventsOf("ann")[2].event().item_id(), 4U);
+  // Again changes nothing; a file that grew has other ranks.
+  EXPECT_EQ(nlohmann::json::parse(sort(newest_first).out)["applied"], 0);
+  CliResult grown = sort(newest_first + "ann,0,buy,100\n");
+  EXPECT_EQ(grown.code, ExitCode::kBadInput);
+  EXPECT_THAT(grown.err, HasSubstr("it has grown"));
+  EXPECT_EQ(fresh.num_events(), 4U);
+}
+
+TEST_F(ImportCommandTest, ARefusalOfASortedFileNamesItsLine) {
+  CliResult result = Run(
+      {"--sort", File(absl::StrCat(kHeader, "ann,4,bad,104\nann,2,buy,102\n",
+                                   "ann,x,buy,101\n"))});
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.err, HasSubstr("events.csv:2: action"));
+  EXPECT_THAT(result.err, HasSubstr("events.csv:4: item"));
+}
+
+TEST_F(ImportCommandTest, StdinNeedsASource) {
+  CliResult result = Run({"-"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("--source"));
+  EXPECT_EQ(Run({"-", "--source", "s", "--sort"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(ImportCommandTest, TakesOtherColumnsAndTimeUnits) {
+  auto json = RunJson(
+      {"--user-column", "household", "--item-column", "product",
+       "--time-column", "at", "--time-unit", "rfc3339",
+       File("household,product,at\nann,1,2017-11-20T18:03:00Z\n")});
+  EXPECT_EQ(json["applied"], 1);
+  EXPECT_EQ(server_.EventsOf("ann")[0].event().time().seconds(), 1511200980);
+}
+
+}  // namespace
+}  // namespace qlarank
