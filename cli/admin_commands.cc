@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/command.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "nlohmann/json.hpp"
@@ -110,7 +111,8 @@ void AddAdminCommands(CommandSet& commands) {
            [backup, &context] { return Backup(context, *backup); })
       ->add_option_function<uint32_t>(
           "--keep", [backup](uint32_t keep) { backup->set_keep(keep); },
-          "Then remove all but the newest N (0: none)");
+          "Then remove all but the newest N (0: none)")
+      ->transform(WholeNumberOf<uint32_t>(0));
 
   auto erasures = std::make_shared<v1::ListErasuresRequest>();
   CLI::App* list = commands.Add(
@@ -120,10 +122,12 @@ void AddAdminCommands(CommandSet& commands) {
   list->add_option_function<std::string>(
       "--user",
       [erasures](const std::string& user) { erasures->set_user_id(user); },
-      "Only erasures of this user");
+      "Only erasures of this user")
+      ->check(Utf8());
   list->add_option_function<uint32_t>(
       "--limit", [erasures](uint32_t limit) { erasures->set_limit(limit); },
-      "At most N (default: 1,000)");
+      "At most N (default: 1,000)")
+      ->transform(WholeNumberOf<uint32_t>(0));
 }
 
 }  // namespace qlarank

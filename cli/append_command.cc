@@ -1,4 +1,5 @@
 // qlarank append: one event, for trying things out.
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -6,11 +7,15 @@
 #include "absl/time/clock.h"
 #include "cli/command.h"
 #include "cli/event_csv.h"
+#include "cli/option_checks.h"
 #include "cli/ranking_change.h"
 #include "nlohmann/json.hpp"
 
 namespace qlarank {
 namespace {
+
+// What a server takes.
+constexpr uint64_t kMaxSequence = std::numeric_limits<int64_t>::max();
 
 struct AppendOptions {
   std::string user;
@@ -31,6 +36,24 @@ google::protobuf::Timestamp Now() {
   time.set_seconds(micros / 1'000'000);
   time.set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
   return time;
+}
+
+// Not applied, which nobody should take for success: says where the source
+// stands.
+ExitCode ExplainDuplicate(CommandContext& context, const Client& client,
+                          const v1::AppendEventsRequest& request) {
+  const v1::UserEvent& event = request.events(0);
+  context.err << "duplicate, not applied: sequence " << event.sequence()
+              << " of source \"" << request.source() << "\"";
+  v1::GetUserStateRequest state_of;
+  state_of.set_user_id(event.user_id());
+  auto state = client.GetUserState(state_of);
+  if (state.ok() && state->watermarks().contains(request.source())) {
+    context.err << "; the user's log has events of it through "
+                << state->watermarks().at(request.source());
+  }
+  context.err << ". Another --source or a larger --sequence counts\n";
+  return ExitCode::kNegative;
 }
 
 absl::StatusOr<ExitCode> Append(CommandContext& context,
@@ -59,8 +82,11 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
   }
   Client client = context.Connect();
   if (options.show_change) {
-    return ShowChange(client, request, options.bundle, options.top_k,
-                      context.out);
+    absl::StatusOr<uint64_t> applied = ShowChange(
+        client, request, options.bundle, options.top_k, context.out);
+    if (!applied.ok()) return applied.status();
+    return *applied > 0 ? ExitCode::kOk
+                        : ExplainDuplicate(context, client, request);
   }
   auto response = client.AppendEvents(request);
   if (!response.ok()) return response.status();
@@ -69,12 +95,11 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
                                   {"duplicates", response->duplicates()}}
                        .dump()
                 << "\n";
-  } else {
-    context.out << (response->applied() > 0
-                        ? "applied\n"
-                        : "duplicate: the source has passed this sequence\n");
+  } else if (response->applied() > 0) {
+    context.out << "applied\n";
   }
-  return ExitCode::kOk;
+  return response->applied() > 0 ? ExitCode::kOk
+                                 : ExplainDuplicate(context, client, request);
 }
 
 }  // namespace
@@ -85,24 +110,29 @@ void AddAppendCommand(CommandSet& commands) {
   CLI::App* app =
       commands.Add("append", "Append one event to a user's log",
                    [options, &context] { return Append(context, *options); });
-  app->add_option("--user", options->user)->required();
-  app->add_option("--item", options->item)->required();
-  app->add_option("--action", options->action, "Default: the model's first");
+  app->add_option("--user", options->user)->required()->check(Utf8());
+  app->add_option("--item", options->item)
+      ->required()
+      ->transform(WholeNumberOf<uint64_t>(0));
+  app->add_option("--action", options->action, "Default: the model's first")
+      ->check(Utf8());
   app->add_option("--time", options->time, "Default: now");
   app->add_option("--time-unit", options->time_unit,
                   "How --time is written: s, ms, us or rfc3339")
       ->capture_default_str();
   app->add_option("--source", options->source, "Who numbers the events")
+      ->check(Utf8())
       ->capture_default_str();
   app->add_option("--sequence", options->sequence,
-                  "Position in the source. Default: the clock's microseconds");
+                  "Position in the source. Default: the clock's microseconds")
+      ->transform(WholeNumber(1, kMaxSequence));
   auto* bundle = app->add_option("--bundle", options->bundle,
                                  "Folder of the model, for --show-change");
   app->add_flag("--show-change", options->show_change,
                 "Rank all of the bundle's items before and after")
       ->needs(bundle);
   app->add_option("--top-k", options->top_k, "Candidates to show")
-      ->check(CLI::PositiveNumber)
+      ->transform(WholeNumberOf<uint32_t>(1))
       ->capture_default_str();
 }
 

@@ -1,6 +1,13 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cli/option_checks.h"
+#include "cli/suggestion.h"
+#include "nlohmann/json.hpp"
 
 namespace qlarank {
 
@@ -47,6 +54,54 @@ absl::StatusOr<ExitCode> SecureAndRun(const SecurityFiles& files,
   return commands.RunChosen();
 }
 
+// What was typed where a subcommand was expected, told as such; "" when that is
+// not the problem.
+std::string UnknownCommand(const CLI::App& app) {
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  std::vector<std::string> names;
+  for (const CLI::App* command :
+       at->get_subcommands([](const CLI::App* sub) {
+         return !sub->get_name().empty();  // not a group of options
+       })) {
+    names.push_back(command->get_name());
+  }
+  if (names.empty() || rest.empty() || rest.front().starts_with("-")) return "";
+  const std::string nearest = Nearest(rest.front(), names);
+  return absl::StrCat("\"", rest.front(), "\" is no command",
+                      nearest.empty()
+                          ? absl::StrCat("; ", at->get_name(),
+                                         " --help lists them")
+                          : absl::StrCat("; did you mean ", nearest, "?"));
+}
+
+// The one form of every error: {"error": {...}} with --json, else a line.
+void PrintError(absl::string_view code, const std::string& message, bool json,
+                std::ostream& err) {
+  if (json) {
+    err << nlohmann::json{{"error",
+                           {{"code", std::string(code)}, {"message", message}}}}
+               .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+        << "\n";
+  } else {
+    err << "qlarank: " << code << ": " << message << "\n";
+  }
+}
+
+ExitCode ExplainUsage(const CLI::App& app, const CLI::ParseError& error,
+                      bool json, std::ostream& out, std::ostream& err) {
+  if (error.get_exit_code() == 0) {  // --help
+    app.exit(error, out, err);
+    return ExitCode::kOk;
+  }
+  std::string problem = UnknownCommand(app);
+  if (problem.empty()) problem = error.what();
+  PrintError("INVALID_ARGUMENT", problem, json, err);
+  if (!json) err << "Run with --help for more information.\n";
+  return ExitCode::kBadInput;
+}
+
 }  // namespace
 
 ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
@@ -67,7 +122,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddSecurityOptions(app, files);
   app.add_option("--timeout", context.timeout_s, "Seconds that a call may take")
       ->type_name("S")
-      ->check(CLI::PositiveNumber)
+      ->check(Seconds(/*zero_allowed=*/false))
       ->capture_default_str();
   app.add_flag("--json", context.json, "Print JSON, for scripts");
   app.require_subcommand(1);
@@ -86,16 +141,20 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddAdminCommands(commands);
   AddEvaluateCommand(commands);
 
+  // Known before the rest is: errors of the rest are printed so.
+  const bool json = std::any_of(argv, argv + argc, [](const char* argument) {
+    return absl::string_view(argument) == "--json";
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e, out, err) == 0 ? ExitCode::kOk : ExitCode::kBadInput;
+    return ExplainUsage(app, e, json, out, err);
   }
   const absl::StatusOr<ExitCode> result =
       SecureAndRun(files, context, commands);
   if (result.ok()) return *result;
-  err << "qlarank: " << absl::StatusCodeToString(result.status().code()) << ": "
-      << result.status().message() << "\n";
+  PrintError(absl::StatusCodeToString(result.status().code()),
+             std::string(result.status().message()), context.json, err);
   return ExitCodeFor(result.status());
 }
 

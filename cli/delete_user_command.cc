@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "nlohmann/json.hpp"
 
@@ -62,7 +63,7 @@ void AddDeleteUserCommand(CommandSet& commands) {
       "Erase a user's events, states and watermarks; exits 1 when there are "
       "none",
       [options, &context] { return Delete(context, *options); });
-  app->add_option("--user", options->user)->required();
+  app->add_option("--user", options->user)->required()->check(Utf8());
   app->add_flag("--yes", options->yes, "Do not ask");
 }
 

@@ -3,8 +3,9 @@
 namespace qlarank {
 
 const char kExitCodeHelp[] =
-    "Exit codes: 0 done; 1 the answer is no (no such user, not serving);\n"
-    "2 bad usage or input; 3 server unreachable or draining; 4 other errors.";
+    "Exit codes: 0 done; 1 the answer is no (no such user, not serving, some\n"
+    "of a file not imported, a duplicate); 2 bad usage or input; 3 server\n"
+    "unreachable or draining; 4 other errors.";
 
 ExitCode ExitCodeFor(const absl::Status& status) {
   switch (status.code()) {

@@ -9,7 +9,8 @@ namespace qlarank {
 enum class ExitCode : int {
   kOk = 0,
   // The question was answered, and the answer is no: no such user, a service
-  // that does not serve.
+  // that does not serve, an event that is a duplicate, some of a file that was
+  // not imported.
   kNegative = 1,
   // Usage, a file that cannot be read or parsed, a request refused as invalid.
   kBadInput = 2,

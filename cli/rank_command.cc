@@ -13,6 +13,7 @@
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/event_csv.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/ranking.h"
 #include "cli/state_text.h"
@@ -86,7 +87,7 @@ void PrintJson(const v1::RankRequest& request, const Ranking& ranking,
   nlohmann::json items = nlohmann::json::array();
   for (uint32_t index : response.order()) {
     uint64_t id = request.item_ids(index);
-    nlohmann::json item{{"item_id", id}};
+    nlohmann::json item{{"item_id", absl::StrCat(id)}};
     if (!titles.empty()) item["title"] = std::string(titles.Of(id));
     for (int t = 0; t < response.tasks_size(); ++t) {
       item["scores"][response.tasks(t)] =
@@ -180,7 +181,7 @@ void AddRankCommand(CommandSet& commands) {
   CLI::App* app =
       commands.Add("rank", "Rank candidates for a user",
                    [options, &context] { return Rank(context, *options); });
-  app->add_option("--user", options->user)->required();
+  app->add_option("--user", options->user)->required()->check(Utf8());
   auto* candidates = app->add_option_group("candidates", "One of these:");
   candidates->add_option("--items", options->items, "Ids, as 1,2,3");
   candidates->add_option("--items-file", options->items_file,
@@ -192,7 +193,7 @@ void AddRankCommand(CommandSet& commands) {
   app->add_option("--titles", options->titles,
                   "Lines of item, tab, title. Default: those of the bundle");
   app->add_option("--top-k", options->top_k, "Candidates to show")
-      ->check(CLI::PositiveNumber)
+      ->transform(WholeNumberOf<uint32_t>(1))
       ->capture_default_str();
   app->add_option("--time", options->time,
                   "The time that \"now\" is. Default: the server's clock");
@@ -202,9 +203,12 @@ void AddRankCommand(CommandSet& commands) {
   app->add_option("--context", options->context,
                   "A context feature, name=value; may be repeated");
   app->add_option("--min-event-count", options->min_event_count,
-                  "Read your own writes: the state must hold so many events");
-  app->add_option("--model", options->model, "Default: the server's");
-  app->add_option("--model-version", options->version, "Default: the newest");
+                  "Read your own writes: the state must hold so many events")
+      ->transform(WholeNumberOf<uint64_t>(0));
+  app->add_option("--model", options->model, "Default: the server's")
+      ->check(Utf8());
+  app->add_option("--model-version", options->version, "Default: the newest")
+      ->transform(WholeNumberOf<uint64_t>(0));
 }
 
 }  // namespace qlarank

@@ -49,7 +49,7 @@ void PrintSideBySide(const Ranking& before, const Ranking& after,
 
 }  // namespace
 
-absl::StatusOr<ExitCode> ShowChange(const Client& client,
+absl::StatusOr<uint64_t> ShowChange(const Client& client,
                                     const v1::AppendEventsRequest& append,
                                     const std::string& bundle, uint32_t top_k,
                                     std::ostream& out) {
@@ -88,7 +88,7 @@ absl::StatusOr<ExitCode> ShowChange(const Client& client,
       absl::ToDoubleMilliseconds(durable), request.item_ids_size(),
       absl::ToDoubleMilliseconds(after->latency),
       StateToText(after->response.state()));
-  return ExitCode::kOk;
+  return appended->applied();
 }
 
 }  // namespace qlarank

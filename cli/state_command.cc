@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/event_csv.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/state_text.h"
 #include "nlohmann/json.hpp"
@@ -27,7 +28,7 @@ nlohmann::json ToJson(const v1::GetUserStateResponse& response) {
   json["state_bytes"] = response.state_bytes();
   json["watermarks"] = nlohmann::json::object();
   for (const auto& [source, sequence] : response.watermarks()) {
-    json["watermarks"][source] = sequence;
+    json["watermarks"][source] = absl::StrCat(sequence);
   }
   return json;
 }
@@ -69,11 +70,14 @@ void AddStateCommand(CommandSet& commands) {
   CLI::App* app = commands.Add(
       "state", "Show what is remembered of a user; exits 1 when nothing is",
       [options, &context] { return GetState(context, *options); });
-  app->add_option("--user", options->user)->required();
-  app->add_option("--model", options->model, "Default: the server's");
-  app->add_option("--model-version", options->version, "Default: the newest");
+  app->add_option("--user", options->user)->required()->check(Utf8());
+  app->add_option("--model", options->model, "Default: the server's")
+      ->check(Utf8());
+  app->add_option("--model-version", options->version, "Default: the newest")
+      ->transform(WholeNumberOf<uint64_t>(0));
   app->add_option("--min-event-count", options->min_event_count,
-                  "Fold at least so many events first");
+                  "Fold at least so many events first")
+      ->transform(WholeNumberOf<uint64_t>(0));
 }
 
 }  // namespace qlarank

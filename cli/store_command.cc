@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/command.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "nlohmann/json.hpp"
@@ -201,7 +202,8 @@ void AddStoreCommand(CommandSet& commands) {
   backup->add_option("store", arguments->from)->required();
   backup->add_option("backups", arguments->to)->required();
   backup->add_option("--keep", arguments->keep,
-                     "Then remove all but the newest N (0: none)");
+                     "Then remove all but the newest N (0: none)")
+      ->transform(WholeNumberOf<uint32_t>(0));
   CLI::App* list =
       add("backups", "List the backups in a folder, the oldest first", List);
   list->add_option("backups", arguments->from)->required();
@@ -212,7 +214,8 @@ void AddStoreCommand(CommandSet& commands) {
   restore->add_option("store", arguments->to, "Nothing may be there")
       ->required();
   restore->add_option("--backup", arguments->backup,
-                      "Which backup (0: the newest)");
+                      "Which backup (0: the newest)")
+      ->transform(WholeNumberOf<uint32_t>(0));
   CLI::App* verify = add("verify",
                          "Check every byte of a store that no server has open, "
                          "or of a checkpoint; exits 1 when something is wrong",

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/command.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/state_text.h"
 #include "cli/table.h"
@@ -125,11 +126,14 @@ void AddSummaryCommand(CommandSet& commands) {
       "Show a user's summaries, by a model with seeds; exits 1 when nothing "
       "is remembered of the user",
       [options, &context] { return GetSummary(context, *options); });
-  app->add_option("--user", options->user)->required();
-  app->add_option("--model", options->model, "Default: the server's");
-  app->add_option("--model-version", options->version, "Default: the newest");
+  app->add_option("--user", options->user)->required()->check(Utf8());
+  app->add_option("--model", options->model, "Default: the server's")
+      ->check(Utf8());
+  app->add_option("--model-version", options->version, "Default: the newest")
+      ->transform(WholeNumberOf<uint64_t>(0));
   app->add_option("--min-event-count", options->min_event_count,
-                  "Fold at least so many events first");
+                  "Fold at least so many events first")
+      ->transform(WholeNumberOf<uint64_t>(0));
   app->add_flag("--int8", options->int8,
                 "A byte a number and a scale a summary, instead of floats");
 }

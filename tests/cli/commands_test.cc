@@ -89,8 +89,9 @@ TEST_F(CommandsTest, StateTellsWhatIsRemembered) {
   auto json = RunJson({"state", "--user", "ann"});
   EXPECT_EQ(json["event_count"], 3);
   EXPECT_EQ(json["state_bytes"], 19'532);
+  // As a text: a script's numbers end at 2^53.
   ASSERT_EQ(json["watermarks"].size(), 1U);
-  EXPECT_EQ(*json["watermarks"].begin(), 5);
+  EXPECT_EQ(*json["watermarks"].begin(), "5");
   CliResult text = Run({"state", "--user", "ann"});
   EXPECT_EQ(text.code, ExitCode::kOk);
   EXPECT_THAT(text.out, HasSubstr("size         19,532 bytes"));
@@ -143,6 +144,25 @@ TEST_F(CommandsTest, AppendAddsOneEvent) {
   EXPECT_EQ(server_.EventsOf("ann")[0].event().time().seconds(), 100);
 }
 
+TEST_F(CommandsTest, AppendSaysThatADuplicateWasNotApplied) {
+  std::vector<std::string> append{"append", "--user",     "ann", "--item",
+                                  "7",      "--sequence", "5"};
+  EXPECT_EQ(Run(append).code, ExitCode::kOk);
+  append.back() = "4";
+  CliResult result = Run(append);
+  EXPECT_EQ(result.code, ExitCode::kNegative);
+  EXPECT_THAT(result.err, HasSubstr("duplicate, not applied: sequence 4"));
+  EXPECT_THAT(result.err, HasSubstr("has events of it through 5"));
+  EXPECT_EQ(server_.EventsOf("ann").size(), 1U);
+}
+
+TEST_F(CommandsTest, ItemsAreTextsInJson) {
+  auto json = RunJson({"rank", "--user", "ann", "--items",
+                       "18446744073709551615,9007199254740993"});
+  EXPECT_EQ(json["items"][0]["item_id"], "18446744073709551615");
+  EXPECT_EQ(json["items"][1]["item_id"], "9007199254740993");
+}
+
 TEST_F(CommandsTest, ServeCheckPassesWhenEverythingServes) {
   CliResult result = Run({"serve-check"});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.out;
@@ -162,8 +182,93 @@ TEST_F(CommandsTest, AnUnreachableServerIsUnavailable) {
        {std::vector<std::string>{"serve-check"},
         {"state", "--user", "ann"},
         {"rank", "--user", "ann", "--items", "1"},
+        {"append", "--user", "ann", "--item", "1"},
         {"import", "--retry-for", "0", WriteFile("events.csv", kEvents)}}) {
     EXPECT_EQ(Run(command).code, ExitCode::kUnavailable) << command[0];
+  }
+}
+
+// Every option that is a number, and what none of them takes.
+TEST_F(CommandsTest, NumbersDoNotWrap) {
+  const std::vector<std::vector<std::string>> options{
+      {"append", "--user", "ann", "--sequence", "1", "--item"},
+      {"append", "--user", "ann", "--item", "1", "--sequence"},
+      {"append", "--user", "ann", "--item", "1", "--top-k"},
+      {"rank", "--user", "ann", "--items", "1", "--top-k"},
+      {"rank", "--user", "ann", "--items", "1", "--min-event-count"},
+      {"rank", "--user", "ann", "--items", "1", "--model-version"},
+      {"rank", "--user", "ann", "--items", "1", "--timeout"},
+      {"state", "--user", "ann", "--model-version"},
+      {"state", "--user", "ann", "--min-event-count"},
+      {"summary", "--user", "ann", "--model-version"},
+      {"summary", "--user", "ann", "--min-event-count"},
+      {"import", "f.csv", "--batch"},
+      {"import", "f.csv", "--lanes"},
+      {"import", "f.csv", "--retry-for"},
+      {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
+       "--top-k"},
+      {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
+       "--in-flight"},
+      {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
+       "--max-users"},
+      {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
+       "--show"},
+      {"backup", "--keep"},
+      {"erasures", "--limit"},
+      {"store", "backup", "a", "b", "--keep"},
+      {"store", "restore", "a", "b", "--backup"},
+  };
+  for (const std::vector<std::string>& option : options) {
+    for (const char* value : {"-1", "-3", "1.5e400", "nan", "inf", "x", "",
+                              "0x10", "18446744073709551616",
+                              "99999999999999999999999"}) {
+      std::vector<std::string> arguments = option;
+      arguments.back() += absl::StrCat("=", value);
+      CliResult result = Run(arguments);
+      EXPECT_EQ(result.code, ExitCode::kBadInput)
+          << testing::PrintToString(arguments);
+      EXPECT_LT(result.err.size(), 300U) << result.err;
+    }
+  }
+  EXPECT_EQ(server_.num_events(), 0U);
+}
+
+TEST_F(CommandsTest, NumbersAreDecimal) {
+  EXPECT_EQ(
+      Run({"append", "--user", "ann", "--item", "010", "--sequence", "1"}).code,
+      ExitCode::kOk);
+  EXPECT_EQ(server_.EventsOf("ann")[0].event().item_id(), 10U);
+  CliResult result = Run({"rank", "--user", "ann", "--items", "1", "--top-k",
+                          "0"});
+  EXPECT_THAT(result.err, HasSubstr("\"0\" is not a whole number from 1 to "));
+}
+
+TEST_F(CommandsTest, AMistypedCommandIsGuessed) {
+  EXPECT_THAT(Run({"imprt", "f.csv"}).err,
+              HasSubstr("\"imprt\" is no command; did you mean import?"));
+  EXPECT_THAT(Run({"frobnicate"}).err,
+              HasSubstr("\"frobnicate\" is no command; qlarank --help"));
+  EXPECT_THAT(Run({"store", "verfiy", "f"}).err,
+              HasSubstr("\"verfiy\" is no command; did you mean verify?"));
+  EXPECT_EQ(Run({"imprt"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(CommandsTest, WithJsonErrorsAreJson) {
+  const std::vector<std::vector<std::string>> commands{
+      {"imprt"},
+      {"rank", "--user", "ann", "--items", "1", "--top-k", "0"},
+      {"rank", "--user", "ann", "--items", "1,x"},
+      {"rank", "--user", "J\xe9", "--items", "1"},
+      {"rank", "--user", "ann", "--items", "1", "--model", "other"},
+  };
+  for (std::vector<std::string> command : commands) {
+    command.push_back("--json");
+    CliResult result = Run(command);
+    EXPECT_EQ(result.out, "");
+    auto json = nlohmann::json::parse(result.err, nullptr, false);
+    ASSERT_TRUE(json.is_object()) << result.err;
+    EXPECT_TRUE(json["error"]["code"].is_string()) << result.err;
+    EXPECT_NE(json["error"]["message"], "") << result.err;
   }
 }
 
