@@ -1,8 +1,8 @@
 // qlarank evaluate: ranking quality and latency of a running server.
 //
 // For every user with something held out, ranks the whole catalogue as of the
-// time of what she did next, and counts how much of it is in the top k, beside
-// baselines that are hard to beat: what everybody takes, and what she took most
+// time of what they did next, and counts how much of it is in the top k, beside
+// baselines that are hard to beat: what everybody takes, and what they took most
 // often.
 #include <algorithm>
 #include <fstream>
@@ -18,8 +18,10 @@
 #include "cli/csv_reader.h"
 #include "cli/evaluation_data.h"
 #include "cli/evaluation_report.h"
+#include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/rank_all.h"
+#include "cli/state_text.h"
 #include "model/bundle.h"
 
 namespace qlarank {
@@ -37,6 +39,7 @@ struct EvaluateOptions {
   size_t max_users = 0;
   size_t show = 0;
   std::string ranks;
+  bool allow_other_events = false;
 };
 
 absl::StatusOr<EvaluationData> LoadData(const EvaluateOptions& options) {
@@ -83,6 +86,9 @@ class Evaluate {
   }
   std::vector<RankJob> MakeJobs() const;
   absl::Status RankUsers(const Bundle& bundle);
+  // INVALID_ARGUMENT when the user's state holds more than the history:
+  // probably what is asked for, so that the future would be measured.
+  absl::Status CheckState(const RankJob& job) const;
   absl::Status WriteRanks() const;
 
   CommandContext& context_;
@@ -104,15 +110,37 @@ std::vector<RankJob> Evaluate::MakeJobs() const {
   return jobs;
 }
 
+absl::Status Evaluate::CheckState(const RankJob& job) const {
+  if (options_.allow_other_events) return absl::OkStatus();
+  const v1::StateInfo& state = job.ranking.response.state();
+  const uint64_t events = data_.history.NumEvents(job.user);
+  // What the server keeps is no finer than microseconds.
+  if (state.event_count() <= events &&
+      ToAbslTime(state.last_event_time()) <=
+          data_.history.Newest(job.user) + absl::Microseconds(1)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the server knows more of user ", job.user, " than the history: ",
+      StateToText(state), ", where ", options_.history, " has ", events,
+      ", newest ",
+      absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", data_.history.Newest(job.user),
+                       absl::UTCTimeZone()),
+      ". If that is what came next, the evaluation would measure how well the "
+      "past is known: import the history alone into an empty store, or say "
+      "--allow-other-events"));
+}
+
 absl::Status Evaluate::RankUsers(const Bundle& bundle) {
   jobs_ = MakeJobs();
   Progress progress(context_.err,
                     {.terminal = context_.err_is_terminal && !context_.json,
                      .label = "ranking",
                      .unit = "users"});
-  absl::Status ranked =
-      RankAll(context_.Connect(), CatalogueRequest(bundle, options_.task),
-              options_.in_flight, jobs_, progress);
+  absl::Status ranked = RankAll(
+      context_.Connect(), CatalogueRequest(bundle, options_.task),
+      options_.in_flight, [this](const RankJob& job) { return CheckState(job); },
+      jobs_, progress);
   elapsed_ = progress.elapsed();
   progress.Clear();
   for (RankJob& job : jobs_) {
@@ -205,15 +233,20 @@ void AddEvaluateCommand(CommandSet& commands) {
   AddEventFormatOptions(app, options->format);
   app->add_option("--top-k", options->top_k, "One or more, such as 10,50")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->transform(WholeNumber(1, 1'000'000))
       ->capture_default_str();
   app->add_option("--in-flight", options->in_flight, "Requests at a time")
-      ->check(CLI::Range(1, 256))
+      ->transform(WholeNumber(1, 256))
       ->capture_default_str();
   app->add_option("--max-users", options->max_users, "0: all of them")
+      ->transform(WholeNumberOf<uint32_t>(0))
       ->capture_default_str();
   app->add_option("--show", options->show, "Print so many users' rankings")
+      ->transform(WholeNumberOf<uint32_t>(0))
       ->capture_default_str();
+  app->add_flag("--allow-other-events", options->allow_other_events,
+                "Go on although the server has events of a user that are not "
+                "in --history");
   app->add_option("--ranks", options->ranks,
                   "Write user,rank lines: where the first of what came stands, "
                   "0 for nowhere in the top");

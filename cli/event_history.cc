@@ -28,6 +28,7 @@ void EventHistory::Add(const v1::UserEvent& event) {
   Count& count = users_[event.user_id()][item];
   ++count.times;
   count.last = ToAbslTime(event.event().time());
+  count.newest = std::max(count.newest, count.last);
 }
 
 const EventHistory::Items* EventHistory::ItemsOf(
@@ -48,6 +49,24 @@ bool EventHistory::HasItem(const std::string& user, uint64_t item) const {
 size_t EventHistory::NumItems(const std::string& user) const {
   const Items* items = ItemsOf(user);
   return items == nullptr ? 0 : items->size();
+}
+
+uint64_t EventHistory::NumEvents(const std::string& user) const {
+  uint64_t events = 0;
+  if (const Items* items = ItemsOf(user); items != nullptr) {
+    for (const auto& [item, count] : *items) events += count.times;
+  }
+  return events;
+}
+
+absl::Time EventHistory::Newest(const std::string& user) const {
+  absl::Time newest = absl::InfinitePast();
+  if (const Items* items = ItemsOf(user); items != nullptr) {
+    for (const auto& [item, count] : *items) {
+      newest = std::max(newest, count.newest);
+    }
+  }
+  return newest;
 }
 
 std::vector<uint64_t> EventHistory::ByPopularity() const {

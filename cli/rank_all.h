@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cli/client.h"
 #include "cli/progress.h"
@@ -23,11 +24,12 @@ struct RankJob {
 };
 
 // Sends `request` for every job, `in_flight` at a time, each from a state that
-// holds all of the user's events. Blocks until all are answered, or returns the
-// first error.
+// holds all of the user's events, and has `check` look at every answer. Blocks
+// until all are answered, or returns the first error.
 absl::Status RankAll(const Client& client, const v1::RankRequest& request,
-                     size_t in_flight, std::vector<RankJob>& jobs,
-                     Progress& progress);
+                     size_t in_flight,
+                     absl::FunctionRef<absl::Status(const RankJob&)> check,
+                     std::vector<RankJob>& jobs, Progress& progress);
 
 }  // namespace qlarank
 

@@ -110,6 +110,22 @@ TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
   EXPECT_THAT(Run(evaluate).out, HasSubstr("1 more have no history"));
 }
 
+// A store that has what came next measures how well the past is known.
+TEST_F(EvaluateCommandTest, AStoreThatKnowsTheFutureIsRefused) {
+  std::string events = WriteFile("events.csv", kEvents);
+  RunJson({"import", "--leave-last-out", events});
+  std::vector<std::string> evaluate{"evaluate", "--leave-last-out",
+                                    "--history", events, "--bundle", kBundle};
+  EXPECT_EQ(Run(evaluate).code, ExitCode::kOk);
+  RunJson({"import", events});
+  CliResult result = Run(evaluate);
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("knows more of user "));
+  EXPECT_THAT(result.err, HasSubstr("--allow-other-events"));
+  evaluate.push_back("--allow-other-events");
+  EXPECT_EQ(Run(evaluate).code, ExitCode::kOk);
+}
+
 TEST_F(EvaluateCommandTest, NeedsOneWayToKnowWhatCameNext) {
   std::string events = WriteFile("events.csv", kEvaluated);
   std::vector<std::string> evaluate{"evaluate", "--history", events, "--bundle",
