@@ -170,7 +170,7 @@ void Share(benchmark::State& bench, Precision precision) {
     return bench.SkipWithError("this processor does not have it");
   }
   constexpr size_t kCandidates = 2000;
-  constexpr int kTurns = 31;
+  constexpr int kTurns = 15;
   constexpr absl::Duration kTurn = absl::Milliseconds(40);
   const Engine& engine = BenchEngine(precision);
   const PeakLoop& loop = FastestLoop(precision);
