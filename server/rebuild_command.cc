@@ -1,5 +1,8 @@
 #include "server/rebuild_command.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/memory_budget.h"
@@ -17,6 +20,12 @@ absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
                           StateStore& store, Metrics& metrics) {
   const auto engine = LoadEngine(model);
   if (!engine.ok()) return engine.status();
+  if (model.default_model) {
+    // A log from before there were schemas is of this one, as when serving.
+    const auto& names = (*engine)->bundle().spec().event_features();
+    const auto schema = store.PutSchema({names.begin(), names.end()});
+    if (!schema.ok()) return schema.status();
+  }
   absl::Status status = store.OpenFingerprint((*engine)->state_fingerprint());
   if (!status.ok()) return status;
 
@@ -62,7 +71,12 @@ absl::Status RebuildConfiguredStates(const ServerOptions& options) {
   if (!store.ok()) return store.status();
   Metrics metrics;
   absl::Status status;
-  for (const ModelOptions& model : options.models) {
+  // The default one first: the others' features are found by its names.
+  std::vector<ModelOptions> models = options.models;
+  std::stable_partition(models.begin(), models.end(), [](const auto& model) {
+    return model.default_model;
+  });
+  for (const ModelOptions& model : models) {
     status.Update(Within(
         absl::StrCat(ModelLabel(model.name, model.version), ": "),
         RebuildModel(model, options.ingest.fold_threads, **store, metrics)));

@@ -10,6 +10,9 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
                              "Look-ups of a user state, by result.")),
       summaries_(CounterFamily(registry, "qlarank_summaries_total",
                                "Summaries that requests needed, by result.")),
+      not_finite_(CounterFamily(
+          registry, "qlarank_not_finite_total",
+          "What models computed that is not a finite number, refused.")),
       lookups_hit(lookups_.Add({{"result", "hit"}})),
       lookups_snapshot(lookups_.Add({{"result", "snapshot"}})),
       lookups_replayed(lookups_.Add({{"result", "replayed"}})),
@@ -18,6 +21,9 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
       lookups_corrupt(lookups_.Add({{"result", "corrupt"}})),
       summaries_hit(summaries_.Add({{"result", "hit"}})),
       summaries_computed(summaries_.Add({{"result", "computed"}})),
+      scores_not_finite(not_finite_.Add({{"what", "scores"}})),
+      states_not_finite(not_finite_.Add({{"what", "states"}})),
+      summaries_not_finite(not_finite_.Add({{"what", "summaries"}})),
       age_seconds(PlainHistogram(
           registry, "qlarank_state_age_seconds",
           "Age of a state's newest event when a request reads it.",

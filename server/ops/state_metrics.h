@@ -15,6 +15,7 @@ class StateMetrics {
  private:
   prometheus::Family<prometheus::Counter>& lookups_;
   prometheus::Family<prometheus::Counter>& summaries_;
+  prometheus::Family<prometheus::Counter>& not_finite_;
 
  public:
   // `registry` must outlive this.
@@ -32,6 +33,11 @@ class StateMetrics {
   // qlarank_summaries_total{result}: summaries that a request needed.
   prometheus::Counter& summaries_hit;       // kept with the state
   prometheus::Counter& summaries_computed;  // made for the request
+
+  // qlarank_not_finite_total{what}: what a model computed and nobody was given.
+  prometheus::Counter& scores_not_finite;     // requests
+  prometheus::Counter& states_not_finite;     // folds
+  prometheus::Counter& summaries_not_finite;  // requests
 
   // qlarank_state_age_seconds: from a state's newest event to the request that
   // reads it.

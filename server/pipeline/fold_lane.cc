@@ -156,6 +156,8 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
   const absl::Time now = absl::Now();
   for (size_t k = 0; k < folds.size(); ++k) {
     DirtyUser& user = users[folded[k]];
+    // Reported already; whoever asks for the state is told.
+    if (!folds[k].status().ok()) continue;
     const absl::Duration lag = now - user.waiting.since;
     memory_
         .Publish(user.user_id, folds[k].after(),

@@ -62,6 +62,7 @@ IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
   IngestShard::Options shard;
   shard.max_group_events = options.max_group_events;
   shard.max_sources_per_user = limits.max_sources_per_user;
+  shard.event_schema = models.event_schema();
   for (size_t i = 0; i < options.shards; ++i) {
     IngestShard::Hooks hooks;
     hooks.left = [this, i](absl::string_view client, size_t num_events) {

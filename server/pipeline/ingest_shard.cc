@@ -128,6 +128,11 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
   }
 
   std::vector<UserAppend> appends = std::move(group).Take();
+  for (UserAppend& append : appends) {
+    for (LoggedEvent& event : append.events) {
+      event.schema = options_.event_schema;
+    }
+  }
   absl::Status committed;
   if (!appends.empty()) {
     QLARANK_FAILPOINT("ingest.before_append");

@@ -35,6 +35,8 @@ class IngestShard {
   struct Options {
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
+    // That requests' event features are of: StateStore::PutSchema.
+    uint32_t event_schema = 0;
   };
 
   struct ErasureOrder {

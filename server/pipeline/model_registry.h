@@ -53,6 +53,8 @@ class ModelRegistry {
 
   // Loads every bundle; takes tens of milliseconds each. A bundle is served
   // under the name and version of its option, whatever its own are.
+  // The store learns the default model's event features, if it does not know
+  // them, and every model finds its own among them by name.
   // FAILED_PRECONDITION  a bundle's fingerprint is not the expected one, or two
   //                      models want events that no event can satisfy
   // or what Bundle::Load and Engine::Create say, with the model named.
@@ -71,6 +73,9 @@ class ModelRegistry {
   absl::Span<const Bundle* const> bundles() const { return bundles_; }
   // What an event without an action did: the default model's first.
   absl::string_view default_action() const { return default_action_; }
+  // The schema of the event features in requests: those of the default model, in
+  // its order.
+  uint32_t event_schema() const { return event_schema_; }
 
  private:
   ModelRegistry() = default;
@@ -79,6 +84,7 @@ class ModelRegistry {
   std::vector<const Bundle*> bundles_;
   ServedModel* default_model_ = nullptr;
   std::string default_action_;
+  uint32_t event_schema_ = 0;
 };
 
 }  // namespace qlarank

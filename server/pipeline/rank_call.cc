@@ -7,6 +7,8 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/pipeline/load_engine.h"
+#include "server/pipeline/not_finite.h"
 #include "server/pipeline/rank_order.h"
 
 namespace qlarank {
@@ -128,17 +130,23 @@ void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
   if (plan_.all_tasks) {
     model_.engine->Score(*reading_, item_rows, features,
                          absl::MakeSpan(scores, rows * num_tasks), scratch);
+    CheckFinite({scores, rows * num_tasks});
     return;
   }
   const size_t stride = model_.engine->num_tasks();
   absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
   model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
                        scratch);
+  CheckFinite(all);
   for (size_t r = 0; r < rows; ++r) {
     for (size_t t = 0; t < num_tasks; ++t) {
       scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
     }
   }
+}
+
+void RankCall::CheckFinite(absl::Span<const float> scores) {
+  if (!AllFinite(scores)) not_finite_.store(true, std::memory_order_relaxed);
 }
 
 void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
@@ -150,6 +158,14 @@ void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
 
 absl::Status RankCall::CheckScored() {
   if (reader_.done() && !reader_.status().ok()) return reader_.status();
+  if (not_finite_.load(std::memory_order_relaxed)) {
+    const absl::Status error = absl::InternalError(absl::StrCat(
+        ModelLabel(model_.name, model_.version),
+        " gives scores that are not finite: its weights overflow, or a product "
+        "failed"));
+    ReportNotFinite(error, metrics_.state.scores_not_finite);
+    return error;
+  }
   const size_t num_candidates = request_.item_ids_size();
   const size_t scored = scored_.load(std::memory_order_relaxed);
   // gRPC cancels a call at its deadline, too.

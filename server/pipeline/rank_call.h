@@ -19,6 +19,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/ops/metrics.h"
@@ -81,6 +82,8 @@ class RankCall final : public TileJob,
   void Read(EngineScratch& scratch);
   void BeginScoring();
   void Score(size_t first, size_t rows, EngineScratch& scratch);
+  // Notes scores that nobody may be shown.
+  void CheckFinite(absl::Span<const float> scores);
   // Whether what was scored is an answer. Counts what was not.
   absl::Status CheckScored();
   void Encode();
@@ -107,6 +110,7 @@ class RankCall final : public TileJob,
   std::vector<uint32_t> item_rows_;
   float* scores_ = nullptr;  // [candidates, tasks], in the response
   std::atomic<size_t> scored_{0};
+  std::atomic<bool> not_finite_{false};
 };
 
 }  // namespace qlarank

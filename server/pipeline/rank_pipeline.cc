@@ -59,7 +59,9 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
                          RankCall::Done done) {
   ServedModel& model = *admission.model;
   absl::StatusOr<RankPlan> plan =
-      PlanRank(request, model.bundle(), limits_, context.arrival);
+      PlanRank(request, model.bundle(),
+               {model.memory->features(), models_.event_schema()}, limits_,
+               context.arrival);
   if (!plan.ok()) {
     model.metrics->requests.Increment(plan.status().code());
     return done(plan.status(), RequestSlot());

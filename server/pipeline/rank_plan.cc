@@ -80,8 +80,10 @@ absl::Status PlanContext(const v1::RankRequest& request, const Bundle& bundle,
 }
 
 absl::Status PlanRecentEvents(const v1::RankRequest& request,
-                              const Bundle& bundle, const LimitsOptions& limits,
-                              absl::Time now, RankPlan& plan) {
+                              const Bundle& bundle,
+                              const RequestFeatures& features,
+                              const LimitsOptions& limits, absl::Time now,
+                              RankPlan& plan) {
   const size_t num_events = request.recent_events_size();
   if (num_events > limits.max_recent_events) {
     return FieldError(
@@ -89,6 +91,7 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
         absl::StrCat("must be at most ", limits.max_recent_events));
   }
   plan.recent_events.reserve(num_events);
+  plan.recent_features.reserve(num_events);
   for (size_t i = 0; i < num_events; ++i) {
     const v1::Event& event = request.recent_events(i);
     const std::string field = absl::StrCat("recent_events[", i, "].");
@@ -103,9 +106,12 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
           absl::FormatTime(absl::FromUnixMicros(time_us), absl::UTCTimeZone()),
           "must not be before the event that precedes it");
     }
+    std::vector<float>& values = plan.recent_features.emplace_back(
+        event.features().begin(), event.features().end());
+    features.features.Arrange(features.schema, values);
     plan.recent_events.push_back({bundle.ItemRow(event.item_id()),
                                   bundle.ActionIndex(event.action()), time_us,
-                                  event.features()});
+                                  values});
   }
   return absl::OkStatus();
 }
@@ -158,6 +164,7 @@ absl::Status PlanTasks(const v1::RankRequest& request, const Bundle& bundle,
 
 absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const Bundle& bundle,
+                                  const RequestFeatures& features,
                                   const LimitsOptions& limits, absl::Time now) {
   RankPlan plan;
   absl::Status status = CheckUserId(request.user_id(), limits);
@@ -165,7 +172,7 @@ absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
   if (status.ok()) status = PlanTimes(request, now, plan);
   if (status.ok()) status = PlanContext(request, bundle, plan);
   if (status.ok()) {
-    status = PlanRecentEvents(request, bundle, limits, now, plan);
+    status = PlanRecentEvents(request, bundle, features, limits, now, plan);
   }
   if (status.ok()) status = PlanTasks(request, bundle, plan);
   if (!status.ok()) return status;

@@ -13,12 +13,14 @@
 #include "model/bundle.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
+#include "server/pipeline/event_features.h"
 
 namespace qlarank {
 
 struct RankPlan {
   int64_t time_us = 0;                    // that "now" is for the model
-  std::vector<ModelEvent> recent_events;  // features borrowed from the request
+  std::vector<ModelEvent> recent_events;  // features borrowed from recent_features
+  std::vector<std::vector<float>> recent_features;  // in the model's order
   std::vector<uint32_t> context_rows;     // one per context feature
   std::vector<uint32_t> tasks;            // to return, in this order
   std::vector<double> value_weights;      // parallel to tasks
@@ -32,10 +34,16 @@ struct RankPlan {
   RequestView view() const { return {time_us, recent_events, context_rows}; }
 };
 
-// `request` must outlive the plan. INVALID_ARGUMENT names the first wrong field
-// and its value.
+// Where the event features of requests are among those of the model.
+struct RequestFeatures {
+  const EventFeatures& features;
+  uint32_t schema;
+};
+
+// INVALID_ARGUMENT names the first wrong field and its value.
 absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const Bundle& bundle,
+                                  const RequestFeatures& features,
                                   const LimitsOptions& limits, absl::Time now);
 
 }  // namespace qlarank

@@ -7,6 +7,8 @@
 #include "absl/time/clock.h"
 #include "server/pipeline/event_rules.h"
 #include "server/pipeline/field_error.h"
+#include "server/pipeline/load_engine.h"
+#include "server/pipeline/not_finite.h"
 #include "server/pipeline/overload.h"
 #include "server/pipeline/state_reader.h"
 #include "server/pipeline/summary_encoding.h"
@@ -18,7 +20,8 @@ namespace {
 class StateCall final : public TileJob {
  public:
   using Describe =
-      absl::AnyInvocable<void(const UserMemory::Lookup&, EngineScratch&)>;
+      absl::AnyInvocable<absl::Status(const UserMemory::Lookup&,
+                                      EngineScratch&)>;
 
   StateCall(ServedModel& model, const std::string& user_id,
             uint64_t min_event_count, const StatePipeline::Context& context,
@@ -39,7 +42,9 @@ class StateCall final : public TileJob {
     EngineScratch& scratch = *model_.worker_scratch[worker];
     reader_.Step(scratch);
     if (!reader_.done()) return Step::kAgain;
-    if (reader_.status().ok()) describe_(reader_.lookup(), scratch);
+    if (reader_.status().ok()) {
+      described_ = describe_(reader_.lookup(), scratch);
+    }
     return Step::kEnd;
   }
 
@@ -56,7 +61,8 @@ class StateCall final : public TileJob {
 
  private:
   absl::Status status() const {
-    if (reader_.done()) return reader_.status();
+    if (reader_.done() && !reader_.status().ok()) return reader_.status();
+    if (reader_.done()) return described_;
     // gRPC cancels a call at its deadline, too.
     if (cancelled() && absl::Now() < context_.deadline) {
       return absl::CancelledError("the caller cancelled");
@@ -71,6 +77,7 @@ class StateCall final : public TileJob {
   Describe describe_;
   StatePipeline::Done done_;
   StateReader reader_;
+  absl::Status described_;
 };
 
 // What both responses say.
@@ -132,6 +139,7 @@ void StatePipeline::Start(const v1::GetUserStateRequest& request,
   auto describe = [&request, &response, &model](
                       const UserMemory::Lookup& lookup, EngineScratch&) {
     DescribeInto(response, model, lookup, request.include_state());
+    return absl::OkStatus();
   };
   Read(model, request.user_id(), request.min_event_count(), context,
        std::move(describe), std::move(done));
@@ -154,13 +162,23 @@ void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
                     " has no seeds, and so no summaries")),
                 RequestSlot());
   }
-  auto describe = [&request, &response, &model](
+  auto describe = [this, &request, &response, &model](
                       const UserMemory::Lookup& lookup,
                       EngineScratch& scratch) {
+    const auto summary =
+        model.memory->Summarize(request.user_id(), lookup.known, scratch);
+    if (!AllFinite(summary->values)) {
+      const absl::Status error = absl::InternalError(
+          absl::StrCat(ModelLabel(model.name, model.version),
+                       " gives a summary that is not finite: its weights "
+                       "overflow, or a product failed"));
+      ReportNotFinite(error, metrics_.state.summaries_not_finite);
+      return error;
+    }
     Identify(model, lookup, response);
-    EncodeSummary(
-        *model.memory->Summarize(request.user_id(), lookup.known, scratch),
-        model.engine->num_seeds(), request.encoding(), response);
+    EncodeSummary(*summary, model.engine->num_seeds(), request.encoding(),
+                  response);
+    return absl::OkStatus();
   };
   Read(model, request.user_id(), request.min_event_count(), context,
        std::move(describe), std::move(done));

@@ -61,7 +61,8 @@ class StatePipeline {
   // Begins to read a state, from which `describe` writes the response, on a
   // worker and with its scratch.
   using Describe =
-      absl::AnyInvocable<void(const UserMemory::Lookup&, EngineScratch&)>;
+      absl::AnyInvocable<absl::Status(const UserMemory::Lookup&,
+                                      EngineScratch&)>;
   void Read(ServedModel& model, const std::string& user_id,
             uint64_t min_event_count, const Context& context, Describe describe,
             Done done);

@@ -79,6 +79,7 @@ void StateReader::Catch(EngineScratch& scratch) {
   }
   if (!fold.ok()) return Fail(fold.status());
   model_.memory->RunFolds(absl::MakeSpan(&*fold, 1), scratch);
+  if (!fold->status().ok()) return Fail(fold->status());
   lookup_.known = fold->after();
   changed_ = true;
   if (fold->complete()) Conclude();

@@ -49,6 +49,7 @@ class StateReader {
   // FAILED_PRECONDITION  the log itself does not satisfy the demand
   // UNAVAILABLE          the store cannot be read, or the user is being erased
   // DATA_LOSS            a record of the log is damaged
+  // INTERNAL             the events make a state that is not finite
   const absl::Status& status() const { return status_; }
 
   // REQUIRES: done() and OK.

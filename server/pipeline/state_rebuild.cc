@@ -24,9 +24,10 @@ constexpr size_t kMaxQueuedUsers = 4096;
 
 class Rebuild {
  public:
-  Rebuild(const Engine& engine, StateStore& store, Metrics& metrics,
-          const RebuildOptions& options)
+  Rebuild(const Engine& engine, const EventFeatures& features,
+          StateStore& store, Metrics& metrics, const RebuildOptions& options)
       : engine_(engine),
+        features_(features),
         store_(store),
         options_(options),
         snapshots_(engine, store, metrics),
@@ -55,6 +56,7 @@ class Rebuild {
   void CountTrimmed(absl::string_view user_id, const UserHead& head);
 
   const Engine& engine_;
+  const EventFeatures& features_;
   StateStore& store_;
   const RebuildOptions& options_;
   SnapshotWriter snapshots_;
@@ -123,14 +125,16 @@ void Rebuild::FoldRound(std::vector<Lane>& lanes, EngineScratch& scratch) {
     }
     events += chunk->size();
     folds.emplace_back(std::move(lane.known), *std::move(chunk),
-                       lane.user.last_sequence, engine_.bundle());
+                       lane.user.last_sequence, engine_.bundle(), features_);
     folded.push_back(i);
   }
   UserFold::Run(absl::MakeSpan(folds), engine_, scratch);
   for (size_t k = 0; k < folds.size(); ++k) {
     Lane& lane = lanes[folded[k]];
     lane.known = folds[k].after();
-    if (folds[k].complete()) {
+    if (!folds[k].status().ok()) {
+      ++failed;
+    } else if (folds[k].complete()) {
       snapshots_.Put(lane.user.user_id, lane.known);
       ++users;
     } else {
@@ -195,7 +199,10 @@ absl::StatusOr<RebuildTotals> Rebuild::Run() {
 absl::StatusOr<RebuildTotals> RebuildStates(const Engine& engine,
                                             StateStore& store, Metrics& metrics,
                                             const RebuildOptions& options) {
-  return Rebuild(engine, store, metrics, options).Run();
+  const auto features =
+      EventFeatures::Of(store, engine.bundle().spec().event_features());
+  if (!features.ok()) return features.status();
+  return Rebuild(engine, *features, store, metrics, options).Run();
 }
 
 }  // namespace qlarank

@@ -22,7 +22,7 @@ namespace qlarank {
 struct RebuildTotals {
   uint64_t users = 0;
   uint64_t events = 0;
-  uint64_t failed_users = 0;  // of logs that cannot be read
+  uint64_t failed_users = 0;  // of logs that cannot be read, or folded
   // Of trimmed logs, with a snapshot of what is gone: they keep it.
   uint64_t kept_users = 0;
   // Likewise without one: this model cannot make their states.

@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace qlarank {
 
 UserFold::UserFold(KnownState before, std::vector<LoggedEvent> events,
-                   uint64_t log_sequence, const Bundle& bundle)
+                   uint64_t log_sequence, const Bundle& bundle,
+                   const EventFeatures& features)
     : known_(std::move(before)),
       log_sequence_(log_sequence),
       logged_(std::move(events)) {
-  const size_t num_features = bundle.spec().event_features_size();
   events_.reserve(logged_.size());
   for (LoggedEvent& logged : logged_) {
-    // The log outlives models: an event from before a model with other
-    // features has zeros for those it lacks.
-    logged.features.resize(num_features);
+    features.Arrange(logged.schema, logged.features);
     events_.push_back({bundle.ItemRow(logged.item_id),
                        bundle.ActionIndex(logged.action), logged.time_us,
                        logged.features});
@@ -40,10 +40,19 @@ void UserFold::Run(absl::Span<UserFold> folds, const Engine& engine,
   }
   engine.Fold(absl::MakeSpan(jobs), scratch);
   for (size_t i = 0; i < folds.size(); ++i) {
-    if (!folds[i].empty()) folds[i].known_.summary = nullptr;
-    folds[i].NoteTimes();
-    folds[i].known_.state = std::move(jobs[i].after);
-    folds[i].events_.clear();
+    UserFold& fold = folds[i];
+    if (!fold.empty() && AllFinite(jobs[i].after->values)) {
+      fold.known_.summary = nullptr;
+      fold.NoteTimes();
+      fold.known_.state = std::move(jobs[i].after);
+    } else if (!fold.empty()) {
+      fold.status_ = absl::InternalError(absl::StrCat(
+          "events ", fold.known_.folded_sequence() + 1, " to ",
+          jobs[i].after->event_count,
+          " make a state that is not finite: the model's weights overflow, or "
+          "a product failed"));
+    }
+    fold.events_.clear();
   }
 }
 

@@ -8,9 +8,11 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "model/engine.h"
 #include "model/user_state.h"
+#include "server/pipeline/event_features.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -37,9 +39,11 @@ struct KnownState {
 class UserFold {
  public:
   // `events` follow `before` in the log, whose newest sequence is
-  // `log_sequence`. Items and actions are looked up in `bundle`.
+  // `log_sequence`. Items, actions and, by `features`, event features are looked
+  // up in `bundle`.
   UserFold(KnownState before, std::vector<LoggedEvent> events,
-           uint64_t log_sequence, const Bundle& bundle);
+           uint64_t log_sequence, const Bundle& bundle,
+           const EventFeatures& features);
 
   // Events to fold.
   size_t size() const { return events_.size(); }
@@ -50,6 +54,9 @@ class UserFold {
   static void Run(absl::Span<UserFold> folds, const Engine& engine,
                   EngineScratch& scratch);
 
+  // Whether Run could fold. INTERNAL when a state came out that is not finite:
+  // after() is still the one before.
+  const absl::Status& status() const { return status_; }
   // The state after Run.
   const KnownState& after() const { return known_; }
   // Whether it holds every event that the log had.
@@ -60,6 +67,7 @@ class UserFold {
   void NoteTimes();
 
   KnownState known_;
+  absl::Status status_;
   uint64_t log_sequence_;
   std::vector<LoggedEvent> logged_;  // owns the features of events_
   std::vector<ModelEvent> events_;

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "server/pipeline/field_error.h"
 #include "server/pipeline/log_damage.h"
+#include "server/pipeline/not_finite.h"
 
 namespace qlarank {
 
@@ -21,6 +22,11 @@ size_t SizeBytes(const KnownState& known) {
          (known.summary != nullptr ? known.summary->size_bytes() : 0);
 }
 
+EventFeatures OwnOrder(const Engine& engine) {
+  const auto& names = engine.bundle().spec().event_features();
+  return EventFeatures({}, {names.begin(), names.end()});
+}
+
 }  // namespace
 
 UserMemory::UserMemory(const Engine& engine, StateStore& store,
@@ -31,6 +37,7 @@ UserMemory::UserMemory(const Engine& engine, StateStore& store,
       locks_(locks),
       metrics_(metrics),
       snapshot_interval_(options.snapshot_interval),
+      features_(options.features.value_or(OwnOrder(engine))),
       snapshots_(engine, store, metrics),
       cache_({.budget_bytes = options.cache_bytes},
              [this](const std::string& user_id,
@@ -143,7 +150,7 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
     events = *std::move(tail);
   }
   return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
-                  engine_.bundle());
+                  engine_.bundle(), features_);
 }
 
 absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
@@ -161,7 +168,7 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
     const uint64_t last_sequence = tail.end_sequence() - 1;
     auto events = tail.Take(known.folded_sequence() + 1, limit);
     return UserFold(std::move(known), std::move(events), last_sequence,
-                    engine_.bundle());
+                    engine_.bundle(), features_);
   }
   const absl::StatusOr<Lookup> lookup = Find(user_id);
   if (!lookup.ok()) return lookup.status();
@@ -173,6 +180,11 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
   uint64_t num_events = 0;
   for (const UserFold& fold : folds) num_events += fold.size();
   UserFold::Run(folds, engine_, scratch);
+  for (const UserFold& fold : folds) {
+    if (!fold.status().ok()) {
+      ReportNotFinite(fold.status(), metrics_.state.states_not_finite);
+    }
+  }
   metrics_.ingest.fold_events.Increment(num_events);
 }
 

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "absl/types/span.h"
 #include "model/engine.h"
 #include "server/ops/metrics.h"
+#include "server/pipeline/event_features.h"
 #include "server/pipeline/log_tail.h"
 #include "server/pipeline/snapshot_writer.h"
 #include "server/pipeline/user_fold.h"
@@ -64,6 +66,9 @@ class UserMemory {
     size_t cache_bytes = size_t{1} << 30;
     // Events folded between two snapshots of a user.
     uint64_t snapshot_interval = 64;
+    // Where the model's event features are in the log. Default: in its own
+    // order, as in a store that knows no schema.
+    std::optional<EventFeatures> features = std::nullopt;
   };
 
   // All must outlive the memory.
@@ -71,6 +76,7 @@ class UserMemory {
              Metrics& metrics, const Options& options);
 
   const Engine& engine() const { return engine_; }
+  const EventFeatures& features() const { return features_; }
 
   // What is known of the user. An unknown user has the empty state.
   // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
@@ -133,6 +139,7 @@ class UserMemory {
   UserLocks& locks_;
   Metrics& metrics_;
   const uint64_t snapshot_interval_;
+  const EventFeatures features_;
 
   SnapshotWriter snapshots_;
   // Saves what it evicts.
