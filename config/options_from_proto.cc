@@ -310,6 +310,13 @@ RetentionOptions RetentionFromProto(const proto::RetentionConfig& config,
   if (options.sweep_interval == absl::ZeroDuration()) {
     problems.Add("retention.sweep_interval", "0 s", "must be more than 0 s");
   }
+  options.allow_idle_store = config.allow_idle_store();
+  options.max_daily_share = config.max_daily_share();
+  // NaN is neither.
+  if (!(options.max_daily_share >= 0 && options.max_daily_share <= 1)) {
+    problems.Add("retention.max_daily_share",
+                 absl::StrCat(options.max_daily_share), "must be 0 to 1");
+  }
   return options;
 }
 

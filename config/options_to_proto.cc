@@ -145,6 +145,8 @@ void SetRetention(const RetentionOptions& from, proto::RetentionConfig& to) {
   SetDuration(from.max_event_age, *to.mutable_max_event_age());
   to.set_max_events_per_user(from.max_events_per_user);
   SetDuration(from.sweep_interval, *to.mutable_sweep_interval());
+  to.set_allow_idle_store(from.allow_idle_store);
+  to.set_max_daily_share(from.max_daily_share);
 }
 
 }  // namespace

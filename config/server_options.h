@@ -175,6 +175,8 @@ struct RetentionOptions {
   absl::Duration max_event_age = absl::ZeroDuration();  // 0: events stay
   uint64_t max_events_per_user = 0;                     // 0: all
   absl::Duration sweep_interval = absl::Hours(1);
+  bool allow_idle_store = false;
+  double max_daily_share = 0;  // 0: by the policies' ages
 
   bool operator==(const RetentionOptions&) const = default;
 };

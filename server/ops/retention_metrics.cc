@@ -5,7 +5,10 @@
 namespace qlarank {
 
 RetentionMetrics::RetentionMetrics(prometheus::Registry& registry)
-    : idle_users_erased(PlainCounter(
+    : refused_(GaugeFamily(
+          registry, "qlarank_retention_refused",
+          "1 while sweeps remove nothing for its age, by reason.")),
+      idle_users_erased(PlainCounter(
           registry, "qlarank_retention_idle_users_erased_total",
           "Users erased because they were idle for too long.")),
       events_trimmed(PlainCounter(
@@ -15,6 +18,8 @@ RetentionMetrics::RetentionMetrics(prometheus::Registry& registry)
           registry, "qlarank_retention_erasures_purged_total",
           "Erased users of whom nothing is in the files any more.")),
       failures(PlainCounter(registry, "qlarank_retention_failures_total",
-                            "Steps of retention that failed.")) {}
+                            "Steps of retention that failed.")),
+      refused_for_clock(refused_.Add({{"reason", "clock"}})),
+      refused_for_share(refused_.Add({{"reason", "share"}})) {}
 
 }  // namespace qlarank

@@ -4,13 +4,21 @@
 #define QLARANK_SERVER_OPS_RETENTION_METRICS_H_
 
 #include "prometheus/counter.h"
+#include "prometheus/family.h"
+#include "prometheus/gauge.h"
 #include "prometheus/registry.h"
 
 namespace qlarank {
 
-struct RetentionMetrics {
+class RetentionMetrics {
+ public:
   // `registry` must outlive this.
   explicit RetentionMetrics(prometheus::Registry& registry);
+
+ private:
+  prometheus::Family<prometheus::Gauge>& refused_;
+
+ public:
 
   // qlarank_retention_idle_users_erased_total
   prometheus::Counter& idle_users_erased;
@@ -21,6 +29,11 @@ struct RetentionMetrics {
   prometheus::Counter& erasures_purged;
   // qlarank_retention_failures_total: each is tried again.
   prometheus::Counter& failures;
+  // qlarank_retention_refused{reason}: 1 while sweeps remove nothing for its age,
+  // because the clock contradicts the newest event or because too much would go
+  // at once.
+  prometheus::Gauge& refused_for_clock;
+  prometheus::Gauge& refused_for_share;
 };
 
 }  // namespace qlarank

@@ -74,6 +74,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->retention.max_event_age, absl::ZeroDuration());
   EXPECT_EQ(options->retention.max_events_per_user, 0u);
   EXPECT_EQ(options->retention.sweep_interval, absl::Hours(1));
+  EXPECT_FALSE(options->retention.allow_idle_store);
+  EXPECT_EQ(options->retention.max_daily_share, 0);
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -159,6 +161,8 @@ constexpr char kEverything[] = R"pb(
     max_event_age { seconds: 24 }
     max_events_per_user: 25
     sweep_interval { seconds: 26 }
+    allow_idle_store: true
+    max_daily_share: 0.27
   }
 )pb";
 
@@ -200,7 +204,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                           29};
   expected.memory = {1'000'000'000};
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
-                        25, absl::Seconds(26)};
+                        25, absl::Seconds(26), true, 0.27};
   EXPECT_EQ(*options, expected);
 }
 
@@ -426,6 +430,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "retention { sweep_interval {} }",
                   "f: retention.sweep_interval: 0 s; must be more than 0 s"},
+        BadConfig{"ShareAboveOne",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "retention { max_daily_share: 1.5 }",
+                  "f: retention.max_daily_share: 1.5; must be 0 to 1"},
         BadConfig{"UnknownLogNumbers",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "log { level: 9 format: 8 }",

@@ -1,13 +1,18 @@
 #include "server/pipeline/retention.h"
 
+#include <algorithm>
+#include <limits>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/ops/logging.h"
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/state_rebuild.h"
 #include "state_store/memory_state_store.h"
@@ -17,6 +22,9 @@
 
 namespace qlarank::testing {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
@@ -54,6 +62,30 @@ class RetentionTest : public ::testing::Test {
     Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
                         metrics_, options);
     retention.Sweep(now);
+  }
+
+  // Those of somebody who knows what they do.
+  static RetentionOptions WithoutBounds() {
+    RetentionOptions options;
+    options.allow_idle_store = true;
+    options.max_daily_share = 1;
+    return options;
+  }
+
+  double Refused(const std::string& reason) {
+    return reason == "clock" ? metrics_.retention.refused_for_clock.Value()
+                             : metrics_.retention.refused_for_share.Value();
+  }
+
+  uint64_t CountUsers() {
+    uint64_t users = 0;
+    EXPECT_TRUE(store_
+                    ->ForEachUser([&](auto, auto&) {
+                      ++users;
+                      return true;
+                    })
+                    .ok());
+    return users;
   }
 
   const ServedModel& model() const { return *pipeline_->models().models()[0]; }
@@ -106,6 +138,129 @@ TEST_F(RetentionTest, ErasesIdleUsersAndNobodyElse) {
   EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 1);
 }
 
+// By a clock that is months ahead everybody has been idle for months.
+TEST_F(RetentionTest, AWrongClockErasesNobody) {
+  for (int user = 0; user < 20; ++user) {
+    Append(absl::StrCat("user", user), 1, 5);
+  }
+  RetentionOptions options;
+  options.idle_user_ttl = absl::Hours(24 * 30);
+  const absl::Time wrong = TimeOfEvent(5) + 9 * options.idle_user_ttl;
+  std::ostringstream log;
+  InitLogging(LogOptions(), log);
+  Sweep(options, wrong);
+  InitLogging(LogOptions());
+  EXPECT_EQ(CountUsers(), 20u);
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 0);
+  EXPECT_EQ(metrics_.retention.failures.Value(), 1);
+  EXPECT_EQ(Refused("clock"), 1);
+  const auto text = [](absl::Time time) {
+    return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+  };
+  EXPECT_THAT(log.str(),
+              AllOf(HasSubstr("ERROR"), HasSubstr(text(wrong)),
+                    HasSubstr(text(TimeOfEvent(5))),
+                    HasSubstr("retention.allow_idle_store")));
+  // Nor does it once one user writes by that clock, as all the others go at once.
+  Append("new", 9 * 30 * 24 * 60, 9 * 30 * 24 * 60);
+  Sweep(options, wrong);
+  EXPECT_EQ(CountUsers(), 21u);
+  EXPECT_EQ(Refused("clock"), 0);
+  EXPECT_EQ(Refused("share"), 1);
+  // Somebody has looked.
+  options.max_daily_share = 1;
+  log.str("");
+  InitLogging(LogOptions(), log);
+  Sweep(options, wrong);
+  InitLogging(LogOptions());
+  EXPECT_EQ(CountUsers(), 1u);
+  EXPECT_EQ(Refused("share"), 0);
+  EXPECT_THAT(log.str(), HasSubstr("retention has removed idle_users=20 "
+                                   "of_users=21 events=0 of_events=101"));
+}
+
+TEST_F(RetentionTest, AnIdleStoreIsSweptWhenItIsAllowed) {
+  Append("ann", 1, 5);
+  RetentionOptions options;
+  options.idle_user_ttl = absl::Hours(24 * 365);
+  options.allow_idle_store = true;
+  Sweep(options, TimeOfEvent(5) + 2 * options.idle_user_ttl);
+  EXPECT_EQ(CountUsers(), 0u);
+}
+
+// A few every hour are many in a day.
+TEST_F(RetentionTest, TheShareIsThatOfADay) {
+  for (int user = 0; user < 3 * int{kLeastErasedUsers}; ++user) {
+    const int minutes = user < 6 ? 1 : user < 12 ? 60 : 10'000;
+    Append(absl::StrCat("user", user), minutes, minutes);
+  }
+  RetentionOptions options;
+  options.idle_user_ttl = absl::Hours(24 * 365);
+  Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+                      metrics_, options);
+  const absl::Time first = TimeOfEvent(2) + options.idle_user_ttl;
+  retention.Sweep(first);  // refused: nobody has written for a year
+  Append("new", 365 * 24 * 60, 365 * 24 * 60);
+  retention.Sweep(first);
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 6);
+  retention.Sweep(first + absl::Hours(23));
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 6);
+  EXPECT_EQ(Refused("share"), 1);
+  retention.Sweep(first + absl::Hours(24));
+  EXPECT_EQ(metrics_.retention.idle_users_erased.Value(), 12);
+  EXPECT_EQ(Refused("share"), 0);
+}
+
+TEST_F(RetentionTest, AWrongClockTrimsNothingForItsAge) {
+  Append("ann", 1, 300);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  RetentionOptions options;
+  options.max_event_age = absl::Hours(24);
+  Sweep(options, TimeOfEvent(300) + absl::Hours(24 * 365));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
+  EXPECT_EQ(Refused("clock"), 1);
+  // What does not go by the clock goes on.
+  options.max_events_per_user = 200;
+  Sweep(options, TimeOfEvent(300) + absl::Hours(24 * 365));
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 101u);
+}
+
+TEST_F(RetentionTest, TrimsNoMoreThanTheShareOfADay) {
+  constexpr uint64_t kEvents = kLeastTrimmedEvents / 2 + 100;
+  for (const char* user : {"ann", "bob", "cid"}) {
+    for (uint64_t first = 1; first <= kEvents; first += 500) {
+      Append(user, first, std::min(first + 499, kEvents));
+    }
+  }
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  const auto trimmed = [&] {
+    int users = 0;
+    for (const char* user : {"ann", "bob", "cid"}) {
+      users += store_->GetHead(user)->first_sequence > 1;
+    }
+    return users;
+  };
+  RetentionOptions options;
+  options.max_event_age = absl::Hours(24 * 365);
+  Append("new", 365 * 24 * 60, 365 * 24 * 60);
+  const absl::Time now = TimeOfEvent(kEvents) + options.max_event_age;
+  {
+    Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+                        metrics_, options);
+    retention.Sweep(now);
+    EXPECT_EQ(trimmed(), 1);
+    EXPECT_EQ(Refused("share"), 1);
+    retention.Sweep(now + absl::Hours(1));
+    EXPECT_EQ(trimmed(), 1);
+    retention.Sweep(now + absl::Hours(24));
+    EXPECT_EQ(trimmed(), 2);
+  }
+  options.max_daily_share = 1;
+  Sweep(options, now);
+  EXPECT_EQ(trimmed(), 3);
+  EXPECT_EQ(Refused("share"), 0);
+}
+
 TEST_F(RetentionTest, AUserWhoComesBackBeforeHerTurnStays) {
   Append("ann", 1, 5);
   IngestPipeline::ErasureOrder order;
@@ -151,7 +306,7 @@ TEST_F(RetentionTest, TrimmedStatesKeepTheirBits) {
 TEST_F(RetentionTest, TrimsWhatIsOldInTheOrderOfTheLog) {
   Append("ann", 1, 300);
   ASSERT_TRUE(pipeline_->Flush().ok());
-  RetentionOptions options;
+  RetentionOptions options = WithoutBounds();
   options.max_event_age = absl::Hours(1);
   // Too few to be worth it.
   Sweep(options, TimeOfEvent(63) + absl::Hours(1) + absl::Seconds(1));
