@@ -23,6 +23,8 @@ class IngestService final : public ServedMethods<v1::IngestService> {
         stream_window_bytes_(stream_window_bytes) {
     ServeUnary("AppendEvents", &IngestService::AppendEvents);
     ServeStream("StreamEvents", &IngestService::Stream);
+    ServeUnary("MarkSource", &IngestService::MarkSource);
+    ServeUnary("GetSource", &IngestService::GetSource);
   }
 
   grpc::ServerUnaryReactor* AppendEvents(
