@@ -98,6 +98,9 @@ class Import {
   absl::Status Refuse(absl::string_view message, absl::string_view row);
   void UpdateProgress();
   ExitCode Finish();
+  // Then it was probably read with the wrong options, and the right ones must
+  // not find it imported: its source is not marked as complete.
+  bool MostWereRefused() const;
   bool MostWereDuplicates() const;
   void Report() const;
   void ReportJson() const;
@@ -314,7 +317,9 @@ absl::Status Import::SendInFileOrder(EventCsv& csv) {
   if (absl::Status s = stream_->Finish(); !s.ok()) return s;
   const uint64_t lines = reader_->lines_read();
   const bool known = mark_ && mark_->complete_through == lines;
-  if (left_out_ > 0 || lines < 2 || known) return absl::OkStatus();
+  if (left_out_ > 0 || lines < 2 || known || MostWereRefused()) {
+    return absl::OkStatus();
+  }
   return Mark(lines);
 }
 
@@ -352,7 +357,7 @@ absl::Status Import::SendInTimeOrder(EventCsv& csv) {
     UpdateProgress();
   }
   if (absl::Status s = stream_->Finish(); !s.ok()) return s;
-  return marks_.Set(source_, whole);
+  return MostWereRefused() ? absl::OkStatus() : marks_.Set(source_, whole);
 }
 
 absl::Status Import::Send(TimeUnit unit) {
@@ -367,6 +372,10 @@ absl::Status Import::Send(TimeUnit unit) {
   }
   refused_file_->SetHeader(reader_->row_text());
   return options_.sort ? SendInTimeOrder(*csv) : SendInFileOrder(*csv);
+}
+
+bool Import::MostWereRefused() const {
+  return refused() > stream_->totals().acknowledged();
 }
 
 bool Import::MostWereDuplicates() const {
@@ -419,6 +428,11 @@ void Import::Explain() const {
                  << refused_file_->path()
                  << ", each behind its reason. Correct them there, not here, "
                     "and import that file\n";
+  }
+  if (MostWereRefused()) {
+    context_.err << "most were refused, so the source is not marked as "
+                    "imported: if an option was wrong, such as --time-unit, "
+                    "import it again with the right one instead\n";
   }
   if (reader_->unfinished_line()) {
     context_.err << name_ << ":" << *reader_->unfinished_line()

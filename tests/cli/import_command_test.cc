@@ -252,6 +252,25 @@ TEST_F(ImportCommandTest, TheExitCodeWhenRefusalsAreExpected) {
             ExitCode::kNegative);
 }
 
+// What an import with the wrong options could not read is not taken for
+// imported by one with the right ones.
+TEST_F(ImportCommandTest, AFileThatWasReadWronglyIsNotComplete) {
+  const std::string file =
+      File(absl::StrCat(kHeader, "ann,1,buy,1483271606000\n",
+                        "bob,1,buy,1483271607000\n"));
+  CliResult wrong = Run({file});
+  EXPECT_EQ(wrong.code, ExitCode::kNegative);
+  EXPECT_THAT(wrong.err, HasSubstr("if it counts ms: --time-unit ms"));
+  EXPECT_THAT(wrong.err, HasSubstr("not marked as imported"));
+  EXPECT_EQ(RunJson({"--time-unit", "ms", file})["applied"], 2);
+  EXPECT_EQ(RunJson({"--sort", "--time-unit", "us", "--source", "sorted", file},
+                    ExitCode::kNegative)["applied"],
+            0);
+  EXPECT_EQ(RunJson({"--sort", "--time-unit", "ms", "--source", "sorted", file})
+                ["applied"],
+            2);
+}
+
 TEST_F(ImportCommandTest, StrictStopsAtTheFirstBadLineAndNamesIt) {
   CliResult result = Run({"--strict", File("user,item,time\n"
                                            "ann,1,100\n"
