@@ -1,9 +1,9 @@
 """Which of OpenBLAS's kernels PyTorch multiplies matrices with.
 
-OpenBLAS goes by the processor's family and model. One that it does not know, as
-a virtual machine's often is, gets kernels of twenty years ago, five times slower
-than what the processor can do: no peer to be held to. So those that fit the
-instruction sets are tried, and the fastest is chosen.
+OpenBLAS goes by the processor's family and model. One that it does not know,
+as a virtual machine's often is, gets kernels of twenty years ago, five times
+slower than what the processor can do: no peer to be held to. So those that fit
+the instruction sets are tried, and the fastest is chosen.
 """
 
 import json

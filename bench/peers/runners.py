@@ -19,8 +19,10 @@ CHUNKS = (None, 512, 128)
 # Of a torch module.
 EAGER, TRACED, FROZEN, COMPILED = 'eager', 'traced', 'frozen', 'compiled'
 _LEVELS = onnxruntime.GraphOptimizationLevel
-LEVELS = {'all': _LEVELS.ORT_ENABLE_ALL, 'extended': _LEVELS.ORT_ENABLE_EXTENDED,
-          'basic': _LEVELS.ORT_ENABLE_BASIC, 'none': _LEVELS.ORT_DISABLE_ALL}
+LEVELS = {'all': _LEVELS.ORT_ENABLE_ALL,
+          'extended': _LEVELS.ORT_ENABLE_EXTENDED,
+          'basic': _LEVELS.ORT_ENABLE_BASIC,
+          'none': _LEVELS.ORT_DISABLE_ALL}
 CORES = os.cpu_count()
 
 

@@ -70,7 +70,8 @@ template <typename Sum>
 void ExpectSums(const PeakLoop& loop) {
   const std::vector<int> a = Operands(loop, /*unsigned_8=*/true, 1);
   const std::vector<int> b = Operands(loop, /*unsigned_8=*/false, 2);
-  const std::vector<char> a_bytes = Encoded(loop, a), b_bytes = Encoded(loop, b);
+  const std::vector<char> a_bytes = Encoded(loop, a);
+  const std::vector<char> b_bytes = Encoded(loop, b);
   alignas(kVectorBytes) static char a_aligned[1024], b_aligned[1024];
   std::copy(a_bytes.begin(), a_bytes.end(), a_aligned);
   std::copy(b_bytes.begin(), b_bytes.end(), b_aligned);

@@ -480,9 +480,10 @@ class PeersTest(unittest.TestCase):
 
     def judged(self, times, wrong=None):
         data = peers.summarize(times, wrong or {
-            label: {form: 1e-6 for form in own} for label, own in times.items()})
+            label: dict.fromkeys(own, 1e-6) for label, own in times.items()})
         data.update(
-            blas='Haswell', engine_ms={'f32': 16.0}, engine_error={'f32': 0.0}, refused={},
+            blas='Haswell', refused={}, engine_ms={'f32': 16.0},
+            engine_error={'f32': 0.0},
             tried={label: {'ms': own} for label, own in times.items()})
         return {figure.name: figure for figure in peers.judge(data)}
 

@@ -31,7 +31,7 @@ GIVE_UP_SECONDS = 90
 # Panels that stay empty on a server without TLS.
 EMPTY_HERE = {'Days until certificates end'}
 # What is rightly nothing on a server that has room, nothing to refuse and
-# nothing that is damaged, or is over before it is scraped: a part of each query.
+# nothing that is damaged, or is over before it is scraped: a part of a query.
 ZERO_HERE = (
     'qlarank_inflight_requests', 'qlarank_queue_depth',
     'qlarank_fold_backlog_users', 'qlarank_auth_denied_total',
@@ -139,7 +139,7 @@ class Traffic(threading.Thread):
         self.server.cli('delete-user', '--yes', '--user', users[1])
         # Written to tables on the disk, and counted as a copy.
         self.server.cli('checkpoint', f'copy{self.round}')
-        # Over before all candidates are scored, on a fast machine or a slow one.
+        # Over before all are scored, on a fast machine or a slow one.
         for seconds in (.001, .003, .01):
             self.server.cli('--timeout', str(seconds), 'rank', '--user',
                             users[0], '--items', MANY, check=False)
