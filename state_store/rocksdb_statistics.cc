@@ -52,7 +52,6 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
       static_cast<double>(write_faults_->times_refused());
   figures["erasures_pending"] =
       static_cast<double>(std::max<int64_t>(erasures_pending_, 0));
-  figures["restart_needed"] = write_faults_->restart_needed() ? 1 : 0;
   figures["recovery_attempts_total"] =
       recovery_ == nullptr ? 0 : static_cast<double>(recovery_->attempts());
   add(log_, Properties::kIsWriteStopped, "writes_stopped");

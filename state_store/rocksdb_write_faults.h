@@ -33,8 +33,6 @@ class WriteFaults final : public rocksdb::EventListener {
   uint64_t times_refused() const { return times_refused_; }
   // What the sink was told last; OK while writes are taken.
   absl::Status fault() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether nothing but a restart ends it.
-  bool restart_needed() const { return RestartNeeded(fault()); }
 
   // Blocks until writes are refused for a passing want, or until Stop, and then
   // returns false.

@@ -112,7 +112,7 @@ TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
 
 // A store that has what came next measures how well the past is known.
 TEST_F(EvaluateCommandTest, AStoreThatKnowsTheFutureIsRefused) {
-  std::string events = WriteFile("events.csv", kEvents);
+  std::string events = WriteFile("events.csv", kEvaluated);
   RunJson({"import", "--leave-last-out", events});
   std::vector<std::string> evaluate{"evaluate", "--leave-last-out",
                                     "--history", events, "--bundle", kBundle};

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr char kHeader[] = "user,item,action,time\n";
-constexpr char kEvents[] =
+constexpr char kPurchases[] =
     "user,item,action,time\n"
     "ann,7,buy,100\n"
     "bob,8,buy,101\n"
@@ -54,7 +54,7 @@ class ImportCommandTest : public testing::Test {
     EXPECT_EQ(result.code, expected) << result.err;
     return nlohmann::json::parse(result.out, nullptr, false);
   }
-  static std::string File(const std::string& contents = kEvents) {
+  static std::string File(const std::string& contents = kPurchases) {
     return WriteFile("events.csv", contents);
   }
   std::vector<uint64_t> ItemsOf(const std::string& user) {
@@ -92,7 +92,7 @@ TEST_F(ImportCommandTest, AgainSendsNothing) {
 
 TEST_F(ImportCommandTest, AFileThatGrewIsImportedFromWhereItEnded) {
   RunJson({File()});
-  auto json = RunJson({File(absl::StrCat(kEvents, "\nbob,9,buy,104\n"))});
+  auto json = RunJson({File(absl::StrCat(kPurchases, "\nbob,9,buy,104\n"))});
   EXPECT_EQ(json["applied"], 1);
   EXPECT_EQ(json["imported_before"], 4);
   EXPECT_EQ(server_.MarkOf(json["source"]), 7U);
@@ -297,7 +297,7 @@ TEST_F(ImportCommandTest, StrictNamesTheLineThatTheServerRefused) {
 
 TEST_F(ImportCommandTest, APermanentRefusalIsNotRetried) {
   const absl::Time start = absl::Now();
-  auto json = RunJson({File(absl::StrCat(kEvents, "damaged,1,buy,104\n"))},
+  auto json = RunJson({File(absl::StrCat(kPurchases, "damaged,1,buy,104\n"))},
                       ExitCode::kNegative);
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
   EXPECT_EQ(json["applied"], 4);
@@ -307,9 +307,9 @@ TEST_F(ImportCommandTest, APermanentRefusalIsNotRetried) {
 
 TEST_F(ImportCommandTest, AnEmptiedLineLosesNothing) {
   const std::string bad =
-      absl::StrCat(kEvents, "bob,two,buy,104\nbob,9,buy,105\n");
+      absl::StrCat(kPurchases, "bob,two,buy,104\nbob,9,buy,105\n");
   EXPECT_EQ(Run({"--strict", File(bad)}).code, ExitCode::kBadInput);
-  const std::string emptied = absl::StrCat(kEvents, "\nbob,9,buy,105\n");
+  const std::string emptied = absl::StrCat(kPurchases, "\nbob,9,buy,105\n");
   EXPECT_EQ(Run({File(emptied)}).code, ExitCode::kOk);
   EXPECT_EQ(server_.EventsOf("bob").size(), 2U);
   EXPECT_EQ(server_.num_events(), 5U);
@@ -328,12 +328,12 @@ TEST_F(ImportCommandTest, AQuoteThatIsNeverClosedCostsOneLine) {
 }
 
 TEST_F(ImportCommandTest, AnUnfinishedLastLineIsLeftForTheNextImport) {
-  CliResult result = Run({File(absl::StrCat(kEvents, "bob,9,buy,15000"))});
+  CliResult result = Run({File(absl::StrCat(kPurchases, "bob,9,buy,15000"))});
   EXPECT_EQ(result.code, ExitCode::kNegative);
   EXPECT_THAT(result.err, HasSubstr("events.csv:6: the file ends inside"));
   EXPECT_EQ(server_.num_events(), 4U);
   EXPECT_EQ(
-      RunJson({File(absl::StrCat(kEvents, "bob,9,buy,1500000301\n"))})
+      RunJson({File(absl::StrCat(kPurchases, "bob,9,buy,1500000301\n"))})
           ["applied"],
       1);
   EXPECT_EQ(server_.EventsOf("bob")[1].event().time().seconds(),
@@ -341,7 +341,7 @@ TEST_F(ImportCommandTest, AnUnfinishedLastLineIsLeftForTheNextImport) {
 }
 
 TEST_F(ImportCommandTest, AFinalLastLineIsTaken) {
-  EXPECT_EQ(RunJson({"--final", File(absl::StrCat(kEvents, "bob,9,buy,104"))})
+  EXPECT_EQ(RunJson({"--final", File(absl::StrCat(kPurchases, "bob,9,buy,104"))})
                 ["applied"],
             5);
 }

@@ -109,7 +109,7 @@ class RecoveryTest : public ::testing::Test {
     EXPECT_EQ(refusal.code(), absl::StatusCode::kUnavailable) << refusal;
     EXPECT_THAT(std::string(refusal.message()), HasSubstr(reason));
     EXPECT_EQ(Figure("writes_refused"), 1);
-    EXPECT_EQ(Figure("restart_needed"), 0);
+    EXPECT_FALSE(RestartNeeded(store_->WriteFault()));
     // It is looked for room, and there is none.
     absl::SleepFor(absl::Milliseconds(2500));
     EXPECT_FALSE(Append().ok());

@@ -134,9 +134,9 @@ class OtherOrderTest : public ::testing::Test {
     const auto request = Events(first, last, turned);
     absl::Notification done;
     pipeline_->ingest().Append(request, absl::Now(), {},
-                               IngestPipeline::OnFull::kQueue,
+                               IngestPipeline::OnFull::kRefuse,
                                [&](auto result) {
-                                 EXPECT_TRUE(result.ok()) << result.status();
+                                 EXPECT_EQ(result.status, absl::OkStatus());
                                  done.Notify();
                                });
     done.WaitForNotification();
