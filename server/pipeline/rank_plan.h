@@ -19,7 +19,7 @@ namespace qlarank {
 
 struct RankPlan {
   int64_t time_us = 0;                    // that "now" is for the model
-  std::vector<ModelEvent> recent_events;  // features borrowed from recent_features
+  std::vector<ModelEvent> recent_events;  // features are in recent_features
   std::vector<std::vector<float>> recent_features;  // in the model's order
   std::vector<uint32_t> context_rows;     // one per context feature
   std::vector<uint32_t> tasks;            // to return, in this order
