@@ -2,14 +2,14 @@
 // stood.
 //
 // A row's line is that of the file on which it begins, as an editor shows it;
-// empty lines are no rows, but count. Every row has as many fields as the header
-// has columns: with one more or less, nobody knows which is which.
+// empty lines are no rows, but count. Every row has as many fields as the
+// header has columns: with one more or less, nobody knows which is which.
 //
-// A quoted field may go on over some lines, but a quote that is never closed must
-// not take the rest of the file with it. So a row has at most kMaxRowLines lines
-// and kMaxRowBytes, and no line inside of it may look like a row of its own;
-// otherwise its first line alone is refused, and the next row begins with the
-// second.
+// A quoted field may go on over some lines, but a quote that is never closed
+// must not take the rest of the file with it. So a row has at most kMaxRowLines
+// lines and kMaxRowBytes, and no line inside of it may look like a row of its
+// own; otherwise its first line alone is refused, and the next row begins with
+// the second.
 //
 // Not thread-safe.
 #ifndef QLARANK_CLI_CSV_READER_H_
@@ -65,7 +65,8 @@ class CsvReader {
   absl::StatusOr<bool> ReadRow(std::vector<std::string>& fields);
 
   // Goes on with the row that begins at a byte and on a line, as the two below
-  // said when it was read. REQUIRES: the input can seek; ReadHeader() was called.
+  // said when it was read. REQUIRES: the input can seek; ReadHeader() was
+  // called.
   void GoTo(uint64_t byte, uint64_t line);
 
   const std::string& name() const { return name_; }

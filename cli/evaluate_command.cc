@@ -2,8 +2,8 @@
 //
 // For every user with something held out, ranks the whole catalogue as of the
 // time of what they did next, and counts how much of it is in the top k, beside
-// baselines that are hard to beat: what everybody takes, and what they took most
-// often.
+// baselines that are hard to beat: what everybody takes, and what they took
+// most often.
 #include <algorithm>
 #include <fstream>
 #include <memory>
@@ -139,8 +139,8 @@ absl::Status Evaluate::RankUsers(const Bundle& bundle) {
                      .unit = "users"});
   absl::Status ranked = RankAll(
       context_.Connect(), CatalogueRequest(bundle, options_.task),
-      options_.in_flight, [this](const RankJob& job) { return CheckState(job); },
-      jobs_, progress);
+      options_.in_flight,
+      [this](const RankJob& job) { return CheckState(job); }, jobs_, progress);
   elapsed_ = progress.elapsed();
   progress.Clear();
   for (RankJob& job : jobs_) {

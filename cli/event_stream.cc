@@ -59,8 +59,8 @@ bool HasEvent(const v1::AppendEventsRequest& request,
 }
 
 // The position of what holds `event` back. If it is in no batch of ours, an
-// earlier run was refused it, and it is not in the file any more: sent so, as no
-// event at all, it is refused for good and can be given up.
+// earlier run was refused it, and it is not in the file any more: sent so, as
+// no event at all, it is refused for good and can be given up.
 std::optional<v1::UserEvent> HeldBackBy(const google::rpc::ErrorInfo& info,
                                         const v1::UserEvent& event) {
   uint64_t sequence = 0;

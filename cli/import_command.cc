@@ -226,7 +226,7 @@ absl::Status Import::Differs(absl::string_view how) const {
       mark_->time, ": ", how,
       ". Nothing of it was sent. If it is another file, give it another "
       "--source; if lines were corrected in it, import them as a file of their "
-      "own (what was refused is in a .refused.csv file, to be corrected there)"));
+      "own (what was refused is in a .refused.csv file: correct it there)"));
 }
 
 absl::StatusOr<bool> Import::WasImported() {
@@ -450,10 +450,10 @@ void Import::Explain() const {
   }
   if (late_.late() * 100 >= late_.events() && late_.late() > 0) {
     context_.err << absl::StreamFormat(
-        "%s of %s events (%.0f %%) came after a later one of their user. Events "
-        "are folded as they come, so states are others than those of the file "
-        "in order of time: --sort imports it so, into a store that does not "
-        "have it yet\n",
+        "%s of %s events (%.0f %%) came after a later one of their user. "
+        "Events are folded as they come, so states are others than those of "
+        "the file in order of time: --sort imports it so, into a store that "
+        "does not have it yet\n",
         WithCommas(late_.late()), WithCommas(late_.events()),
         100.0 * static_cast<double>(late_.late()) /
             static_cast<double>(late_.events()));

@@ -48,7 +48,8 @@ CLI::Validator Seconds(bool zero_allowed) {
       [zero_allowed](std::string& text) -> std::string {
         double seconds = 0;
         if (text.find_first_not_of("0123456789.") != std::string::npos ||
-            !absl::SimpleAtod(text, &seconds) || (seconds == 0 && !zero_allowed) ||
+            !absl::SimpleAtod(text, &seconds) ||
+            (seconds == 0 && !zero_allowed) ||
             seconds > kYear) {
           return absl::StrCat("\"", text, "\" is not a number of seconds ",
                               zero_allowed ? "from 0" : "above 0",

@@ -95,8 +95,11 @@ TEST_P(CsvScenariosTest, IsReadAsWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, CsvScenariosTest, testing::ValuesIn(Scenarios().get<std::vector<json>>()),
-    [](const auto& info) { return info.param["name"].template get<std::string>(); });
+    All, CsvScenariosTest,
+    testing::ValuesIn(Scenarios().get<std::vector<json>>()),
+    [](const auto& info) {
+      return info.param["name"].template get<std::string>();
+    });
 
 }  // namespace
 }  // namespace qlarank

@@ -255,7 +255,9 @@ void Refuse(int index, const char* reason, grpc::StatusCode code,
   google::rpc::ErrorInfo info;
   info.set_domain("qlarank");
   info.set_reason(reason);
-  if (behind != 0) (*info.mutable_metadata())["sequence"] = absl::StrCat(behind);
+  if (behind != 0) {
+    (*info.mutable_metadata())["sequence"] = absl::StrCat(behind);
+  }
   v1::Refusal& refusal = *response.add_refusals();
   refusal.set_index(static_cast<uint32_t>(index));
   refusal.mutable_status()->set_code(code);

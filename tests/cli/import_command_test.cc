@@ -121,7 +121,7 @@ TEST_F(ImportCommandTest, FilesOfOneNameAreOfTwoSources) {
   EXPECT_EQ(server_.num_events(), 4U);
 }
 
-// What comes after a file was imported as a whole needs no place in users' logs.
+// A file that was imported as a whole needs no place in users' logs.
 TEST_F(ImportCommandTest, EveryDailyFileIsMarkedAsComplete) {
   for (int day = 100; day < 170; ++day) {
     auto json =

@@ -72,8 +72,9 @@ std::vector<std::string> Seeds() {
           std::string(1, '\0') + "user,item,time\nu,1,2\ru,2,3\nu,3,4\n",
           std::string(1, '\0') + "user,item,time\nu,1,\"2\nu,2,3\n",
           // Rows that another's quote would swallow, and one of two lines.
-          std::string(1, '\0') + "t,user,item,time\n\"a,u,1,2\nb,u,2,3\n\"c\nd\","
-                                 "u,3,4\ne\",u,4,5\n"};
+          std::string(1, '\0') +
+              "t,user,item,time\n\"a,u,1,2\nb,u,2,3\n\"c\nd\",u,3,4\n"
+              "e\",u,4,5\n"};
 }
 
 }  // namespace qlarank::fuzz
