@@ -43,16 +43,19 @@ SEEDS = BLOCK + '\nnum_seeds = 16\nsummary_attention = true'
 
 
 def _events(rng):
-    """Lines of users who walk along the items, with baskets now and then."""
+    """Lines of users who walk along the items, with baskets now and then. An
+    event's price says how far the next step goes."""
     lines = []
     for user in range(USERS):
         item, when = rng.integers(ITEMS), 1_000_000 + int(rng.integers(1_000))
+        price = rng.random()
         for _ in range(rng.integers(3, 40)):
-            item = (item + rng.integers(1, 4)) % ITEMS
+            item = (item + 1 + int(3 * price)) % ITEMS
+            price = rng.random()
             when += int(rng.choice([0, 60, 86_400]))
             action = 'buy' if rng.random() < .3 else 'view'
             lines.append((f'u{user}', 10 * item + 7, action, when,
-                          round(rng.random(), 3)))
+                          round(price, 3)))
     return lines
 
 
@@ -107,6 +110,29 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
         served.evaluated['qlarank'], offline,
         (served.evaluated['users'], metrics['users'])) == []
     assert served.ranks == ranks
+    if config.model.event_features:
+        # Both looked at the events' features: without them it is another rank
+        # for many.
+        blank = _blanked(tmp_path, config)
+        _, without = served_quality.compute_offline(
+            export.read(bundle).tensors, config, blank)
+        assert served_quality.same_ranks(served.ranks, without) < (
+            .8 * len(served.ranks))
+
+
+def _blanked(folder, config):
+    """A folder with the same data, but for every price, which is 0."""
+    blank = folder / 'blank'
+    blank.mkdir()
+    for name in (*config.data.train, *config.data.heldout):
+        lines = (folder / name).read_text().splitlines()
+        head, *rows = (line.split(',') for line in lines)
+        price = head.index('price')
+        for row in rows:
+            row[price] = '0'
+        (blank / name).write_text(''.join(
+            ','.join(row) + '\n' for row in (head, *rows)))
+    return blank
 
 
 def test_a_difference_in_the_fourth_decimal_is_told():
