@@ -83,7 +83,7 @@ double Send(std::vector<v1::UserEvent> events, EventStream& stream) {
     if (rate > 0 && i % batch == 0) {
       absl::SleepFor(begin + absl::Seconds(i / rate) - absl::Now());
     }
-    Check(stream.Add(std::move(events[i])));
+    Check(stream.Add({std::move(events[i])}));
   }
   Check(stream.Finish());
   return absl::ToDoubleSeconds(absl::Now() - begin);
