@@ -40,8 +40,9 @@ void CheckProblem(const absl::Status& status) {
   const absl::string_view message = status.message();
   Check(absl::StartsWith(message, "FILE: tokens[") ||
             (absl::StartsWith(message, "FILE:") && message.size() > 5 &&
-             absl::ascii_isdigit(message[5]) && message[5] != '0'),
-        "a mistake is told by its place");
+             absl::ascii_isdigit(message[5]) && message[5] != '0') ||
+            absl::StartsWith(message, "FILE: holds no token;"),
+        "a mistake is told by its place, where it has one");
   Check(!absl::StrContains(message, kToken), "a refusal holds no token");
   Check(!absl::StrContains(message, '\n'), "a refusal is one line");
 }
