@@ -24,6 +24,7 @@ LoggedEvent Expected(const Bundle& bundle, const std::string& user_id,
   logged.source = source;
   logged.source_sequence = sequence;
   logged.features = {event.features().begin(), event.features().end()};
+  logged.schema = 1;  // a store's first is that of the model served
   return logged;
 }
 

@@ -35,8 +35,10 @@ EMPTY_HERE = {'Days until certificates end'}
 ZERO_HERE = (
     'qlarank_inflight_requests', 'qlarank_queue_depth',
     'qlarank_fold_backlog_users', 'qlarank_auth_denied_total',
-    'qlarank_connections_refused_total', 'qlarank_retention_',
-    'qlarank_damaged_logs_total', 'qlarank_rocksdb_write_stall_seconds_total',
+    'qlarank_connections_refused_total', 'qlarank_connections_cut_total',
+    'qlarank_retention_', 'qlarank_damaged_logs_total',
+    'qlarank_not_finite_total', 'qlarank_restart_needed',
+    'qlarank_rocksdb_write_stall_seconds_total',
     'qlarank_rocksdb_running_', 'qlarank_rocksdb_pending_compaction_bytes')
 
 
@@ -131,7 +133,7 @@ class Traffic(threading.Thread):
         rows = [f'{user},{item},buy,{1_500_000_000 + item}'
                 for item in range(1, 100) for user in users]
         self.server.cli('import', '-', '--source', f'round{self.round}',
-                        stdin='user,item,action,time\n' + '\n'.join(rows))
+                        stdin='user,item,action,time\n' + '\n'.join(rows) + '\n')
         for user in users[:3]:
             self.server.cli('rank', '--user', user, '--items', '1,2,3,999999',
                             '--min-event-count', '99')

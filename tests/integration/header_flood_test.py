@@ -150,7 +150,8 @@ class HeaderFlood(unittest.TestCase):
         # What the sockets hold, not what was read.
         self.assertLess(statistics.median(flood.bytes_taken), 6_000_000)
         self.assertLess(max(waits), 1.0)
-        self.assertLess(burnt / SECONDS, 0.2)
+        # Of all processors, which is what rankings can lose by it.
+        self.assertLess(burnt / SECONDS / os.cpu_count(), 0.2)
         self.assertLess(rest / 2, 0.1)
         self.assertLess(memory - memory_before, 64)
         cut = self.server.metric(

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
@@ -57,6 +58,8 @@ uint32_t Number(absl::string_view bytes) {
 
 RawHttp2Client::RawHttp2Client(int port, bool tls, int from)
     : file_(ConnectFrom(from, port)) {
+  // OpenSSL writes to a connection that was cut, too, and means an error.
+  std::signal(SIGPIPE, SIG_IGN);
   if (tls) {
     context_ = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_alpn_protos(context_, kAlpn, 3);
