@@ -94,6 +94,7 @@ class ReportTest(unittest.TestCase):
         costs = {'qla': {'rank_ms': {128: 4.0, 1_024: 4.1},
                          'append_us': {128: 3.0}},
                  'none': {'rank_ms': {128: 2.0}, 'bytes_kept': {128: 0}}}
+        plot.pyplot.close('all')  # what another test left
         with unittest.mock.patch.object(plot.pyplot, 'close'):
             paths = plot.draw(costs, self.folder)
             drawn = [plot.pyplot.figure(number).axes[0] for number
