@@ -223,7 +223,7 @@ void AddEvaluateCommand(CommandSet& commands) {
                    "CSV of later events: a user's first basket in it");
   next->add_flag("--leave-last-out", options->leave_last_out,
                  "Every user's last event in --history, which was imported "
-                 "with this flag too. Other items of hers are not ranked");
+                 "with this flag too. Other items of theirs are not ranked");
   next->require_option(1);
   app->add_option("--bundle", options->bundle,
                   "Folder of the model, for its items and titles")

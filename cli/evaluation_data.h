@@ -30,13 +30,13 @@ struct EvaluationData {
   uint64_t users_without_history = 0;
 };
 
-// The next basket of every user: her events with the earliest time of the
+// The next basket of every user: their events with the earliest time of the
 // held-out file.
 absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
                                                const std::string& heldout_path,
                                                const EventFormat& format);
 
-// The last event of every user in a file; the others are her history, and
+// The last event of every user in a file; the others are their history, and
 // their items are not ranked.
 absl::StatusOr<EvaluationData> LoadLeaveLastOut(const std::string& path,
                                                 const EventFormat& format);

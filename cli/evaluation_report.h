@@ -25,7 +25,7 @@ struct EvaluationReport {
 void PrintReport(const EvaluationReport& report, std::ostream& out);
 void PrintReportJson(const EvaluationReport& report, std::ostream& out);
 
-// The first `rows` of a user's ranking beside what she really did.
+// The first `rows` of a user's ranking beside what they really did.
 void PrintExample(const EvaluationCase& next, const RankJob& job, size_t rows,
                   const Titles& titles, std::ostream& out);
 

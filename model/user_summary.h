@@ -1,4 +1,4 @@
-// A user's summaries: what a model's virtual seeds make of her state
+// A user's summaries: what a model's virtual seeds make of their state
 // (docs/model.md section 8).
 //
 // Immutable once made by Engine::Summarize, a function of the model and the

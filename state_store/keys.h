@@ -41,7 +41,7 @@ std::string AfterLogKey(absl::string_view user_id, uint64_t sequence);
 void SetSequence(std::string& log_key, uint64_t sequence);
 
 // A user's hash as messages print it, 16 hexadecimal digits: whom a record is
-// about, for those who know her id, without saying who she is.
+// about, for those who know their id, without saying who they are.
 std::string UserHashHex(absl::string_view user_id);
 
 // The user id within a user key; nullopt for what is not a user key. Borrows

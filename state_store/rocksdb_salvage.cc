@@ -91,7 +91,7 @@ absl::Status Salvage::CopyUser() {
   if (head.ok()) {
     status = Put(to_.heads, user_key_, ToView(value));
   } else if (read.IsNotFound() && log.whole && log.head.last_sequence == 0) {
-    head = UserHead();  // no user: only snapshots are left of her
+    head = UserHead();  // no user: only snapshots are left of them
   } else if (log.whole && log.head.last_sequence > 0) {
     Report(kHeadsName, absl::StrCat(head.status().message(), "; made anew of ",
                                     log.head.last_sequence, " events"));

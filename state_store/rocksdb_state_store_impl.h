@@ -99,8 +99,8 @@ class RocksDbStateStore final : public StateStore {
   std::map<std::string, double> Statistics() const override;
 
  private:
-  // Erasure of a user excludes writing her snapshots and looking twice at her
-  // log; other users rarely notice.
+  // Erasure of a user excludes writing their snapshots and looking twice at
+  // their log; other users rarely notice.
   static constexpr size_t kSnapshotLocks = 64;
 
   // The lock of this user and of some others.
@@ -145,8 +145,8 @@ class RocksDbStateStore final : public StateStore {
   };
   // All of them, in the order of the users' keys.
   absl::StatusOr<std::vector<PendingErasure>> ListPending() const;
-  // About how many bytes all column families hold from one 8-byte prefix of keys
-  // to another, both included.
+  // About how many bytes all column families hold from one 8-byte prefix of
+  // keys to another, both included.
   uint64_t BytesOfRange(absl::string_view first, absl::string_view last) const;
   // Rewrites the table files that hold any of these keys.
   absl::Status CompactRange(absl::string_view first, absl::string_view last);

@@ -1,6 +1,7 @@
 // A walk over every user of whom a database knows anything, in the order of
 // their keys, once each: the union of what the event log, the heads and the
-// snapshots name, so that a user stays known while any one of her records does.
+// snapshots name, so that a user stays known while any one of their records
+// does.
 //
 // Damage does not end the walk: where a column family cannot be read, the users
 // that the others name are visited, and each is tried again there. Who is in

@@ -97,10 +97,10 @@ struct ErasureNote {
 
 // An erasure, without anything of the user's.
 struct Erasure {
-  std::string user_digest;  // DigestOfUser of her id
+  std::string user_digest;  // DigestOfUser of their id
   ErasureNote note;
   uint64_t events = 0;
-  // Nothing of hers is in the store's files any more.
+  // Nothing of theirs is in the store's files any more.
   bool purged = false;
 };
 
@@ -136,7 +136,7 @@ class StateStore {
   // restart.
   //
   // FAILED_PRECONDITION, and nothing is appended, when the events of a user do
-  // not continue her log: another incarnation, or a sequence that is taken or
+  // not continue their log: another incarnation, or a sequence that is taken or
   // skipped. An append without events replaces the head alone.
   virtual absl::Status AppendEvents(absl::Span<const UserAppend> appends) = 0;
 
@@ -151,8 +151,8 @@ class StateStore {
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const = 0;
 
-  // The number, from 1, of the schema with exactly these names of event features
-  // in this order; recorded durably if it is not known. Blocks then.
+  // The number, from 1, of the schema with exactly these names of event
+  // features in this order; recorded durably if it is not known. Blocks then.
   virtual absl::StatusOr<uint32_t> PutSchema(
       const std::vector<std::string>& event_features) = 0;
 
@@ -235,15 +235,15 @@ class StateStore {
   virtual absl::StatusOr<std::vector<Erasure>> ListErasures(
       absl::string_view user_id, size_t limit) const = 0;
 
-  // Of a user in ListErasures: 32 hexadecimal digits that do not tell who she is
-  // without the store.
+  // Of a user in ListErasures: 32 hexadecimal digits that do not tell who they
+  // are without the store.
   virtual std::string DigestOfUser(absl::string_view user_id) const = 0;
 
   // Makes what was erased leave the store's files, copies elsewhere not: blocks
-  // while it rewrites the table files that hold it, some tens of MB at a time, each
-  // file at most once. Calls `pause` after each step with about as many bytes as
-  // it rewrote; where that returns false, ends there, and the next call goes on.
-  // Returns how many erasures were seen to.
+  // while it rewrites the table files that hold it, some tens of MB at a time,
+  // each file at most once. Calls `pause` after each step with about as many
+  // bytes as it rewrote; where that returns false, ends there, and the next
+  // call goes on. Returns how many erasures were seen to.
   using PurgePause = absl::FunctionRef<bool(uint64_t bytes)>;
   virtual absl::StatusOr<uint64_t> PurgeErased(PurgePause pause) = 0;
   // As fast as the disk allows.
@@ -251,13 +251,13 @@ class StateStore {
     return PurgeErased([](uint64_t) { return true; });
   }
 
-  // Removes a user's events before `first_kept`, durably, and makes her
+  // Removes a user's events before `first_kept`, durably, and makes their
   // snapshots under `fingerprints` durable with that: they stand for what is
-  // gone. Does nothing for an unknown user or when nothing is to be removed. Must
-  // not overlap with appends to and the erasure of the user.
+  // gone. Does nothing for an unknown user or when nothing is to be removed.
+  // Must not overlap with appends to and the erasure of the user.
   //
-  // FAILED_PRECONDITION, and nothing is removed, unless the user has under every
-  // one of `fingerprints` a good snapshot of all that would go, and
+  // FAILED_PRECONDITION, and nothing is removed, unless the user has under
+  // every one of `fingerprints` a good snapshot of all that would go, and
   // INVALID_ARGUMENT without a fingerprint or for a sequence beyond the log.
   virtual absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                                absl::Span<const std::string> fingerprints) = 0;
@@ -272,13 +272,13 @@ class StateStore {
   //
   // Both hold at least what was acknowledged before the call, and no append or
   // erasure in part; what is acknowledged meanwhile may be in them or not. They
-  // may run beside everything else, but not beside each other. UNIMPLEMENTED for
-  // a store without files.
+  // may run beside everything else, but not beside each other. UNIMPLEMENTED
+  // for a store without files.
 
   // Makes a store of its own at `path`: table files are hard links where the
   // file system allows it, the rest is copied. Whole or not there at all.
-  // ALREADY_EXISTS when something is at `path`; NOT_FOUND when its parent folder
-  // is not.
+  // ALREADY_EXISTS when something is at `path`; NOT_FOUND when its parent
+  // folder is not.
   virtual absl::Status Checkpoint(const std::string& path);
 
   // Adds a backup to `folder`, made when it is not there, copying only what

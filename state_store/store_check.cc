@@ -66,7 +66,7 @@ void Verifier::Report(absl::string_view column_family,
   problem.what = std::string(what);
   if (!user_id.empty()) {
     problem.user_hash = UserHashHex(user_id);
-    // The store's own messages name her.
+    // The store's own messages name them.
     problem.what = absl::StrReplaceAll(
         what, {{QuotedUser(user_id), problem.user_hash}});
   }

@@ -4,9 +4,9 @@
 // What is looked at: the checksums of every table file; that every record of
 // log, heads and snapshots can be read and decoded, by the code that the server
 // reads it with; that each user's events are numbered without a gap up to what
-// her head counts; that her watermarks are those of her events; that snapshots
-// belong to her present life, are not ahead of her log and reach up to where it
-// begins; and that the schemas of her events are there.
+// their head counts; that their watermarks are those of their events; that
+// snapshots belong to their present life, are not ahead of their log and reach
+// up to where it begins; and that the schemas of their events are there.
 #ifndef QLARANK_STATE_STORE_STORE_CHECK_H_
 #define QLARANK_STATE_STORE_STORE_CHECK_H_
 
@@ -38,10 +38,10 @@ struct StoreTotals {
 };
 
 // Looks at the whole store at `path` without changing it, and calls `sink` for
-// each problem. An error only where it cannot be looked at: NOT_FOUND when there
-// is none, FAILED_PRECONDITION when a process has it open (verify a checkpoint
-// instead) or it is not a store of this format, DATA_LOSS when RocksDB cannot
-// open it at all.
+// each problem. An error only where it cannot be looked at: NOT_FOUND when
+// there is none, FAILED_PRECONDITION when a process has it open (verify a
+// checkpoint instead) or it is not a store of this format, DATA_LOSS when
+// RocksDB cannot open it at all.
 absl::StatusOr<StoreTotals> VerifyStore(const std::string& path,
                                         const StoreProblemSink& sink);
 

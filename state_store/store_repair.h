@@ -35,11 +35,11 @@ struct RepairTotals {
 //   a damaged head       is made anew of the events, when all of them are there
 //   damaged events       cannot be repaired: what can be read of the user is
 //                        copied as it is, so that the damage stays noticed. A
-//                        snapshot beyond the damage goes on serving her
+//                        snapshot beyond the damage goes on serving them
 //
 // Where RocksDB cannot open the store at all, its RepairDB works on a copy
-// first (table files linked): then records that were only in the WAL of a column
-// family without table files are lost.
+// first (table files linked): then records that were only in the WAL of a
+// column family without table files are lost.
 //
 // Needs the space of the store once more. Errors: NOT_FOUND, ALREADY_EXISTS,
 // FAILED_PRECONDITION as VerifyStore, DATA_LOSS when nothing could be opened,

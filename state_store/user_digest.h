@@ -1,6 +1,6 @@
-// What stands for a user in records of her erasure: a keyed digest of her id.
-// Whoever has the key can tell whether a record is about a given user; nobody
-// can tell from a record who she was. Thread-safe.
+// What stands for a user in records of their erasure: a keyed digest of their
+// id. Whoever has the key can tell whether a record is about a given user;
+// nobody can tell from a record who they were. Thread-safe.
 #ifndef QLARANK_STATE_STORE_USER_DIGEST_H_
 #define QLARANK_STATE_STORE_USER_DIGEST_H_
 

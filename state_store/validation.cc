@@ -98,7 +98,7 @@ absl::Status ValidateNotTrimmed(absl::string_view user_id, const UserHead& head,
   return absl::FailedPreconditionError(absl::StrCat(
       "event ", from_sequence, " of user ", QuotedUser(user_id),
       ": trimmed, the log begins at ", head.first_sequence,
-      "; only a model with a snapshot of what is gone can make her state"));
+      "; only a model with a snapshot of what is gone can make their state"));
 }
 
 absl::Status ValidateTrim(absl::string_view user_id, const UserHead& head,

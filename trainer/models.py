@@ -176,7 +176,7 @@ def _initial(name, shape, hyper, item_init_std):
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
 
 
-# Labels of rare events are about a user's habits: the average of her history
+# Labels of rare events are about a user's habits: the average of their history
 # comes first, what stands out of it second. But SiLU(q) and SiLU(k) of random
 # layers have any sign, so that events cancel out, and with beta = 1 a token's
 # own value drowns what it reads. So tokens get a part in common, q and k grow

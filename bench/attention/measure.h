@@ -16,7 +16,7 @@ namespace qlarank::bench::attention {
 
 inline constexpr size_t kCandidates = 1'000;
 
-// What serving one user costs when her history is so long.
+// What serving one user costs when their history is so long.
 struct Cost {
   std::string mechanism;
   size_t history;    // the round number that is asked about

@@ -52,7 +52,7 @@ def run(context):
 
 
 def _fill(context, server, n):
-    """The user's n events are in the store, and her state is made of them."""
+    """The user's n events are in the store, and their state is made of them."""
     user = f'history-{n}-0'
     # Under a model that the store has not met, asking makes the state. An
     # unknown user has the exit code 1, and a reply.

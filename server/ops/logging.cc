@@ -65,8 +65,8 @@ std::unique_ptr<Destination>& CurrentDestination() {
   return *current;
 }
 
-// No caller can forget it: a field that is a user's id becomes her label, and so
-// does an id within a text.
+// No caller can forget it: a field that is a user's id becomes their label, and
+// so does an id within a text.
 std::vector<LogField> WithoutUserIds(LogFields fields) {
   std::vector<LogField> result(fields);
   for (LogField& field : result) {

@@ -23,7 +23,7 @@ class FairQuota {
   explicit FairQuota(size_t capacity) : capacity_(capacity) {}
 
   // Takes `amount` for the client, or returns false when that is more than is
-  // free or than her share. What is larger than the whole quota is taken when
+  // free or than their share. What is larger than the whole quota is taken when
   // nothing else is held.
   bool TryTake(absl::string_view client, size_t amount = 1) {
     absl::MutexLock lock(&mutex_);
@@ -55,7 +55,7 @@ class FairQuota {
     if ((held->second -= amount) == 0) held_.erase(held);
   }
 
-  // Whether the client holds her share already.
+  // Whether the client holds their share already.
   bool full(absl::string_view client) const {
     absl::MutexLock lock(&mutex_);
     return total_ >= capacity_ || Held(client) >= kShare * (capacity_ - total_);

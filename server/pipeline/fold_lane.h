@@ -1,6 +1,6 @@
 // One thread that folds the new events of its share of a model's users.
 //
-// What waits is a set of users, each with the newest of her events at hand;
+// What waits is a set of users, each with the newest of their events at hand;
 // what is not at hand, because it came too fast or the state fell out of the
 // cache, is read from the log. A round takes as many users as give a few full
 // tiles, and at most kChunk events of each before others have their turn.
@@ -54,7 +54,7 @@ class FoldLane {
   // These events, which arrived at `arrival`, are in the log.
   void MarkDirty(absl::Span<const UserAppend* const> appends,
                  absl::Time arrival) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Some events of this user are in the log and not in her state.
+  // Some events of this user are in the log and not in their state.
   void MarkDirty(absl::string_view user_id, absl::Time arrival)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -30,7 +30,7 @@ class Folder {
 
   // These events, which arrived at `arrival`, are in the log.
   void MarkDirty(absl::Span<const UserAppend> appends, absl::Time arrival);
-  // Some events of this user are in the log and not in her state.
+  // Some events of this user are in the log and not in their state.
   void MarkDirty(absl::string_view user_id, absl::Time arrival);
 
   // Blocks until every user marked before has been folded, or the time-out.

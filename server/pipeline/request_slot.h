@@ -1,6 +1,6 @@
 // A place among the requests in flight, given back when this is destroyed: once
-// the reply is on its way, so that a client who does not take her replies holds
-// no more of them than her share.
+// the reply is on its way, so that a client who does not take their replies
+// holds no more of them than their share.
 #ifndef QLARANK_SERVER_PIPELINE_REQUEST_SLOT_H_
 #define QLARANK_SERVER_PIPELINE_REQUEST_SLOT_H_
 

@@ -46,7 +46,7 @@ struct TileScheduler::Entry {
 struct TileScheduler::Client {
   // Jobs of which something could be begun, the next one last.
   std::vector<Entry*> queue;
-  FairClock clock;         // among her jobs
+  FairClock clock;         // among their jobs
   absl::Duration served;   // of the workers, in the time that clients share
   absl::Duration backlog;  // queued and not begun
   size_t open_jobs = 0;
@@ -113,8 +113,8 @@ TileScheduler::Prediction TileScheduler::Predict(absl::string_view client,
                                                  absl::Duration work) const {
   absl::MutexLock lock(&mutex_);
   if (open_jobs_ == 0) return {true, absl::ZeroDuration()};
-  // Of her own jobs, others get no more done than as much each as this one; of
-  // other clients', no more than she does.
+  // Of their own jobs, others get no more done than as much each as this one;
+  // of other clients', no more than they do.
   absl::Duration own;
   const auto found = clients_.find(client);
   const Client* self = found == clients_.end() ? nullptr : found->second.get();
@@ -134,7 +134,7 @@ void TileScheduler::Enqueue(Entry* entry) {
   };
   Client& client = *entry->client;
   if (client.queue.empty()) {
-    // What she did not ask for is not owed to her.
+    // What they did not ask for is not owed to them.
     client.served = std::max(client.served, served_);
     waiting_.push_back(&client);
   }

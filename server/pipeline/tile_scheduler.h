@@ -10,9 +10,9 @@
 // time-out; and nobody starves.
 //
 // All that is among the jobs of one client. Between clients, the next unit is
-// of the client who had the least of the workers since she has something queued
-// (start-time fair queuing, Goyal, Vin and Cheng, SIGCOMM 1996): a thousand
-// requests of one leave another her share.
+// of the client who had the least of the workers since they have something
+// queued (start-time fair queuing, Goyal, Vin and Cheng, SIGCOMM 1996): a
+// thousand requests of one leave another their share.
 //
 // A job past its expiry, or cancelled, is taken out of the queue at the next
 // tile boundary of any worker, its units not yet begun dropped, and ended at

@@ -159,7 +159,7 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
   KnownState known;
   if (const auto cached = cache_.Lookup(user_id); cached != nullptr) {
     known = *cached;
-  } else {  // true of a user whose tail begins with her first event
+  } else {  // true of a user whose tail begins with their first event
     known.state = engine_.empty_state();
     known.incarnation = tail.incarnation;
   }

@@ -87,8 +87,8 @@ class UserMemory {
 
   // Reads at most `limit` events that `lookup` is behind, ready to fold; none
   // when it is up to date. DATA_LOSS for a damaged log; ABORTED when the user
-  // was erased since, or her log trimmed: look again. FAILED_PRECONDITION when
-  // events that this model has no snapshot of were trimmed before.
+  // was erased since, or their log trimmed: look again. FAILED_PRECONDITION
+  // when events that this model has no snapshot of were trimmed before.
   absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
                                     const Lookup& lookup, size_t limit) const;
 

@@ -88,7 +88,7 @@ TEST(EvaluationDataTest, LeaveLastOutGoesByTheFilesOrder) {
   ASSERT_EQ(data->cases.size(), 2U);
   EXPECT_THAT(data->cases[0].items, ElementsAre(2));
   EXPECT_EQ(data->cases[0].time.seconds(), 20);
-  EXPECT_TRUE(data->history.HasItem("ann", 2));  // she had it before, too
+  EXPECT_TRUE(data->history.HasItem("ann", 2));  // they had it before, too
   EXPECT_EQ(data->history.NumItems("ann"), 2U);
   EXPECT_THAT(data->cases[1].items, ElementsAre(6));
   EXPECT_FALSE(data->history.HasItem("bob", 6));

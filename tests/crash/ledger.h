@@ -40,7 +40,7 @@ class Ledger {
   // was begun and not acknowledged comes again first. Call it only with no
   // batch under way.
   std::optional<std::string> NextErasure(absl::BitGenRef random);
-  // She is erased, says the server: her next event begins another life.
+  // They are erased, says the server: their next event begins another life.
   void Erased(const std::string& user_id);
 
   // The batch is durable, says the server.
@@ -66,7 +66,7 @@ class Ledger {
   // How the log of a user contradicts the ledger; empty if it does not. An
   // event acknowledged must be there, once, unchanged and in order; one that
   // was sent may be; one of a life that was erased must not. The first
-  // `trimmed` events of her life are not there any more.
+  // `trimmed` events of their life are not there any more.
   // REQUIRES: where some are trimmed, the user is of this source alone.
   std::string Check(const std::string& user_id,
                     const std::vector<LoggedEvent>& log,

@@ -59,7 +59,7 @@ void StoreCheck::CheckUser(StateStore& store, const std::string& user_id) {
   const auto snapshot = store.GetSnapshot(engine_.state_fingerprint(), user_id);
   ASSERT_TRUE(snapshot.ok()) << snapshot.status();
   if (!snapshot->has_value()) {
-    ASSERT_EQ(trimmed, 0u) << user_id << " has lost her first events";
+    ASSERT_EQ(trimmed, 0u) << user_id << " has lost their first events";
     return;
   }
   ++snapshots_checked_;

@@ -1,5 +1,6 @@
-// A damaged record of one user's log stops that user alone: DATA_LOSS that names
-// it, a metric, and everybody else is served. A damaged snapshot stops nobody.
+// A damaged record of one user's log stops that user alone: DATA_LOSS that
+// names it, a metric, and everybody else is served. A damaged snapshot stops
+// nobody.
 #include <functional>
 #include <map>
 #include <memory>
@@ -128,11 +129,11 @@ TEST_F(DamagedLogTest, ADamagedEventStopsItsUserAlone) {
   EXPECT_EQ(RankDamaged(server).code(), absl::StatusCode::kDataLoss);
   EXPECT_GE(MetricValue(server, "qlarank_damaged_logs_total"), 2);
   ExpectOthersServed(server);
-  // Her events are kept, too: her log is whole again once event 7 is.
+  // Their events are kept, too: their log is whole again once event 7 is.
   const absl::Status appended = users_.Append(server, kDamaged, 3);
   EXPECT_TRUE(appended.ok()) << appended;
 
-  // Erased, she begins anew.
+  // Erased, they begin anew.
   ASSERT_TRUE(server.Delete(users_.Name(kDamaged)).ok());
   ASSERT_TRUE(
       server.Append(MakeAppend(*bundle_, users_.Name(kDamaged), 1, 9)).ok());

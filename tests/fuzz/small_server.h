@@ -46,7 +46,7 @@ class SmallServer {
   template <typename Request, typename Response>
   absl::Status Ask(const Request& request, Response& response);
 
-  // Gives kUser her history, unless she has it.
+  // Gives kUser their history, unless they have it.
   void RestoreHistory();
 
  private:

@@ -32,7 +32,7 @@ void EncodeKeys(absl::string_view text) {
   const uint64_t sequence = static_cast<uint8_t>(text[1]) + 1;
 
   const std::string user_key = UserKey(a);
-  Check(UserOfUserKey(user_key) == a, "a user comes back from her key");
+  Check(UserOfUserKey(user_key) == a, "a user comes back from their key");
   const std::string log_key = LogKey(a, sequence);
   Check(SequenceOfLogKey(log_key, user_key) == sequence,
         "a sequence comes back from its key");

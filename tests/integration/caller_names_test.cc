@@ -36,7 +36,7 @@ class CallerNamesTest : public ::testing::Test {
     server_.options().security.client_names.push_back({kEraser, roles});
   }
 
-  // Appends an event of a user's, and erases her with these credentials.
+  // Appends an event of a user's, and erases them with these credentials.
   void Erase(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
              const std::string& token) {
     const auto request = MakeAppend(*bundle_, "ann", 1, 1);

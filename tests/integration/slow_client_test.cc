@@ -89,7 +89,7 @@ TEST_P(StalledStreamTest, IsNotReadFromUntilItsClientReads) {
   EXPECT_TRUE(server.Append(MakeAppend(*bundle_, "quick", 1, 10)).ok());
   EXPECT_TRUE(server.GetState("quick", 10).ok());
 
-  // When she reads, all goes on where it stopped. The rest is not needed.
+  // When they read, all goes on where it stopped. The rest is not needed.
   v1::StreamEventsResponse response;
   const uint64_t stalled = written;
   for (uint64_t n = 1; n <= stalled + 100; ++n) {

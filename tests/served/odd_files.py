@@ -51,7 +51,7 @@ def write(folder, rng):
         before += lines
         if number % 3 == 0:
             both += 1
-            # A basket of what she likes, twice, and what nobody knew.
+            # A basket of what they like, twice, and what nobody knew.
             for sku in (favourites[0], new_sku, 2 ** 62 + number,
                         favourites[0]):
                 after.append((CUT_MS + number, line(

@@ -72,6 +72,6 @@ def test_a_long_history_is_served_as_it_is_computed(tmp_path, programs,
     served = served_quality.serve(bundle, config, tmp_path, programs)
     _, ranks = served_quality.compute_offline(
         export.read(bundle).tensors, config, tmp_path)
-    # Ann has had 280 of the 300 items: hers is one of 20.
+    # Ann has had 280 of the 300 items: theirs is one of 20.
     assert 1 <= ranks['ann'] <= 20
     assert served.ranks == ranks

@@ -1,4 +1,5 @@
-// Erasure and trimming on a disk: what a crash leaves, and what is in the files.
+// Erasure and trimming on a disk: what a crash leaves, and what is in the
+// files.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -251,7 +252,7 @@ TEST_F(ErasureTest, APurgeThatWasCutShortIsEndedByTheNextProcess) {
 #endif
 
 // A fingerprint that was opened after the erasure, and has unwritten snapshots
-// of others, does not keep the WAL with her in it alive.
+// of others, does not keep the WAL with them in it alive.
 TEST_F(ErasureTest, PurgingDropsTheWalWhateverElseIsInIt) {
   Fill();
   ASSERT_THAT(store_->DeleteUser(kUser), IsOkAndHolds(20u));
@@ -265,8 +266,8 @@ TEST_F(ErasureTest, PurgingDropsTheWalWhateverElseIsInIt) {
   }
 }
 
-// The WAL is cut at every byte of the erasure: she is there or she is gone, with
-// the record or without it, never in between.
+// The WAL is cut at every byte of the erasure: they are there or they are gone,
+// with the record or without it, never in between.
 TEST_F(ErasureTest, ACrashLeavesAllOfAUserOrNothing) {
   Fill();
   ASSERT_THAT(store_->Flush(), IsOk());

@@ -255,7 +255,7 @@ TEST(RocksDbStateStoreTest, FiltersAreChargedToTheBlockCache) {
     ASSERT_THAT(store->AppendEvents(appends), IsOk());
     ASSERT_THAT(store->Flush(), IsOk());
   }
-  // Ten bits for each user, in her log and in her head.
+  // Ten bits for each user, in their log and in their head.
   EXPECT_GT(usage() - empty, 2 * kUsers * 10 / 8);
 }
 
@@ -294,7 +294,7 @@ TEST(RocksDbStateStoreTest, SyncsEveryAppendUnlessToldNotTo) {
 }
 
 // A reader between whose look at the head and look at the log a user comes and
-// goes must not take her for damaged. Unsynced, so that she comes and goes
+// goes must not take them for damaged. Unsynced, so that they come and go
 // fast.
 TEST(RocksDbStateStoreTest, ReadsBesideQuickErasuresAreNoDamage) {
   TempFolder folder;

@@ -495,7 +495,7 @@ TEST_P(StateStoreTest, ReadersSeeWholeAppendsWhileWritersWrite) {
   }
 }
 
-// A reader beside erasure and re-creation gets the user as she was at some
+// A reader beside erasure and re-creation gets the user as they were at some
 // moment, never an error. Late snapshots of the past stay out.
 TEST_P(StateStoreTest, ReadersBesideErasureSeeOneIncarnation) {
   std::atomic<bool> done = false;

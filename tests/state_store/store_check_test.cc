@@ -417,7 +417,7 @@ TEST_F(StoreCheckTest, RepairMakesALostHeadAnew) {
     auto repaired = Repair(&totals);
     EXPECT_EQ(totals.heads_rebuilt, 1u);
     EXPECT_THAT(said_, ElementsAre(HasSubstr("made anew of 10 events")));
-    ExpectWell(*repaired, kU);  // her snapshots are used again
+    ExpectWell(*repaired, kU);  // their snapshots are used again
     ExpectWell(*repaired, kNeighbour);
     repaired.reset();
     EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());

@@ -60,7 +60,7 @@ inline LoggedEvent MakeEvent(absl::string_view user_id, uint64_t sequence) {
   return event;
 }
 
-// Events `first` to `last` of a user, and her head after them.
+// Events `first` to `last` of a user, and their head after them.
 inline UserAppend MakeAppend(absl::string_view user_id, uint64_t first,
                              uint64_t last, uint64_t incarnation = 7) {
   UserAppend append;

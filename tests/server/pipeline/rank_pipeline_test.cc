@@ -249,7 +249,7 @@ TEST_F(RankPipelineTest, AFloodLeavesAnotherClientHerShareOfTheWorker) {
   for (const auto& call : flood) call->done.WaitForNotification();
 }
 
-// A flood of one client that fills her time to the deadline leaves another's.
+// A flood of one client that fills their time to the deadline leaves another's.
 TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
   absl::Notification release;
   Interrupt([&] { release.WaitForNotification(); });

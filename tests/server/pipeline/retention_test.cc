@@ -161,7 +161,8 @@ TEST_F(RetentionTest, AWrongClockErasesNobody) {
               AllOf(HasSubstr("ERROR"), HasSubstr(text(wrong)),
                     HasSubstr(text(TimeOfEvent(5))),
                     HasSubstr("retention.allow_idle_store")));
-  // Nor does it once one user writes by that clock, as all the others go at once.
+  // Nor does it once one user writes by that clock, as all the others go at
+  // once.
   Append("new", 9 * 30 * 24 * 60, 9 * 30 * 24 * 60);
   Sweep(options, wrong);
   EXPECT_EQ(CountUsers(), 21u);
@@ -275,7 +276,7 @@ TEST_F(RetentionTest, AUserWhoComesBackBeforeHerTurnStays) {
   EXPECT_TRUE(store_->ListErasures("", kNoLimit)->empty());
 }
 
-// She is listed as idle, and has events again when her turn comes.
+// They are listed as idle, and have events again when their turn comes.
 TEST_F(RetentionTest, AUserWhoComesBackWhileUsersAreLookedAtStays) {
   Append("ann", 1, 5);
   store_->before_visit = [&](absl::string_view) { Append("ann", 100, 100); };

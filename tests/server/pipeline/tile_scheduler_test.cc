@@ -329,7 +329,7 @@ TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
   EXPECT_EQ(job->WaitForDropped(), 3);
 }
 
-// One client's hundred requests and another's one: every other tile is hers.
+// One client's hundred requests and another's one: every other tile is theirs.
 TEST_F(TileSchedulerTest, AFloodOfOneClientLeavesAnotherHerShare) {
   Block();
   std::vector<std::shared_ptr<TestJob>> flood;
@@ -350,7 +350,7 @@ TEST_F(TileSchedulerTest, AClientThatWasIdleIsOwedNothing) {
   auto busy = Submit("busy", 100, now_, later_, {}, "a");
   release_.Notify();
   busy->WaitForDropped();
-  // Had she saved up for a hundred tiles, all of hers would come first.
+  // Had they saved up for a hundred tiles, all of theirs would come first.
   absl::Notification go;
   auto wait = Submit(
       "wait", 1, now_, later_, [&] { go.WaitForNotification(); }, "a");
@@ -376,9 +376,9 @@ TEST_F(TileSchedulerTest, PredictsWhatIsDoneBefore) {
     EXPECT_FALSE(prediction.alone);
     return prediction.ahead;
   };
-  // Of her own long job as much as her new one, and all of the other's.
+  // Of their own long job as much as their new one, and all of the other's.
   EXPECT_EQ(ahead("a", 5), absl::Milliseconds(5 + 2));
-  // Her own short job, and of the long one as much as she gets then.
+  // Their own short job, and of the long one as much as they get then.
   EXPECT_EQ(ahead("b", 5), absl::Milliseconds(2 + 7));
   // A newcomer competes with clients, not with their jobs.
   EXPECT_EQ(ahead("c", 1), absl::Milliseconds(1 + 1));
