@@ -74,19 +74,11 @@ test_sanitized() {
   test_report "executed-$preset" "${reports[@]/#/$log_folder/}"
 }
 
-# Folders of tests/ for each sanitizer in CI: AddressSanitizer and UBSan for what
-# decodes and computes, the corpora of the fuzz targets among it; ThreadSanitizer
-# for what runs threads beside each other.
-ci_asan=(fuzz model state_store config cli)
-ci_tsan=(server integration)
-
 # ./run ci: README's commands, one after another, the tests last, so that their
 # closing lines are the end of it.
 continuous_integration() {
   local failed=0
   ./run fresh demo --ccache || failed=1
-  ./run test asan "${ci_asan[@]}" || failed=1
-  ./run test tsan "${ci_tsan[@]}" || failed=1
   [[ $failed == 0 ]] || say "SOMETHING FAILED ABOVE; the tests are run all the same"
   ./run test || failed=1
   return "$failed"
