@@ -43,7 +43,10 @@ fresh_debootstrap() {
   local folder="$1" proxy=''
   eval "$(apt-config shell proxy Acquire::http::Proxy)"
   [[ -z $proxy ]] || export http_proxy="$proxy"
-  debootstrap --variant=minbase "$fresh_release" "$folder" "$(fresh_mirror)"
+  # What it mounts is seen by it alone and ends with it, however that is: a /proc
+  # that stayed in the folder would be removed with it.
+  unshare --mount --propagation private --pid --fork --kill-child \
+    debootstrap --variant=minbase "$fresh_release" "$folder" "$(fresh_mirror)"
   rm -rf "$folder"/var/cache/apt/archives/*.deb
   # No package starts a service here.
   printf '#!/bin/sh\nexit 101\n' > "$folder/usr/sbin/policy-rc.d"
