@@ -10,11 +10,18 @@ class OpenStream : public grpc::experimental::Interceptor {
     streams_.Add(context_);
   }
 
-  // gRPC destroys the interceptor just before the context.
+  // gRPC destroys the interceptor within the context's destructor: too late to
+  // keep it from being cancelled.
   ~OpenStream() override { streams_.Remove(context_); }
 
   void Intercept(
       grpc::experimental::InterceptorBatchMethods* methods) override {
+    // The last that is heard of a call; it goes only after this.
+    using grpc::experimental::InterceptionHookPoints;
+    if (methods->QueryInterceptionHookPoint(
+            InterceptionHookPoints::POST_RECV_CLOSE)) {
+      streams_.Remove(context_);
+    }
     methods->Proceed();
   }
 
