@@ -132,8 +132,7 @@ absl::Status RocksDbStateStore::RecordPurged(
     erasure.key_prefix.clear();
     batch.Put(db_->DefaultColumnFamily(), key, EncodeErasure(key, erasure));
   }
-  absl::Status status =
-      ToAbslStatus(db_->Write(synced_, &batch), "recording a purge");
+  absl::Status status = Write(synced_, batch, "recording a purge");
   if (status.ok()) erasures_pending_ -= static_cast<int64_t>(purged.size());
   return status;
 }

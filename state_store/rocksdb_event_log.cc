@@ -73,7 +73,7 @@ absl::Status RocksDbStateStore::AppendEvents(
   if (batch.Count() == 0) return absl::OkStatus();
   // Else the thread counts every comparison of keys, which nobody reads.
   rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
-  status = ToAbslStatus(db_->Write(synced_, &batch), "appending events");
+  status = Write(synced_, batch, "appending events");
   for (const UserAppend& append : appends) {
     if (status.ok()) {
       const UserHead& head = append.head_after;
@@ -224,9 +224,10 @@ absl::StatusOr<uint32_t> RocksDbStateStore::PutSchema(
   const std::string key = SchemaKey(number);
   rocksdb::WriteOptions synced;  // it is what every event is read by
   synced.sync = true;
-  const rocksdb::Status written =
-      db_->Put(synced, key, EncodeSchema(key, event_features));
-  if (!written.ok()) return ToAbslStatus(written, "recording a schema");
+  rocksdb::WriteBatch batch;
+  batch.Put(key, EncodeSchema(key, event_features));
+  absl::Status written = Write(synced, batch, "recording a schema");
+  if (!written.ok()) return written;
   return number;
 }
 

@@ -97,9 +97,9 @@ absl::Status RocksDbStateStore::PutSnapshots(
     return FingerprintNotOpenError(fingerprint);
   }
   if (batch.Count() == 0) return status;
-  status.Update(ToAbslStatus(db_->Write(unlogged_, &batch),
-                             absl::StrCat("writing ", batch.Count(),
-                                          " snapshots under ", fingerprint)));
+  status.Update(Write(unlogged_, batch,
+                      absl::StrCat("writing ", batch.Count(),
+                                   " snapshots under ", fingerprint)));
   return status;
 }
 
@@ -180,8 +180,8 @@ absl::StatusOr<uint64_t> RocksDbStateStore::DeleteUser(
     batch.Delete(states.get(), user_key);
   }
   QLARANK_FAILPOINT("delete.before_write");
-  status = ToAbslStatus(db_->Write(synced_, &batch),
-                        absl::StrCat("deleting user ", QuotedUser(user_id)));
+  status = Write(synced_, batch,
+                 absl::StrCat("deleting user ", QuotedUser(user_id)));
   head_cache_.Erase(user_id);
   if (!status.ok()) return status;
   if (recorded) ++erasures_pending_;
@@ -243,9 +243,9 @@ absl::Status RocksDbStateStore::TrimLog(
                     LogKey(user_id, first_kept));
   batch.Put(heads_.get(), user_key, EncodeHead(user_key, *head));
   QLARANK_FAILPOINT("trim.before_write");
-  status = ToAbslStatus(
-      db_->Write(synced_, &batch),
-      absl::StrCat("trimming the log of user ", QuotedUser(user_id)));
+  status = Write(synced_, batch,
+                 absl::StrCat("trimming the log of user ",
+                              QuotedUser(user_id)));
   QLARANK_FAILPOINT("trim.written");
   head_cache_.Erase(user_id);
   return status;

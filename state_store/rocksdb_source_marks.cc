@@ -16,9 +16,10 @@ namespace qlarank::rocksdb_internal {
 absl::Status RocksDbStateStore::PutSourceMark(absl::string_view source,
                                               const SourceMark& mark) {
   const std::string key = SourceMarkKey(source);
-  return ToAbslStatus(db_->Put(synced_, db_->DefaultColumnFamily(), key,
-                               EncodeSourceMark(key, mark)),
-                      absl::StrCat("writing the ", SourceMarkName(source)));
+  rocksdb::WriteBatch batch;
+  batch.Put(key, EncodeSourceMark(key, mark));
+  return Write(synced_, batch,
+               absl::StrCat("writing the ", SourceMarkName(source)));
 }
 
 absl::StatusOr<std::optional<SourceMark>> RocksDbStateStore::GetSourceMark(

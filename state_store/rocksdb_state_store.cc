@@ -52,6 +52,20 @@ std::vector<ColumnFamily> RocksDbStateStore::AllColumnFamilies() const {
   return all;
 }
 
+absl::Status RocksDbStateStore::Write(const rocksdb::WriteOptions& options,
+                                      rocksdb::WriteBatch& batch,
+                                      absl::string_view doing) {
+  if (write_faults_->writes_refused()) {
+    // OK if it ended just now.
+    const absl::Status fault = write_faults_->fault();
+    if (!fault.ok()) {
+      return absl::Status(fault.code(),
+                          absl::StrCat(doing, ": ", fault.message()));
+    }
+  }
+  return ToAbslStatus(db_->Write(options, &batch), doing);
+}
+
 absl::Status RocksDbStateStore::Flush() {
   // RocksDB's own checks end the process when a WAL that has failed is touched
   // again.

@@ -64,7 +64,7 @@ void WriteFaults::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*why*/,
 
 void WriteFaults::OnErrorRecoveryEnd(
     const rocksdb::BackgroundErrorRecoveryInfo& info) {
-  if (info.new_bg_error.ok()) Set(absl::OkStatus());
+  if (info.new_bg_error.ok()) End();
 }
 
 void WriteFaults::Set(const absl::Status& fault) {

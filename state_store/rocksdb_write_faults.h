@@ -41,6 +41,9 @@ class WriteFaults final : public rocksdb::EventListener {
   bool Sleep(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mutex_);
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Writes are taken again.
+  void End() ABSL_LOCKS_EXCLUDED(mutex_) { Set(absl::OkStatus()); }
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                          rocksdb::Status* error) override;
   // RocksDB's own recovery is ours.
