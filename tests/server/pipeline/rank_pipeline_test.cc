@@ -274,11 +274,9 @@ TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
   EXPECT_TRUE(other->status.ok()) << other->status;
 }
 
-// Beside other processes, on clocks that the test moves.
+// Beside other processes.
 class BesideOthersTest : public RankPipelineTest {
  protected:
-  BesideOthersTest() : RankPipelineTest(/*stop_clock=*/true) {}
-
   // The worker is busy for so long, a millisecond after the other, and has a
   // processor for `share` of each.
   void Work(absl::Duration time, double share) {
@@ -342,7 +340,7 @@ TEST_F(BesideOthersTest, WaitingForAProcessorIsNoCost) {
   Start(*call);
   call->done.WaitForNotification();
   EXPECT_TRUE(call->status.ok()) << call->status;
-  // The processor's clock stood still; absl::Now() did not.
+  // The clocks stood still; absl::Now() did not.
   EXPECT_EQ(models_->models()[0]->tile_cost.mean(), absl::ZeroDuration());
 }
 

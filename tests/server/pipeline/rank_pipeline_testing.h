@@ -39,11 +39,9 @@ class Interruption final : public TileJob {
   const std::function<void()> act_;
 };
 
-// The real clocks, or ones that stand still until the test moves them.
+// Clocks that stand still until the test moves them.
 class TestClock {
  public:
-  // REQUIRES: nobody has read them.
-  void Stop() { stopped_ = true; }
   // A worker is busy for so long, and has a processor for a part of it.
   void Advance(absl::Duration steady, absl::Duration processor) {
     steady_ns_ += absl::ToInt64Nanoseconds(steady);
@@ -51,18 +49,11 @@ class TestClock {
   }
 
   WorkClock Get() {
-    return {[this] {
-              return stopped_ ? absl::Nanoseconds(steady_ns_.load())
-                              : SteadyNow();
-            },
-            [this] {
-              return stopped_ ? absl::Nanoseconds(processor_ns_.load())
-                              : ThreadProcessorNow();
-            }};
+    return {[this] { return absl::Nanoseconds(steady_ns_.load()); },
+            [this] { return absl::Nanoseconds(processor_ns_.load()); }};
   }
 
  private:
-  std::atomic<bool> stopped_ = false;
   std::atomic<int64_t> steady_ns_ = 0, processor_ns_ = 0;
 };
 
@@ -84,10 +75,7 @@ class RankPipelineTest : public ::testing::Test {
     }
   };
 
-  RankPipelineTest() : RankPipelineTest(/*stop_clock=*/false) {}
-
-  explicit RankPipelineTest(bool stop_clock) {
-    if (stop_clock) clock_.Stop();
+  RankPipelineTest() {
     auto models =
         ModelRegistry::Load(options_.models, {*store_, locks_, metrics_});
     EXPECT_TRUE(models.ok()) << models.status();
