@@ -3,8 +3,15 @@
     test_report.py --out FILE.json JUNIT.xml...
 
 Reads what CTest and pytest write (--output-junit, --junitxml), prints a table
-of the reasons why tests were skipped, and writes which tests were executed,
-skipped and failed, and on what, to FILE.json.
+of the reasons why tests were skipped, and writes FILE.json:
+
+    {"format": 1, "date": UTC, "commit": "79b4136abc",
+     "machine": {"processor": ..., "instructions": ["avx2", ...]},
+     "ran": [test, ...], "failed": [test, ...],
+     "skipped": {reason: [test, ...], ...}}
+
+A test is Suite.Test, or trainer/test_x.py::test_y. tests/executed/executed.py
+keeps such files.
 """
 
 import argparse
@@ -12,8 +19,13 @@ import collections
 import json
 import pathlib
 import re
-import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.dont_write_bytecode = True
+from bench.performance import machine as machine_lib  # noqa: E402
 
 NO_REASON = '(the test does not say)'
 
@@ -36,9 +48,15 @@ def reason_of(case):
 
 
 def name_of(case):
-    """pytest splits a test's name into class and name; CTest does not."""
+    """pytest splits a test's name into its module and its own, with dots in the
+    one for folders and classes alike; CTest does not."""
     name, owner = case.get('name'), case.get('classname')
-    return name if owner in (None, '', name) else f'{owner}.{name}'
+    if owner in (None, '', name):
+        return name
+    parts = owner.split('.')
+    module = next((n for n, part in enumerate(parts) if part[:1].isupper()),
+                  len(parts))
+    return '::'.join(['/'.join(parts[:module]) + '.py', *parts[module:], name])
 
 
 def failed(case):
@@ -47,35 +65,17 @@ def failed(case):
 
 
 def read(path):
-    """{'executed': [name], 'skipped': {name: reason}, 'failed': [name]}."""
-    result = {'executed': [], 'skipped': {}, 'failed': []}
+    """{'ran': [name], 'skipped': {name: reason}, 'failed': [name]}."""
+    result = {'ran': [], 'skipped': {}, 'failed': []}
     for case in ElementTree.parse(path).getroot().iter('testcase'):
         name, reason = name_of(case), reason_of(case)
         if reason is not None:
             result['skipped'][name] = reason
             continue
-        result['executed'].append(name)
+        result['ran'].append(name)
         if failed(case):
             result['failed'].append(name)
     return result
-
-
-def machine():
-    """What decides which tests can run."""
-    text = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8')
-    found = {key: re.search(rf'^{key}\s*: (.*)$', text, re.M)
-             for key in ('model name', 'flags')}
-    flags = found['flags'].group(1).split() if found['flags'] else []
-    return {'processor': found['model name'].group(1)
-            if found['model name'] else 'unknown',
-            'instructions': [flag for flag in flags if re.match(
-                'avx|amx|fma|f16c|sse4', flag)]}
-
-
-def commit():
-    git = subprocess.run(['git', 'describe', '--always', '--dirty'],
-                         capture_output=True, text=True, check=False)
-    return git.stdout.strip() or 'unknown'
 
 
 def table(runs):
@@ -83,13 +83,29 @@ def table(runs):
     lines = []
     for name, run in runs.items():
         skipped = len(run['skipped'])
-        lines.append(f'{name}: {len(run["executed"]):,} ran, '
+        lines.append(f'{name}: {len(run["ran"]):,} ran, '
                      f'{len(run["failed"]):,} of them failed; '
                      f'{skipped:,} were skipped{":" if skipped else ""}')
         reasons = collections.Counter(run['skipped'].values())
         lines += [f'  {count:6,}  {reason}'
                   for reason, count in reasons.most_common()]
     return lines
+
+
+def record(runs):
+    """What FILE.json holds."""
+    skipped = collections.defaultdict(list)
+    for run in runs:
+        for name, reason in run['skipped'].items():
+            skipped[reason].append(name)
+    described = machine_lib.describe()
+    return {'format': 1, 'date': machine_lib.now(),
+            'commit': machine_lib.commit()['commit'],
+            'machine': {key: described[key]
+                        for key in ('processor', 'instructions')},
+            'ran': [name for run in runs for name in run['ran']],
+            'failed': [name for run in runs for name in run['failed']],
+            'skipped': skipped}
 
 
 def main(arguments=None):
@@ -100,9 +116,8 @@ def main(arguments=None):
     # A runner that could not begin has written nothing.
     runs = {pathlib.Path(path).stem: read(path) for path in args.files
             if pathlib.Path(path).exists()}
-    pathlib.Path(args.out).write_text(json.dumps(
-        {'commit': commit(), 'machine': machine(), **runs}, indent=1) + '\n',
-        encoding='utf-8')
+    pathlib.Path(args.out).write_text(
+        json.dumps(record(runs.values()), indent=1) + '\n', encoding='utf-8')
     print('\n'.join('    ' + line for line in table(runs)))
 
 

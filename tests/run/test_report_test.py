@@ -8,6 +8,10 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tests/executed'))
+sys.dont_write_bytecode = True
+
+import executed  # noqa: E402
 
 # As gtest_discover_tests declares them, with what GoogleTest prints.
 PROJECT = r'''
@@ -36,6 +40,8 @@ import pytest
 def test_runs(): pass
 @pytest.mark.skip(reason='the ratings are not here')
 def test_of_ratings(): pass
+class TestFew:
+    def test_in_a_class(self): pass
 '''
 
 
@@ -79,25 +85,31 @@ class TestReport(unittest.TestCase):
                       '           1  (the test does not say)\n',
                       self.done.stdout)
 
-    def test_names_what_was_executed_skipped_and_failed(self):
-        ctest = self.written['ctest']
-        self.assertEqual(sorted(ctest['executed']), ['A.Fails', 'A.Runs'])
-        self.assertEqual(ctest['failed'], ['A.Fails'])
-        self.assertEqual(ctest['skipped']['B.NeedsBf16'],
-                         'this processor has no bf16')
+    def test_names_what_ran_was_skipped_and_failed(self):
+        self.assertEqual(sorted(self.written['ran'])[:2], ['A.Fails', 'A.Runs'])
+        self.assertEqual(self.written['failed'], ['A.Fails'])
+        self.assertEqual(
+            sorted(self.written['skipped']['this processor has no bf16']),
+            ['A.NeedsBf16', 'B.NeedsBf16'])
 
-    def test_says_on_what(self):
-        self.assertTrue(self.written['machine']['processor'])
-        self.assertNotEqual(self.written['commit'], '')
+    def test_can_be_kept(self):
+        with tempfile.TemporaryDirectory() as name:
+            proof = pathlib.Path(name) / 'proof.md'
+            proof.write_text(f'{executed.BEGIN}\n{executed.END}\n')
+            executed.record(self.written, pathlib.Path(name), proof)
+            text = proof.read_text()
+        self.assertIn(self.written['machine']['processor'], text)
+        self.assertIn(self.written['commit'], text)
+        self.assertIn('| `B` | 1 | this processor has no bf16 |', text)
 
     def test_reads_pytest_too(self):
         if len(self.files) == 1:
             self.skipTest('pytest is not installed')
-        self.assertEqual(self.written['pytest']['executed'],
-                         ['test_few.test_runs'])
-        self.assertEqual(self.written['pytest']['skipped'],
-                         {'test_few.test_of_ratings':
-                          'the ratings are not here'})
+        self.assertIn('test_few.py::test_runs', self.written['ran'])
+        self.assertIn('test_few.py::TestFew::test_in_a_class',
+                      self.written['ran'])
+        self.assertEqual(self.written['skipped']['the ratings are not here'],
+                         ['test_few.py::test_of_ratings'])
 
 
 if __name__ == '__main__':
