@@ -64,7 +64,7 @@ class WithoutAPreset(unittest.TestCase):
 
     def test_is_optimised_and_says_so(self):
         with tempfile.TemporaryDirectory() as build:
-            said = output(CMAKE, '-S', ROOT, '-B', build,
+            said = output(CMAKE, '-G', 'Ninja', '-S', ROOT, '-B', build,
                           '-DQLARANK_BUILD_TESTS=OFF',
                           '-DQLARANK_BUILD_BENCHMARKS=OFF')
             self.assertIn('No CMAKE_BUILD_TYPE was given: building Release',

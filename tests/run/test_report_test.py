@@ -59,7 +59,8 @@ class TestReport(unittest.TestCase):
         (folder / 'CMakeLists.txt').write_text(PROJECT)
         for name, script in SCRIPTS.items():
             (folder / f'{name}.cmake').write_text(script)
-        run('cmake', '-S', folder, '-B', folder / 'build', cwd=folder)
+        run('cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build',
+            cwd=folder)
         run('ctest', '--test-dir', folder / 'build', '--output-junit',
             folder / 'ctest.xml', cwd=folder)
         cls.files = [folder / 'ctest.xml']
