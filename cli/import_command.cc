@@ -2,6 +2,7 @@
 //
 // Takes what is good and writes the rest, with the reasons, to a file; what the
 // source's mark says was imported before is not sent again.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -12,20 +13,20 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/csv_reader.h"
 #include "cli/event_csv.h"
 #include "cli/event_file.h"
 #include "cli/event_stream.h"
+#include "cli/import_report.h"
 #include "cli/import_source.h"
-#include "cli/late_events.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/refused_file.h"
 #include "cli/time_order.h"
-#include "nlohmann/json.hpp"
+#include "cli/time_window.h"
 
 namespace qlarank {
 namespace {
@@ -40,9 +41,17 @@ struct ImportOptions {
   bool strict = false;
   bool final = false;
   bool sort = false;
+  double sort_within_s = 0;  // 0: not so
   size_t batch_events = 1'000;
   size_t lanes = 4;
   double retry_for_s = 30;
+
+  // What sequences are ranks in; "" when they are line numbers.
+  std::string Order() const {
+    if (sort) return "time";
+    if (sort_within_s == 0) return "";
+    return absl::StrCat("time within ", sort_within_s, "s");
+  }
 };
 
 constexpr uint64_t kMaxRefusalsShown = 10;
@@ -81,8 +90,13 @@ class Import {
   EventStream::Options StreamOptions();
   absl::Status Send(TimeUnit unit);
   absl::Status SendInFileOrder(EventCsv& csv);
+  // A sequence is the event's rank in the order of time, counted from 2 as
+  // lines are: 1 is the mark of the beginning.
   absl::Status SendInTimeOrder(EventCsv& csv);
+  absl::Status SendInWindow(EventCsv& csv);
   absl::Status SendEvent(v1::UserEvent event);
+  // Of an event that waited for its turn in an order of time.
+  absl::Status SendRanked(EventStream::Item item, uint64_t rank);
   // Reads to the end of the file; `take` gets each event that is not known to
   // be imported.
   absl::Status ReadAll(EventCsv& csv,
@@ -91,25 +105,21 @@ class Import {
   // file is another one than that which was.
   absl::StatusOr<bool> WasImported();
   absl::Status Differs(absl::string_view how) const;
-  absl::Status Mark(uint64_t complete_through);
+  absl::Status BeginningDiffers() const;
+  // Of what was read so far.
+  SourceMark NewMark(uint64_t complete_through, uint64_t whole_bytes = 0) const;
+  absl::Status Mark(const SourceMark& mark);
   // Before the first event of a source is sent.
   absl::Status MarkBeginning();
+  // Before the last events of an order of time are, which depend on where the
+  // end is.
+  absl::Status MarkEnd();
+  absl::Status FinishStream();
+  absl::Status FinishRanked(const SourceMark& whole);
   // One row that is not imported; what is returned ends the import.
   absl::Status Refuse(absl::string_view message, absl::string_view row);
   void UpdateProgress();
-  ExitCode Finish();
-  // Then it was probably read with the wrong options, and the right ones must
-  // not find it imported: its source is not marked as complete.
-  bool MostWereRefused() const;
-  bool MostWereDuplicates() const;
-  void Report() const;
-  void ReportJson() const;
-  void Explain() const;
   absl::Status ExplainFailure(const absl::Status& status) const;
-
-  uint64_t refused() const {
-    return invalid_lines_ + stream_->totals().refused;
-  }
 
   CommandContext& context_;
   const ImportOptions& options_;
@@ -118,52 +128,49 @@ class Import {
   Progress progress_;
   std::ifstream file_;
   std::istream* input_ = &std::cin;
-  std::string name_ = "stdin";
-  std::string source_;
   std::optional<uint64_t> size_bytes_;
   std::optional<SourceMark> mark_;
-  bool beginning_marked_ = false;
+  std::optional<SourceMark> last_mark_;  // that, or the one set since
   LastEvents last_events_;  // empty unless they are to be left out
   std::optional<CsvReader> reader_;
   std::optional<EventStream> stream_;
   std::optional<RefusedFile> refused_file_;
-  LateEvents late_;
-  uint64_t imported_before_ = 0;
-  uint64_t invalid_lines_ = 0;
   uint64_t refusals_shown_ = 0;
-  uint64_t left_out_ = 0;
-  uint64_t events_ = 0;
+  ImportResult result_;
 };
 
 absl::Status Import::Open() {
-  source_ = options_.source;
-  std::error_code error;
+  result_.source = options_.source;
   if (options_.file != "-") {
     if (absl::Status s = OpenFile(); !s.ok()) return s;
   } else if (options_.leave_last_out || options_.sort) {
     return absl::InvalidArgumentError(absl::StrCat(
         options_.sort ? "--sort" : "--leave-last-out",
-        " needs a file: standard input cannot be read twice"));
+        " needs a file: standard input cannot be read twice",
+        options_.sort ? " (--sort-within needs none)" : ""));
   }
-  if (source_.empty() && !size_bytes_) {
+  if (result_.source.empty() && !size_bytes_) {
     return absl::InvalidArgumentError(
         "--source is needed with what can be read only once: it tells which "
         "events have been imported before");
   }
-  if (source_.empty()) return absl::OkStatus();  // no event yet
-  absl::StatusOr<std::optional<SourceMark>> mark = marks_.Get(source_);
+  if (result_.source.empty()) return absl::OkStatus();  // no event yet
+  absl::StatusOr<std::optional<SourceMark>> mark = marks_.Get(result_.source);
   if (!mark.ok()) return mark.status();
   mark_ = *std::move(mark);
-  if (mark_ && mark_->by_time != options_.sort) {
-    return Differs(mark_->by_time ? "that was with --sort"
-                                  : "that was without --sort");
+  last_mark_ = mark_;
+  result_.marked_before = mark_.has_value();
+  if (mark_ && mark_->order != options_.Order()) {
+    return Differs(absl::StrCat(
+        "that was in order of ",
+        mark_->order.empty() ? "the file's lines" : mark_->order));
   }
   return absl::OkStatus();
 }
 
 absl::Status Import::OpenFile() {
   const std::filesystem::path path(options_.file);
-  name_ = path.filename().string();
+  result_.name = path.filename().string();
   file_.open(path);
   std::error_code error;
   if (!file_ || std::filesystem::is_directory(path, error)) {
@@ -173,11 +180,14 @@ absl::Status Import::OpenFile() {
   input_ = &file_;
   if (!std::filesystem::is_regular_file(path, error)) return absl::OkStatus();
   size_bytes_ = std::filesystem::file_size(path, error);
-  if (source_.empty()) {
+  if (result_.source.empty()) {
     absl::StatusOr<std::string> source = SourceOfFile(options_.file);
     if (!source.ok()) return source.status();
-    source_ = *std::move(source);
-    if (options_.sort && !source_.empty()) source_ += ".by-time";
+    result_.source = *std::move(source);
+    if (!result_.source.empty() && !options_.Order().empty()) {
+      absl::StrAppend(&result_.source, ".by-",
+                      absl::StrReplaceAll(options_.Order(), {{" ", "-"}}));
+    }
   }
   if (options_.leave_last_out) {
     absl::StatusOr<LastEvents> last =
@@ -201,14 +211,14 @@ absl::Status Import::Refuse(absl::string_view message, absl::string_view row) {
 }
 
 EventStream::Options Import::StreamOptions() {
-  EventStream::Options stream{.source = source_,
+  EventStream::Options stream{.source = result_.source,
                               .batch_events = options_.batch_events,
                               .lanes = options_.lanes,
                               .retry_for = absl::Seconds(options_.retry_for_s),
                               .stop_at_refused = options_.strict};
   stream.on_refused = [this](const EventStream::Item& item,
                              const absl::Status& refusal) {
-    return Refuse(absl::StrCat(name_, ":", item.line, ": ",
+    return Refuse(absl::StrCat(result_.name, ":", item.line, ": ",
                                WithoutPath(refusal.message())),
                   item.text);
   };
@@ -222,47 +232,79 @@ EventStream::Options Import::StreamOptions() {
 
 absl::Status Import::Differs(absl::string_view how) const {
   return absl::InvalidArgumentError(absl::StrCat(
-      options_.file, " is not the file that was imported as ", source_, " at ",
+      options_.file, " is not the file that was imported as ", result_.source, " at ",
       mark_->time, ": ", how,
       ". Nothing of it was sent. If it is another file, give it another "
       "--source; if lines were corrected in it, import them as a file of their "
       "own (what was refused is in a .refused.csv file: correct it there)"));
 }
 
+absl::Status Import::BeginningDiffers() const {
+  return Differs(
+      absl::StrCat("its first ", mark_->bytes, " bytes are others"));
+}
+
 absl::StatusOr<bool> Import::WasImported() {
   if (!mark_) return false;
-  // Of a sorted file all or nothing: it cannot grow.
-  if (options_.sort) return mark_->complete_through > 1;
+  if (mark_->whole_bytes != 0 &&
+      reader_->digest().bytes() > mark_->whole_bytes) {
+    return Differs("it has grown, and new lines would have other ranks: import "
+                   "them as a file of their own");
+  }
+  // In order of time all or nothing: what comes more would change the ranks.
+  if (!mark_->order.empty()) return mark_->complete_through > 1;
   const bool beyond = reader_->line() > mark_->complete_through;
   const FileDigest::Beginning beginning = reader_->digest().beginning();
   if (beginning == FileDigest::Beginning::kDiffers ||
       (beyond && beginning == FileDigest::Beginning::kNotReached)) {
-    return Differs(
-        absl::StrCat("its first ", mark_->bytes, " bytes are others"));
+    return BeginningDiffers();
   }
   return !beyond;
 }
 
-absl::Status Import::Mark(uint64_t complete_through) {
-  return marks_.Set(source_, {.complete_through = complete_through,
-                              .bytes = reader_->digest().bytes(),
-                              .digest = reader_->digest().Hex(),
-                              .by_time = options_.sort});
+SourceMark Import::NewMark(uint64_t complete_through,
+                           uint64_t whole_bytes) const {
+  return {.complete_through = complete_through,
+          .bytes = reader_->digest().bytes(),
+          .digest = reader_->digest().Hex(),
+          .order = options_.Order(),
+          .whole_bytes = whole_bytes};
+}
+
+absl::Status Import::Mark(const SourceMark& mark) {
+  last_mark_ = mark;
+  return marks_.Set(result_.source, mark);
 }
 
 absl::Status Import::MarkBeginning() {
-  if (mark_ || beginning_marked_) return absl::OkStatus();
-  beginning_marked_ = true;
-  return Mark(1);
+  if (!last_mark_) return Mark(NewMark(1));
+  // What was begun must be the same before anything of it is sent again.
+  if (mark_ && !mark_->order.empty() &&
+      reader_->digest().beginning() != FileDigest::Beginning::kSame) {
+    return BeginningDiffers();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Import::MarkEnd() {
+  SourceMark mark = *last_mark_;
+  mark.whole_bytes = reader_->digest().bytes();
+  return Mark(mark);
+}
+
+absl::Status Import::FinishStream() {
+  absl::Status status = stream_->Finish();
+  result_.totals = stream_->totals();
+  return status;
 }
 
 void Import::UpdateProgress() {
-  if (++events_ % 256 != 0) return;
+  if (++result_.events % 256 != 0) return;
   std::optional<double> fraction;
   if (size_bytes_) {
     fraction = static_cast<double>(reader_->byte()) / *size_bytes_;
   }
-  progress_.Update(fraction, events_);
+  progress_.Update(fraction, result_.events);
 }
 
 absl::Status Import::ReadAll(
@@ -277,91 +319,124 @@ absl::Status Import::ReadAll(
     const absl::StatusOr<bool> imported = WasImported();
     if (!imported.ok()) return imported.status();
     if (!read.ok() && !*imported) {
-      ++invalid_lines_;
+      ++result_.invalid_lines;
       absl::Status s = Refuse(read.status().message(), reader_->row_text());
       if (!s.ok()) return s;
     }
     if (!read.ok()) continue;
     if (*imported) {
-      ++imported_before_;
-      late_.Add(event);
+      ++result_.imported_before;
+      result_.late.Add(event);
     } else if (absl::Status s = take(event); !s.ok()) {
       return s;
     }
     UpdateProgress();
   }
-  if (mark_ &&
-      reader_->digest().beginning() != FileDigest::Beginning::kSame) {
-    return Differs(absl::StrCat("it has ", reader_->digest().bytes(),
-                                " bytes, not ", mark_->bytes));
+  const uint64_t bytes = reader_->digest().bytes();
+  if (mark_ && (bytes < mark_->whole_bytes ||
+                reader_->digest().beginning() != FileDigest::Beginning::kSame)) {
+    return Differs(absl::StrCat("it has ", bytes, " bytes, not ",
+                                std::max(mark_->bytes, mark_->whole_bytes)));
   }
   return absl::OkStatus();
 }
 
 absl::Status Import::SendEvent(v1::UserEvent event) {
-  late_.Add(event);
+  result_.late.Add(event);
   return stream_->Add(
       {std::move(event), reader_->line(), reader_->row_text()});
+}
+
+absl::Status Import::SendRanked(EventStream::Item item, uint64_t rank) {
+  item.event.set_sequence(rank + 2);
+  result_.late.Add(item.event);
+  return stream_->Add(std::move(item));
+}
+
+absl::Status Import::FinishRanked(const SourceMark& whole) {
+  if (absl::Status s = FinishStream(); !s.ok()) return s;
+  return result_.MostWereRefused() ? absl::OkStatus() : Mark(whole);
 }
 
 absl::Status Import::SendInFileOrder(EventCsv& csv) {
   absl::Status read = ReadAll(csv, [&](v1::UserEvent& event) -> absl::Status {
     if (absl::Status s = MarkBeginning(); !s.ok()) return s;
     if (IsLastEvent(last_events_, event)) {
-      ++left_out_;
+      ++result_.left_out;
       return absl::OkStatus();
     }
     return SendEvent(std::move(event));
   });
   if (!read.ok()) return read;
-  if (absl::Status s = stream_->Finish(); !s.ok()) return s;
+  if (absl::Status s = FinishStream(); !s.ok()) return s;
   const uint64_t lines = reader_->lines_read();
   const bool known = mark_ && mark_->complete_through == lines;
-  if (left_out_ > 0 || lines < 2 || known || MostWereRefused()) {
+  if (result_.left_out > 0 || lines < 2 || known || result_.MostWereRefused()) {
     return absl::OkStatus();
   }
-  return Mark(lines);
+  return Mark(NewMark(lines));
 }
 
-// A sequence is the event's rank among those of the file, counted from 2 as
-// lines are: 1 is the mark of the beginning.
 absl::Status Import::SendInTimeOrder(EventCsv& csv) {
   TimeOrder order;
   absl::Status read = ReadAll(csv, [&](v1::UserEvent& event) -> absl::Status {
     return order.Add(event, *reader_);
   });
   if (!read.ok()) return read;
-  if (mark_ && reader_->digest().bytes() != mark_->bytes) {
-    return Differs("it has grown, and new lines would have other ranks: import "
-                   "them as a file of their own");
-  }
   if (order.size() == 0) return absl::OkStatus();
-  // Of the whole file: reading on does not add to it.
-  const SourceMark whole{.complete_through = order.size() + 1,
-                         .bytes = reader_->digest().bytes(),
-                         .digest = reader_->digest().Hex(),
-                         .by_time = true};
   if (absl::Status s = MarkBeginning(); !s.ok()) return s;
+  if (absl::Status s = MarkEnd(); !s.ok()) return s;
+  // Before reading on adds to the digest.
+  const SourceMark whole =
+      NewMark(order.size() + 1, reader_->digest().bytes());
   order.Sort();
-  events_ = 0;
+  result_.events = 0;
   v1::UserEvent event;
-  for (size_t rank = 0; rank < order.size(); ++rank) {
+  for (uint64_t rank = 0; rank < order.size(); ++rank) {
     order.GoTo(rank, *reader_);
     const absl::StatusOr<bool> again = csv.Read(event);
     if (!again.ok() || !*again) {
       return absl::AbortedError(
-          absl::StrCat(name_, " changed while it was read"));
+          absl::StrCat(result_.name, " changed while it was read"));
     }
-    event.set_sequence(rank + 2);
-    if (absl::Status s = SendEvent(std::move(event)); !s.ok()) return s;
+    absl::Status sent = SendRanked(
+        {std::move(event), reader_->line(), reader_->row_text()}, rank);
+    if (!sent.ok()) return sent;
     UpdateProgress();
   }
-  if (absl::Status s = stream_->Finish(); !s.ok()) return s;
-  return MostWereRefused() ? absl::OkStatus() : marks_.Set(source_, whole);
+  return FinishRanked(whole);
+}
+
+absl::Status Import::SendInWindow(EventCsv& csv) {
+  TimeWindow window(absl::Seconds(options_.sort_within_s));
+  uint64_t rank = 0;
+  const auto send_due = [&]() -> absl::Status {
+    while (auto item = window.Next()) {
+      if (rank == 0) {
+        if (absl::Status s = MarkBeginning(); !s.ok()) return s;
+      }
+      if (absl::Status s = SendRanked(*std::move(item), rank++); !s.ok()) {
+        return s;
+      }
+    }
+    return absl::OkStatus();
+  };
+  absl::Status read = ReadAll(csv, [&](v1::UserEvent& event) {
+    absl::Status added = window.Add(
+        {std::move(event), reader_->line(), reader_->row_text()});
+    return added.ok() ? send_due() : added;
+  });
+  if (!read.ok()) return read;
+  if (window.empty()) return absl::OkStatus();  // nothing to send at all
+  if (absl::Status s = MarkBeginning(); !s.ok()) return s;
+  if (absl::Status s = MarkEnd(); !s.ok()) return s;
+  window.Close();
+  if (absl::Status s = send_due(); !s.ok()) return s;
+  return FinishRanked(NewMark(rank + 1, reader_->digest().bytes()));
 }
 
 absl::Status Import::Send(TimeUnit unit) {
-  reader_.emplace(*input_, name_,
+  reader_.emplace(*input_, result_.name,
                   options_.final ? CsvReader::LastLine::kIsARow
                                  : CsvReader::LastLine::kIsUnfinished);
   if (mark_) reader_->digest().Expect(mark_->bytes, mark_->digest);
@@ -371,105 +446,9 @@ absl::Status Import::Send(TimeUnit unit) {
     return reader_->unfinished_line() ? absl::OkStatus() : csv.status();
   }
   refused_file_->SetHeader(reader_->row_text());
-  return options_.sort ? SendInTimeOrder(*csv) : SendInFileOrder(*csv);
-}
-
-bool Import::MostWereRefused() const {
-  return refused() > stream_->totals().acknowledged();
-}
-
-bool Import::MostWereDuplicates() const {
-  const EventStream::Totals& totals = stream_->totals();
-  return !mark_ && totals.duplicates > totals.applied;
-}
-
-void Import::ReportJson() const {
-  const EventStream::Totals& totals = stream_->totals();
-  const double seconds = absl::ToDoubleSeconds(progress_.elapsed());
-  nlohmann::json json{
-      {"source", source_},
-      {"applied", totals.applied},
-      {"duplicates", totals.duplicates},
-      {"imported_before", imported_before_},
-      {"refused", refused()},
-      {"left_out", left_out_},
-      {"late", late_.late()},
-      {"resent_batches", totals.resent_batches},
-      {"seconds", seconds},
-      {"events_per_second", static_cast<double>(events_) / seconds}};
-  if (refused() > 0) json["refused_file"] = refused_file_->path();
-  if (reader_->unfinished_line()) {
-    json["unfinished_line"] = *reader_->unfinished_line();
-  }
-  context_.out << json.dump() << "\n";
-}
-
-void Import::Report() const {
-  if (context_.json) return ReportJson();
-  const EventStream::Totals& totals = stream_->totals();
-  const double seconds = absl::ToDoubleSeconds(progress_.elapsed());
-  const double rate = static_cast<double>(events_) / seconds;
-  context_.out << (source_.empty() ? name_ : source_) << ": "
-               << WithCommas(totals.applied) << " applied, "
-               << WithCommas(totals.duplicates) << " duplicates";
-  for (auto [count, what] :
-       {std::pair{imported_before_, " imported before"},
-        std::pair{refused(), " refused"}, std::pair{left_out_, " left out"}}) {
-    if (count > 0) context_.out << ", " << WithCommas(count) << what;
-  }
-  context_.out << absl::StreamFormat(", %.1f s, %s events/s\n", seconds,
-                                     WithCommas(static_cast<uint64_t>(rate)));
-}
-
-// What the user should know or do.
-void Import::Explain() const {
-  if (refused() > 0) {
-    context_.err << WithCommas(refused()) << " refused: they are in "
-                 << refused_file_->path()
-                 << ", each behind its reason. Correct them there, not here, "
-                    "and import that file\n";
-  }
-  if (MostWereRefused()) {
-    context_.err << "most were refused, so the source is not marked as "
-                    "imported: if an option was wrong, such as --time-unit, "
-                    "import it again with the right one instead\n";
-  }
-  if (reader_->unfinished_line()) {
-    context_.err << name_ << ":" << *reader_->unfinished_line()
-                 << ": the file ends inside of this line: it is left for the "
-                    "next import, in case it is still being written (--final "
-                    "takes it as it stands)\n";
-  }
-  if (MostWereDuplicates()) {
-    context_.err << "most were duplicates, although no import has marked the "
-                    "source "
-                 << source_
-                 << ": if something else than this file was sent under that "
-                    "name, events of it were dropped; give it another "
-                    "--source\n";
-  }
-  if (late_.late() * 100 >= late_.events() && late_.late() > 0) {
-    context_.err << absl::StreamFormat(
-        "%s of %s events (%.0f %%) came after a later one of their user. "
-        "Events are folded as they come, so states are others than those of "
-        "the file in order of time: --sort imports it so, into a store that "
-        "does not have it yet\n",
-        WithCommas(late_.late()), WithCommas(late_.events()),
-        100.0 * static_cast<double>(late_.late()) /
-            static_cast<double>(late_.events()));
-  }
-}
-
-ExitCode Import::Finish() {
-  Report();
-  Explain();
-  if (MostWereDuplicates()) return ExitCode::kNegative;
-  const uint64_t good = stream_->totals().acknowledged() + imported_before_;
-  const bool complete = refused() == 0 && !reader_->unfinished_line();
-  if (complete || (options_.skip_invalid && refused() <= good)) {
-    return ExitCode::kOk;
-  }
-  return ExitCode::kNegative;
+  if (options_.sort) return SendInTimeOrder(*csv);
+  return options_.sort_within_s > 0 ? SendInWindow(*csv)
+                                    : SendInFileOrder(*csv);
 }
 
 // Of an import that did not come to its end.
@@ -480,14 +459,14 @@ absl::Status Import::ExplainFailure(const absl::Status& status) const {
                     "from there\n";
   }
   if (options_.strict && absl::IsInvalidArgument(status) &&
-      (invalid_lines_ > 0 || stream_->refused())) {
+      (result_.invalid_lines > 0 || stream_->refused())) {
     context_.err << "correct the line or empty it, so that the others keep "
                     "their numbers; without --strict it is written to a file "
                     "and the others are imported\n";
   }
   if (stream_->refused()) {
     return absl::Status(
-        status.code(), absl::StrCat(name_, ":", stream_->refused()->line, ": ",
+        status.code(), absl::StrCat(result_.name, ":", stream_->refused()->line, ": ",
                                     WithoutPath(status.message())));
   }
   return status;
@@ -505,7 +484,10 @@ absl::StatusOr<ExitCode> Import::Run() {
   sent.Update(refused_file_->Close());
   progress_.Clear();
   if (!sent.ok()) return ExplainFailure(sent);
-  return Finish();
+  result_.refused_file = refused_file_->path();
+  result_.unfinished_line = reader_->unfinished_line();
+  result_.elapsed = progress_.elapsed();
+  return ReportImport(result_, options_.skip_invalid, context_);
 }
 
 }  // namespace
@@ -539,11 +521,19 @@ void AddImportCommand(CommandSet& commands) {
   auto* sort = app->add_flag(
       "--sort", options->sort,
       "Send the file's events in order of time, instead of the file's");
+  auto* sort_within =
+      app->add_option("--sort-within", options->sort_within_s,
+                      "Put events in order of time that come at most so many "
+                      "seconds late, in a stream too")
+          ->check(Seconds(/*zero_allowed=*/false))
+          ->type_name("SECONDS")
+          ->excludes(sort);
   app->add_flag("--leave-last-out", options->leave_last_out,
                 "Keep back every user's last event of the file, as evaluate "
                 "--leave-last-out asks about it")
       ->excludes("--skip-invalid")
-      ->excludes(sort);
+      ->excludes(sort)
+      ->excludes(sort_within);
   app->add_option("--batch", options->batch_events, "Events in a batch")
       ->transform(WholeNumber(1, 100'000))
       ->capture_default_str();

@@ -33,7 +33,8 @@ std::string ToNote(const SourceMark& mark) {
   nlohmann::json note{{"bytes", mark.bytes},
                       {"xxh3", mark.digest},
                       {"imported", mark.time}};
-  if (mark.by_time) note["order"] = "time";
+  if (!mark.order.empty()) note["order"] = mark.order;
+  if (mark.whole_bytes != 0) note["whole"] = mark.whole_bytes;
   return note.dump();
 }
 
@@ -47,7 +48,12 @@ std::optional<SourceMark> FromNote(const std::string& text) {
   SourceMark mark;
   mark.bytes = note["bytes"];
   mark.digest = note["xxh3"];
-  mark.by_time = note.contains("order") && note["order"] == "time";
+  if (note.contains("order") && note["order"].is_string()) {
+    mark.order = note["order"];
+  }
+  if (note.contains("whole") && note["whole"].is_number_unsigned()) {
+    mark.whole_bytes = note["whole"];
+  }
   if (note.contains("imported") && note["imported"].is_string()) {
     mark.time = note["imported"];
   }

@@ -27,8 +27,11 @@ struct SourceMark {
   // The first bytes of the file, and their FileDigest::Hex().
   uint64_t bytes = 0;
   std::string digest = "";
-  // Whether sequences are ranks in order of time instead of line numbers.
-  bool by_time = false;
+  // What sequences are ranks in, as "time"; empty when they are line numbers.
+  std::string order = "";
+  // Of ranks: where the end was, with which the last of them change; 0 until
+  // that was known.
+  uint64_t whole_bytes = 0;
   // When it was set: RFC 3339.
   std::string time = "";
 };

@@ -2,8 +2,10 @@
 // not, and what is said of it.
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <string>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -383,6 +385,76 @@ TEST_F(ImportCommandTest, LateEventsAreToldAndSortedWhenAsked) {
   EXPECT_EQ(grown.code, ExitCode::kBadInput);
   EXPECT_THAT(grown.err, HasSubstr("it has grown"));
   EXPECT_EQ(fresh.num_events(), 4U);
+}
+
+// A stream in which users' events are up to three seconds late.
+constexpr char kNearlyInOrder[] =
+    "ann,1,buy,100\nann,3,buy,103\nann,2,buy,101\nbob,9,buy,105\n"
+    "ann,5,buy,106\nann,4,buy,104\nann,6,buy,109\n";
+
+TEST_F(ImportCommandTest, AStreamIsSortedWithinAWindow) {
+  const auto import = [&](const std::string& seconds,
+                          const std::string& rows) {
+    std::istringstream stream(absl::StrCat(kHeader, rows));
+    std::streambuf* const own = std::cin.rdbuf(stream.rdbuf());
+    CliResult result =
+        Run({"-", "--source", "s", "--sort-within", seconds, "--json"});
+    std::cin.rdbuf(own);
+    std::cin.clear();
+    return result;
+  };
+  CliResult result = import("3", kNearlyInOrder);
+  ASSERT_EQ(result.code, ExitCode::kOk) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  EXPECT_EQ(json["applied"], 7);
+  EXPECT_EQ(json["late"], 0);
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 2, 3, 4, 5, 6));
+  // The same again changes nothing, and neither does what has other ranks.
+  result = import("3", kNearlyInOrder);
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["imported_before"], 7);
+  for (const auto& [seconds, rows, problem] :
+       {std::tuple{"2", std::string(kNearlyInOrder),
+                   "that was in order of time within 3s"},
+        std::tuple{"3", absl::StrCat(kNearlyInOrder, "ann,7,buy,107\n"),
+                   "it has grown"},
+        std::tuple{"3", std::string("ann,1,buy,100\n"), "bytes, not"}}) {
+    result = import(seconds, rows);
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    EXPECT_THAT(result.err, HasSubstr(problem));
+  }
+  EXPECT_EQ(server_.num_events(), 7U);
+}
+
+TEST_F(ImportCommandTest, WhatIsLaterThanTheWindowIsTold) {
+  CliResult result =
+      Run({"--sort-within", "1",
+           File(absl::StrCat(kHeader, "ann,1,buy,100\nann,3,buy,103\n",
+                             "ann,5,buy,105\nann,2,buy,101\n",
+                             "ann,6,buy,110\n"))});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("1 of 5 events (20 %) came after a later"));
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 3, 2, 5, 6));
+}
+
+// Its last events went out when the stream seemed to be at its end.
+TEST_F(ImportCommandTest, AStreamThatGrewBehindABrokenImportIsRefused) {
+  const std::string rows = absl::StrCat(kHeader, kNearlyInOrder);
+  const std::vector<std::string> import = {"--source", "s", "--sort-within",
+                                           "3", "--retry-for", "0"};
+  const auto run = [&](const std::string& text) {
+    std::vector<std::string> arguments = import;
+    arguments.push_back(File(text));
+    return Run(arguments);
+  };
+  // The marks are set, the batch is not taken.
+  server_.SetFaults({.refusals = 1});
+  EXPECT_EQ(run(rows).code, ExitCode::kUnavailable);
+  CliResult grown = run(absl::StrCat(rows, "ann,7,buy,107\n"));
+  EXPECT_EQ(grown.code, ExitCode::kBadInput);
+  EXPECT_THAT(grown.err, HasSubstr("it has grown"));
+  EXPECT_EQ(run(rows).code, ExitCode::kOk);
+  EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
 TEST_F(ImportCommandTest, ARefusalOfASortedFileNamesItsLine) {
