@@ -279,6 +279,7 @@ TEST(LogTailTest, GrowsByWhatFollowsAndGivesWayToWhatDoesNot) {
 TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
   Append("user", 1, 5);
   const KnownState older = Fold("user", 3);
+  ASSERT_EQ(older.folded_sequence(), 3);
   FoldAndPublish("user");
   ASSERT_TRUE(memory_->Publish("user", older).ok());
   EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 5);
