@@ -216,9 +216,9 @@ TEST_F(ErasureTest, ManyErasuresArePurgedInStepsThatMayPause) {
                  static_cast<int>((written() - before) / (1 << 20)));
   RecordProperty("calls", calls);
   EXPECT_LT(written() - before, 4 * store_bytes);
-  for (const Erasure& erasure : *store_->ListErasures("", kNoLimit)) {
-    EXPECT_TRUE(erasure.purged);
-  }
+  const auto erasures = store_->ListErasures("", kNoLimit);
+  ASSERT_THAT(erasures, IsOk());
+  for (const Erasure& erasure : *erasures) EXPECT_TRUE(erasure.purged);
   EXPECT_THAT(store_->GetHead("user301"), IsOk());
   EXPECT_EQ(store_->ReadEvents("user301", 1, kNoLimit)->size(), 20u);
 }

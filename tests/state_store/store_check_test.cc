@@ -183,7 +183,7 @@ TEST_F(StoreCheckTest, NoticesWhatIsWrongBetweenRecords) {
   const std::string states = absl::StrCat("state-", kF);
   const std::string key = UserKey(kU);
   const auto put_head = [&](const std::function<void(UserHead&)>& change) {
-    return [this, key, change](RawDatabase& raw) {
+    return [key, change](RawDatabase& raw) {
       UserHead head = MakeAppend(kU, 1, 10).head_after;
       change(head);
       raw.Put("heads", key, EncodeHead(key, head));
