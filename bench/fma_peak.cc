@@ -1,5 +1,7 @@
 #include "bench/fma_peak.h"
 
+#include <cpuid.h>
+
 #include <algorithm>
 #include <map>
 
@@ -18,10 +20,20 @@ constexpr size_t kMostSums = 4096;  // bytes, of four tiles
 constexpr int64_t kStepsOfVectors = 10'000;
 constexpr int64_t kStepsOfTiles = 2'000;
 
+// Of CPUID's leaf 7, for what not every compiler of today has a name for.
+struct Leaf7 {
+  explicit Leaf7(unsigned subleaf) {
+    __get_cpuid_count(7, subleaf, &eax, &ebx, &ecx, &edx);
+  }
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+constexpr unsigned kEaxAvxVnni = 1u << 4;  // of subleaf 1; the others of 0
+constexpr unsigned kEdxAmxBf16 = 1u << 22, kEdxAmxInt8 = 1u << 25;
+
 bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
-bool HasAvxVnni() { return HasAvx2() && __builtin_cpu_supports("avxvnni"); }
+bool HasAvxVnni() { return HasAvx2() && (Leaf7(1).eax & kEaxAvxVnni) != 0; }
 bool HasAvx512() {
   return __builtin_cpu_supports("avx512f") &&
          __builtin_cpu_supports("avx512bw") &&
@@ -31,10 +43,10 @@ bool HasAvx512() {
 bool HasVnni() { return HasAvx512() && __builtin_cpu_supports("avx512vnni"); }
 bool HasBf16() { return HasAvx512() && __builtin_cpu_supports("avx512bf16"); }
 bool HasAmxBf16() {
-  return __builtin_cpu_supports("amx-bf16") && loops::AmxPermitted();
+  return (Leaf7(0).edx & kEdxAmxBf16) != 0 && loops::AmxPermitted();
 }
 bool HasAmxInt8() {
-  return __builtin_cpu_supports("amx-int8") && loops::AmxPermitted();
+  return (Leaf7(0).edx & kEdxAmxInt8) != 0 && loops::AmxPermitted();
 }
 
 constexpr Precision kF32 = Precision::kF32, kBf16 = Precision::kBf16,
