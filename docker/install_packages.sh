@@ -49,7 +49,7 @@ packages_of() {
         python3-protobuf python3-pytest protobuf-compiler
       ;;
     clang)
-      echo clang libomp-dev
+      echo clang libclang-rt-dev libomp-dev
       ;;
     test)
       packages_of bench
