@@ -22,7 +22,7 @@ struct ImportResult {
     return !marked_before && totals.duplicates > totals.applied;
   }
 
-  std::string name;    // of the file
+  std::string name = "stdin";  // or the file's
   std::string source;  // empty when there was no event yet
   // Whether an import had marked the source before.
   bool marked_before = false;

@@ -409,6 +409,9 @@ TEST_F(ImportCommandTest, AStreamIsSortedWithinAWindow) {
   EXPECT_EQ(json["applied"], 7);
   EXPECT_EQ(json["late"], 0);
   EXPECT_THAT(ItemsOf("ann"), testing::ElementsAre(1, 2, 3, 4, 5, 6));
+  // A position in it has a name.
+  EXPECT_THAT(import("3", absl::StrCat(kNearlyInOrder, "ann")).err,
+              HasSubstr("stdin:9: the file ends inside of this line"));
   // The same again changes nothing, and neither does what has other ranks.
   result = import("3", kNearlyInOrder);
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
