@@ -35,7 +35,7 @@ class RefusalDesk {
   // The most of a caller's time, as much as an answer may be planned for; and
   // in all.
   static constexpr double kMostOfTimeLeft = 0.5;
-  static constexpr absl::Duration kLongest = absl::Milliseconds(250);
+  static constexpr absl::Duration kLongest = absl::Milliseconds(500);
 
   using End = absl::AnyInvocable<void()>;
 
