@@ -179,6 +179,6 @@ def _scores(server, folder, events, rows):
         'rank', '--user', USER, '--items-file', folder / 'items.txt', '--top-k',
         len(rows), '--time', FIRST_SECOND + HOUR * events,
         '--min-event-count', events)
-    scores = {entry['item_id']: entry['scores']['click']
+    scores = {int(entry['item_id']): entry['scores']['click']
               for entry in reply['items']}
     return [scores[row] for row in rows.tolist()]
