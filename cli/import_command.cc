@@ -232,8 +232,8 @@ EventStream::Options Import::StreamOptions() {
 
 absl::Status Import::Differs(absl::string_view how) const {
   return absl::InvalidArgumentError(absl::StrCat(
-      options_.file, " is not the file that was imported as ", result_.source, " at ",
-      mark_->time, ": ", how,
+      options_.file, " is not the file that was imported as ", result_.source,
+      " at ", mark_->time, ": ", how,
       ". Nothing of it was sent. If it is another file, give it another "
       "--source; if lines were corrected in it, import them as a file of their "
       "own (what was refused is in a .refused.csv file: correct it there)"));
@@ -333,8 +333,9 @@ absl::Status Import::ReadAll(
     UpdateProgress();
   }
   const uint64_t bytes = reader_->digest().bytes();
+  const FileDigest::Beginning beginning = reader_->digest().beginning();
   if (mark_ && (bytes < mark_->whole_bytes ||
-                reader_->digest().beginning() != FileDigest::Beginning::kSame)) {
+                beginning != FileDigest::Beginning::kSame)) {
     return Differs(absl::StrCat("it has ", bytes, " bytes, not ",
                                 std::max(mark_->bytes, mark_->whole_bytes)));
   }
@@ -464,10 +465,10 @@ absl::Status Import::ExplainFailure(const absl::Status& status) const {
                     "their numbers; without --strict it is written to a file "
                     "and the others are imported\n";
   }
-  if (stream_->refused()) {
-    return absl::Status(
-        status.code(), absl::StrCat(result_.name, ":", stream_->refused()->line, ": ",
-                                    WithoutPath(status.message())));
+  if (const auto& item = stream_->refused()) {
+    return absl::Status(status.code(),
+                        absl::StrCat(result_.name, ":", item->line, ": ",
+                                     WithoutPath(status.message())));
   }
   return status;
 }
