@@ -182,6 +182,7 @@ extern "C" const char* __tsan_default_suppressions() {
          // Its threads copy paths and join the batches of a write group with
          // the string functions that all of us share, and with no more of
          // their stack than that.
+         "race:std::__cxx11::basic_string<*>::_M_append\n"
          "race:std::__cxx11::basic_string<*>::_M_assign\n"
          "race:std::__cxx11::basic_string<*>::_M_replace_aux\n"
          // Called by gRPC, connection by connection.
