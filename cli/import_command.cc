@@ -107,15 +107,15 @@ class Import {
   absl::Status Differs(absl::string_view how) const;
   absl::Status BeginningDiffers() const;
   // Of what was read so far.
-  SourceMark NewMark(uint64_t complete_through, uint64_t whole_bytes = 0) const;
-  absl::Status Mark(const SourceMark& mark);
+  ImportMark NewMark(uint64_t complete_through, uint64_t whole_bytes = 0) const;
+  absl::Status Mark(const ImportMark& mark);
   // Before the first event of a source is sent.
   absl::Status MarkBeginning();
   // Before the last events of an order of time are, which depend on where the
   // end is.
   absl::Status MarkEnd();
   absl::Status FinishStream();
-  absl::Status FinishRanked(const SourceMark& whole);
+  absl::Status FinishRanked(const ImportMark& whole);
   // One row that is not imported; what is returned ends the import.
   absl::Status Refuse(absl::string_view message, absl::string_view row);
   void UpdateProgress();
@@ -124,13 +124,13 @@ class Import {
   CommandContext& context_;
   const ImportOptions& options_;
   Client client_;
-  SourceMarks marks_;
+  ImportMarks marks_;
   Progress progress_;
   std::ifstream file_;
   std::istream* input_ = &std::cin;
   std::optional<uint64_t> size_bytes_;
-  std::optional<SourceMark> mark_;
-  std::optional<SourceMark> last_mark_;  // that, or the one set since
+  std::optional<ImportMark> mark_;
+  std::optional<ImportMark> last_mark_;  // that, or the one set since
   LastEvents last_events_;  // empty unless they are to be left out
   std::optional<CsvReader> reader_;
   std::optional<EventStream> stream_;
@@ -155,7 +155,7 @@ absl::Status Import::Open() {
         "events have been imported before");
   }
   if (result_.source.empty()) return absl::OkStatus();  // no event yet
-  absl::StatusOr<std::optional<SourceMark>> mark = marks_.Get(result_.source);
+  absl::StatusOr<std::optional<ImportMark>> mark = marks_.Get(result_.source);
   if (!mark.ok()) return mark.status();
   mark_ = *std::move(mark);
   last_mark_ = mark_;
@@ -262,7 +262,7 @@ absl::StatusOr<bool> Import::WasImported() {
   return !beyond;
 }
 
-SourceMark Import::NewMark(uint64_t complete_through,
+ImportMark Import::NewMark(uint64_t complete_through,
                            uint64_t whole_bytes) const {
   return {.complete_through = complete_through,
           .bytes = reader_->digest().bytes(),
@@ -271,7 +271,7 @@ SourceMark Import::NewMark(uint64_t complete_through,
           .whole_bytes = whole_bytes};
 }
 
-absl::Status Import::Mark(const SourceMark& mark) {
+absl::Status Import::Mark(const ImportMark& mark) {
   last_mark_ = mark;
   return marks_.Set(result_.source, mark);
 }
@@ -287,7 +287,7 @@ absl::Status Import::MarkBeginning() {
 }
 
 absl::Status Import::MarkEnd() {
-  SourceMark mark = *last_mark_;
+  ImportMark mark = *last_mark_;
   mark.whole_bytes = reader_->digest().bytes();
   return Mark(mark);
 }
@@ -354,7 +354,7 @@ absl::Status Import::SendRanked(EventStream::Item item, uint64_t rank) {
   return stream_->Add(std::move(item));
 }
 
-absl::Status Import::FinishRanked(const SourceMark& whole) {
+absl::Status Import::FinishRanked(const ImportMark& whole) {
   if (absl::Status s = FinishStream(); !s.ok()) return s;
   return result_.MostWereRefused() ? absl::OkStatus() : Mark(whole);
 }
@@ -388,7 +388,7 @@ absl::Status Import::SendInTimeOrder(EventCsv& csv) {
   if (absl::Status s = MarkBeginning(); !s.ok()) return s;
   if (absl::Status s = MarkEnd(); !s.ok()) return s;
   // Before reading on adds to the digest.
-  const SourceMark whole =
+  const ImportMark whole =
       NewMark(order.size() + 1, reader_->digest().bytes());
   order.Sort();
   result_.events = 0;

@@ -29,7 +29,7 @@ auto Retry(absl::Duration retry_for, Call call) {
   }
 }
 
-std::string ToNote(const SourceMark& mark) {
+std::string ToNote(const ImportMark& mark) {
   nlohmann::json note{{"bytes", mark.bytes},
                       {"xxh3", mark.digest},
                       {"imported", mark.time}};
@@ -38,14 +38,14 @@ std::string ToNote(const SourceMark& mark) {
   return note.dump();
 }
 
-std::optional<SourceMark> FromNote(const std::string& text) {
+std::optional<ImportMark> FromNote(const std::string& text) {
   const auto note = nlohmann::json::parse(text, nullptr, false);
   if (!note.is_object() || !note.contains("bytes") ||
       !note["bytes"].is_number_unsigned() || !note.contains("xxh3") ||
       !note["xxh3"].is_string()) {
     return std::nullopt;
   }
-  SourceMark mark;
+  ImportMark mark;
   mark.bytes = note["bytes"];
   mark.digest = note["xxh3"];
   if (note.contains("order") && note["order"].is_string()) {
@@ -82,7 +82,7 @@ absl::StatusOr<std::string> SourceOfFile(const std::string& path) {
                       ShortDigest(beginning));
 }
 
-absl::StatusOr<std::optional<SourceMark>> SourceMarks::Get(
+absl::StatusOr<std::optional<ImportMark>> ImportMarks::Get(
     const std::string& source) const {
   v1::GetSourceRequest request;
   request.set_source(source);
@@ -90,7 +90,7 @@ absl::StatusOr<std::optional<SourceMark>> SourceMarks::Get(
       Retry(retry_for_, [&] { return client_.GetSource(request); });
   if (!response.ok()) return response.status();
   if (!response->found()) return std::nullopt;
-  std::optional<SourceMark> mark = FromNote(response->note());
+  std::optional<ImportMark> mark = FromNote(response->note());
   if (!mark) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the source ", source, " is marked through ",
@@ -101,8 +101,8 @@ absl::StatusOr<std::optional<SourceMark>> SourceMarks::Get(
   return mark;
 }
 
-absl::Status SourceMarks::Set(const std::string& source,
-                              SourceMark mark) const {
+absl::Status ImportMarks::Set(const std::string& source,
+                              ImportMark mark) const {
   mark.time = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(),
                                absl::UTCTimeZone());
   v1::MarkSourceRequest request;

@@ -21,7 +21,7 @@
 
 namespace qlarank {
 
-struct SourceMark {
+struct ImportMark {
   // Sequence through which all was acknowledged or given up.
   uint64_t complete_through = 0;
   // The first bytes of the file, and their FileDigest::Hex().
@@ -44,16 +44,16 @@ absl::StatusOr<std::string> SourceOfFile(const std::string& path);
 
 // Asks and sets marks, and asks again until `retry_for` is over when the server
 // cannot be reached or is busy. `client` must outlive it.
-class SourceMarks {
+class ImportMarks {
  public:
-  SourceMarks(const Client& client, absl::Duration retry_for)
+  ImportMarks(const Client& client, absl::Duration retry_for)
       : client_(client), retry_for_(retry_for) {}
 
   // nullopt when the source has none. INVALID_ARGUMENT when it has one that no
   // import made.
-  absl::StatusOr<std::optional<SourceMark>> Get(
+  absl::StatusOr<std::optional<ImportMark>> Get(
       const std::string& source) const;
-  absl::Status Set(const std::string& source, SourceMark mark) const;
+  absl::Status Set(const std::string& source, ImportMark mark) const;
 
  private:
   const Client& client_;
