@@ -365,6 +365,29 @@ TEST_F(TileSchedulerTest, AClientThatWasIdleIsOwedNothing) {
   EXPECT_GE(std::count(first, half, "old"), 3);
 }
 
+// Nor is who comes while another's work goes on: all of theirs would come
+// first.
+TEST_F(TileSchedulerTest, ANewcomerIsNotOwedWhatAnotherHad) {
+  absl::Notification go, there;
+  std::atomic<int> units = 0;
+  auto busy = Submit(
+      "busy", 130, now_, later_,
+      [&] {
+        if (++units != 100) return;
+        there.Notify();
+        go.WaitForNotification();
+      },
+      "a");
+  there.WaitForNotification();
+  auto fresh = Submit("fresh", 20, now_, later_, {}, "b");
+  go.Notify();
+  busy->WaitForDropped();
+  fresh->WaitForDropped();
+  const std::vector<std::string> entries = journal_.entries();
+  const auto first = std::find(entries.begin(), entries.end(), "fresh");
+  EXPECT_GE(std::count(first, first + 10, "busy"), 3);
+}
+
 TEST_F(TileSchedulerTest, PredictsWhatIsDoneBefore) {
   EXPECT_TRUE(scheduler_.Predict("a", absl::Milliseconds(5)).alone);
   Block();

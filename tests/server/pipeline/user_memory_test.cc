@@ -115,6 +115,20 @@ TEST_F(UserMemoryTest, SnapshotsEverySoManyEvents) {
   EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
 }
 
+// They were erased and came back between the reading of head and snapshot.
+TEST_F(UserMemoryTest, ASnapshotOfAnotherLifeIsNotUsed) {
+  Append("user", 1, 9);
+  FoldAndPublish("user");
+  Restart();
+  store_.spoil_snapshot = [](Snapshot& snapshot) { ++snapshot.incarnation; };
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_EQ(lookup->origin, Origin::kNothing);
+  EXPECT_EQ(lookup->known.folded_sequence(), 0);
+  EXPECT_EQ(lookup->events_behind(), 9);
+  EXPECT_EQ(metrics_.state.lookups_version_mismatch.Value(), 1);
+}
+
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
     ASSERT_TRUE(
