@@ -270,7 +270,7 @@ def main(arguments):
               flush=True)
     survived = [m.name for m, outcome in results if not outcome.noticed_by]
     if len(chosen) == len(mutations):
-        made_of = (f'Commit {commit()}, {datetime.date.today()}: '
+        made_of = (f'At commit {commit()}, {datetime.date.today()}: '
                    f'{len(results)} lines broken, {len(survived)} unnoticed.')
         PROOF.write_text(with_table(PROOF.read_text(), made_of,
                                     table(results)))
