@@ -19,9 +19,10 @@ RefusalDesk::~RefusalDesk() {
 }
 
 absl::Duration RefusalDesk::HoldFor(absl::Duration hint, absl::Duration left) {
-  const absl::Duration most =
-      std::clamp(left * kMostOfTimeLeft, absl::ZeroDuration(), kLongest);
-  return std::clamp(hint, absl::ZeroDuration(), most);
+  const absl::Duration most = std::max(
+      left / 2, std::min(left * kMostOfTimeLeft, left - kLeftToCaller));
+  return std::clamp(hint, absl::ZeroDuration(),
+                    std::clamp(most, absl::ZeroDuration(), kLongest));
 }
 
 void RefusalDesk::Hold(absl::Duration time, size_t bytes, End end) {

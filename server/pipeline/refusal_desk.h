@@ -32,9 +32,10 @@ class RefusalDesk {
   static constexpr size_t kMaxBytes = size_t{16} << 20;
   // Refusals of so long are given together.
   static constexpr absl::Duration kTick = absl::Milliseconds(5);
-  // The most of a caller's time, as much as an answer may be planned for; and
-  // in all.
-  static constexpr double kMostOfTimeLeft = 0.5;
+  // The most of a caller's time, of which so much stays to do without an
+  // answer, unless that is more than half of it; and the most in all.
+  static constexpr double kMostOfTimeLeft = 0.8;
+  static constexpr absl::Duration kLeftToCaller = absl::Milliseconds(50);
   static constexpr absl::Duration kLongest = absl::Milliseconds(500);
 
   using End = absl::AnyInvocable<void()>;

@@ -345,7 +345,7 @@ TEST_F(BesideOthersTest, WaitingForAProcessorIsNoCost) {
 }
 
 // What was refused is told so when another try makes sense, the later the more
-// wait for that; and never after more than half of its time.
+// wait for that; and never so late that nothing can be done without it.
 TEST_F(BesideOthersTest, ARefusalWaitsForItsTurn) {
   absl::Notification release;
   Interrupt([&] { release.WaitForNotification(); });

@@ -77,13 +77,15 @@ TEST(RefusalDeskTest, WhatWasGivenBackIsRoomAgain) {
   }
 }
 
-TEST(RefusalDeskTest, NobodyLosesMoreThanHalfOfTheirTime) {
+TEST(RefusalDeskTest, TimeIsLeftToDoWithoutAnAnswer) {
   const auto hold = [](absl::Duration hint, absl::Duration left) {
     return RefusalDesk::HoldFor(hint, left);
   };
   const absl::Duration ms = absl::Milliseconds(1);
   EXPECT_EQ(hold(5 * ms, 300 * ms), 5 * ms);
-  EXPECT_EQ(hold(500 * ms, 300 * ms), 150 * ms);
+  EXPECT_EQ(hold(500 * ms, 300 * ms), 240 * ms);
+  EXPECT_EQ(hold(500 * ms, 200 * ms), 150 * ms);
+  EXPECT_EQ(hold(500 * ms, 60 * ms), 30 * ms);
   EXPECT_EQ(hold(900 * ms, 60'000 * ms), 500 * ms);
   EXPECT_EQ(hold(900 * ms, absl::InfiniteDuration()), 500 * ms);
   EXPECT_EQ(hold(900 * ms, -ms), absl::ZeroDuration());
