@@ -94,7 +94,9 @@ class Import {
   // lines are: 1 is the mark of the beginning.
   absl::Status SendInTimeOrder(EventCsv& csv);
   absl::Status SendInWindow(EventCsv& csv);
-  absl::Status SendEvent(v1::UserEvent event);
+  // What was read last.
+  EventStream::Item ItemOf(v1::UserEvent& event) const;
+  absl::Status SendItem(EventStream::Item item);
   // Of an event that waited for its turn in an order of time.
   absl::Status SendRanked(EventStream::Item item, uint64_t rank);
   // Reads to the end of the file; `take` gets each event that is not known to
@@ -342,16 +344,18 @@ absl::Status Import::ReadAll(
   return absl::OkStatus();
 }
 
-absl::Status Import::SendEvent(v1::UserEvent event) {
-  result_.late.Add(event);
-  return stream_->Add(
-      {std::move(event), reader_->line(), reader_->row_text()});
+EventStream::Item Import::ItemOf(v1::UserEvent& event) const {
+  return {std::move(event), reader_->line(), reader_->row_text()};
+}
+
+absl::Status Import::SendItem(EventStream::Item item) {
+  result_.late.Add(item.event);
+  return stream_->Add(std::move(item));
 }
 
 absl::Status Import::SendRanked(EventStream::Item item, uint64_t rank) {
   item.event.set_sequence(rank + 2);
-  result_.late.Add(item.event);
-  return stream_->Add(std::move(item));
+  return SendItem(std::move(item));
 }
 
 absl::Status Import::FinishRanked(const ImportMark& whole) {
@@ -366,7 +370,7 @@ absl::Status Import::SendInFileOrder(EventCsv& csv) {
       ++result_.left_out;
       return absl::OkStatus();
     }
-    return SendEvent(std::move(event));
+    return SendItem(ItemOf(event));
   });
   if (!read.ok()) return read;
   if (absl::Status s = FinishStream(); !s.ok()) return s;
@@ -400,8 +404,7 @@ absl::Status Import::SendInTimeOrder(EventCsv& csv) {
       return absl::AbortedError(
           absl::StrCat(result_.name, " changed while it was read"));
     }
-    absl::Status sent = SendRanked(
-        {std::move(event), reader_->line(), reader_->row_text()}, rank);
+    absl::Status sent = SendRanked(ItemOf(event), rank);
     if (!sent.ok()) return sent;
     UpdateProgress();
   }
@@ -423,8 +426,7 @@ absl::Status Import::SendInWindow(EventCsv& csv) {
     return absl::OkStatus();
   };
   absl::Status read = ReadAll(csv, [&](v1::UserEvent& event) {
-    absl::Status added = window.Add(
-        {std::move(event), reader_->line(), reader_->row_text()});
+    absl::Status added = window.Add(ItemOf(event));
     return added.ok() ? send_due() : added;
   });
   if (!read.ok()) return read;

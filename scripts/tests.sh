@@ -55,7 +55,7 @@ test_all() {
 
 # test_sanitized PRESET [FOLDER...]: all C++ tests, or those of folders of tests/.
 test_sanitized() {
-  local preset="$1" folder targets=() reports=()
+  local preset="$1" folder targets=()
   shift
   for folder in "$@"; do
     [[ -e tests/$folder/CMakeLists.txt ]] ||
@@ -66,7 +66,15 @@ test_sanitized() {
   install build test
   python_environment tests/requirements.txt
   build "$preset" "${targets[@]}"
-  for folder in "${@:-.}"; do
+  test_folders "$preset" "${@:-.}"
+}
+
+# test_folders PRESET FOLDER...: the tests that a preset has built of folders of
+# tests/, and what of them was skipped.
+test_folders() {
+  local preset="$1" folder reports=()
+  shift
+  for folder in "$@"; do
     reports+=("ctest-$preset-${folder/#./all}")
     ctest_step "C++ tests ($preset, tests/${folder#.})" "${reports[-1]}" \
       "build/$preset/tests/$folder" -L 'unit|integration'
@@ -76,18 +84,11 @@ test_sanitized() {
 
 # All of it by another compiler, which finds what GCC lets pass; AddressSanitizer
 # and UBSan watch the modules' tests, fuzz replays among them.
-clang_folders=(fuzz model state_store config cli server)
 test_clang() {
-  local folder reports=()
   install build test clang
   python_environment tests/requirements.txt
   build clang
-  for folder in "${clang_folders[@]}"; do
-    reports+=("ctest-clang-$folder")
-    ctest_step "C++ tests (clang, sanitized, tests/$folder)" "${reports[-1]}" \
-      "build/clang/tests/$folder" -L 'unit|integration'
-  done
-  test_report executed-clang "${reports[@]/#/$log_folder/}"
+  test_folders clang fuzz model state_store config cli server
 }
 
 # ./run ci: README's commands, one after another, the tests last, so that their

@@ -1,12 +1,8 @@
 // What cannot be computed is never a plausible number: NaN goes in, or a product
 // fails, and NaN comes out, in every precision.
-#include <dlfcn.h>
-
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,20 +13,7 @@
 #include "model/precision.h"
 #include "model/precision_kernels.h"
 #include "tests/model/golden.h"
-
-namespace {
-std::atomic<bool> products_fail = false;
-}  // namespace
-
-// Takes the place of oneDNN's for this process.
-extern "C" dnnl_status_t dnnl_primitive_execute(
-    const_dnnl_primitive_t primitive, dnnl_stream_t stream, int count,
-    const dnnl_exec_arg_t* arguments) {
-  if (products_fail) return dnnl_out_of_memory;
-  static const auto real = reinterpret_cast<decltype(&dnnl_primitive_execute)>(
-      dlsym(RTLD_NEXT, "dnnl_primitive_execute"));
-  return real(primitive, stream, count, arguments);
-}
+#include "tests/testing/failing_products.h"
 
 namespace qlarank::testing {
 namespace {

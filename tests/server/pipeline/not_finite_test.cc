@@ -1,29 +1,12 @@
 // A model that computes what is no number: nobody is given it as a score, a
 // state or a summary.
-#include <dlfcn.h>
-
-#include <atomic>
 #include <memory>
-#include <oneapi/dnnl/dnnl.h>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/pipeline/rank_pipeline_testing.h"
-
-namespace {
-std::atomic<bool> products_fail = false;
-}  // namespace
-
-// Takes the place of oneDNN's for this process. A product that fails is NaN.
-extern "C" dnnl_status_t dnnl_primitive_execute(
-    const_dnnl_primitive_t primitive, dnnl_stream_t stream, int count,
-    const dnnl_exec_arg_t* arguments) {
-  if (products_fail) return dnnl_out_of_memory;
-  static const auto real = reinterpret_cast<decltype(&dnnl_primitive_execute)>(
-      dlsym(RTLD_NEXT, "dnnl_primitive_execute"));
-  return real(primitive, stream, count, arguments);
-}
+#include "tests/testing/failing_products.h"
 
 namespace qlarank::testing {
 namespace {

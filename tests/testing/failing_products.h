@@ -1,0 +1,14 @@
+// Products of matrices that fail when a test says so.
+#ifndef QLARANK_TESTS_TESTING_FAILING_PRODUCTS_H_
+#define QLARANK_TESTS_TESTING_FAILING_PRODUCTS_H_
+
+#include <atomic>
+
+namespace qlarank::testing {
+
+// While it is set, every product of oneDNN in this process fails.
+extern std::atomic<bool> products_fail;
+
+}  // namespace qlarank::testing
+
+#endif  // QLARANK_TESTS_TESTING_FAILING_PRODUCTS_H_
