@@ -31,7 +31,7 @@ void StreamEventsReactor::OnDrain() {
     draining_ = true;
     next = Advance();
   }
-  Do(next);
+  if (next != Next::kNothing) Do(next);
 }
 
 void StreamEventsReactor::OnReadDone(bool ok) {
@@ -83,7 +83,7 @@ void StreamEventsReactor::Admitted() {
     admitting_ = false;
     next = Advance();
   }
-  Do(next);
+  if (next != Next::kNothing) Do(next);
 }
 
 void StreamEventsReactor::RoomReturned() {
@@ -93,7 +93,7 @@ void StreamEventsReactor::RoomReturned() {
     waiting_ = false;
     next = Advance();
   }
-  Do(next);
+  if (next != Next::kNothing) Do(next);
 }
 
 void StreamEventsReactor::Answer(Batch& batch, AppendResult result) {
@@ -106,7 +106,7 @@ void StreamEventsReactor::Answer(Batch& batch, AppendResult result) {
     batch.answered = true;
     next = Advance();
   }
-  Do(next);
+  if (next != Next::kNothing) Do(next);
 }
 
 void StreamEventsReactor::OnWriteDone(bool ok) {
@@ -118,7 +118,7 @@ void StreamEventsReactor::OnWriteDone(bool ok) {
     PopFront();
     next = Advance();
   }
-  Do(next);
+  if (next != Next::kNothing) Do(next);
 }
 
 void StreamEventsReactor::MaybeWrite() {

@@ -77,7 +77,8 @@ class StreamEventsReactor final
   void Admitted() ABSL_LOCKS_EXCLUDED(mutex_);
   void RoomReturned() ABSL_LOCKS_EXCLUDED(mutex_);
   // Begins whatever can be done next. If it returns kNothing, a caller that is
-  // no callback of gRPC must not touch the stream after that.
+  // no callback of gRPC must not touch the stream after that, not even to do
+  // nothing.
   Next Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(Next next) ABSL_LOCKS_EXCLUDED(mutex_);
   grpc::Status EndStatus() ABSL_LOCKS_EXCLUDED(mutex_);
