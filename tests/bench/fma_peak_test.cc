@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "bench/gemm_peak.h"
 #include "gtest/gtest.h"
 
@@ -106,22 +108,22 @@ TEST_P(FmaPeakTest, SumsUpEveryProductThatItCounts) {
 }
 
 // Three units at most have ever done the like in one cycle, and a loop that
-// waits for its sums takes four cycles and more for each.
+// waits for its sums takes four cycles and more for each, of tiles 52. A loop
+// that is wrong is out of these bounds whenever it is tried; one that is right
+// is within them once nobody else has the processor for some milliseconds.
 TEST_P(FmaPeakTest, IsBoundByItsPorts) {
-  double per_cycle = 0;
-  for (int turn = 0; turn < 10; ++turn) {
-    const double clock = ClockHz(absl::Milliseconds(2));
-    per_cycle = std::max(
-        per_cycle, OperationsPerSecond(loop(), absl::Milliseconds(2)) / clock);
-  }
   const double instruction = loop().operations_per_step() / loop().vectors;
-  if (loop().tiles) {  // sixteen cycles each
-    EXPECT_GT(per_cycle, instruction / 20);
-    EXPECT_LT(per_cycle, instruction / 12);
-  } else {
-    EXPECT_GT(per_cycle, instruction / 3);
-    EXPECT_LT(per_cycle, instruction * 3);
-  }
+  // One of tiles takes sixteen cycles; two threads of a core share the unit.
+  const double least = loop().tiles ? instruction / 45 : instruction / 3;
+  const double most = loop().tiles ? instruction / 12 : instruction * 3;
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  double per_cycle = 0;
+  do {
+    const double clock = ClockHz(absl::Milliseconds(2));
+    per_cycle = OperationsPerSecond(loop(), absl::Milliseconds(2)) / clock;
+  } while ((per_cycle <= least || per_cycle >= most) && absl::Now() < end);
+  EXPECT_GT(per_cycle, least);
+  EXPECT_LT(per_cycle, most);
 }
 
 INSTANTIATE_TEST_SUITE_P(
