@@ -77,15 +77,15 @@ void ConnectionTaker::Refuse(const TcpConnection& connection,
   }
 }
 
-void ConnectionTaker::TryOutWatching() {
-  if (IsWatched()) return;
+void ConnectionTaker::TryOutWatching(absl::Duration patience) {
+  if (IsWatched(patience)) return;
   metrics_.connections_watched.Set(0);
   LogError("connections are not watched: this gRPC library does not read "
            "through the program's functions; put a proxy in front "
            "(docs/security.md)");
 }
 
-bool ConnectionTaker::IsWatched() {
+bool ConnectionTaker::IsWatched(absl::Duration patience) {
   if (!HooksAreFound()) return false;
   const auto ends = ConnectToOurselves();
   if (!ends.has_value()) return false;
@@ -96,7 +96,7 @@ bool ConnectionTaker::IsWatched() {
   const bool session = HandOverTo({ends->second, -1, "this"}, watched);
   // gRPC reads that there is nothing to read any more.
   close(ends->first);
-  const absl::Time end = absl::Now() + absl::Seconds(10);
+  const absl::Time end = absl::Now() + patience;
   while (!watched->was_read() && absl::Now() < end) {
     absl::SleepFor(absl::Milliseconds(1));
   }

@@ -36,11 +36,12 @@ class ConnectionTaker {
   // Hands gRPC a connection from this machine to itself, and sees whether what
   // gRPC does with it is seen (server/security/socket_hooks.h). The result is
   // in qlarank_connections_watched; an error is logged when it is not: then
-  // clients are served all the same. Blocks, a few milliseconds as a rule.
-  void TryOutWatching();
+  // clients are served all the same. Blocks, a few milliseconds as a rule, and
+  // for `patience` at most.
+  void TryOutWatching(absl::Duration patience = absl::Seconds(10));
 
  private:
-  bool IsWatched();
+  bool IsWatched(absl::Duration patience);
   // Returns whether gRPC began a session of TLS, if it should have.
   bool HandOverTo(const TcpConnection& connection,
                   const std::shared_ptr<WatchedConnection>& watched);

@@ -11,13 +11,10 @@
 #include "server/ops/file_limit.h"
 #include "server/ops/logging.h"
 #include "state_store/memory_state_store.h"
-#include "state_store/rocksdb_state_store.h"
 
 namespace qlarank {
 
-absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
-    const StoreOptions& options, WriteFaultSink on_write_fault) {
-  if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
+RocksDbOptions RocksDbOptionsOf(const StoreOptions& options) {
   RocksDbOptions rocksdb;
   rocksdb.path = options.path;
   rocksdb.max_open_files = static_cast<int>(ShareFiles().tables);
@@ -31,6 +28,13 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
   rocksdb.on_warning = [](absl::string_view message) {
     LogWarning("RocksDB warns", {{"text", message}});
   };
+  return rocksdb;
+}
+
+absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(
+    const StoreOptions& options, WriteFaultSink on_write_fault) {
+  if (options.engine == StoreEngine::kMemory) return NewMemoryStateStore();
+  RocksDbOptions rocksdb = RocksDbOptionsOf(options);
   rocksdb.on_write_fault =
       [sink = std::move(on_write_fault)](const absl::Status& fault) {
         if (fault.ok()) {

@@ -22,12 +22,16 @@
 #include "server/ops/metrics.h"
 #include "server/pipeline/pipeline.h"
 #include "server/rpc/rpc_services.h"
+#include "state_store/rocksdb_state_store.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
 
 // Told of faults as RocksDbOptions::on_write_fault is.
 using WriteFaultSink = std::function<void(const absl::Status& fault)>;
+
+// What it opens a store in RocksDB with.
+RocksDbOptions RocksDbOptionsOf(const StoreOptions& options);
 
 // The store that the configuration names.
 absl::StatusOr<std::unique_ptr<StateStore>> OpenConfiguredStore(

@@ -11,6 +11,8 @@
 namespace qlarank {
 namespace {
 
+using ::testing::HasSubstr;
+
 constexpr int kUsers = 7;
 
 // Event `sequence` of a file shared by all users.
@@ -65,6 +67,16 @@ TEST_F(EventStreamTest, AppliesEveryEventOnceInOrder) {
   ASSERT_TRUE(SendAll(stream, 1'003).ok());
   EXPECT_EQ(stream.totals().applied, 1'003U);
   ExpectAll(1'003);
+}
+
+TEST_F(EventStreamTest, AnEventWithoutAnOutcomeIsNotTakenForDurable) {
+  server_.SetFaults({.untold = 1});
+  EventStream stream(client_, Options());
+  const absl::Status status = SendAll(stream, 100);
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("of 9 events that they are durable and of 0 that they "
+                        "are refused, but 10 were sent"));
 }
 
 TEST_F(EventStreamTest, SendingAgainChangesNothing) {

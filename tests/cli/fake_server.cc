@@ -324,6 +324,10 @@ grpc::Status FakeServer::Append(const v1::AppendEventsRequest& request,
   for (int i = 0; i < request.events_size(); ++i) {
     const v1::EventOutcome outcome = AppendOne(request, i, response);
     response.add_outcomes(outcome);
+    if (faults_.untold > 0) {
+      --faults_.untold;
+      continue;
+    }
     if (outcome == v1::EVENT_OUTCOME_APPLIED) {
       response.set_applied(response.applied() + 1);
     } else if (outcome == v1::EVENT_OUTCOME_DUPLICATE) {

@@ -39,6 +39,8 @@ class FakeServer {
     // So many events with the action "slow" are refused as not written, then
     // taken.
     int unwritten = 0;
+    // So many events are taken, and their outcome is not told.
+    int untold = 0;
   };
 
   FakeServer();

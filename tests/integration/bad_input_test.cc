@@ -112,7 +112,8 @@ INSTANTIATE_TEST_SUITE_P(
                   for (int i = 0; i < 99; ++i) r.add_item_ids(i);
                 },
                 absl::StatusCode::kInvalidArgument,
-                "item_ids: 101 candidates; must be at most 100"},
+                "item_ids: 101 candidates; must be at most 100, "
+                "limits.max_candidates of the server"},
         BadRank{"FeatureMatrixTooSmall",
                 [](auto& r) { r.mutable_candidate_features()->RemoveLast(); },
                 absl::StatusCode::kInvalidArgument,

@@ -1,13 +1,25 @@
-"""Breaks central lines one at a time and shows which test notices.
+"""Breaks lines one at a time and shows which test notices.
 
     python3 tests/mutation/mutate.py [--check] [NAME...]
 
-The lines are those of mutations.toml. They are broken in a copy of the working
-tree, build/mutation/tree, which has a build folder of its own: the tree itself
-is only read. A mutation that no test notices is a test that is missing: then,
-and when a line is not there any more, or not once, the exit code is 1. With all
-of the mutations, the table of docs/proof.md is written anew; with NAMEs, parts
-of their names, it is only printed. --check looks for the lines, in a moment.
+The lines are those of lines/*.toml, each of which has a title and, for a line:
+
+    [[mutation]]
+    name = ""     # short, unique
+    breaks = ""   # what does not hold any more
+    file = ""     # from the repository's root
+    find = ""     # a part of the file that is there once
+    replace = ""  # what stands there instead
+    tests = []    # to build and run, in this order, until one fails
+
+A test is a GoogleTest program with arguments behind it, or "ctest NAME" for
+another one of CTest's, or "pytest ARGUMENTS". Lines are broken in a copy of the
+working tree, build/mutation/tree, which has a build folder of its own: the tree
+itself is only read. A mutation that no test notices is a test that is missing:
+then, and when a line is not there any more, or not once, the exit code is 1.
+With all of the mutations, the tables of docs/proof.md are written anew; with
+NAMEs, parts of their names or titles, they are only printed. --check looks for
+the lines, in a moment.
 """
 
 import argparse
@@ -24,16 +36,23 @@ import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIST = pathlib.Path(__file__).with_name('mutations.toml')
+LISTS = sorted((pathlib.Path(__file__).parent / 'lines').glob('*.toml'))
 WORK = ROOT / 'build/mutation'
 TREE = WORK / 'tree'
 PROOF = ROOT / 'docs/proof.md'
 BEGIN, END = '<!-- mutations: ./run mutate -->', '<!-- /mutations -->'
 PRESET = 'dev'
+# What the tests that are Python scripts, in CTest, run.
+PROGRAMS = ('qlarank_server', 'qlarank')
+# Made by ./run; the copy of the tree has a link to it.
+ENVIRONMENT = '.venv'
 # Of a test program; one that is stuck has noticed, too.
-TEST_SECONDS = 300
-FAILED = re.compile(r'^\[  FAILED  \] ([\w/]+\.[\w/]+)', re.MULTILINE)
-RAN = re.compile(r'^\[==========\] (\d+) tests? from .* ran', re.MULTILINE)
+TEST_SECONDS = 100
+# What GoogleTest, pytest, and unittest under CTest say of a test that failed.
+FAILED = re.compile(r'^(?:\[  FAILED  \] |FAILED \S*?(?=\w+\.py::)|'
+                    r'(?:\d+: )?(?:FAIL|ERROR): )([\w/.:-]+)', re.MULTILINE)
+RAN = re.compile(r'^\[==========\] (\d+) tests? from .* ran|^(\d+) passed|'
+                 r'tests passed, 0 tests failed out of (\d+)', re.MULTILINE)
 
 
 class BadList(Exception):
@@ -48,6 +67,7 @@ class Mutation:
     find: str
     replace: str
     tests: list
+    title: str = ''  # of the list that it is in
 
     def applied_to(self, text):
         count = text.count(self.find)
@@ -64,8 +84,10 @@ class Outcome:
     problem: str = ''  # why it proves nothing, as that it cannot be built
 
 
-def read_list(text):
-    mutations = [Mutation(**entry) for entry in tomllib.loads(text)['mutation']]
+def read_lists(texts):
+    lists = [tomllib.loads(text) for text in texts]
+    mutations = [Mutation(title=entries['title'], **entry)
+                 for entries in lists for entry in entries['mutation']]
     names = [mutation.name for mutation in mutations]
     for name in names:
         if names.count(name) > 1:
@@ -119,6 +141,8 @@ def copy_tree():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         shutil.copymode(source, target)
+    if not (TREE / ENVIRONMENT).exists():
+        (TREE / ENVIRONMENT).symlink_to(ROOT / ENVIRONMENT)
 
 
 def run(command, log, timeout=None):
@@ -145,10 +169,24 @@ def run(command, log, timeout=None):
 
 
 def build(targets):
+    if not targets:
+        return
     code, output = run(['cmake', '--build', '--preset', PRESET, '--target',
                         *targets], WORK / 'build.log')
     if code != 0:
         raise BadList(f'cannot be built:\n{output[-3000:]}')
+
+
+def command_of(test):
+    """The command that runs a test."""
+    name, *arguments = test.split()
+    if name == 'ctest':
+        return ['ctest', '--test-dir', f'build/{PRESET}', '-V', '-R',
+                f'^{arguments[0]}$']
+    if name == 'pytest':
+        return [f'{ENVIRONMENT}/bin/python', '-m', 'pytest', '-q', '-x', *arguments]
+    return [program_path(name), '--gtest_brief=1', '--gtest_fail_fast=1',
+            *arguments]
 
 
 def program_path(name):
@@ -162,23 +200,26 @@ def program_path(name):
 def run_tests(tests):
     """The first failure of the programs, '' when there is none."""
     for test in tests:
-        name, *arguments = test.split()
-        code, output = run([program_path(name), '--gtest_brief=1',
-                            '--gtest_fail_fast=1', *arguments],
-                           WORK / f'{name}.log', TEST_SECONDS)
+        name = test.split()[0]
+        code, output = run(command_of(test), WORK / f'{name}.log',
+                           TEST_SECONDS)
         if code is None:
             return f'{name} (stuck)'
         if code != 0:
             return first_failure(output) or f'{name} (exit code {code})'
         ran = RAN.search(output)
-        if ran is None or int(ran.group(1)) == 0:
+        if ran is None or not any(int(count or 0) for count in ran.groups()):
             raise BadList(f'{test}: ran no test')
     return ''
 
 
 def programs(mutations):
-    return sorted({test.split()[0] for mutation in mutations
-                   for test in mutation.tests})
+    """What has to be built for the tests of some mutations."""
+    names = {test.split()[0] for mutation in mutations
+             for test in mutation.tests}
+    if 'ctest' in names:
+        names |= set(PROGRAMS)
+    return sorted(names - {'ctest', 'pytest'})
 
 
 def try_mutation(mutation):
@@ -203,16 +244,21 @@ def line_of(mutation, root=ROOT):
 
 
 def table(results):
-    """Markdown; results: {Mutation: Outcome}."""
-    lines = ['| line | what does not hold any more | noticed by | after |',
-             '|---|---|---|---:|']
+    """Markdown, a part for each list; results: [(Mutation, Outcome)]."""
+    lines = []
+    title = None
     for mutation, outcome in results:
+        if mutation.title != title:
+            title = mutation.title
+            lines += ['', f'**{title}**', '',
+                      '| line | what does not hold any more | noticed by | '
+                      'after |', '|---|---|---|---:|']
         noticed = (f'`{outcome.noticed_by}`' if outcome.noticed_by
                    else '**nothing**')
         lines.append(f'| `{mutation.file}`, {mutation.name} | '
                      f'{mutation.breaks} | {noticed} | '
                      f'{outcome.seconds:.0f} s |')
-    return '\n'.join(lines)
+    return '\n'.join(lines).strip()
 
 
 def with_table(text, made_of, content):
@@ -240,13 +286,14 @@ def main(arguments):
     parser.add_argument('--check', action='store_true')
     parser.add_argument('names', nargs='*', metavar='NAME')
     options = parser.parse_args(arguments)
-    mutations = read_list(LIST.read_text())
+    mutations = read_lists(path.read_text() for path in LISTS)
     check(mutations)
     if options.check:
         print(f'{len(mutations)} mutations, each of a line that is there once')
         return 0
     chosen = [m for m in mutations if not options.names or
-              any(name in m.name for name in options.names)]
+              any(name in m.name or name in m.title
+                  for name in options.names)]
     if not chosen:
         raise BadList('no mutation has such a name')
 
@@ -259,7 +306,7 @@ def main(arguments):
     build(programs(chosen))
     for test in sorted({test for m in chosen for test in m.tests}):
         if failure := run_tests([test]):
-            raise BadList(f'{failure} fails already')
+            raise BadList(f'{test}: fails already: {failure}')
 
     results = []
     for mutation in chosen:

@@ -21,7 +21,8 @@ def mutation(**changes):
 class MutateTest(unittest.TestCase):
 
     def test_every_line_of_the_list_is_there_once(self):
-        mutations = mutate.read_list(mutate.LIST.read_text())
+        mutations = mutate.read_lists(path.read_text()
+                                      for path in mutate.LISTS)
         self.assertGreaterEqual(len(mutations), 20)
         mutate.check(mutations)
 
@@ -39,14 +40,16 @@ class MutateTest(unittest.TestCase):
             self.assertEqual(mutation().applied_to('if (x < y)'), 'if (x > y)')
 
     def test_a_list_that_proves_nothing_is_refused(self):
-        entry = ('[[mutation]]\nname = "a"\nbreaks = "1"\nfile = "f"\n'
+        entry = ('title = "t"\n[[mutation]]\nname = "a"\nbreaks = "1"\nfile = "f"\n'
                  'find = "x"\nreplace = "{}"\ntests = [{}]\n')
-        self.assertEqual(len(mutate.read_list(entry.format('y', '"t"'))), 1)
-        for text, problem in ((entry.format('x', '"t"'), 'replaces nothing'),
-                              (entry.format('y', ''), 'names no test'),
-                              (2 * entry.format('y', '"t"'), 'two of this')):
+        self.assertEqual(len(mutate.read_lists([entry.format('y', '"t"')])), 1)
+        good = entry.format('y', '"t"')
+        for texts, problem in (
+                ([entry.format('x', '"t"')], 'replaces nothing'),
+                ([entry.format('y', '')], 'names no test'),
+                ([good, good], 'two of this')):
             with self.assertRaisesRegex(mutate.BadList, problem):
-                mutate.read_list(text)
+                mutate.read_lists(texts)
 
     def test_the_first_test_that_fails_is_named(self):
         output = ('[  FAILED  ] A/StoreTest.Counts/RocksDb, where GetParam() = '
@@ -54,11 +57,26 @@ class MutateTest(unittest.TestCase):
         self.assertEqual(mutate.first_failure(output),
                          'A/StoreTest.Counts/RocksDb')
         self.assertIsNone(mutate.first_failure('[       OK ] B.C (1 ms)'))
+        self.assertEqual(
+            mutate.first_failure('FAILED tests/a/test_b.py::test_c[d] - E: f'),
+            'test_b.py::test_c')
+        self.assertEqual(
+            mutate.first_failure('7: ERROR: test_b (__main__.C.test_b)'),
+            'test_b')
+
+    def test_what_is_built_is_what_the_tests_need(self):
+        self.assertEqual(mutate.programs([mutation(tests=[
+            'b_test', 'a_test --gtest_filter=A*', 'pytest tests/a.py'])]),
+            ['a_test', 'b_test'])
+        self.assertEqual(mutate.programs([mutation(tests=['ctest c_test'])]),
+                         ['qlarank', 'qlarank_server'])
 
     def test_the_table_stands_between_its_marks(self):
-        results = [(mutation(), mutate.Outcome('B.C', 12.3)),
-                   (mutation(name='b'), mutate.Outcome('', 1))]
+        results = [(mutation(title='A list'), mutate.Outcome('B.C', 12.3)),
+                   (mutation(name='b', title='C'), mutate.Outcome('', 1))]
         content = mutate.table(results)
+        self.assertTrue(content.startswith('**A list**\n\n| line |'))
+        self.assertIn('\n\n**C**\n\n| line |', content)
         self.assertIn('| `code.cc`, a | 1 | `B.C` | 12 s |', content)
         self.assertIn('**nothing**', content)
         page = f'before\n{mutate.BEGIN}\nOLD TABLE\n{mutate.END}\nafter\n'

@@ -1,11 +1,14 @@
 #include "server/server.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -14,6 +17,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
+#include "server/connection_taker.h"
 #include "server/services.h"
 #include "tests/server/health_client.h"
 #include "tests/server/http_client.h"
@@ -45,6 +49,45 @@ std::unique_ptr<Server> StartOrDie(const ServerOptions& options) {
 std::shared_ptr<grpc::Channel> Connect(const Server& server) {
   return grpc::CreateChannel(absl::StrCat("127.0.0.1:", server.grpc_port()),
                              grpc::InsecureChannelCredentials());
+}
+
+// The store keeps as many files open as connections leave it.
+TEST(RocksDbOptionsOfTest, HasItsShareOfTheFiles) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 400;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  EXPECT_EQ(RocksDbOptionsOf(StoreOptions()).max_open_files, 100);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+// Drops what it is handed, as a gRPC would that reads by other means.
+class DroppingAcceptor final
+    : public grpc::experimental::ExternalConnectionAcceptor {
+ public:
+  void HandleNewConnection(NewConnectionParameters* parameters) override {
+    dropped_.push_back(parameters->fd);
+  }
+  ~DroppingAcceptor() override {
+    for (const int file : dropped_) close(file);
+  }
+
+ private:
+  std::vector<int> dropped_;
+};
+
+TEST(ConnectionTakerTest, TellsWhenConnectionsAreNotWatched) {
+  Metrics metrics;
+  DroppingAcceptor acceptor;
+  ClientConnections connections(10, 10);
+  const auto watches = std::make_shared<ConnectionWatches>(
+      ConnectionWatches::Limits(), &metrics.security);
+  ConnectionTaker taker(acceptor, /*encrypted=*/false, connections, *watches,
+                        metrics.security);
+  EXPECT_EQ(metrics.security.connections_watched.Value(), 1);
+  taker.TryOutWatching(absl::Milliseconds(50));
+  EXPECT_EQ(metrics.security.connections_watched.Value(), 0);
 }
 
 TEST(ServerTest, IsHealthyOnceStarted) {

@@ -194,6 +194,37 @@ TEST_F(IngestPipelineTest, AnErasureIsOrderedWithAppends) {
   EXPECT_EQ(store_.GetHead("user")->last_sequence, 2);
 }
 
+// A flood of erasures waits in a queue that has a bound, and leaves others room.
+TEST_F(IngestPipelineTest, ErasuresThatWaitAreSoMany) {
+  options_.ingest.shards = 1;
+  Start();
+  absl::Notification begun, go;
+  pipeline_->ingest().TrimLog("user", 1, [&](const absl::Status&) {
+    begun.Notify();
+    go.WaitForNotification();
+  });
+  begun.WaitForNotification();
+  std::atomic<int> refused = 0, erased = 0;
+  const auto erase = [&](const std::string& principal) {
+    IngestPipeline::ErasureOrder order;
+    order.note.principal = principal;
+    pipeline_->ingest().DeleteUser(
+        "user", std::move(order), [&](const absl::StatusOr<uint64_t>& count) {
+          ++(absl::IsResourceExhausted(count.status()) ? refused : erased);
+        });
+  };
+  constexpr int kFlood = 5'000;
+  for (int i = 0; i < kFlood; ++i) erase("flood");
+  EXPECT_GT(refused, kFlood - 1'024);
+  EXPECT_LT(refused, kFlood);
+  const int before = refused;
+  erase("other");
+  EXPECT_EQ(refused, before);
+  go.Notify();
+  pipeline_ = nullptr;
+  EXPECT_EQ(refused + erased, kFlood + 1);
+}
+
 TEST_F(IngestPipelineTest, NoModelKeepsAnErasedUserInMemory) {
   options_ = TestOptions(GoldenModel("dot_l1_plain"));
   options_.models.push_back(GoldenModel("dot_l4_silu"));
