@@ -114,20 +114,33 @@ absl::StatusOr<std::vector<std::string>> MemoryStateStore::ListFingerprints()
   return fingerprints;
 }
 
-absl::Status MemoryStateStore::PutSnapshot(absl::string_view fingerprint,
-                                           absl::string_view user_id,
-                                           const Snapshot& snapshot) {
-  absl::Status status = ValidateUserId(user_id);
-  if (!status.ok()) return status;
+absl::StatusOr<size_t> MemoryStateStore::PutSnapshots(
+    absl::string_view fingerprint, absl::Span<const UserSnapshot> snapshots) {
   absl::MutexLock lock(&mutex_);
   const auto it = snapshots_.find(fingerprint);
-  if (it == snapshots_.end()) return FingerprintNotOpenError(fingerprint);
-  const auto user = users_.find(user_id);
-  if (user != users_.end() &&
-      user->second.head.incarnation == snapshot.incarnation) {
-    it->second[std::string(user_id)] = snapshot;
+  absl::Status status;
+  size_t refused = 0;
+  for (const auto& [user_id, snapshot] : snapshots) {
+    status.Update(ValidateUserId(user_id));
+    const auto user = users_.find(user_id);
+    if (user == users_.end() || it == snapshots_.end() ||
+        user->second.head.incarnation != snapshot.incarnation) {
+      continue;
+    }
+    std::optional<Snapshot> stored;
+    if (const auto old = it->second.find(user_id); old != it->second.end()) {
+      stored = old->second;
+    }
+    if (GoesBack(user->second.head, stored, snapshot)) {
+      ++refused;
+    } else {
+      it->second[user_id] = snapshot;
+    }
   }
-  return absl::OkStatus();
+  snapshots_refused_ += refused;
+  if (!status.ok()) return status;
+  if (it == snapshots_.end()) return FingerprintNotOpenError(fingerprint);
+  return refused;
 }
 
 absl::StatusOr<std::optional<Snapshot>> MemoryStateStore::GetSnapshot(
@@ -252,7 +265,9 @@ std::map<std::string, double> MemoryStateStore::Statistics() const {
     snapshots += by_user.size();
   }
   return {{"estimated_heads", static_cast<double>(users_.size())},
-          {"estimated_snapshots", snapshots}};
+          {"estimated_snapshots", snapshots},
+          {"snapshots_refused_total",
+           static_cast<double>(snapshots_refused_)}};
 }
 
 std::unique_ptr<StateStore> NewMemoryStateStore() {

@@ -39,9 +39,9 @@ class MemoryStateStore final : public StateStore {
   absl::Status OpenFingerprint(absl::string_view fingerprint) override;
   absl::Status DropFingerprint(absl::string_view fingerprint) override;
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
-  absl::Status PutSnapshot(absl::string_view fingerprint,
-                           absl::string_view user_id,
-                           const Snapshot& snapshot) override;
+  absl::StatusOr<size_t> PutSnapshots(
+      absl::string_view fingerprint,
+      absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
   absl::Status PutSourceMark(absl::string_view source,
@@ -72,6 +72,7 @@ class MemoryStateStore final : public StateStore {
   using SnapshotsByUser = absl::flat_hash_map<std::string, Snapshot>;
 
   mutable absl::Mutex mutex_;
+  uint64_t snapshots_refused_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, SnapshotsByUser, std::less<>> snapshots_
       ABSL_GUARDED_BY(mutex_);  // by fingerprint

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
@@ -58,17 +59,10 @@ absl::StatusOr<std::vector<std::string>> RocksDbStateStore::ListFingerprints()
   return fingerprints;
 }
 
-absl::Status RocksDbStateStore::PutSnapshot(absl::string_view fingerprint,
-                                            absl::string_view user_id,
-                                            const Snapshot& snapshot) {
-  const UserSnapshot one{std::string(user_id), snapshot};
-  return PutSnapshots(fingerprint, absl::MakeConstSpan(&one, 1));
-}
-
-absl::Status RocksDbStateStore::PutSnapshots(
+absl::StatusOr<size_t> RocksDbStateStore::PutSnapshots(
     absl::string_view fingerprint, absl::Span<const UserSnapshot> snapshots) {
-  // In the order of their addresses, so that two of these calls and their users
-  // cannot wait for each other.
+  // From the comparison with what is stored until it is replaced.
+  absl::MutexLock one_at_a_time(&put_snapshots_mutex_);
   std::set<absl::Mutex*> users_locks;
   for (const UserSnapshot& snapshot : snapshots) {
     users_locks.insert(&SnapshotLock(snapshot.user_id));
@@ -81,6 +75,8 @@ absl::Status RocksDbStateStore::PutSnapshots(
   const auto states = states_.find(fingerprint);
   absl::Status status;
   rocksdb::WriteBatch batch;
+  absl::flat_hash_map<std::string, Snapshot> in_batch;  // by key
+  size_t refused = 0;
   for (const auto& [user_id, snapshot] : snapshots) {
     const absl::StatusOr<UserHead> head = GetHead(user_id);
     status.Update(head.status());
@@ -90,17 +86,44 @@ absl::Status RocksDbStateStore::PutSnapshots(
       continue;
     }
     const std::string key = UserKey(user_id);
+    const auto earlier = in_batch.find(key);
+    const std::optional<Snapshot> stored =
+        earlier == in_batch.end()
+            ? StoredSnapshot(states->second, fingerprint, key)
+            : earlier->second;
+    if (GoesBack(*head, stored, snapshot)) {
+      ++refused;
+      continue;
+    }
     batch.Put(states->second.get(), key,
               EncodeSnapshot(key, fingerprint, snapshot));
+    Snapshot& newest = in_batch[key];
+    newest.incarnation = snapshot.incarnation;
+    newest.folded_sequence = snapshot.folded_sequence;
   }
+  snapshots_refused_ += refused;
   if (status.ok() && states == states_.end()) {
     return FingerprintNotOpenError(fingerprint);
   }
-  if (batch.Count() == 0) return status;
-  status.Update(Write(unlogged_, batch,
-                      absl::StrCat("writing ", batch.Count(),
-                                   " snapshots under ", fingerprint)));
-  return status;
+  if (batch.Count() > 0) {
+    status.Update(Write(unlogged_, batch,
+                        absl::StrCat("writing ", batch.Count(),
+                                     " snapshots under ", fingerprint)));
+  }
+  if (!status.ok()) return status;
+  return refused;
+}
+
+std::optional<Snapshot> RocksDbStateStore::StoredSnapshot(
+    const ColumnFamily& states, absl::string_view fingerprint,
+    const std::string& user_key) const {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status read =
+      db_->Get(rocksdb::ReadOptions(), states.get(), user_key, &value);
+  if (!read.ok()) return std::nullopt;
+  auto snapshot = DecodeSnapshot(user_key, fingerprint, ToView(value));
+  if (!snapshot.ok()) return std::nullopt;
+  return *std::move(snapshot);
 }
 
 absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(

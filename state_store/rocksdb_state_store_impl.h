@@ -11,7 +11,7 @@
 //
 // Private to the RocksDB implementation. Thread-safe as StateStore says.
 // RocksDB's own calls are; the locks here are for what must hold across several
-// of them. Lock order: a snapshot lock, then states_mutex_.
+// of them. Lock order: put_snapshots_mutex_, a snapshot lock, states_mutex_.
 #ifndef QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
 #define QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_IMPL_H_
 
@@ -67,11 +67,9 @@ class RocksDbStateStore final : public StateStore {
   absl::Status OpenFingerprint(absl::string_view fingerprint) override;
   absl::Status DropFingerprint(absl::string_view fingerprint) override;
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
-  absl::Status PutSnapshot(absl::string_view fingerprint,
-                           absl::string_view user_id,
-                           const Snapshot& snapshot) override;
-  absl::Status PutSnapshots(absl::string_view fingerprint,
-                            absl::Span<const UserSnapshot> snapshots) override;
+  absl::StatusOr<size_t> PutSnapshots(
+      absl::string_view fingerprint,
+      absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
   absl::Status PutSourceMark(absl::string_view source,
@@ -128,6 +126,12 @@ class RocksDbStateStore final : public StateStore {
   // all.
   absl::StatusOr<uint64_t> CountLog(absl::string_view user_id) const;
 
+  // The snapshot of a user in a column family, nullopt also for one that is
+  // damaged or cannot be read.
+  std::optional<Snapshot> StoredSnapshot(const ColumnFamily& states,
+                                         absl::string_view fingerprint,
+                                         const std::string& user_key) const;
+
   // Whether there may be a snapshot of a user. False is certain.
   bool MayHaveSnapshot(const std::string& user_key) const
       ABSL_LOCKS_EXCLUDED(states_mutex_);
@@ -174,6 +178,7 @@ class RocksDbStateStore final : public StateStore {
   // since the last purge was recorded.
   std::atomic<bool> erasures_cleared_ = false;
   std::atomic<int64_t> erasures_pending_ = 0;  // not purged yet; about
+  std::atomic<uint64_t> snapshots_refused_ = 0;
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
 
@@ -182,6 +187,7 @@ class RocksDbStateStore final : public StateStore {
   // write and the insertion, when nobody has been told of it yet.
   mutable UserCache<UserHead> head_cache_;
 
+  absl::Mutex put_snapshots_mutex_;
   mutable std::array<absl::Mutex, kSnapshotLocks> snapshot_locks_;
 
   absl::Mutex schemas_mutex_;  // of two that record one, one is first

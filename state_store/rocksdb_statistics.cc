@@ -50,6 +50,8 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   figures["writes_refused"] = write_faults_->writes_refused() ? 1 : 0;
   figures["write_faults_total"] =
       static_cast<double>(write_faults_->times_refused());
+  figures["snapshots_refused_total"] =
+      static_cast<double>(snapshots_refused_.load());
   figures["erasures_pending"] =
       static_cast<double>(std::max<int64_t>(erasures_pending_, 0));
   figures["recovery_attempts_total"] =

@@ -183,20 +183,25 @@ class StateStore {
 
   virtual absl::StatusOr<std::vector<std::string>> ListFingerprints() const = 0;
 
-  // Replaces the user's snapshot. Not synced: a crash may lose it, and it is
-  // then rebuilt from the log.
+  // Replaces the snapshots of users, in one write. Not synced: a crash may lose
+  // them, and they are then rebuilt from the log. An error is that of any of
+  // them, and the others may or may not have been written.
   //
-  // Does nothing, with OK, when the snapshot's incarnation is not the user's
-  // (any more): an eviction that an erasure overtook must not bring a state
-  // back.
-  virtual absl::Status PutSnapshot(absl::string_view fingerprint,
-                                   absl::string_view user_id,
-                                   const Snapshot& snapshot) = 0;
-
-  // The same for several users, in one write; an error is that of any of them,
-  // and the others' may or may not have been written.
-  virtual absl::Status PutSnapshots(absl::string_view fingerprint,
-                                    absl::Span<const UserSnapshot> snapshots);
+  // Leaves out a snapshot whose incarnation is not the user's (any more): an
+  // eviction that an erasure overtook must not bring a state back. Leaves out,
+  // too, and counts ("snapshots_refused_total"), one that would go back: that
+  // holds fewer events than the one it would replace, or does not reach up to
+  // the first event that is still in the log. Returns how many of these there
+  // were.
+  virtual absl::StatusOr<size_t> PutSnapshots(
+      absl::string_view fingerprint,
+      absl::Span<const UserSnapshot> snapshots) = 0;
+  absl::Status PutSnapshot(absl::string_view fingerprint,
+                           absl::string_view user_id,
+                           const Snapshot& snapshot) {
+    const UserSnapshot one{std::string(user_id), snapshot};
+    return PutSnapshots(fingerprint, absl::MakeConstSpan(&one, 1)).status();
+  }
 
   // The user's newest snapshot; nullopt when there is none. DATA_LOSS for one
   // that is damaged: the caller rebuilds from the log.

@@ -130,6 +130,14 @@ absl::Status ValidateStandsFor(absl::string_view fingerprint,
       first_kept, " under fingerprint ", fingerprint));
 }
 
+bool GoesBack(const UserHead& head, const std::optional<Snapshot>& stored,
+              const Snapshot& snapshot) {
+  if (snapshot.folded_sequence + 1 < head.first_sequence) return true;
+  return stored.has_value() && stored->incarnation == head.incarnation &&
+         stored->folded_sequence <= head.last_sequence &&
+         stored->folded_sequence > snapshot.folded_sequence;
+}
+
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint) {
   return absl::FailedPreconditionError(absl::StrCat(
       "fingerprint \"", absl::CHexEscape(fingerprint), "\" is not open"));

@@ -49,6 +49,13 @@ absl::Status ValidateStandsFor(absl::string_view fingerprint,
                                const std::optional<Snapshot>& snapshot,
                                uint64_t first_kept);
 
+// Whether writing `snapshot`, which is of the user's present life, would lose
+// what `stored`, the one it would replace, or a trimmed part of the log was:
+// events that it does not hold and that nothing else does. A stored one of
+// another life, or ahead of the log, is worth nothing.
+bool GoesBack(const UserHead& head, const std::optional<Snapshot>& stored,
+              const Snapshot& snapshot);
+
 // The status of a use of a fingerprint that is not open.
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint);
 

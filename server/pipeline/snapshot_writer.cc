@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/ops/log_throttle.h"
+#include "server/ops/logging.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -90,11 +92,20 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
     snapshot.snapshot.state = engine_.SerializeState(*queued.state);
   }
   QLARANK_FAILPOINT("snapshot.before_write");
-  const absl::Status status =
+  const absl::StatusOr<size_t> refused =
       store_.PutSnapshots(engine_.state_fingerprint(), snapshots);
   QLARANK_FAILPOINT("snapshot.written");
-  if (status.ok()) metrics_.state.snapshots_written.Increment(batch.size());
-  return status;
+  if (!refused.ok()) return refused.status();
+  metrics_.state.snapshots_written.Increment(
+      static_cast<double>(batch.size() - *refused));
+  if (*refused > 0) {
+    static LogThrottle throttle(absl::Seconds(10));
+    if (const auto held_back = throttle.Admit(absl::Now())) {
+      LogError("snapshots that would go back are refused",
+               {{"snapshots", *refused}, {"held_back", *held_back}});
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace qlarank

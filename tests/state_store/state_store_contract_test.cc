@@ -332,6 +332,46 @@ TEST_P(StateStoreTest, ReplacesSnapshots) {
               IsOkAndHolds(std::optional(MakeSnapshot("u", 9))));
 }
 
+TEST_P(StateStoreTest, SnapshotsOnlyGoForward) {
+  Append("u", 1, 9);
+  const auto put = [&](uint64_t sequence) {
+    const UserSnapshot one{"u", MakeSnapshot("u", sequence)};
+    return store_->PutSnapshots(kF, {one});
+  };
+  EXPECT_THAT(put(6), IsOkAndHolds(0u));
+  EXPECT_THAT(put(5), IsOkAndHolds(1u));
+  EXPECT_THAT(put(6), IsOkAndHolds(0u));  // made anew, as by a rebuild
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 6))));
+  // In one write, too.
+  EXPECT_THAT(store_->PutSnapshots(kF, {{"u", MakeSnapshot("u", 8)},
+                                        {"u", MakeSnapshot("u", 7)}}),
+              IsOkAndHolds(1u));
+  EXPECT_THAT(store_->GetSnapshot(kF, "u"),
+              IsOkAndHolds(std::optional(MakeSnapshot("u", 8))));
+  EXPECT_EQ(store_->Statistics()["snapshots_refused_total"], 2);
+  // One that is ahead of the log stands for nothing.
+  EXPECT_THAT(put(12), IsOkAndHolds(0u));
+  EXPECT_THAT(put(9), IsOkAndHolds(0u));
+  // Another life begins anew.
+  ASSERT_THAT(store_->DeleteUser("u"), IsOk());
+  Append("u", 1, 2);
+  EXPECT_THAT(put(1), IsOkAndHolds(0u));
+}
+
+TEST_P(StateStoreTest, ASnapshotReachesUpToTheLog) {
+  Append("u", 1, 9);
+  ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 8)), IsOk());
+  ASSERT_THAT(store_->TrimLog("u", 6, {std::string(kF)}), IsOk());
+  // Events 5 and 6 would be in neither.
+  EXPECT_THAT(store_->PutSnapshots(kG, {{"u", MakeSnapshot("u", 4)}}),
+              IsOkAndHolds(1u));
+  EXPECT_THAT(store_->GetSnapshot(kG, "u"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(store_->PutSnapshots(kG, {{"u", MakeSnapshot("u", 5)}}),
+              IsOkAndHolds(0u));
+}
+
 TEST_P(StateStoreTest, KeepsFingerprintsApart) {
   Append("u", 1, 2);
   ASSERT_THAT(store_->OpenFingerprint(kG), IsOk());

@@ -50,6 +50,13 @@ bool StoreOracle::PutSnapshot(const std::string& fingerprint,
   if (incarnation == 0 || snapshot.incarnation != incarnation) return true;
   Versions& versions = found->second[user_id];
   if (versions.empty()) versions.push_back(std::nullopt);
+  const std::optional<Snapshot>& newest = versions.back();
+  // One that is ahead of the log is worth nothing, and may be replaced by any.
+  if (newest.has_value() &&
+      newest->folded_sequence <= Head(user_id).last_sequence &&
+      newest->folded_sequence > snapshot.folded_sequence) {
+    return true;
+  }
   versions.push_back(snapshot);
   return true;
 }

@@ -24,6 +24,7 @@ class FaultyStateStore final : public StateStore {
   std::function<void()> after_read_events;
   // Before each user that ForEachUser visits, whose head was read by then.
   std::function<void(absl::string_view user_id)> before_visit;
+  std::function<void()> before_put_snapshots;
   // Spoils a snapshot on its way back.
   std::function<void(Snapshot&)> spoil_snapshot;
   // What copies do; UNIMPLEMENTED without, as of a store in memory.
@@ -81,10 +82,11 @@ class FaultyStateStore final : public StateStore {
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override {
     return base_.ListFingerprints();
   }
-  absl::Status PutSnapshot(absl::string_view fingerprint,
-                           absl::string_view user_id,
-                           const Snapshot& snapshot) override {
-    return base_.PutSnapshot(fingerprint, user_id, snapshot);
+  absl::StatusOr<size_t> PutSnapshots(
+      absl::string_view fingerprint,
+      absl::Span<const UserSnapshot> snapshots) override {
+    if (before_put_snapshots != nullptr) before_put_snapshots();
+    return base_.PutSnapshots(fingerprint, snapshots);
   }
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override {
