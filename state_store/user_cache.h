@@ -63,6 +63,10 @@ struct UserCacheOptions {
   // No share of the budget is smaller, unless there is one shard only.
   // Default 4 MiB.
   size_t min_share_bytes = size_t{4} << 20;
+
+  // Called, without any lock, with what a change made of the numbers of entries
+  // and bytes, as UserCacheStats counts them. May be empty.
+  std::function<void(int64_t entries, int64_t bytes)> on_change = nullptr;
 };
 
 struct UserCacheStats {
@@ -86,7 +90,9 @@ class UserCache {
   // `on_evict` may be empty. It may call the cache.
   explicit UserCache(const UserCacheOptions& options,
                      OnEvict on_evict = nullptr)
-      : on_evict_(std::move(on_evict)), shards_(ShardCount(options)) {
+      : on_evict_(std::move(on_evict)),
+        on_change_(options.on_change),
+        shards_(ShardCount(options)) {
     share_bytes_ = options.budget_bytes / shards_.size();
   }
 
@@ -163,7 +169,25 @@ class UserCache {
     return shards_[absl::HashOf(user_id) % shards_.size()];
   }
 
+  // What a shard holds before something is done to it, then what that changed.
+  struct Size {
+    int64_t entries;
+    int64_t bytes;
+  };
+  static Size SizeOf(const Shard& shard)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex) {
+    return {static_cast<int64_t>(shard.entries.size()),
+            static_cast<int64_t>(shard.bytes)};
+  }
+  static Size Change(const Size& before, const Size& after) {
+    return {after.entries - before.entries, after.bytes - before.bytes};
+  }
+  void Report(const Size& change) const {
+    if (on_change_ != nullptr) on_change_(change.entries, change.bytes);
+  }
+
   const OnEvict on_evict_;
+  const std::function<void(int64_t, int64_t)> on_change_;
   std::vector<Shard> shards_;
   size_t share_bytes_;
 };
@@ -191,8 +215,10 @@ bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
   // Freed, as evicted ones are handed over, after the lock is released.
   Entries replaced;
   Entries evicted;
+  Size change;
   {
     absl::MutexLock lock(&shard.mutex);
+    const Size before = SizeOf(shard);
     const auto it = shard.by_user.find(user_id);
     const bool found = it != shard.by_user.end();
     if (!replaces(found ? it->second->value.get() : nullptr)) return false;
@@ -211,7 +237,9 @@ bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
       shard.bytes += bytes;
     }
     shard.evictions += evicted.size();
+    change = Change(before, SizeOf(shard));
   }
+  Report(change);
   if (on_evict_ != nullptr) {
     for (Entry& entry : evicted) {
       on_evict_(entry.user_id, std::move(entry.value));
@@ -224,10 +252,16 @@ template <typename V>
 typename UserCache<V>::Value UserCache<V>::Erase(absl::string_view user_id) {
   Shard& shard = ShardOf(user_id);
   Entries erased;
-  absl::MutexLock lock(&shard.mutex);
-  const auto it = shard.by_user.find(user_id);
-  if (it == shard.by_user.end()) return nullptr;
-  shard.Remove(it->second, erased);
+  Size change;
+  {
+    absl::MutexLock lock(&shard.mutex);
+    const auto it = shard.by_user.find(user_id);
+    if (it == shard.by_user.end()) return nullptr;
+    const Size before = SizeOf(shard);
+    shard.Remove(it->second, erased);
+    change = Change(before, SizeOf(shard));
+  }
+  Report(change);
   return std::move(erased.front().value);
 }
 

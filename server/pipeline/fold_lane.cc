@@ -145,7 +145,7 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
       users[i].waiting.tail = LogTail();
       rest.push_back(std::move(users[i]));
     }
-    if (!fold.ok() || fold->empty()) continue;
+    if (!fold.ok()) continue;
     folds.push_back(*std::move(fold));
     folded.push_back(i);
   }
@@ -166,7 +166,9 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
         .IgnoreError();
     QLARANK_FAILPOINT("fold.published");
     if (folds[k].complete()) {
-      ObserveSeconds(metrics_.ingest.lag_seconds, lag);
+      if (folds[k].had_events()) {
+        ObserveSeconds(metrics_.ingest.lag_seconds, lag);
+      }
     } else {
       rest.push_back(std::move(user));
     }

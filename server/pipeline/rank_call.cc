@@ -80,7 +80,7 @@ void RankCall::Read(EngineScratch& scratch) {
   std::shared_ptr<const UserSummary> summary;
   // Recent events have a state, and so a summary, of their own.
   if (model_.engine->attends_summaries() && plan_.recent_events.empty()) {
-    summary = model_.memory->Summarize(request_.user_id(), known, scratch);
+    summary = model_.memory->Summarize(known, scratch);
   }
   reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
                                  std::move(summary));

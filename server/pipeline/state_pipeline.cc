@@ -166,7 +166,7 @@ void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
                       const UserMemory::Lookup& lookup,
                       EngineScratch& scratch) {
     const auto summary =
-        model.memory->Summarize(request.user_id(), lookup.known, scratch);
+        model.memory->Summarize(lookup.known, scratch);
     if (!AllFinite(summary->values)) {
       const absl::Status error = absl::InternalError(
           absl::StrCat(ModelLabel(model.name, model.version),

@@ -48,7 +48,7 @@ void StateReader::Look() {
   if (!lookup.ok()) return Fail(lookup.status());
   lookup_ = *std::move(lookup);
   model_.memory->CountLookup(lookup_);
-  changed_ = lookup_.origin == UserMemory::Origin::kSnapshot;
+  wanted_ = lookup_.origin == UserMemory::Origin::kSnapshot;
 
   if (demand_.min_event_count > lookup_.head.last_sequence) {
     return Fail(absl::FailedPreconditionError(absl::StrCat(
@@ -56,13 +56,11 @@ void StateReader::Look() {
         Quoted(user_id_), " has ", lookup_.head.last_sequence, " events")));
   }
   const bool good_enough =
-      lookup_.origin == UserMemory::Origin::kCache &&
+      lookup_.is_newest_seen() &&
       lookup_.known.folded_sequence() >= demand_.min_event_count &&
       !TooOld() && !TooFarBehind();
   if (lookup_.events_behind() == 0 || good_enough) {
-    if (lookup_.events_behind() > 0) {
-      model_.folder->MarkDirty(user_id_, absl::Now());
-    }
+    wanted_ |= lookup_.events_behind() > 0;
     Conclude();
   }
 }
@@ -81,16 +79,14 @@ void StateReader::Catch(EngineScratch& scratch) {
   model_.memory->RunFolds(absl::MakeSpan(&*fold, 1), scratch);
   if (!fold->status().ok()) return Fail(fold->status());
   lookup_.known = fold->after();
-  changed_ = true;
+  wanted_ = true;
   if (fold->complete()) Conclude();
 }
 
 void StateReader::Conclude() {
   done_ = true;
-  if (changed_) {
-    // The state at hand is good whether or not it could be kept.
-    model_.memory->Publish(user_id_, lookup_.known).IgnoreError();
-  }
+  // The next reader should find it.
+  if (wanted_) model_.folder->MarkDirty(user_id_, absl::Now());
   if (TooOld()) {
     const absl::Time newest =
         absl::FromUnixMicros(lookup_.newest_event_time_us());

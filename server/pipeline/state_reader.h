@@ -2,6 +2,9 @@
 // a bounded number of events: so a user with a long tail to replay does not
 // hold a worker while others wait.
 //
+// What it folds is its own: it publishes nothing. Whoever folds the user's
+// events is asked to bring the state that is published up to date.
+//
 //   StateReader reader(model, user_id, demand);
 //   while (!reader.done()) reader.Step(scratch);    // each on any thread
 //   reader.status(), reader.lookup()
@@ -69,7 +72,7 @@ class StateReader {
 
   bool looked_ = false;
   bool done_ = false;
-  bool changed_ = false;  // lookup_ holds something worth publishing
+  bool wanted_ = false;  // whoever folds should publish it, or what follows
   int erasures_ = 0;      // seen while reading
   absl::Status status_;
   UserMemory::Lookup lookup_;

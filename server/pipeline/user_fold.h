@@ -13,6 +13,7 @@
 #include "model/engine.h"
 #include "model/user_state.h"
 #include "server/pipeline/event_features.h"
+#include "server/pipeline/kept_summary.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -20,8 +21,8 @@ namespace qlarank {
 // A user state and where it stands.
 struct KnownState {
   std::shared_ptr<const UserState> state;
-  // Of `state`; null until it was asked for, or for a model without seeds.
-  std::shared_ptr<const UserSummary> summary;
+  // Of `state`; null for one that is not published, or of a model without seeds.
+  std::shared_ptr<KeptSummary> summary;
   // Of the log that it is a fold of; 0 for a user without one.
   uint64_t incarnation = 0;
   // Sequence that the newest snapshot written holds; 0: none.
@@ -29,6 +30,9 @@ struct KnownState {
   // Of the newest event in it by time, which need not be the one that came
   // last. 0 without events.
   int64_t newest_event_time_us = 0;
+  // What was published before may have held so many events: until this one
+  // does, it is not what a reader takes, who would see time go back.
+  uint64_t reach = 0;
 
   // Sequence of the newest event in it: every event of the log is folded, in
   // order.
@@ -48,6 +52,8 @@ class UserFold {
   // Events to fold.
   size_t size() const { return events_.size(); }
   bool empty() const { return events_.empty(); }
+  // The same, after Run too: without, it is the state as it was read.
+  bool had_events() const { return !logged_.empty(); }
 
   // Folds every one of `folds` in one batch. REQUIRES: `engine` made the
   // states, and its bundle is that of the constructor.

@@ -1,5 +1,6 @@
 #include "server/pipeline/user_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,9 +18,11 @@ namespace {
 // a few microseconds each, where writing it costs as much as a hundred events.
 constexpr uint64_t kEvictedShare = 4;
 
-size_t SizeBytes(const KnownState& known) {
-  return sizeof(known) + known.state->size_bytes() +
-         (known.summary != nullptr ? known.summary->size_bytes() : 0);
+size_t SummaryBytes(const Engine& engine) {
+  if (engine.num_seeds() == 0) return 0;
+  return sizeof(KeptSummary) +
+         engine.Summarize(*engine.empty_state(), *engine.NewScratch())
+             ->size_bytes();
 }
 
 EventFeatures OwnOrder(const Engine& engine) {
@@ -38,8 +41,16 @@ UserMemory::UserMemory(const Engine& engine, StateStore& store,
       metrics_(metrics),
       snapshot_interval_(options.snapshot_interval),
       features_(options.features.value_or(OwnOrder(engine))),
+      summary_bytes_(SummaryBytes(engine)),
       snapshots_(engine, store, metrics),
-      cache_({.budget_bytes = options.cache_bytes},
+      cache_({.budget_bytes = options.cache_bytes,
+              .on_change =
+                  [&metrics](int64_t entries, int64_t bytes) {
+                    metrics.state.cached_users.Increment(
+                        static_cast<double>(entries));
+                    metrics.state.cached_state_bytes.Increment(
+                        static_cast<double>(bytes));
+                  }},
              [this](const std::string& user_id,
                     std::shared_ptr<const KnownState> known) {
                SaveEvicted(user_id, *known);
@@ -78,6 +89,7 @@ absl::StatusOr<KnownState> UserMemory::FromSnapshot(
   KnownState known;
   known.state = engine_.empty_state();
   known.incarnation = head.incarnation;
+  known.reach = head.last_sequence;
 
   const absl::StatusOr<std::optional<Snapshot>> snapshot =
       store_.GetSnapshot(engine_.state_fingerprint(), user_id);
@@ -125,7 +137,9 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
   std::vector<LoggedEvent> events;
   if (lookup.events_behind() > 0) {
     absl::StatusOr<std::vector<LoggedEvent>> tail =
-        store_.ReadEvents(user_id, lookup.known.folded_sequence() + 1, limit);
+        store_.ReadEvents(user_id, lookup.known.folded_sequence() + 1,
+                          // What the head does not count yet is not there yet.
+                          std::min<uint64_t>(limit, lookup.events_behind()));
     // Whatever was read, or could not be, counts only if the log is still the
     // one that the look-up saw.
     const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
@@ -211,41 +225,36 @@ absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known,
         snapshots_.Offer(user_id, known)) {
       known.snapshot_sequence = known.folded_sequence();
     }
+    if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
     const size_t bytes = SizeBytes(known);
     cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
                   bytes);
   }
-  ReportCacheSize();
   return absl::OkStatus();
 }
 
+size_t UserMemory::SizeBytes(const KnownState& known) const {
+  return sizeof(known) + known.state->size_bytes() + summary_bytes_;
+}
+
 std::shared_ptr<const UserSummary> UserMemory::Summarize(
-    absl::string_view user_id, const KnownState& known,
-    EngineScratch& scratch) {
+    const KnownState& known, EngineScratch& scratch) const {
   if (known.summary != nullptr) {
-    metrics_.state.summaries_hit.Increment();
-    return known.summary;
+    if (auto kept = known.summary->Get(); kept != nullptr) {
+      metrics_.state.summaries_hit.Increment();
+      return kept;
+    }
   }
   metrics_.state.summaries_computed.Increment();
-  const auto kept = std::make_shared<KnownState>(known);
-  kept->summary = engine_.Summarize(*known.state, scratch);
-  const auto summary = kept->summary;
-  const auto of_same_state = [&](const KnownState* cached) {
-    if (cached == nullptr || cached->state != known.state) return false;
-    kept->snapshot_sequence = cached->snapshot_sequence;
-    return cached->summary == nullptr;
-  };
-  if (cache_.InsertIf(user_id, kept, SizeBytes(*kept), of_same_state)) {
-    ReportCacheSize();
-  }
-  return summary;
+  auto made = engine_.Summarize(*known.state, scratch);
+  return known.summary == nullptr ? made : known.summary->Keep(std::move(made));
 }
 
 void UserMemory::SaveEvicted(absl::string_view user_id,
                              const KnownState& known) {
   if (known.folded_sequence() - known.snapshot_sequence >=
       snapshot_interval_ / kEvictedShare) {
-    Save(user_id, known);
+    snapshots_.Offer(user_id, known);
   }
 }
 
@@ -256,7 +265,6 @@ void UserMemory::Save(absl::string_view user_id, const KnownState& known) {
 
 void UserMemory::Forget(absl::string_view user_id) {
   cache_.Erase(user_id);
-  ReportCacheSize();
 }
 
 absl::Status UserMemory::WriteSnapshots() {
@@ -268,16 +276,6 @@ absl::Status UserMemory::WriteSnapshots() {
     Save(user_id, *known);
   });
   return snapshots_.AwaitWritten();
-}
-
-void UserMemory::ReportCacheSize() {
-  absl::MutexLock lock(&reported_mutex_);
-  const UserCacheStats stats = cache_.Stats();
-  metrics_.state.cached_users.Increment(double(stats.entries) -
-                                        double(reported_.entries));
-  metrics_.state.cached_state_bytes.Increment(double(stats.bytes) -
-                                              double(reported_.bytes));
-  reported_ = stats;
 }
 
 }  // namespace qlarank

@@ -3,9 +3,10 @@
 //
 // The log is the truth. A state found is only ever a shortcut: a snapshot that
 // is damaged, of an erased user or ahead of the log is counted, ignored and
-// rebuilt. A new state is published, and its snapshot written, under the user's
-// lock and only if the log is still the one it was folded from, so that an
-// erased user does not come back.
+// rebuilt. Only the thread that folds a user's events publishes their states;
+// everybody else reads. A new state is published, and its snapshot written,
+// under the user's lock and only if the log is still the one it was folded from,
+// so that an erased user does not come back.
 //
 // Thread-safe. Methods read the store and may block on its disk; none of them
 // folds but RunFolds, or runs seeds but Summarize.
@@ -48,6 +49,11 @@ class UserMemory {
 
     uint64_t events_behind() const {
       return head.last_sequence - known.folded_sequence();
+    }
+    // Whether a reader sees no less in it than anybody has before.
+    bool is_newest_seen() const {
+      return origin == Origin::kCache &&
+             known.folded_sequence() >= known.reach;
     }
     // Of the newest event in the state by time. The head knows it of the whole
     // log, whatever snapshot the state is from.
@@ -101,18 +107,17 @@ class UserMemory {
 
   void RunFolds(absl::Span<UserFold> folds, EngineScratch& scratch) const;
 
-  // Makes `known` what Find returns, unless something newer is there or the
+  // Makes `known` what Find returns, unless something as new is there or the
   // user was erased; has a snapshot written when one is due. An error is one of
-  // the store: nothing was published.
+  // the store: nothing was published. For the thread that folds the user's
+  // events alone.
   absl::Status Publish(absl::string_view user_id, KnownState known,
                        Snapshots snapshots = Snapshots::kInTime);
 
-  // The summary of a user's state: the one that Find found with it, or one made
-  // now and kept with the state for as long as that is cached.
-  // REQUIRES: engine().num_seeds() > 0.
-  std::shared_ptr<const UserSummary> Summarize(absl::string_view user_id,
-                                               const KnownState& known,
-                                               EngineScratch& scratch);
+  // The summary of a state: the one that is kept with it, or one made now, and
+  // kept if the state is published. REQUIRES: engine().num_seeds() > 0.
+  std::shared_ptr<const UserSummary> Summarize(const KnownState& known,
+                                               EngineScratch& scratch) const;
 
   // Forgets a user. The caller holds the user's lock and erases the log.
   void Forget(absl::string_view user_id);
@@ -130,9 +135,11 @@ class UserMemory {
                                           const UserHead& head) const;
   // Queues a snapshot of a state that is ahead of its last one.
   void Save(absl::string_view user_id, const KnownState& known);
-  // The same for one that leaves the cache, where it is worth it.
+  // The same for one that leaves the cache, where it is worth it, and where that
+  // keeps nobody waiting: else it is folded from an older one again.
   void SaveEvicted(absl::string_view user_id, const KnownState& known);
-  void ReportCacheSize() ABSL_LOCKS_EXCLUDED(reported_mutex_);
+  // What a state takes in the cache.
+  size_t SizeBytes(const KnownState& known) const;
 
   const Engine& engine_;
   StateStore& store_;
@@ -140,14 +147,11 @@ class UserMemory {
   Metrics& metrics_;
   const uint64_t snapshot_interval_;
   const EventFeatures features_;
+  const size_t summary_bytes_;  // 0 without seeds
 
   SnapshotWriter snapshots_;
   // Saves what it evicts.
   mutable UserCache<KnownState> cache_;
-
-  // What this memory contributed to the gauges, which all memories share.
-  absl::Mutex reported_mutex_;
-  UserCacheStats reported_ ABSL_GUARDED_BY(reported_mutex_);
 };
 
 }  // namespace qlarank

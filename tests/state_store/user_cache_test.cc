@@ -307,5 +307,36 @@ TEST_F(UserCacheTest, ThreadsNeverOverspend) {
   EXPECT_GT(evictions.load(), 0u);
 }
 
+TEST_F(UserCacheTest, ChangesAddUpToWhatIsThere) {
+  UserCacheOptions options;
+  options.budget_bytes = 40'000;
+  options.min_share_bytes = 5'000;
+  std::atomic<int64_t> entries = 0, bytes = 0;
+  options.on_change = [&](int64_t more_entries, int64_t more_bytes) {
+    entries += more_entries;
+    bytes += more_bytes;
+  };
+  Cache cache(options);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937_64 random(t);
+      for (int i = 0; i < 5'000; ++i) {
+        const std::string user = absl::StrCat("user-", random() % 64);
+        if (random() % 4 == 0) {
+          cache.Erase(user);
+        } else {  // now and then one that is too large to be kept
+          cache.Insert(user, Make(i), random() % 6'000);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const UserCacheStats stats = cache.Stats();
+  EXPECT_GT(stats.evictions, 0u);
+  EXPECT_EQ(static_cast<size_t>(entries), stats.entries);
+  EXPECT_EQ(static_cast<size_t>(bytes), stats.bytes);
+}
+
 }  // namespace
 }  // namespace qlarank

@@ -1,13 +1,15 @@
 #include "server/pipeline/state_reader.h"
 
 #include <algorithm>
-#include <atomic>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
-#include "absl/synchronization/notification.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -19,6 +21,7 @@ namespace qlarank::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using Origin = UserMemory::Origin;
 
 constexpr int64_t kMinuteUs = 60'000'000;
 
@@ -41,25 +44,47 @@ StateDemand NewerThan(absl::Duration age) {
 class StateReaderTest : public ::testing::Test {
  protected:
   StateReaderTest() {
-    // The folder waits in the middle of whatever it has to fold, so that only
-    // readers catch states up.
+    // Whoever folds in the background waits at its first look at the log: only
+    // readers catch states up, each for itself, until FoldNow.
     store_.after_read_events = [this, test = std::this_thread::get_id()] {
-      if (std::this_thread::get_id() != test) go_.load()->WaitForNotification();
+      if (std::this_thread::get_id() == test) {
+        if (on_read_ != nullptr) std::exchange(on_read_, nullptr)();
+        return;
+      }
+      const auto open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return open_;
+      };
+      absl::MutexLock lock(&mutex_, absl::Condition(&open));
     };
     Restart();
   }
-  ~StateReaderTest() override { go_.load()->Notify(); }
+  ~StateReaderTest() override { SetOpen(true); }
+
+  void SetOpen(bool open) {
+    absl::MutexLock lock(&mutex_);
+    open_ = open;
+  }
 
   // Another life over the same store: nothing is cached.
-  void Restart() {
-    go_.load()->Notify();
+  void Restart(size_t cache_bytes = size_t{1} << 20) {
+    SetOpen(true);
     models_ = nullptr;
-    go_ = &rounds_.emplace_back();
+    SetOpen(false);
     ModelRegistry::Environment environment{store_, locks_, metrics_};
     environment.snapshot_interval = 2;
+    environment.user_cache_bytes = cache_bytes;
     models_ = *ModelRegistry::Load(options_.models, environment);
     model_ = models_->models()[0].get();
     scratch_ = model_->engine->NewScratch();
+  }
+
+  // Folds all that the user has, and waits for their snapshot.
+  void FoldNow() {
+    SetOpen(true);
+    model_->folder->MarkDirty("user", absl::Now());
+    ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+    ASSERT_TRUE(model_->memory->AwaitSnapshots().ok());
+    SetOpen(false);
   }
 
   // The user's next event, so many minutes after the epoch, in the log alone:
@@ -97,8 +122,10 @@ class StateReaderTest : public ::testing::Test {
   }
 
   const ServerOptions options_ = TestOptions();
-  std::deque<absl::Notification> rounds_{1};
-  std::atomic<absl::Notification*> go_{&rounds_.front()};
+  // Called once, when a reader has read events and not folded them yet.
+  std::function<void()> on_read_;
+  absl::Mutex mutex_;
+  bool open_ ABSL_GUARDED_BY(mutex_) = false;
   FaultyStateStore store_;
   UserLocks locks_;
   Metrics metrics_;
@@ -120,7 +147,7 @@ TEST_F(StateReaderTest, TheNewestEventIsNewestByTimeWhicheverCameLast) {
 // Of the events in it, not of those that wait.
 TEST_F(StateReaderTest, TheNewestEventOfAStateThatIsBehindIsOneThatItHas) {
   for (const int64_t minute : {10, 40, 30}) Append(minute);
-  Read(AtLeast(3));
+  FoldNow();
   for (const int64_t minute : {20, 95}) Append(minute);
   const StateReader behind = Read({});
   EXPECT_EQ(behind.lookup().events_behind(), 2);
@@ -132,7 +159,7 @@ TEST_F(StateReaderTest, TheNewestEventOfAStateThatIsBehindIsOneThatItHas) {
 TEST_F(StateReaderTest, ASnapshotKeepsTheTimeOfItsNewestEvent) {
   for (const bool known : {true, false}) {
     for (const int64_t minute : {10, 90, 30}) Append(minute);
-    Read(AtLeast(store_.GetHead("user")->last_sequence));
+    FoldNow();
     ASSERT_TRUE(model_->memory->WriteSnapshots().ok());
     // One that a binary wrote which did not know of it.
     if (!known) {
@@ -155,12 +182,66 @@ TEST_F(StateReaderTest, ASnapshotKeepsTheTimeOfItsNewestEvent) {
 
 TEST_F(StateReaderTest, AStateThatIsTooFarBehindIsCaughtUp) {
   for (const int64_t minute : {1, 2, 3}) Append(minute);
-  Read(AtLeast(3));
+  FoldNow();
   for (const int64_t minute : {4, 5}) Append(minute);
   EXPECT_EQ(Read({}).lookup().events_behind(), 2);
   EXPECT_EQ(Read(Behind(2)).lookup().events_behind(), 2);
   EXPECT_EQ(Read(Behind(1)).lookup().events_behind(), 0);
   EXPECT_EQ(Read(Behind(0)).lookup().known.folded_sequence(), 5);
+}
+
+TEST_F(StateReaderTest, AReaderPublishesNothing) {
+  for (const int64_t minute : {1, 2, 3}) Append(minute);
+  EXPECT_EQ(Read(AtLeast(3)).lookup().known.folded_sequence(), 3);
+  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kNothing);
+  // Whoever folds was asked to.
+  SetOpen(true);
+  ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
+  EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 3);
+  // Of what is in a snapshot, too.
+  ASSERT_TRUE(model_->memory->WriteSnapshots().ok());
+  Restart();
+  EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 3);
+  SetOpen(true);
+  ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
+}
+
+// A reader is held up for long behind its look at the log: meanwhile more was
+// folded, a snapshot of it written, the state evicted and the log trimmed.
+TEST_F(StateReaderTest, AReaderThatIsHeldUpTurnsNothingBack) {
+  Restart(/*cache_bytes=*/0);
+  const std::string fingerprint = model_->engine->state_fingerprint();
+  for (int minute = 1; minute <= 8; ++minute) Append(minute);
+  on_read_ = [&] {
+    for (int minute = 9; minute <= 20; ++minute) Append(minute);
+    FoldNow();
+    ASSERT_TRUE(store_.TrimLog("user", 15, {fingerprint}).ok());
+  };
+  const StateReader held_up = Read({});
+  EXPECT_EQ(on_read_, nullptr);
+  EXPECT_EQ(held_up.lookup().known.folded_sequence(), 8);
+  ASSERT_TRUE(model_->memory->AwaitSnapshots().ok());
+  const auto snapshot = store_.GetSnapshot(fingerprint, "user");
+  ASSERT_TRUE(snapshot.ok() && snapshot->has_value());
+  EXPECT_EQ((*snapshot)->folded_sequence, 20);
+  EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 20);
+}
+
+TEST_F(StateReaderTest, AStateOnItsWayBackIsCaughtUp) {
+  for (size_t n = 1; n <= 3 * FoldLane::kChunk; ++n) Append(1);
+  SetOpen(true);
+  auto fold = [&] {
+    LogTail none;
+    return model_->memory->BeginFold("user", none, 2);
+  }();
+  ASSERT_TRUE(fold.ok());
+  model_->memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+  ASSERT_TRUE(model_->memory->Publish("user", fold->after()).ok());
+  SetOpen(false);
+  EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 2);
+  EXPECT_EQ(Read({}).lookup().events_behind(), 0);
 }
 
 }  // namespace
