@@ -1,7 +1,7 @@
-// One append on its way through the ingest shards.
+// One append on its way through the partitions.
 //
-// Each shard that owns one of its users settles its part; the last one to do so
-// answers the caller. Thread-safe.
+// Each owner of one of its users settles its part; the last one to do so answers
+// the caller. Thread-safe.
 #ifndef QLARANK_SERVER_PIPELINE_APPEND_CALL_H_
 #define QLARANK_SERVER_PIPELINE_APPEND_CALL_H_
 
@@ -19,12 +19,13 @@
 #include "absl/time/time.h"
 #include "qlarank/v1/ingest_service.pb.h"
 #include "server/pipeline/append_result.h"
+#include "server/pipeline/ingest_admission.h"
 
 namespace qlarank {
 
 class AppendCall {
  public:
-  // Runs once, on a shard's writer: must not block.
+  // Runs once, in an owner's turn: must not block.
   using Done = absl::AnyInvocable<void(AppendResult)>;
 
   // Who appends, and how long they wait for it.
@@ -37,16 +38,19 @@ class AppendCall {
   };
 
   // `request` passed CheckAppend and outlives the call of `done`, as does the
-  // caller's flag. What became of some of its events is known already; the
-  // shards settle the others in `num_parts` (at least 1) parts. An event without
-  // an action has `default_action`, which outlives it too.
+  // caller's flag. What became of some of its events is known already; owners
+  // settle the others in `num_parts` (at least 1) parts, for which `admission`
+  // has given room. An event without an action has `default_action`. Both
+  // outlive it.
   AppendCall(const v1::AppendEventsRequest& request,
              absl::string_view default_action, absl::Time arrival,
-             Caller caller, AppendTally known, size_t num_parts, Done done)
+             Caller caller, AppendTally known, size_t num_parts,
+             IngestAdmission& admission, Done done)
       : request_(request),
         default_action_(default_action),
         arrival_(arrival),
         caller_(std::move(caller)),
+        admission_(admission),
         parts_left_(num_parts),
         tally_(std::move(known)),
         done_(std::move(done)) {}
@@ -75,6 +79,11 @@ class AppendCall {
     return CheckWanted(caller_, now);
   }
 
+  // So many of its events have left the queue of a partition.
+  void LeftQueue(size_t partition, size_t num_events) {
+    admission_.Return(partition, caller_.client, num_events);
+  }
+
   // What became of one part: its events are durable, or refused.
   void SettlePart(AppendTally tally) {
     {
@@ -95,6 +104,7 @@ class AppendCall {
   const absl::string_view default_action_;
   const absl::Time arrival_;
   const Caller caller_;
+  IngestAdmission& admission_;
 
   absl::Mutex mutex_;
   size_t parts_left_ ABSL_GUARDED_BY(mutex_);

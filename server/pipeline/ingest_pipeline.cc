@@ -4,7 +4,6 @@
 #include <atomic>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "server/pipeline/event_rules.h"
 #include "server/pipeline/field_error.h"
@@ -35,59 +34,19 @@ absl::Status CheckMark(const SourceMark& mark) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<IngestPipeline>> IngestPipeline::Create(
-    StateStore& store, const ModelRegistry& models, UserLocks& locks,
-    Metrics& metrics, const LimitsOptions& limits,
-    const IngestOptions& options) {
-  auto pipeline = std::unique_ptr<IngestPipeline>(
-      new IngestPipeline(store, models, locks, metrics, limits, options));
-  if (absl::Status status = pipeline->marks_.Load(); !status.ok()) {
-    return status;
-  }
-  return pipeline;
-}
-
 IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
-                               UserLocks& locks, Metrics& metrics,
+                               Partitions& partitions, Metrics& metrics,
                                const LimitsOptions& limits,
                                const IngestOptions& options)
     : store_(store),
       models_(models),
-      locks_(locks),
+      partitions_(partitions),
       metrics_(metrics),
       limits_(limits),
-      marks_(store, metrics.ingest.source_marks),
-      admission_(options.shards, options.max_queued_events),
-      source_calls_(kMaxSourceCalls) {
-  IngestShard::Options shard;
-  shard.max_group_events = options.max_group_events;
-  shard.max_sources_per_user = limits.max_sources_per_user;
-  shard.event_schema = models.event_schema();
-  for (size_t i = 0; i < options.shards; ++i) {
-    IngestShard::Hooks hooks;
-    hooks.left = [this, i](absl::string_view client, size_t num_events) {
-      admission_.Return(i, client, num_events);
-    };
-    hooks.appended = [this](absl::Span<const UserAppend> appends,
-                            absl::Time arrival) {
-      for (const auto& model : models_.models()) {
-        model->folder->MarkDirty(appends, arrival);
-      }
-    };
-    hooks.erase = [this](absl::string_view user_id, const ErasureOrder& order) {
-      return EraseNow(user_id, order);
-    };
-    fences_.push_back(std::make_unique<GapFence>(metrics.ingest));
-    shards_.push_back(std::make_unique<IngestShard>(
-        store, marks_, *fences_[i], metrics, shard, std::move(hooks)));
-  }
-}
+      admission_(partitions.size(), options.max_queued_events),
+      source_calls_(kMaxSourceCalls) {}
 
-IngestPipeline::~IngestPipeline() = default;
-
-size_t IngestPipeline::ShardOf(absl::string_view user_id) const {
-  return absl::HashOf(user_id) % shards_.size();
-}
+IngestPipeline::~IngestPipeline() { partitions_.Drain(); }
 
 void IngestPipeline::Append(const v1::AppendEventsRequest& request,
                             absl::Time now, const Caller& caller,
@@ -138,8 +97,8 @@ IngestPipeline::Sorted IngestPipeline::Sort(
     const v1::AppendEventsRequest& request, absl::Time now,
     const absl::Status& wanted) {
   Sorted sorted;
-  sorted.parts.resize(shards_.size());
-  sorted.amounts.resize(shards_.size());
+  sorted.parts.resize(partitions_.size());
+  sorted.amounts.resize(partitions_.size());
   const absl::Time latest = admission_clock_.Now(now, SteadyNow());
   for (int i = 0; i < request.events_size(); ++i) {
     const v1::UserEvent& event = request.events(i);
@@ -153,9 +112,9 @@ IngestPipeline::Sorted IngestPipeline::Sort(
       Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
       continue;
     }
-    const size_t shard = ShardOf(event.user_id());
-    sorted.parts[shard].push_back(i);
-    ++sorted.amounts[shard];
+    const size_t partition = partitions_.Of(event.user_id());
+    sorted.parts[partition].push_back(i);
+    ++sorted.amounts[partition];
   }
   size_t invalid = 0;
   if (wanted.ok()) invalid = sorted.refused.refusals.size();
@@ -173,10 +132,10 @@ void IngestPipeline::Queue(const v1::AppendEventsRequest& request,
                     [](size_t amount) { return amount > 0; });
   auto call = std::make_shared<AppendCall>(
       request, models_.default_action(), now, caller,
-      std::move(sorted.refused), num_parts, std::move(done));
-  for (size_t shard = 0; shard < shards_.size(); ++shard) {
-    if (sorted.amounts[shard] == 0) continue;
-    shards_[shard]->Append(call, std::move(sorted.parts[shard]));
+      std::move(sorted.refused), num_parts, admission_, std::move(done));
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    if (sorted.amounts[i] == 0) continue;
+    partitions_.owner(i).Append(call, std::move(sorted.parts[i]));
   }
 }
 
@@ -187,7 +146,7 @@ void IngestPipeline::Refuse(const v1::AppendEventsRequest& request,
   // comes before this event, unless its client mixes up their order.
   const v1::UserEvent& event = request.events(index);
   if (HasPosition(event, limits_)) {
-    fences_[ShardOf(event.user_id())]->Settle(
+    partitions_.OwnerOf(event.user_id()).fence().Settle(
         event.user_id(), request.source(), event.sequence(),
         request.give_up_refused() && IsForGood(status));
   }
@@ -226,35 +185,38 @@ void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
     return done(status);
   }
   const auto begin = [this, &source, &mark](MarkDone end) {
-    // The last of the writers to come this far, past whatever was queued before,
+    // The last of the owners to come this far, past whatever was queued before,
     // makes the mark.
     struct Barrier {
-      std::atomic<size_t> writers_left;
+      std::atomic<size_t> owners_left;
       std::string source;
       SourceMark mark;
       MarkDone done;
     };
     auto barrier = std::make_shared<Barrier>();
-    barrier->writers_left = shards_.size();
+    barrier->owners_left = partitions_.size();
     barrier->source = source;
     barrier->mark = std::move(mark);
     barrier->done = std::move(end);
     const auto arrive = [this, barrier] {
-      if (--barrier->writers_left > 0) return;
+      if (--barrier->owners_left > 0) return;
       QLARANK_FAILPOINT("mark.before_write");
       absl::StatusOr<SourceMark> held =
-          marks_.Raise(barrier->source, barrier->mark);
+          partitions_.marks().Raise(barrier->source, barrier->mark);
       QLARANK_FAILPOINT("mark.written");
       if (held.ok()) {
-        for (const auto& fence : fences_) {
-          fence->GiveUpSource(barrier->source, held->complete_through);
+        for (size_t i = 0; i < partitions_.size(); ++i) {
+          partitions_.owner(i).fence().GiveUpSource(barrier->source,
+                                                    held->complete_through);
         }
       } else {
         held = NotWritten(held.status().message());
       }
       barrier->done(std::move(held));
     };
-    for (const auto& shard : shards_) shard->Do(arrive);
+    for (size_t i = 0; i < partitions_.size(); ++i) {
+      partitions_.owner(i).Do(arrive);
+    }
   };
   DoForSource(source, client, std::move(done), begin);
 }
@@ -262,9 +224,9 @@ void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
 void IngestPipeline::GetSource(const std::string& source,
                                absl::string_view client, MarkDone done) {
   DoForSource(source, client, std::move(done), [this, &source](MarkDone end) {
-    shards_[ShardOf(source)]->Do(
+    partitions_.OwnerOf(source).Do(
         [this, source, end = std::move(end)]() mutable {
-          end(marks_.Get(source));
+          end(partitions_.marks().Get(source));
         });
   });
 }
@@ -275,12 +237,13 @@ void IngestPipeline::DeleteUser(const std::string& user_id, ErasureOrder order,
     done(status);
     return;
   }
-  shards_[ShardOf(user_id)]->Erase(user_id, std::move(order), std::move(done));
+  partitions_.OwnerOf(user_id).Erase(user_id, std::move(order),
+                                     std::move(done));
 }
 
 void IngestPipeline::TrimLog(const std::string& user_id, uint64_t first_kept,
                              absl::AnyInvocable<void(absl::Status)> done) {
-  shards_[ShardOf(user_id)]->Do(
+  partitions_.OwnerOf(user_id).Do(
       [this, user_id, first_kept, done = std::move(done)]() mutable {
         std::vector<std::string> fingerprints;
         for (const auto& model : models_.models()) {
@@ -288,23 +251,6 @@ void IngestPipeline::TrimLog(const std::string& user_id, uint64_t first_kept,
         }
         done(store_.TrimLog(user_id, first_kept, fingerprints));
       });
-}
-
-absl::StatusOr<uint64_t> IngestPipeline::EraseNow(absl::string_view user_id,
-                                                  const ErasureOrder& order) {
-  if (order.only_if != nullptr) {
-    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-    if (!head.ok()) return head.status();
-    if (!order.only_if(*head)) return 0;
-  }
-  // Under the user's lock, so that a fold in flight publishes before the
-  // erasure, and is erased, or after it, and finds another incarnation.
-  absl::MutexLock lock(&locks_.For(user_id));
-  absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
-  QLARANK_FAILPOINT("delete.before_forget");
-  for (const auto& model : models_.models()) model->memory->Forget(user_id);
-  if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
-  return removed;
 }
 
 }  // namespace qlarank

@@ -24,17 +24,17 @@
 #include "server/pipeline/fair_quota.h"
 #include "server/pipeline/gap_fence.h"
 #include "server/pipeline/ingest_admission.h"
-#include "server/pipeline/ingest_shard.h"
+#include "server/pipeline/owner.h"
 #include "server/pipeline/model_registry.h"
 #include "server/pipeline/source_marks.h"
-#include "server/pipeline/user_locks.h"
+#include "server/pipeline/partitions.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
 
 class IngestPipeline {
  public:
-  // What becomes of an append when a shard's queue is full.
+  // What becomes of an append when a partition's queue is full.
   enum class OnFull {
     kRefuse,  // RESOURCE_EXHAUSTED
     kWait,    // until there is room: the caller appends no more meanwhile
@@ -42,16 +42,14 @@ class IngestPipeline {
 
   using Caller = AppendCall::Caller;
   using AppendDone = AppendCall::Done;
-  using DeleteDone = IngestShard::EraseDone;
+  using DeleteDone = Owner::EraseDone;
   using MarkDone = absl::AnyInvocable<void(absl::StatusOr<SourceMark>)>;
 
-  // All of them must outlive the pipeline. DATA_LOSS or UNAVAILABLE when the
-  // marks of sources cannot be read.
-  static absl::StatusOr<std::unique_ptr<IngestPipeline>> Create(
-      StateStore& store, const ModelRegistry& models, UserLocks& locks,
-      Metrics& metrics, const LimitsOptions& limits,
-      const IngestOptions& options);
-  // Commits what is queued and answers it, then stops.
+  // All of them must outlive the pipeline.
+  IngestPipeline(StateStore& store, const ModelRegistry& models,
+                 Partitions& partitions, Metrics& metrics,
+                 const LimitsOptions& limits, const IngestOptions& options);
+  // Waits until what is queued is committed and answered.
   ~IngestPipeline();
 
   // Appends the events of `request`, which must live until `done` is called, as
@@ -66,7 +64,7 @@ class IngestPipeline {
               const Caller& caller, OnFull on_full, AppendDone done,
               absl::AnyInvocable<void()> admitted = nullptr);
 
-  // Whether in some shard as much waits of the client as should.
+  // Whether in some partition as much waits of the client as should.
   bool full(absl::string_view client) const { return admission_.full(client); }
   // Calls `ready` once it is not full.
   void WhenRoom(absl::string_view client, absl::AnyInvocable<void()> ready) {
@@ -89,7 +87,7 @@ class IngestPipeline {
   // writes.
   absl::Status CheckWritable() const { return store_.WriteFault(); }
 
-  using ErasureOrder = IngestShard::ErasureOrder;
+  using ErasureOrder = Owner::ErasureOrder;
 
   // Erases a user: events, watermarks, and states under every model. Ordered
   // with the appends of that user. `done` gets the number of events removed.
@@ -105,16 +103,11 @@ class IngestPipeline {
  private:
   // What admission makes of a request.
   struct Sorted {
-    std::vector<std::vector<uint32_t>> parts;  // events by shard
+    std::vector<std::vector<uint32_t>> parts;  // events by partition
     std::vector<size_t> amounts;               // of them
     AppendTally refused;
   };
 
-  IngestPipeline(StateStore& store, const ModelRegistry& models,
-                 UserLocks& locks, Metrics& metrics,
-                 const LimitsOptions& limits, const IngestOptions& options);
-
-  size_t ShardOf(absl::string_view user_id) const;
   // Validates every event.
   Sorted Sort(const v1::AppendEventsRequest& request, absl::Time now,
               const absl::Status& wanted);
@@ -126,24 +119,19 @@ class IngestPipeline {
               absl::Status status, AppendTally& refused);
   void RefuseParts(const v1::AppendEventsRequest& request, Sorted& sorted,
                    const absl::Status& status);
-  absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
-                                    const ErasureOrder& order);
-  // Runs `action` on the writer of `source`, if there is room.
+  // Runs `action`, if there is room.
   void DoForSource(const std::string& source, absl::string_view client,
                    MarkDone done,
                    absl::AnyInvocable<void(MarkDone)> action);
 
   StateStore& store_;
   const ModelRegistry& models_;
-  UserLocks& locks_;
+  Partitions& partitions_;
   Metrics& metrics_;
   const LimitsOptions limits_;
   AdmissionClock admission_clock_;
-  SourceMarks marks_;
   IngestAdmission admission_;
   FairQuota source_calls_;  // MarkSource and GetSource that wait
-  std::vector<std::unique_ptr<GapFence>> fences_;     // by shard
-  std::vector<std::unique_ptr<IngestShard>> shards_;  // before what they use
 };
 
 }  // namespace qlarank

@@ -35,11 +35,8 @@ absl::StatusOr<std::unique_ptr<ServedModel>> Serve(
   metrics.info.ModelLoaded(options.name, options.version,
                            model->engine->state_fingerprint(),
                            model->engine->empty_state()->size_bytes());
-  model->memory =
-      std::make_unique<UserMemory>(*model->engine, environment.store,
-                                   environment.locks, metrics, memory_options);
-  model->folder = std::make_unique<Folder>(*model->memory, metrics,
-                                           environment.fold_threads);
+  model->memory = std::make_unique<UserMemory>(
+      *model->engine, environment.store, metrics, memory_options);
   return model;
 }
 

@@ -1,5 +1,5 @@
-// The models that are served: each an engine with its own memory of the users
-// and its own folder of events, all over one log.
+// The models that are served: each an engine with its own memory of the users,
+// all over one log.
 //
 // Immutable once made, so safe to share.
 #ifndef QLARANK_SERVER_PIPELINE_MODEL_REGISTRY_H_
@@ -18,7 +18,6 @@
 #include "model/engine.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/cost_estimate.h"
-#include "server/pipeline/folder.h"
 #include "server/pipeline/user_memory.h"
 
 namespace qlarank {
@@ -29,7 +28,6 @@ struct ServedModel {
   uint64_t version = 0;
   std::unique_ptr<const Engine> engine;
   std::unique_ptr<UserMemory> memory;
-  std::unique_ptr<Folder> folder;
   // One per scoring thread, used by that thread only.
   std::vector<std::unique_ptr<EngineScratch>> worker_scratch;
   ModelRankMetrics* metrics = nullptr;  // never null once served
@@ -43,12 +41,10 @@ class ModelRegistry {
   // What models need of the server; all must outlive the registry.
   struct Environment {
     StateStore& store;
-    UserLocks& locks;
     Metrics& metrics;
     uint64_t snapshot_interval = 64;
     size_t user_cache_bytes = size_t{1} << 30;  // shared equally
     size_t scoring_threads = 1;
-    size_t fold_threads = 1;  // of each model
   };
 
   // Loads every bundle; takes tens of milliseconds each. A bundle is served

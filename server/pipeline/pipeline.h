@@ -13,11 +13,11 @@
 #include "server/pipeline/fair_quota.h"
 #include "server/pipeline/ingest_pipeline.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/partitions.h"
 #include "server/pipeline/rank_pipeline.h"
 #include "server/pipeline/retention.h"
 #include "server/pipeline/state_pipeline.h"
 #include "server/pipeline/tile_scheduler.h"
-#include "server/pipeline/user_locks.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -26,13 +26,14 @@ class Pipeline {
  public:
   // Loads the models and starts the threads. Store and metrics must outlive the
   // pipeline. Errors are those of ModelRegistry::Load and of
-  // IngestPipeline::Create.
+  // Partitions::Create.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
       const ServerOptions& options, StateStore& store, Metrics& metrics);
   // Finishes what was begun. REQUIRES: no caller is left.
   ~Pipeline();
 
   const ModelRegistry& models() const { return *models_; }
+  Partitions& partitions() { return *partitions_; }
   RankPipeline& rank() { return *rank_; }
   IngestPipeline& ingest() { return *ingest_; }
   StatePipeline& state() { return *state_; }
@@ -51,8 +52,8 @@ class Pipeline {
   Pipeline() = default;
 
   StateStore* store_ = nullptr;
-  UserLocks locks_;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<FairQuota> slots_;  // requests in flight
   std::unique_ptr<RankPipeline> rank_;
   std::unique_ptr<StatePipeline> state_;

@@ -24,7 +24,8 @@ StateDemand DemandOf(const RankPlan& plan) {
 }  // namespace
 
 RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
-                   RankPlan plan, ServedModel& model, TileScheduler& scheduler,
+                   RankPlan plan, ServedModel& model, Partitions& partitions,
+                   TileScheduler& scheduler,
                    Metrics& metrics, const Context& context, RequestSlot slot,
                    Done done)
     : request_(request),
@@ -38,7 +39,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       done_(std::move(done)),
       stage_begin_(context.arrival),
       outside_(context.arrival),
-      reader_(model, request.user_id(), DemandOf(plan_)) {}
+      reader_(model, partitions, request.user_id(), DemandOf(plan_)) {}
 
 absl::Time RankCall::Expiry() const {
   if (!request_.allow_partial()) return context_.deadline;

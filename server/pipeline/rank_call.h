@@ -54,7 +54,8 @@ class RankCall final : public TileJob,
 
   // Request, response and cancel flag must live until `done` is called.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
-           RankPlan plan, ServedModel& model, TileScheduler& scheduler,
+           RankPlan plan, ServedModel& model, Partitions& partitions,
+           TileScheduler& scheduler,
            Metrics& metrics, const Context& context, RequestSlot slot,
            Done done);
 

@@ -67,7 +67,7 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
     return done(plan.status(), RequestSlot());
   }
   std::make_shared<RankCall>(request, response, *std::move(plan), model,
-                             scheduler_, metrics_, context,
+                             partitions_, scheduler_, metrics_, context,
                              std::move(admission.slot), std::move(done))
       ->Start();
 }

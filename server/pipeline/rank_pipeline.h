@@ -29,9 +29,11 @@ class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
   // requests that may be in flight.
-  RankPipeline(const ModelRegistry& models, TileScheduler& scheduler,
+  RankPipeline(const ModelRegistry& models, Partitions& partitions,
+               TileScheduler& scheduler,
                FairQuota& slots, Metrics& metrics, const LimitsOptions& limits)
       : models_(models),
+        partitions_(partitions),
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
@@ -86,6 +88,7 @@ class RankPipeline {
                                        const RankCall::Context& context);
 
   const ModelRegistry& models_;
+  Partitions& partitions_;
   TileScheduler& scheduler_;
   FairQuota& slots_;
   Metrics& metrics_;

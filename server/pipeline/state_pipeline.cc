@@ -23,15 +23,15 @@ class StateCall final : public TileJob {
       absl::AnyInvocable<absl::Status(const UserMemory::Lookup&,
                                       EngineScratch&)>;
 
-  StateCall(ServedModel& model, const std::string& user_id,
-            uint64_t min_event_count, const StatePipeline::Context& context,
+  StateCall(ServedModel& model, Partitions& partitions,
+            const std::string& user_id, uint64_t min_event_count, const StatePipeline::Context& context,
             RequestSlot slot, Describe describe, StatePipeline::Done done)
       : model_(model),
         context_(context),
         slot_(std::move(slot)),
         describe_(std::move(describe)),
         done_(std::move(done)),
-        reader_(model, user_id,
+        reader_(model, partitions, user_id,
                 {.min_event_count = min_event_count,
                  .max_events_behind = std::nullopt,
                  .max_age = std::nullopt,
@@ -124,7 +124,7 @@ void StatePipeline::Read(ServedModel& model, const std::string& user_id,
     return done(TooManyInFlight(slots_, scheduler_.backlog()), RequestSlot());
   }
   scheduler_.Submit(std::make_shared<StateCall>(
-                        model, user_id, min_event_count, context,
+                        model, partitions_, user_id, min_event_count, context,
                         std::move(slot), std::move(describe), std::move(done)),
                     /*num_units=*/0, context.arrival, context.deadline,
                     model.tile_cost.mean(), context.client);

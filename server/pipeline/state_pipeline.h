@@ -24,9 +24,11 @@ class StatePipeline {
   using Done = RankCall::Done;
 
   // All must outlive the pipeline. `slots` are shared with Rank requests.
-  StatePipeline(const ModelRegistry& models, TileScheduler& scheduler,
+  StatePipeline(const ModelRegistry& models, Partitions& partitions,
+                TileScheduler& scheduler,
                 FairQuota& slots, Metrics& metrics, const LimitsOptions& limits)
       : models_(models),
+        partitions_(partitions),
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
@@ -68,6 +70,7 @@ class StatePipeline {
             Done done);
 
   const ModelRegistry& models_;
+  Partitions& partitions_;
   TileScheduler& scheduler_;
   FairQuota& slots_;
   Metrics& metrics_;

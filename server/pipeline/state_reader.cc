@@ -86,7 +86,7 @@ void StateReader::Catch(EngineScratch& scratch) {
 void StateReader::Conclude() {
   done_ = true;
   // The next reader should find it.
-  if (wanted_) model_.folder->MarkDirty(user_id_, absl::Now());
+  if (wanted_) partitions_.CatchUp(model_, user_id_);
   if (TooOld()) {
     const absl::Time newest =
         absl::FromUnixMicros(lookup_.newest_event_time_us());

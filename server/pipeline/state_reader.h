@@ -2,10 +2,10 @@
 // a bounded number of events: so a user with a long tail to replay does not
 // hold a worker while others wait.
 //
-// What it folds is its own: it publishes nothing. Whoever folds the user's
-// events is asked to bring the state that is published up to date.
+// What it folds is its own: it publishes nothing. The user's owner is asked to
+// bring the state that is published up to date.
 //
-//   StateReader reader(model, user_id, demand);
+//   StateReader reader(model, partitions, user_id, demand);
 //   while (!reader.done()) reader.Step(scratch);    // each on any thread
 //   reader.status(), reader.lookup()
 //
@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/partitions.h"
 #include "server/pipeline/user_memory.h"
 
 namespace qlarank {
@@ -42,9 +43,13 @@ class StateReader {
   // Events folded by one step at most.
   static constexpr size_t kStepEvents = 256;
 
-  StateReader(ServedModel& model, std::string user_id,
+  // Model and partitions must outlive the reader.
+  StateReader(ServedModel& model, Partitions& partitions, std::string user_id,
               const StateDemand& demand)
-      : model_(model), user_id_(std::move(user_id)), demand_(demand) {}
+      : model_(model),
+        partitions_(partitions),
+        user_id_(std::move(user_id)),
+        demand_(demand) {}
 
   void Step(EngineScratch& scratch);
   bool done() const { return done_; }
@@ -67,12 +72,13 @@ class StateReader {
   bool TooFarBehind() const;
 
   ServedModel& model_;
+  Partitions& partitions_;
   const std::string user_id_;
   const StateDemand demand_;
 
   bool looked_ = false;
   bool done_ = false;
-  bool wanted_ = false;  // whoever folds should publish it, or what follows
+  bool wanted_ = false;  // the owner should publish it, or what follows
   int erasures_ = 0;      // seen while reading
   absl::Status status_;
   UserMemory::Lookup lookup_;

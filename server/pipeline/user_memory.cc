@@ -33,11 +33,9 @@ EventFeatures OwnOrder(const Engine& engine) {
 }  // namespace
 
 UserMemory::UserMemory(const Engine& engine, StateStore& store,
-                       UserLocks& locks, Metrics& metrics,
-                       const Options& options)
+                       Metrics& metrics, const Options& options)
     : engine_(engine),
       store_(store),
-      locks_(locks),
       metrics_(metrics),
       snapshot_interval_(options.snapshot_interval),
       features_(options.features.value_or(OwnOrder(engine))),
@@ -178,7 +176,6 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
     known.incarnation = tail.incarnation;
   }
   if (tail.Continues(known.incarnation, known.folded_sequence())) {
-    // If the user has been erased meanwhile, Publish will find out.
     const uint64_t last_sequence = tail.end_sequence() - 1;
     auto events = tail.Take(known.folded_sequence() + 1, limit);
     return UserFold(std::move(known), std::move(events), last_sequence,
@@ -202,35 +199,26 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
   metrics_.ingest.fold_events.Increment(num_events);
 }
 
-absl::Status UserMemory::Publish(absl::string_view user_id, KnownState known,
-                                 Snapshots snapshots) {
+void UserMemory::Publish(absl::string_view user_id, KnownState known,
+                         Snapshots snapshots) {
+  if (known.incarnation == 0) return;
+  // Nobody else publishes: what is there now stays until it is replaced here.
+  const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
+  if (old != nullptr && old->incarnation == known.incarnation &&
+      old->folded_sequence() >= known.folded_sequence()) {
+    return;
+  }
   const uint64_t due = snapshots == Snapshots::kInTime
                            ? snapshot_interval_
                            : kPostponedIntervals * snapshot_interval_;
-  {
-    absl::MutexLock lock(&locks_.For(user_id));
-    if (known.incarnation == 0) return absl::OkStatus();
-    // Only publications change a user's state, and they hold this lock, as does
-    // erasure, which empties the cache: what is there is of the user's present
-    // life.
-    const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
-    if (old == nullptr || old->incarnation != known.incarnation) {
-      const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-      if (!head.ok()) return head.status();
-      if (head->incarnation != known.incarnation) return absl::OkStatus();
-    } else if (old->folded_sequence() >= known.folded_sequence()) {
-      return absl::OkStatus();
-    }
-    if (known.folded_sequence() - known.snapshot_sequence >= due &&
-        snapshots_.Offer(user_id, known)) {
-      known.snapshot_sequence = known.folded_sequence();
-    }
-    if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
-    const size_t bytes = SizeBytes(known);
-    cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
-                  bytes);
+  if (known.folded_sequence() - known.snapshot_sequence >= due &&
+      snapshots_.Offer(user_id, known)) {
+    known.snapshot_sequence = known.folded_sequence();
   }
-  return absl::OkStatus();
+  if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
+  const size_t bytes = SizeBytes(known);
+  cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
+                bytes);
 }
 
 size_t UserMemory::SizeBytes(const KnownState& known) const {

@@ -3,10 +3,8 @@
 //
 // The log is the truth. A state found is only ever a shortcut: a snapshot that
 // is damaged, of an erased user or ahead of the log is counted, ignored and
-// rebuilt. Only the thread that folds a user's events publishes their states;
-// everybody else reads. A new state is published, and its snapshot written,
-// under the user's lock and only if the log is still the one it was folded from,
-// so that an erased user does not come back.
+// rebuilt. Only the user's owner (owner.h) publishes their states and forgets
+// them; everybody else reads.
 //
 // Thread-safe. Methods read the store and may block on its disk; none of them
 // folds but RunFolds, or runs seeds but Summarize.
@@ -31,7 +29,6 @@
 #include "server/pipeline/log_tail.h"
 #include "server/pipeline/snapshot_writer.h"
 #include "server/pipeline/user_fold.h"
-#include "server/pipeline/user_locks.h"
 #include "state_store/state_store.h"
 #include "state_store/user_cache.h"
 
@@ -78,8 +75,8 @@ class UserMemory {
   };
 
   // All must outlive the memory.
-  UserMemory(const Engine& engine, StateStore& store, UserLocks& locks,
-             Metrics& metrics, const Options& options);
+  UserMemory(const Engine& engine, StateStore& store, Metrics& metrics,
+             const Options& options);
 
   const Engine& engine() const { return engine_; }
   const EventFeatures& features() const { return features_; }
@@ -98,7 +95,8 @@ class UserMemory {
   absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
                                     const Lookup& lookup, size_t limit) const;
 
-  // At most `limit` events that come after the state at hand, ready to fold:
+  // The owner's. At most `limit` events that come after the state at hand, ready
+  // to fold:
   // out of `tail` where it has them, which takes no look at the store, else
   // Find, then ReadTail. The fold is complete with the last event of what it
   // was taken from.
@@ -107,19 +105,18 @@ class UserMemory {
 
   void RunFolds(absl::Span<UserFold> folds, EngineScratch& scratch) const;
 
-  // Makes `known` what Find returns, unless something as new is there or the
-  // user was erased; has a snapshot written when one is due. An error is one of
-  // the store: nothing was published. For the thread that folds the user's
-  // events alone.
-  absl::Status Publish(absl::string_view user_id, KnownState known,
-                       Snapshots snapshots = Snapshots::kInTime);
+  // The owner's. Makes `known` what Find returns, unless something as new is
+  // there; has a snapshot written when one is due. REQUIRES: the user was not
+  // erased since it was read.
+  void Publish(absl::string_view user_id, KnownState known,
+               Snapshots snapshots = Snapshots::kInTime);
 
   // The summary of a state: the one that is kept with it, or one made now, and
   // kept if the state is published. REQUIRES: engine().num_seeds() > 0.
   std::shared_ptr<const UserSummary> Summarize(const KnownState& known,
                                                EngineScratch& scratch) const;
 
-  // Forgets a user. The caller holds the user's lock and erases the log.
+  // The owner's, who erases the log: forgets a user.
   void Forget(absl::string_view user_id);
 
   // Blocks until the snapshots that were due are written.
@@ -143,7 +140,6 @@ class UserMemory {
 
   const Engine& engine_;
   StateStore& store_;
-  UserLocks& locks_;
   Metrics& metrics_;
   const uint64_t snapshot_interval_;
   const EventFeatures features_;

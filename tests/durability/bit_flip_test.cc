@@ -297,8 +297,7 @@ class StoreFlipTest : public BitFlipTest {
         (*store)->OpenFingerprint(engine_->state_fingerprint()).ok());
     bool detected = false;
     const double corrupt_before = metrics_.state.lookups_corrupt.Value();
-    UserLocks locks;
-    UserMemory memory(*engine_, **store, locks, metrics_, {});
+    UserMemory memory(*engine_, **store, metrics_, {});
     for (int user = 0; user < users_.size(); ++user) {
       const auto state = State(memory, users_.Name(user));
       if (state.ok()) {

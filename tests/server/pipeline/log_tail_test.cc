@@ -36,5 +36,29 @@ TEST(LogTailTest, AGapBehindWhatIsLeftLeavesNothingAtHand) {
   }
 }
 
+TEST(LogTailTest, GrowsByWhatFollowsAndGivesWayToWhatDoesNot) {
+  const auto events = [](uint64_t first, uint64_t last) {
+    LogTail tail{7, first, {}};
+    for (uint64_t i = first; i <= last; ++i) {
+      tail.events.emplace_back().item_id = i;
+    }
+    return tail;
+  };
+  LogTail tail;
+  EXPECT_FALSE(tail.Continues(7, 0));
+  tail.Extend(events(3, 4));
+  tail.Extend(events(5, 5));
+  EXPECT_EQ(tail.first_sequence, 3);
+  EXPECT_EQ(tail.end_sequence(), 6);
+  EXPECT_TRUE(tail.Continues(7, 2));
+  EXPECT_TRUE(tail.Continues(7, 4));
+  EXPECT_FALSE(tail.Continues(7, 1));  // 2 is missing
+  EXPECT_FALSE(tail.Continues(7, 5));  // all are folded
+  EXPECT_FALSE(tail.Continues(8, 2));
+  tail.Extend(events(7, 9));  // 6 is missing
+  EXPECT_EQ(tail.first_sequence, 7);
+  EXPECT_EQ(tail.events.size(), 3);
+}
+
 }  // namespace
 }  // namespace qlarank::testing

@@ -3,7 +3,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/precision.h"
-#include "server/pipeline/user_locks.h"
 #include "state_store/memory_state_store.h"
 #include "tests/testing/requests.h"
 
@@ -16,7 +15,7 @@ class ModelRegistryTest : public ::testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<ModelRegistry>> Load(
       const std::vector<ModelOptions>& models) {
-    return ModelRegistry::Load(models, {store_, locks_, metrics_});
+    return ModelRegistry::Load(models, {store_, metrics_});
   }
 
   static ModelOptions Model(const std::string& name, uint64_t version,
@@ -29,7 +28,6 @@ class ModelRegistryTest : public ::testing::Test {
   }
 
   MemoryStateStore store_;
-  UserLocks locks_;
   Metrics metrics_;
 };
 

@@ -60,7 +60,7 @@ TEST_F(NotFinitePipelineTest, NoStateIsFolded) {
   EXPECT_EQ(memory.Find("user")->known.folded_sequence(), 0);
   products_fail = false;
   EXPECT_TRUE(Rank(false)->status.ok());
-  ASSERT_TRUE(models_->models()[0]->folder->WaitIdle(absl::Seconds(60)));
+  ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
   EXPECT_EQ(memory.Find("user")->known.folded_sequence(), 2);
 }
 

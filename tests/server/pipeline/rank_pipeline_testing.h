@@ -15,8 +15,8 @@
 #include "gtest/gtest.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/model_registry.h"
+#include "server/pipeline/partitions.h"
 #include "server/pipeline/rank_pipeline.h"
-#include "server/pipeline/user_locks.h"
 #include "state_store/memory_state_store.h"
 #include "tests/testing/requests.h"
 
@@ -77,12 +77,13 @@ class RankPipelineTest : public ::testing::Test {
 
   RankPipelineTest() {
     auto models =
-        ModelRegistry::Load(options_.models, {*store_, locks_, metrics_});
+        ModelRegistry::Load(options_.models, {*store_, metrics_});
     EXPECT_TRUE(models.ok()) << models.status();
     models_ = *std::move(models);
     scheduler_ = std::make_unique<TileScheduler>(1, clock_.Get());
-    rank_ = std::make_unique<RankPipeline>(*models_, *scheduler_, slots_,
-                                           metrics_, options_.limits);
+    partitions_ = *Partitions::Create(*store_, *models_, metrics_, {});
+    rank_ = std::make_unique<RankPipeline>(*models_, *partitions_, *scheduler_,
+                                           slots_, metrics_, options_.limits);
   }
 
   std::unique_ptr<Call> NewCall(size_t candidates, absl::Duration timeout) {
@@ -145,10 +146,10 @@ class RankPipelineTest : public ::testing::Test {
   const ServerOptions options_ = TestOptions();
   const std::unique_ptr<StateStore> store_ = NewMemoryStateStore();
   Metrics metrics_;
-  UserLocks locks_;
   FairQuota slots_{100};
   TestClock clock_;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<RankPipeline> rank_;
   // Before what its jobs use.
   std::unique_ptr<TileScheduler> scheduler_;

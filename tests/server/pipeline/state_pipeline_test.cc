@@ -42,8 +42,8 @@ class StatePipelineTest : public RankPipelineTest {
     return reading;
   }
 
-  StatePipeline state_{*models_, *scheduler_, slots_, metrics_,
-                       options_.limits};
+  StatePipeline state_{*models_, *partitions_, *scheduler_,
+                       slots_,   metrics_,     options_.limits};
   size_t ended_ = 0;  // the worker's
 };
 

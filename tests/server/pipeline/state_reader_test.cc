@@ -44,8 +44,7 @@ StateDemand NewerThan(absl::Duration age) {
 class StateReaderTest : public ::testing::Test {
  protected:
   StateReaderTest() {
-    // Whoever folds in the background waits at its first look at the log: only
-    // readers catch states up, each for itself, until FoldNow.
+    // Owners wait at their first look at the log: only readers catch states up, each for itself, until FoldNow.
     store_.after_read_events = [this, test = std::this_thread::get_id()] {
       if (std::this_thread::get_id() == test) {
         if (on_read_ != nullptr) std::exchange(on_read_, nullptr)();
@@ -58,7 +57,10 @@ class StateReaderTest : public ::testing::Test {
     };
     Restart();
   }
-  ~StateReaderTest() override { SetOpen(true); }
+  ~StateReaderTest() override {
+    SetOpen(true);
+    partitions_ = nullptr;
+  }
 
   void SetOpen(bool open) {
     absl::MutexLock lock(&mutex_);
@@ -68,21 +70,23 @@ class StateReaderTest : public ::testing::Test {
   // Another life over the same store: nothing is cached.
   void Restart(size_t cache_bytes = size_t{1} << 20) {
     SetOpen(true);
+    partitions_ = nullptr;
     models_ = nullptr;
     SetOpen(false);
-    ModelRegistry::Environment environment{store_, locks_, metrics_};
+    ModelRegistry::Environment environment{store_, metrics_};
     environment.snapshot_interval = 2;
     environment.user_cache_bytes = cache_bytes;
     models_ = *ModelRegistry::Load(options_.models, environment);
     model_ = models_->models()[0].get();
+    partitions_ = *Partitions::Create(store_, *models_, metrics_, {});
     scratch_ = model_->engine->NewScratch();
   }
 
   // Folds all that the user has, and waits for their snapshot.
   void FoldNow() {
     SetOpen(true);
-    model_->folder->MarkDirty("user", absl::Now());
-    ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+    partitions_->CatchUp(*model_, "user");
+    ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
     ASSERT_TRUE(model_->memory->AwaitSnapshots().ok());
     SetOpen(false);
   }
@@ -110,7 +114,7 @@ class StateReaderTest : public ::testing::Test {
 
   StateReader Read(StateDemand demand) {
     demand.time_us = kEpochUs + 100 * kMinuteUs;
-    StateReader reader(*model_, "user", demand);
+    StateReader reader(*model_, *partitions_, "user", demand);
     while (!reader.done()) reader.Step(*scratch_);
     return reader;
   }
@@ -127,9 +131,9 @@ class StateReaderTest : public ::testing::Test {
   absl::Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   FaultyStateStore store_;
-  UserLocks locks_;
   Metrics metrics_;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<Partitions> partitions_;
   ServedModel* model_ = nullptr;
   std::unique_ptr<EngineScratch> scratch_;
 };
@@ -194,9 +198,9 @@ TEST_F(StateReaderTest, AReaderPublishesNothing) {
   for (const int64_t minute : {1, 2, 3}) Append(minute);
   EXPECT_EQ(Read(AtLeast(3)).lookup().known.folded_sequence(), 3);
   EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kNothing);
-  // Whoever folds was asked to.
+  // The owner was asked to.
   SetOpen(true);
-  ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+  ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
   EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
   EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 3);
   // Of what is in a snapshot, too.
@@ -204,7 +208,7 @@ TEST_F(StateReaderTest, AReaderPublishesNothing) {
   Restart();
   EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 3);
   SetOpen(true);
-  ASSERT_TRUE(model_->folder->WaitIdle(absl::Seconds(60)));
+  ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
   EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
 }
 
@@ -230,7 +234,7 @@ TEST_F(StateReaderTest, AReaderThatIsHeldUpTurnsNothingBack) {
 }
 
 TEST_F(StateReaderTest, AStateOnItsWayBackIsCaughtUp) {
-  for (size_t n = 1; n <= 3 * FoldLane::kChunk; ++n) Append(1);
+  for (size_t n = 1; n <= 3 * FoldQueue::kChunk; ++n) Append(1);
   SetOpen(true);
   auto fold = [&] {
     LogTail none;
@@ -238,7 +242,7 @@ TEST_F(StateReaderTest, AStateOnItsWayBackIsCaughtUp) {
   }();
   ASSERT_TRUE(fold.ok());
   model_->memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
-  ASSERT_TRUE(model_->memory->Publish("user", fold->after()).ok());
+  model_->memory->Publish("user", fold->after());
   SetOpen(false);
   EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 2);
   EXPECT_EQ(Read({}).lookup().events_behind(), 0);

@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/pipeline/commit_group.h"
-#include "server/pipeline/folder.h"
+#include "server/pipeline/fold_queue.h"
 #include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
 #include "tests/testing/requests.h"
@@ -29,8 +29,7 @@ class UserMemoryTest : public ::testing::Test {
 
   // Another memory over the same store: an empty cache.
   void Restart() {
-    memory_ = std::make_unique<UserMemory>(*engine_, store_, locks_, metrics_,
-                                           options_);
+    memory_ = std::make_unique<UserMemory>(*engine_, store_, metrics_, options_);
   }
 
   // Events first ... last, as the ingest pipeline writes them.
@@ -55,12 +54,11 @@ class UserMemoryTest : public ::testing::Test {
     return fold->after();
   }
   void FoldAndPublish(const std::string& user_id) {
-    ASSERT_TRUE(memory_->Publish(user_id, Fold(user_id)).ok());
+    memory_->Publish(user_id, Fold(user_id));
     ASSERT_TRUE(memory_->AwaitSnapshots().ok());
   }
 
   void Erase(const std::string& user_id) {
-    absl::MutexLock lock(&locks_.For(user_id));
     ASSERT_TRUE(store_.DeleteUser(user_id).ok());
     memory_->Forget(user_id);
   }
@@ -76,7 +74,6 @@ class UserMemoryTest : public ::testing::Test {
   const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
   FaultyStateStore store_;
-  UserLocks locks_;
   Metrics metrics_;
   SourceMarks marks_{store_, metrics_.ingest.source_marks};
   GapFence fence_{metrics_.ingest};
@@ -133,10 +130,7 @@ TEST_F(UserMemoryTest, ASnapshotOfAnotherLifeIsNotUsed) {
 
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
-    ASSERT_TRUE(
-        memory_
-            ->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed)
-            .ok());
+    memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
     ASSERT_TRUE(memory_->AwaitSnapshots().ok());
   };
   Append("user", 1, 127);
@@ -147,15 +141,15 @@ TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   EXPECT_EQ((*StoredSnapshot())->folded_sequence, 128);
 }
 
-TEST_F(UserMemoryTest, AFolderThatIsBehindPostponesSnapshots) {
+TEST_F(UserMemoryTest, AnOwnerThatIsBehindPostponesSnapshots) {
   const auto fold = [&](absl::Time arrival) {
-    Folder folder(*memory_, metrics_, 1);
-    folder.MarkDirty("user", arrival);
-    ASSERT_TRUE(folder.WaitIdle(absl::Seconds(30)));
+    FoldQueue folds(*memory_, metrics_);
+    folds.Mark("user", arrival);
+    while (folds.has_work()) folds.FoldRound(*scratch_);
     ASSERT_TRUE(memory_->AwaitSnapshots().ok());
   };
   Append("user", 1, 9);
-  fold(absl::Now() - 2 * FoldLane::kBehind);
+  fold(absl::Now() - 2 * FoldQueue::kBehind);
   EXPECT_EQ(memory_->Find("user")->events_behind(), 0);
   EXPECT_EQ(*StoredSnapshot(), std::nullopt);
   Append("user", 10, 10);
@@ -168,7 +162,7 @@ TEST_F(UserMemoryTest, FromCacheSnapshotOrLogTheBitsAreTheSame) {
   const std::string expected = *FreshFold(*engine_, store_, "user");
   // From the log, in chunks.
   for (int chunk = 0; chunk < 5; ++chunk) {
-    ASSERT_TRUE(memory_->Publish("user", Fold("user", 7)).ok());
+    memory_->Publish("user", Fold("user", 7));
   }
   EXPECT_EQ(Bytes(memory_->Find("user")->known), expected);
   // From the last snapshot, of event 28, and the log.
@@ -213,13 +207,14 @@ TEST_F(UserMemoryTest, AnEvictionWaitsForNoSnapshot) {
     for (int i = 0; i <= kUsers; ++i) {
       const std::string user_id = "user" + std::to_string(i);
       Append(user_id, 1, 3);
-      EXPECT_TRUE(memory_->Publish(user_id, Fold(user_id)).ok());
+      memory_->Publish(user_id, Fold(user_id));
     }
     done.Notify();
   });
   EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(60)));
   go.Notify();
   folding.join();
+  memory_ = nullptr;  // and its writer, which `go` is for
 }
 
 // A state that fell out of the cache is folded again from an older snapshot, a
@@ -231,10 +226,10 @@ TEST_F(UserMemoryTest, NobodySeesAStateOnItsWayBack) {
   FoldAndPublish("user");
   EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
   Restart();
-  ASSERT_TRUE(memory_->Publish("user", Fold("user", 3)).ok());
+  memory_->Publish("user", Fold("user", 3));
   EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 12);
   EXPECT_FALSE(memory_->Find("user")->is_newest_seen());
-  ASSERT_TRUE(memory_->Publish("user", Fold("user", 3)).ok());
+  memory_->Publish("user", Fold("user", 3));
   EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
   Append("user", 15, 15);
   EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
@@ -254,7 +249,7 @@ TEST_F(UserMemoryTest, ReadsNoFurtherThanTheLookUpSaw) {
   EXPECT_EQ(lookup->events_behind(), 0);
 }
 
-// Events first ... last of a user as the folder holds them.
+// Events first ... last of a user as the owner holds them.
 LogTail TailOf(const StateStore& store, const std::string& user_id,
                uint64_t first, uint64_t last) {
   return {store.GetHead(user_id)->incarnation, first,
@@ -272,7 +267,7 @@ TEST_F(UserMemoryTest, FoldsTheEventsAtHandWithoutALookAtTheLog) {
     ASSERT_TRUE(fold.ok()) << fold.status();
     memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
     EXPECT_TRUE(fold->complete());
-    ASSERT_TRUE(memory_->Publish("user", fold->after()).ok());
+    memory_->Publish("user", fold->after());
   }
   EXPECT_FALSE(read);
   EXPECT_EQ(Bytes(memory_->Find("user")->known),
@@ -307,68 +302,13 @@ TEST_F(UserMemoryTest, TakesNoMoreOfTheEventsAtHandThanTheLimit) {
   EXPECT_EQ(tail.events.size(), 6);
 }
 
-TEST_F(UserMemoryTest, EventsAtHandOfAnErasedUserDoNotBringHerBack) {
-  Append("user", 1, 5);
-  FoldAndPublish("user");
-  Append("user", 6, 8);
-  LogTail tail = TailOf(store_, "user", 6, 8);
-  auto fold = memory_->BeginFold("user", tail, 1000);
-  ASSERT_TRUE(fold.ok()) << fold.status();
-  memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
-  Erase("user");
-  ASSERT_TRUE(memory_->Publish("user", fold->after()).ok());
-  EXPECT_FALSE(memory_->Find("user")->known.state->found());
-  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
-}
-
-TEST(LogTailTest, GrowsByWhatFollowsAndGivesWayToWhatDoesNot) {
-  const auto events = [](uint64_t first, uint64_t last) {
-    LogTail tail{7, first, {}};
-    for (uint64_t i = first; i <= last; ++i) {
-      tail.events.emplace_back().item_id = i;
-    }
-    return tail;
-  };
-  LogTail tail;
-  EXPECT_FALSE(tail.Continues(7, 0));
-  tail.Extend(events(3, 4));
-  tail.Extend(events(5, 5));
-  EXPECT_EQ(tail.first_sequence, 3);
-  EXPECT_EQ(tail.end_sequence(), 6);
-  EXPECT_TRUE(tail.Continues(7, 2));
-  EXPECT_TRUE(tail.Continues(7, 4));
-  EXPECT_FALSE(tail.Continues(7, 1));  // 2 is missing
-  EXPECT_FALSE(tail.Continues(7, 5));  // all are folded
-  EXPECT_FALSE(tail.Continues(8, 2));
-  tail.Extend(events(7, 9));  // 6 is missing
-  EXPECT_EQ(tail.first_sequence, 7);
-  EXPECT_EQ(tail.events.size(), 3);
-}
-
 TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
   Append("user", 1, 5);
   const KnownState older = Fold("user", 3);
   ASSERT_EQ(older.folded_sequence(), 3);
   FoldAndPublish("user");
-  ASSERT_TRUE(memory_->Publish("user", older).ok());
+  memory_->Publish("user", older);
   EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 5);
-}
-
-TEST_F(UserMemoryTest, AFoldOfAnErasedLogIsNotPublished) {
-  Append("user", 1, 20);
-  const KnownState erased = Fold("user");
-  Erase("user");
-  ASSERT_TRUE(memory_->Publish("user", erased).ok());
-  EXPECT_FALSE(memory_->Find("user")->known.state->found());
-  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
-  // Not even where nobody would find it.
-  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
-  // Nor when the user has come back, with a longer history even.
-  Append("user", 1, 25);
-  ASSERT_TRUE(memory_->Publish("user", erased).ok());
-  EXPECT_EQ(memory_->Find("user")->origin, Origin::kNothing);
-  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
-  EXPECT_EQ(Bytes(Fold("user")), *FreshFold(*engine_, store_, "user"));
 }
 
 TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {

@@ -1,4 +1,4 @@
-#include "server/pipeline/ingest_shard.h"
+#include "server/pipeline/owner.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,39 +9,44 @@
 #include "server/pipeline/commit_group.h"
 #include "server/pipeline/log_damage.h"
 #include "server/pipeline/overload.h"
+#include "server/pipeline/refusal.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
 
-IngestShard::IngestShard(StateStore& store, const SourceMarks& marks,
-                         GapFence& fence, Metrics& metrics,
-                         const Options& options, Hooks hooks)
+Owner::Owner(StateStore& store, const ModelRegistry& models,
+             const SourceMarks& marks, Metrics& metrics, const Options& options,
+             const FoldScratch& scratch, OwnerPool& pool)
     : store_(store),
+      models_(models),
       marks_(marks),
-      fence_(fence),
       metrics_(metrics),
       options_(options),
-      hooks_(std::move(hooks)),
-      writer_([this] { WriterLoop(); }) {}
-
-IngestShard::~IngestShard() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
+      scratch_(scratch),
+      pool_(pool),
+      fence_(metrics.ingest) {
+  for (const auto& model : models.models()) {
+    folds_.push_back(std::make_unique<FoldQueue>(*model->memory, metrics));
   }
-  writer_.join();
 }
 
-void IngestShard::Append(std::shared_ptr<AppendCall> call,
+void Owner::Queue(Task task) {
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  pool_.Wake();
+}
+
+void Owner::Append(std::shared_ptr<AppendCall> call,
                          std::vector<uint32_t> indexes) {
   Task task;
   task.call = std::move(call);
   task.indexes = std::move(indexes);
-  absl::MutexLock lock(&mutex_);
-  tasks_.push_back(std::move(task));
+  Queue(std::move(task));
 }
 
-void IngestShard::Erase(std::string user_id, ErasureOrder order,
+void Owner::Erase(std::string user_id, ErasureOrder order,
                         EraseDone done) {
   if (!erasures_.TryTake(order.note.principal)) {
     return done(OverloadError(
@@ -51,7 +56,7 @@ void IngestShard::Erase(std::string user_id, ErasureOrder order,
   Do([this, user_id = std::move(user_id), order = std::move(order),
       done = std::move(done)]() mutable {
     QLARANK_FAILPOINT("delete.begin");
-    absl::StatusOr<uint64_t> removed = hooks_.erase(user_id, order);
+    absl::StatusOr<uint64_t> removed = EraseNow(user_id, order);
     // Of one who stays, or may still be there, refused events are waited for.
     if (removed.ok() && (order.only_if == nullptr || *removed > 0)) {
       fence_.Forget(user_id);
@@ -62,21 +67,36 @@ void IngestShard::Erase(std::string user_id, ErasureOrder order,
   });
 }
 
-void IngestShard::Do(absl::AnyInvocable<void()> action) {
+void Owner::Do(absl::AnyInvocable<void()> action) {
   Task task;
   task.action = std::move(action);
-  absl::MutexLock lock(&mutex_);
-  tasks_.push_back(std::move(task));
+  Queue(std::move(task));
 }
 
-std::vector<IngestShard::Task> IngestShard::TakeGroup() {
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !tasks_.empty() || stopping_;
-  };
+void Owner::CatchUp(size_t model, absl::string_view user_id) {
+  folds_[model]->Mark(user_id, absl::Now());
+  pool_.Wake();
+}
+
+bool Owner::has_mail() const {
+  absl::MutexLock lock(&mutex_);
+  return !tasks_.empty();
+}
+
+bool Owner::mail_is_exclusive() const {
+  absl::MutexLock lock(&mutex_);
+  return !tasks_.empty() && tasks_.front().call == nullptr;
+}
+
+bool Owner::has_folds() const {
+  return std::any_of(folds_.begin(), folds_.end(),
+                     [](const auto& folds) { return folds->has_work(); });
+}
+
+std::vector<Owner::Task> Owner::TakeGroup() {
   std::vector<Task> group;
   size_t num_events = 0;
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&ready));
   while (!tasks_.empty()) {
     const bool action = tasks_.front().call == nullptr;
     const size_t size = tasks_.front().indexes.size();
@@ -92,19 +112,37 @@ std::vector<IngestShard::Task> IngestShard::TakeGroup() {
   return group;
 }
 
-void IngestShard::WriterLoop() {
-  while (true) {
-    std::vector<Task> tasks = TakeGroup();
-    if (tasks.empty()) return;
-    if (tasks.front().call == nullptr) {
-      tasks.front().action();
-    } else {
-      CommitAppends(tasks);
-    }
+void Owner::TakeMail() {
+  std::vector<Task> tasks = TakeGroup();
+  if (!tasks.empty() && tasks.front().call == nullptr) {
+    tasks.front().action();
+  } else if (!tasks.empty()) {
+    CommitAppends(tasks);
   }
 }
 
-void IngestShard::CommitAppends(std::vector<Task>& tasks) {
+void Owner::Fold(size_t slot) {
+  for (size_t model = 0; model < folds_.size(); ++model) {
+    folds_[model]->FoldRound(*scratch_[slot][model]);
+  }
+}
+
+absl::StatusOr<uint64_t> Owner::EraseNow(absl::string_view user_id,
+                                         const ErasureOrder& order) {
+  if (order.only_if != nullptr) {
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (!order.only_if(*head)) return 0;
+  }
+  absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
+  QLARANK_FAILPOINT("delete.before_forget");
+  for (const auto& model : models_.models()) model->memory->Forget(user_id);
+  for (const auto& folds : folds_) folds->Forget(user_id);
+  if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
+  return removed;
+}
+
+void Owner::CommitAppends(std::vector<Task>& tasks) {
   const auto load_head = [this](absl::string_view user_id) {
     absl::StatusOr<UserHead> head = store_.GetHead(user_id);
     ReportDamage(head.status(), user_id, metrics_.state).IgnoreError();
@@ -141,7 +179,6 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
   }
   QLARANK_FAILPOINT("ingest.appended");
-  if (committed.ok() && !appends.empty()) hooks_.appended(appends, arrival);
   QLARANK_FAILPOINT("ingest.before_ack");
 
   uint64_t applied = 0;
@@ -153,14 +190,20 @@ void IngestShard::CommitAppends(std::vector<Task>& tasks) {
     }
     Count(tally, tasks[i]);
     applied += tally.applied;
-    hooks_.left(tasks[i].call->client(), tasks[i].indexes.size());
+    tasks[i].call->LeftQueue(options_.partition, tasks[i].indexes.size());
     tasks[i].call->SettlePart(std::move(tally));
   }
   QLARANK_FAILPOINT("ingest.acknowledged");
+  if (committed.ok() && !appends.empty()) {
+    for (size_t model = 1; model < folds_.size(); ++model) {
+      folds_[model]->Append(appends, arrival);
+    }
+    folds_.front()->Append(std::move(appends), arrival);
+  }
   if (applied > 0) metrics_.ingest.group_events.Observe(applied);
 }
 
-void IngestShard::RefuseAll(const Task& task, const absl::Status& status,
+void Owner::RefuseAll(const Task& task, const absl::Status& status,
                             AppendTally& tally) {
   const v1::AppendEventsRequest& request = task.call->request();
   std::vector<EventRefusal> refusals = std::move(tally.refusals);
@@ -177,7 +220,7 @@ void IngestShard::RefuseAll(const Task& task, const absl::Status& status,
   }
 }
 
-void IngestShard::Count(const AppendTally& tally, const Task& task) {
+void Owner::Count(const AppendTally& tally, const Task& task) {
   metrics_.ingest.events_applied.Increment(tally.applied);
   metrics_.ingest.events_duplicate.Increment(tally.duplicates.size());
   metrics_.ingest.events_late.Increment(tally.late);

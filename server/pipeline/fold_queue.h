@@ -1,4 +1,4 @@
-// One thread that folds the new events of its share of a model's users.
+// The new events of an owner's users that a model has not folded yet.
 //
 // What waits is a set of users, each with the newest of their events at hand;
 // what is not at hand, because it came too fast or the state fell out of the
@@ -9,14 +9,13 @@
 // a user is caught up from the log whenever a look-up misses the cache or asks
 // for newer events, and any later event marks the user again.
 //
-// Thread-safe.
-#ifndef QLARANK_SERVER_PIPELINE_FOLD_LANE_H_
-#define QLARANK_SERVER_PIPELINE_FOLD_LANE_H_
+// Thread-safe, but for what is the owner's: one call of a method at a time, and
+// of Forget none beside the others.
+#ifndef QLARANK_SERVER_PIPELINE_FOLD_QUEUE_H_
+#define QLARANK_SERVER_PIPELINE_FOLD_QUEUE_H_
 
 #include <deque>
-#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -33,33 +32,42 @@
 
 namespace qlarank {
 
-class FoldLane {
+class FoldQueue {
  public:
   static constexpr size_t kChunk = 256;
   // What ends the filling of a round.
   static constexpr size_t kRoundUsers = 64;
   static constexpr size_t kRoundEvents = 256;
   static constexpr size_t kMaxBacklog = 1'000'000;  // users
-  // A lane is behind whose events wait for longer. Writing a snapshot costs as
+  // An owner is behind whose events wait for longer. Writing a snapshot costs as
   // much as folding a hundred events, so it puts that off.
   static constexpr absl::Duration kBehind = absl::Milliseconds(10);
   // Events at hand, all users together: some 8 MB.
   static constexpr size_t kMaxHeldEvents = 50'000;
 
-  // Starts the thread. Both must outlive the lane.
-  FoldLane(UserMemory& memory, Metrics& metrics);
-  // Stops after the round at work; what is left waits in the log.
-  ~FoldLane();
+  // Both must outlive the queue.
+  FoldQueue(UserMemory& memory, Metrics& metrics);
+  // What is left waits in the log.
+  ~FoldQueue();
 
-  // These events, which arrived at `arrival`, are in the log.
-  void MarkDirty(absl::Span<const UserAppend* const> appends,
-                 absl::Time arrival) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Some events of this user are in the log and not in their state.
-  void MarkDirty(absl::string_view user_id, absl::Time arrival)
+  // Some events of this user are in the log and not in their state, or their
+  // state is not at hand. From any thread.
+  void Mark(absl::string_view user_id, absl::Time arrival)
       ABSL_LOCKS_EXCLUDED(mutex_);
-
-  // Blocks until every user marked before has been folded, or `deadline`.
+  // Whether anything waits. From any thread.
+  bool has_work() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Blocks until every user marked before has been folded, or `deadline`. From
+  // any thread.
   bool WaitIdle(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The owner's. These events, which arrived at `arrival`, are in the log: one
+  // append a user.
+  void Append(std::vector<UserAppend> appends, absl::Time arrival)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The owner's. The user was erased.
+  void Forget(absl::string_view user_id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The owner's. Folds what is next, and publishes it.
+  void FoldRound(EngineScratch& scratch) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Waiting {
@@ -71,32 +79,27 @@ class FoldLane {
     Waiting waiting;
   };
 
-  void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Mark(absl::string_view user_id, Waiting waiting)
+  void Add(absl::string_view user_id, Waiting waiting)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Marks a user of whom a round has left something. What was appended during
-  // the round may be marked already, and comes after that.
-  void MarkRest(DirtyUser user) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Blocks until there is something to fold; empty at the end.
+  // Adds a user of whom a round has left something. What was appended during
+  // the round may be there already, and comes after that.
+  void AddRest(DirtyUser user) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<DirtyUser> TakeRound() ABSL_LOCKS_EXCLUDED(mutex_);
   // Folds the next chunk of each user. Returns those with more to fold.
-  std::vector<DirtyUser> FoldRound(std::vector<DirtyUser> users);
+  std::vector<DirtyUser> Fold(std::vector<DirtyUser> users,
+                              EngineScratch& scratch);
 
   UserMemory& memory_;
   Metrics& metrics_;
-  const std::unique_ptr<EngineScratch> scratch_;  // of the thread
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::deque<std::string> queue_ ABSL_GUARDED_BY(mutex_);
   // The users in queue_.
   absl::flat_hash_map<std::string, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t held_events_ ABSL_GUARDED_BY(mutex_) = 0;  // in waiting_
   size_t at_work_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-
-  std::thread thread_;
 };
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_PIPELINE_FOLD_LANE_H_
+#endif  // QLARANK_SERVER_PIPELINE_FOLD_QUEUE_H_

@@ -1,4 +1,4 @@
-#include "server/pipeline/fold_lane.h"
+#include "server/pipeline/fold_queue.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,34 +9,26 @@
 namespace qlarank {
 namespace {
 
-LogTail TailOf(const UserAppend& append) {
+LogTail TailOf(UserAppend append) {
   LogTail tail;
   tail.incarnation = append.head_after.incarnation;
   tail.first_sequence =
       append.head_after.last_sequence - append.events.size() + 1;
-  tail.events = append.events;
+  tail.events = std::move(append.events);
   return tail;
 }
 
 }  // namespace
 
-FoldLane::FoldLane(UserMemory& memory, Metrics& metrics)
-    : memory_(memory),
-      metrics_(metrics),
-      scratch_(memory.engine().NewScratch()),
-      thread_([this] { Loop(); }) {}
+FoldQueue::FoldQueue(UserMemory& memory, Metrics& metrics)
+    : memory_(memory), metrics_(metrics) {}
 
-FoldLane::~FoldLane() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
-  thread_.join();
-  // The gauge is shared between models.
+FoldQueue::~FoldQueue() {
+  // The gauge is shared.
   metrics_.ingest.fold_backlog_users.Decrement(waiting_.size());
 }
 
-void FoldLane::Mark(absl::string_view user_id, Waiting waiting) {
+void FoldQueue::Add(absl::string_view user_id, Waiting waiting) {
   if (queue_.size() >= kMaxBacklog) return;
   const auto [user, inserted] = waiting_.try_emplace(user_id);
   Waiting& known = user->second;
@@ -56,10 +48,10 @@ void FoldLane::Mark(absl::string_view user_id, Waiting waiting) {
   held_events_ += known.tail.events.size();
 }
 
-void FoldLane::MarkRest(DirtyUser user) {
+void FoldQueue::AddRest(DirtyUser user) {
   const auto newer = waiting_.find(user.user_id);
   if (newer == waiting_.end()) {
-    return Mark(user.user_id, std::move(user.waiting));
+    return Add(user.user_id, std::move(user.waiting));
   }
   Waiting& known = newer->second;
   known.since = std::min(known.since, user.waiting.since);
@@ -74,20 +66,34 @@ void FoldLane::MarkRest(DirtyUser user) {
   held_events_ += known.tail.events.size();
 }
 
-void FoldLane::MarkDirty(absl::Span<const UserAppend* const> appends,
-                         absl::Time arrival) {
+void FoldQueue::Append(std::vector<UserAppend> appends, absl::Time arrival) {
   absl::MutexLock lock(&mutex_);
-  for (const UserAppend* append : appends) {
-    Mark(append->user_id, {arrival, TailOf(*append)});
+  for (UserAppend& append : appends) {
+    const std::string user_id = std::move(append.user_id);
+    Add(user_id, {arrival, TailOf(std::move(append))});
   }
 }
 
-void FoldLane::MarkDirty(absl::string_view user_id, absl::Time arrival) {
+void FoldQueue::Mark(absl::string_view user_id, absl::Time arrival) {
   absl::MutexLock lock(&mutex_);
-  Mark(user_id, {arrival, LogTail()});
+  Add(user_id, {arrival, LogTail()});
 }
 
-bool FoldLane::WaitIdle(absl::Time deadline) {
+void FoldQueue::Forget(absl::string_view user_id) {
+  absl::MutexLock lock(&mutex_);
+  const auto user = waiting_.find(user_id);
+  if (user == waiting_.end()) return;
+  // Stays marked: a look at the log finds that there is nothing.
+  held_events_ -= user->second.tail.events.size();
+  user->second.tail = LogTail();
+}
+
+bool FoldQueue::has_work() const {
+  absl::MutexLock lock(&mutex_);
+  return !queue_.empty();
+}
+
+bool FoldQueue::WaitIdle(absl::Time deadline) {
   const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return queue_.empty() && at_work_ == 0;
   };
@@ -95,19 +101,14 @@ bool FoldLane::WaitIdle(absl::Time deadline) {
   return mutex_.AwaitWithDeadline(absl::Condition(&idle), deadline);
 }
 
-std::vector<FoldLane::DirtyUser> FoldLane::TakeRound() {
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !queue_.empty() || stopping_;
-  };
+std::vector<FoldQueue::DirtyUser> FoldQueue::TakeRound() {
   std::vector<DirtyUser> round;
   size_t num_events = 0;
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&ready));
-  if (stopping_) return round;
   while (!queue_.empty() && round.size() < kRoundUsers &&
          num_events < kRoundEvents) {
     // Out of waiting_ from here on: an event that comes while the user is being
-    // folded marks it again.
+    // folded adds them again.
     auto user = waiting_.extract(queue_.front());
     num_events += user.mapped().tail.events.size();
     held_events_ -= user.mapped().tail.events.size();
@@ -119,19 +120,15 @@ std::vector<FoldLane::DirtyUser> FoldLane::TakeRound() {
   return round;
 }
 
-void FoldLane::Loop() {
-  while (true) {
-    std::vector<DirtyUser> round = TakeRound();
-    if (round.empty()) return;
-    std::vector<DirtyUser> rest = FoldRound(std::move(round));
-    absl::MutexLock lock(&mutex_);
-    at_work_ = 0;
-    for (DirtyUser& user : rest) MarkRest(std::move(user));
-  }
+void FoldQueue::FoldRound(EngineScratch& scratch) {
+  std::vector<DirtyUser> rest = Fold(TakeRound(), scratch);
+  absl::MutexLock lock(&mutex_);
+  at_work_ = 0;
+  for (DirtyUser& user : rest) AddRest(std::move(user));
 }
 
-std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
-    std::vector<DirtyUser> users) {
+std::vector<FoldQueue::DirtyUser> FoldQueue::Fold(std::vector<DirtyUser> users,
+                                                  EngineScratch& scratch) {
   std::vector<DirtyUser> rest;
   std::vector<UserFold> folds;
   std::vector<size_t> folded;  // the user that each of folds belongs to
@@ -150,7 +147,7 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
     folded.push_back(i);
   }
   QLARANK_FAILPOINT("fold.begin");
-  memory_.RunFolds(absl::MakeSpan(folds), *scratch_);
+  memory_.RunFolds(absl::MakeSpan(folds), scratch);
   QLARANK_FAILPOINT("fold.folded");
 
   const absl::Time now = absl::Now();
@@ -159,11 +156,9 @@ std::vector<FoldLane::DirtyUser> FoldLane::FoldRound(
     // Reported already; whoever asks for the state is told.
     if (!folds[k].status().ok()) continue;
     const absl::Duration lag = now - user.waiting.since;
-    memory_
-        .Publish(user.user_id, folds[k].after(),
-                 lag < kBehind ? UserMemory::Snapshots::kInTime
-                               : UserMemory::Snapshots::kPostponed)
-        .IgnoreError();
+    memory_.Publish(user.user_id, folds[k].after(),
+                    lag < kBehind ? UserMemory::Snapshots::kInTime
+                                  : UserMemory::Snapshots::kPostponed);
     QLARANK_FAILPOINT("fold.published");
     if (folds[k].complete()) {
       if (folds[k].had_events()) {
