@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -15,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "server/pipeline/partitions.h"
 #include "server/pipeline/pipeline.h"
+#include "server/pipeline/proto_time.h"
 #include "tests/server/pipeline/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
 #include "tests/testing/requests.h"
@@ -138,6 +141,86 @@ TEST(OwnerPoolTest, TakesAllMailBeforeItStops) {
     pool.Wake();
   }
   EXPECT_EQ(member.taken(), 100);
+}
+
+class FoldQueueTest : public ::testing::Test {
+ protected:
+  FoldQueueTest() {
+    EXPECT_TRUE(store_.OpenFingerprint(engine_->state_fingerprint()).ok());
+  }
+
+  // Events first ... last in the log, and as an owner hands them on.
+  std::vector<UserAppend> Append(const std::string& user_id, uint64_t first,
+                                 uint64_t last) {
+    std::vector<UserAppend> appends(1);
+    UserAppend& append = appends.front();
+    append.user_id = user_id;
+    append.head_after = *store_.GetHead(user_id);
+    append.head_after.incarnation = 7;
+    append.head_after.last_sequence = last;
+    for (uint64_t n = first; n <= last; ++n) {
+      const v1::Event event = MakeEvent(*bundle_, user_id, n);
+      LoggedEvent& logged = append.events.emplace_back();
+      logged.item_id = event.item_id();
+      logged.action = event.action();
+      logged.time_us = ToMicros(event.time());
+      logged.features.assign(event.features().begin(), event.features().end());
+    }
+    EXPECT_TRUE(store_.AppendEvents(appends).ok());
+    return appends;
+  }
+
+  // Folds `user` in rounds to the end, and calls `meanwhile` within the first
+  // one, before anything is folded.
+  void FoldAll(std::vector<UserAppend> user,
+               const std::function<void()>& meanwhile) {
+    folds_.Append(std::move(user), absl::Now());
+    Append("bystander", 1, 1);
+    // Not at hand as a whole: the log is read, and its reader held up.
+    folds_.Append(Append("bystander", 2, 2), absl::Now());
+    store_.after_read_events = [&] {
+      const auto& act = meanwhile;
+      store_.after_read_events = nullptr;  // and this is gone
+      act();
+    };
+    while (folds_.has_work()) folds_.FoldRound(*scratch_);
+    EXPECT_EQ(store_.after_read_events, nullptr);
+  }
+
+  uint64_t Folded(const std::string& user_id) {
+    return memory_.Find(user_id)->known.folded_sequence();
+  }
+
+  const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
+  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
+  FaultyStateStore store_;
+  Metrics metrics_;
+  UserMemory memory_{*engine_, store_, metrics_, {}};
+  FoldQueue folds_{memory_, metrics_};
+};
+
+// A burst is folded in several rounds: what is left of one does not take the
+// place of what was appended during it.
+TEST_F(FoldQueueTest, EventsThatComeDuringARoundOfABurstAreFolded) {
+  FoldAll(Append("user", 1, FoldQueue::kChunk + 44), [&] {
+    folds_.Append(
+        Append("user", FoldQueue::kChunk + 45, FoldQueue::kChunk + 46),
+        absl::Now());
+  });
+  EXPECT_EQ(Folded("user"), FoldQueue::kChunk + 46);
+  EXPECT_EQ(metrics_.ingest.fold_backlog_users.Value(), 0);
+}
+
+// Nor does it when some of what was appended is not at hand.
+TEST_F(FoldQueueTest, AGapBehindWhatIsLeftIsReadFromTheLog) {
+  FoldAll(Append("user", 1, FoldQueue::kChunk + 44), [&] {
+    Append("user", FoldQueue::kChunk + 45, FoldQueue::kChunk + 45);
+    folds_.Append(
+        Append("user", FoldQueue::kChunk + 46, FoldQueue::kChunk + 46),
+        absl::Now());
+  });
+  EXPECT_EQ(Folded("user"), FoldQueue::kChunk + 46);
 }
 
 class PartitionsTest : public ::testing::Test {
