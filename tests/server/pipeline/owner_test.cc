@@ -50,21 +50,21 @@ TEST(PartitionHashTest, DividesUsersEvenly) {
 }
 
 // Counts mail and folds, and notices when two threads do the same at once, or
-// anything beside what needs it to itself: every seventh mail.
+// anything beside what needs it to itself: every third mail.
 class CountingMember final : public OwnerPool::Member {
  public:
   explicit CountingMember(std::atomic<int>* folding = nullptr)
       : folding_(folding) {}
 
   bool has_mail() const override { return mail_ > 0; }
-  bool mail_is_exclusive() const override { return taken_ % 7 == 0; }
+  bool mail_is_exclusive() const override { return taken_ % 3 == 0; }
   bool has_folds() const override { return folds_ > 0; }
   void TakeMail() override {
     const bool exclusive = mail_is_exclusive();
     if (taking_mail_.exchange(true)) overlapped_ = true;
     if (exclusive && folds_at_work_) overlapped_ = true;
     exclusive_ = exclusive;
-    std::this_thread::yield();
+    absl::SleepFor(absl::Microseconds(50));  // so that others have the time
     ++folds_;
     exclusive_ = false;
     taking_mail_ = false;
@@ -76,7 +76,7 @@ class CountingMember final : public OwnerPool::Member {
     if (exclusive_) overlapped_ = true;
     if (folding_ != nullptr) {
       most_folding_ = std::max(most_folding_.load(), ++*folding_);
-      std::this_thread::yield();
+      absl::SleepFor(absl::Microseconds(300));
       --*folding_;
     }
     --folds_;
@@ -111,6 +111,8 @@ TEST(OwnerPoolTest, NothingOfAnOwnerOverlapsThatMustNot) {
       for (int i = 0; i < kMails; ++i) {
         members[random() % kMembers].AddMail();
         pool.Wake();
+        // Slow enough for folds to come in between.
+        absl::SleepFor(absl::Microseconds(200));
       }
     });
   }
