@@ -13,8 +13,10 @@ constexpr uint64_t kMiB = 1 << 20;
 // Measured of an idle server with one small model, and of messages and tiles
 // under full load (docs/performance.md, section memory).
 constexpr uint64_t kBaseBytes = 64 * kMiB;
-// Events at hand and states under way of one folding thread.
-constexpr uint64_t kFoldThreadBytes = 12 * kMiB;
+// Events at hand of one owner and model (FoldQueue::kMaxHeldEvents), and states
+// under way of one who folds.
+constexpr uint64_t kHeldEventsBytes = 8 * kMiB;
+constexpr uint64_t kFoldingBytes = 4 * kMiB;
 // An event that waits to be appended: its message, and the copy in a batch.
 constexpr uint64_t kQueuedEventBytes = 128;
 // One part in so many is left for what the allocator cannot use.
@@ -32,7 +34,9 @@ constexpr uint64_t kLeastStates = 8 * kMiB;
 uint64_t ProcessBytes(const ServerOptions& options) {
   const IngestOptions& ingest = options.ingest;
   return kBaseBytes +
-         kFoldThreadBytes * ingest.fold_threads * options.models.size() +
+         (kHeldEventsBytes * ingest.shards +
+          kFoldingBytes * ingest.fold_threads) *
+             options.models.size() +
          kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
          options.memory.budget_bytes / kHolesShare;
 }

@@ -159,8 +159,8 @@ class RocksDbStateStore final : public StateStore {
   // prefixes of users' keys, leave the files. There are few.
   absl::Status ClearErasures();
 
-  // The one way of every write once it is open. While writes are refused RocksDB is not asked:
-  // a write that fails while it recovers (rocksdb_recovery.h) is taken for a
+  // The one way of every write once it is open. While writes are refused RocksDB
+  // is not asked: a write that fails while it recovers (rocksdb_recovery.h) is taken for a
   // failure of the recovery, after which it may wait for a flush for ever.
   absl::Status Write(const rocksdb::WriteOptions& options,
                      rocksdb::WriteBatch& batch, absl::string_view doing);

@@ -18,7 +18,7 @@ struct AppendResult {
   v1::AppendEventsResponse response;
 };
 
-// What became of the events of a request, or of a shard's part of them. Those in
+// What became of the events of a request, or of an owner's part of them. Those in
 // neither list were applied.
 struct AppendTally {
   uint64_t applied = 0;

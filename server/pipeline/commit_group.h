@@ -1,4 +1,4 @@
-// The appends that share one synced commit of one shard: decides which of their
+// The appends that share one synced commit of one owner: decides which of their
 // events are new, and numbers those. Every event has an outcome of its own. Not
 // thread-safe; no I/O of its own.
 //

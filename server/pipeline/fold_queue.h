@@ -23,7 +23,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "model/engine.h"
 #include "server/ops/metrics.h"
 #include "server/pipeline/log_tail.h"

@@ -16,7 +16,7 @@
 // restart forgets all fences, as it ends every stream: clients then send again
 // from the first event that was not acknowledged.
 //
-// One per ingest shard, whose users it knows. Thread-safe: events are refused by
+// One for each owner, whose users it knows. Thread-safe: events are refused by
 // the writer and by whoever admits. It looks at nothing while it is empty.
 #ifndef QLARANK_SERVER_PIPELINE_GAP_FENCE_H_
 #define QLARANK_SERVER_PIPELINE_GAP_FENCE_H_

@@ -1,4 +1,4 @@
-// Takes events into the log: validates them, gives each to the shard of its
+// Takes events into the log: validates them, gives each to the owner of its
 // user, and answers when all that was taken of a request is durable.
 //
 //   ingest.Append(request, absl::Now(), caller,
@@ -24,10 +24,10 @@
 #include "server/pipeline/fair_quota.h"
 #include "server/pipeline/gap_fence.h"
 #include "server/pipeline/ingest_admission.h"
-#include "server/pipeline/owner.h"
 #include "server/pipeline/model_registry.h"
-#include "server/pipeline/source_marks.h"
+#include "server/pipeline/owner.h"
 #include "server/pipeline/partitions.h"
+#include "server/pipeline/source_marks.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {

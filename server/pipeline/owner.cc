@@ -39,15 +39,14 @@ void Owner::Queue(Task task) {
 }
 
 void Owner::Append(std::shared_ptr<AppendCall> call,
-                         std::vector<uint32_t> indexes) {
+                   std::vector<uint32_t> indexes) {
   Task task;
   task.call = std::move(call);
   task.indexes = std::move(indexes);
   Queue(std::move(task));
 }
 
-void Owner::Erase(std::string user_id, ErasureOrder order,
-                        EraseDone done) {
+void Owner::Erase(std::string user_id, ErasureOrder order, EraseDone done) {
   if (!erasures_.TryTake(order.note.principal)) {
     return done(OverloadError(
         "too many erasures wait to be written; try again later",
@@ -204,7 +203,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
 }
 
 void Owner::RefuseAll(const Task& task, const absl::Status& status,
-                            AppendTally& tally) {
+                      AppendTally& tally) {
   const v1::AppendEventsRequest& request = task.call->request();
   std::vector<EventRefusal> refusals = std::move(tally.refusals);
   tally = AppendTally();

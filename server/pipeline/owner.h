@@ -11,8 +11,8 @@
 // itself.
 //
 // Everyone else only reads: the log, snapshots, and what is published. Methods
-// are thread-safe but for those of the pool. Callbacks run on
-// the thread that takes the mail and must not block.
+// are thread-safe but for those of the pool. Callbacks run on the thread that
+// takes the mail and must not block.
 #ifndef QLARANK_SERVER_PIPELINE_OWNER_H_
 #define QLARANK_SERVER_PIPELINE_OWNER_H_
 
@@ -126,7 +126,7 @@ class Owner final : public OwnerPool::Member {
   const FoldScratch& scratch_;
   OwnerPool& pool_;
 
-  // Its own, in its turn.
+  // Used by the pool's calls, as they say; the fence by anybody.
   GapFence fence_;
   std::vector<std::unique_ptr<FoldQueue>> folds_;  // by model
   absl::BitGen random_;

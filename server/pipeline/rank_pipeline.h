@@ -30,8 +30,8 @@ class RankPipeline {
   // All must outlive the pipeline, and that every call. `slots` are the
   // requests that may be in flight.
   RankPipeline(const ModelRegistry& models, Partitions& partitions,
-               TileScheduler& scheduler,
-               FairQuota& slots, Metrics& metrics, const LimitsOptions& limits)
+               TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
+               const LimitsOptions& limits)
       : models_(models),
         partitions_(partitions),
         scheduler_(scheduler),

@@ -25,8 +25,8 @@ class StatePipeline {
 
   // All must outlive the pipeline. `slots` are shared with Rank requests.
   StatePipeline(const ModelRegistry& models, Partitions& partitions,
-                TileScheduler& scheduler,
-                FairQuota& slots, Metrics& metrics, const LimitsOptions& limits)
+                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
+                const LimitsOptions& limits)
       : models_(models),
         partitions_(partitions),
         scheduler_(scheduler),

@@ -96,10 +96,9 @@ class UserMemory {
                                     const Lookup& lookup, size_t limit) const;
 
   // The owner's. At most `limit` events that come after the state at hand, ready
-  // to fold:
-  // out of `tail` where it has them, which takes no look at the store, else
-  // Find, then ReadTail. The fold is complete with the last event of what it
-  // was taken from.
+  // to fold: out of `tail` where it has them, which takes no look at the store,
+  // else Find, then ReadTail. The fold is complete with the last event of what
+  // it was taken from.
   absl::StatusOr<UserFold> BeginFold(absl::string_view user_id, LogTail& tail,
                                      size_t limit) const;
 

@@ -40,7 +40,7 @@ TEST(MemoryPlanTest, WithoutABudgetTheCachesAreThoseOfTheOptions) {
 }
 
 TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
-  // 64 MiB at rest, 12 for the folding thread, 8 for queued events, and a 16th;
+  // 64 MiB at rest, 8 for the events of an owner, 4 to fold, 8 for queued events, and a 16th;
   // another for messages.
   const MemoryPlan plan = PlanOrDie(WithBudget(320 * kMiB), 16 * kMiB);
   EXPECT_EQ(plan.process_bytes, 104 * kMiB);
