@@ -6,7 +6,7 @@
 #include "absl/time/clock.h"
 #include "config/problems.h"
 #include "server/memory_budget.h"
-#include "server/pipeline/load_engine.h"
+#include "server/models/load_engine.h"
 #include "server/security/certificate_files.h"
 #include "server/security/security.h"
 

@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "grpcpp/server_builder.h"
-#include "server/ops/security_metrics.h"
+#include "server/metrics/security_metrics.h"
 #include "server/security/client_connections.h"
 #include "server/security/connection_watches.h"
 #include "server/tcp_listener.h"

@@ -12,7 +12,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
-#include "server/ops/rpc_metrics_interceptor.h"
+#include "server/metrics/rpc_metrics_interceptor.h"
 #include "server/short_slices.h"
 
 namespace qlarank {

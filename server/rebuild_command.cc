@@ -6,12 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/memory_budget.h"
+#include "server/metrics/metrics.h"
+#include "server/models/load_engine.h"
 #include "server/ops/logging.h"
-#include "server/ops/metrics.h"
-#include "server/pipeline/field_error.h"
-#include "server/pipeline/load_engine.h"
-#include "server/pipeline/state_rebuild.h"
 #include "server/services.h"
+#include "server/states/state_rebuild.h"
+#include "server/work/field_error.h"
 
 namespace qlarank {
 namespace {

@@ -19,7 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "server/ops/health_metrics.h"
+#include "server/metrics/health_metrics.h"
 
 namespace qlarank {
 

@@ -3,9 +3,9 @@
 #define QLARANK_SERVER_RPC_ADMIN_SERVICE_H_
 
 #include "qlarank/v1/admin_service.grpc.pb.h"
-#include "server/pipeline/admin_pipeline.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/served_methods.h"
+#include "server/upkeep/admin_pipeline.h"
 
 namespace qlarank {
 

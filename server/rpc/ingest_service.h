@@ -3,7 +3,7 @@
 #define QLARANK_SERVER_RPC_INGEST_SERVICE_H_
 
 #include "qlarank/v1/ingest_service.grpc.pb.h"
-#include "server/pipeline/ingest_pipeline.h"
+#include "server/ingest/ingest_pipeline.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/served_methods.h"

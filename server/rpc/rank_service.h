@@ -4,7 +4,7 @@
 #define QLARANK_SERVER_RPC_RANK_SERVICE_H_
 
 #include "qlarank/v1/rank_service.grpc.pb.h"
-#include "server/pipeline/rank_pipeline.h"
+#include "server/rank/rank_pipeline.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/rank_messages.h"

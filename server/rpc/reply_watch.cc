@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "server/pipeline/steady_now.h"
+#include "server/work/steady_now.h"
 
 namespace qlarank {
 

@@ -14,7 +14,7 @@
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
-#include "server/pipeline/pipeline.h"
+#include "server/pipeline.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/reply_watch.h"

@@ -1,7 +1,7 @@
 // What every RPC adapter needs: statuses and deadlines as gRPC has them, and as
 // we do. The codes are numbered alike.
 //
-// What a status carries beside its message (server/pipeline/refusal.h,
+// What a status carries beside its message (server/partition/refusal.h,
 // overload.h) goes where clients look for it: among the status' details. A hint
 // when to try again is in "grpc-retry-pushback-ms", too, which gRPC's own
 // retries obey.
@@ -17,8 +17,8 @@
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
-#include "server/pipeline/overload.h"
-#include "server/pipeline/refusal.h"
+#include "server/partition/refusal.h"
+#include "server/work/overload.h"
 
 namespace qlarank {
 

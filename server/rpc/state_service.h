@@ -3,8 +3,8 @@
 #define QLARANK_SERVER_RPC_STATE_SERVICE_H_
 
 #include "qlarank/v1/state_service.grpc.pb.h"
-#include "server/pipeline/ingest_pipeline.h"
-#include "server/pipeline/state_pipeline.h"
+#include "server/ingest/ingest_pipeline.h"
+#include "server/rank/state_pipeline.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/drain.h"
 #include "server/rpc/reply_watch.h"

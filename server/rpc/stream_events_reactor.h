@@ -29,7 +29,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "qlarank/v1/ingest_service.pb.h"
-#include "server/pipeline/ingest_pipeline.h"
+#include "server/ingest/ingest_pipeline.h"
 #include "server/rpc/drain.h"
 
 namespace qlarank {

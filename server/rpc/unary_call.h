@@ -12,8 +12,8 @@
 
 #include "absl/time/clock.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/pipeline/rank_call.h"
-#include "server/pipeline/request_slot.h"
+#include "server/rank/rank_call.h"
+#include "server/rank/request_slot.h"
 #include "server/rpc/caller_names.h"
 #include "server/rpc/reply_watch.h"
 #include "server/rpc/rpc_status.h"

@@ -15,7 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "config/server_options.h"
-#include "server/ops/security_metrics.h"
+#include "server/metrics/security_metrics.h"
 #include "server/security/caller.h"
 #include "server/security/credentials.h"
 #include "server/security/token_table.h"

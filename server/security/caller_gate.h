@@ -11,8 +11,8 @@
 
 #include "absl/time/time.h"
 #include "grpcpp/security/auth_metadata_processor.h"
+#include "server/metrics/security_metrics.h"
 #include "server/ops/log_throttle.h"
-#include "server/ops/security_metrics.h"
 #include "server/security/access_table.h"
 #include "server/security/authenticator.h"
 

@@ -24,7 +24,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "server/ops/security_metrics.h"
+#include "server/metrics/security_metrics.h"
 #include "server/security/http2_watch.h"
 
 namespace qlarank {

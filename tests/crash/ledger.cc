@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/pipeline/proto_time.h"
+#include "server/work/proto_time.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {

@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
-#include "server/pipeline/user_memory.h"
+#include "server/states/user_memory.h"
 #include "state_store/keys.h"
 #include "state_store/records.h"
 #include "tests/durability/acknowledged_users.h"

@@ -12,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
-#include "server/pipeline/proto_time.h"
+#include "server/work/proto_time.h"
 #include "tests/durability/acknowledged_users.h"
 #include "tests/testing/temp_dir.h"
 

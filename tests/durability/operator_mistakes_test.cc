@@ -14,7 +14,7 @@
 #include "gtest/gtest.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
-#include "server/pipeline/proto_time.h"
+#include "server/work/proto_time.h"
 #include "state_store/rocksdb_state_store.h"
 #include "tests/server/http_client.h"
 #include "tests/server/server_process.h"

@@ -17,11 +17,11 @@
 #include "absl/synchronization/notification.h"
 #include "prometheus/registry.h"
 #include "server/ops/logging.h"
-#include "server/pipeline/admin_pipeline.h"
-#include "server/pipeline/proto_time.h"
+#include "server/upkeep/admin_pipeline.h"
+#include "server/work/proto_time.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/small_server.h"
-#include "tests/server/pipeline/faulty_state_store.h"
+#include "tests/testing/faulty_state_store.h"
 #include "tests/testing/temp_dir.h"
 
 namespace qlarank::fuzz {

@@ -14,7 +14,7 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
-#include "server/pipeline/pipeline.h"
+#include "server/pipeline.h"
 #include "tests/testing/requests.h"
 #include "tests/testing/temp_dir.h"
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "server/pipeline/proto_time.h"
+#include "server/work/proto_time.h"
 
 namespace qlarank::testing {
 namespace {

@@ -9,8 +9,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
-#include "server/ops/process_collector.h"
-#include "server/ops/statistics_collector.h"
+#include "server/metrics/process_collector.h"
+#include "server/metrics/statistics_collector.h"
 
 namespace qlarank {
 namespace {

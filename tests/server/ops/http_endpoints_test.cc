@@ -12,9 +12,9 @@
 #include "config/host_port.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/metrics/metric_builders.h"
+#include "server/metrics/metrics.h"
 #include "server/ops/http_connections.h"
-#include "server/ops/metric_builders.h"
-#include "server/ops/metrics.h"
 #include "tests/server/http_client.h"
 
 namespace qlarank {

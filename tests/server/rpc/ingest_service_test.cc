@@ -18,9 +18,9 @@
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
-#include "server/pipeline/pipeline.h"
+#include "server/pipeline.h"
 #include "server/rpc/rpc_services.h"
-#include "tests/server/pipeline/faulty_state_store.h"
+#include "tests/testing/faulty_state_store.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {

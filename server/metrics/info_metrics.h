@@ -1,0 +1,36 @@
+// What is running: the build, and the models that are loaded. By custom these
+// are gauges of value 1 whose labels carry the information, to be joined with
+// other series. Thread-safe.
+#ifndef QLARANK_SERVER_METRICS_INFO_METRICS_H_
+#define QLARANK_SERVER_METRICS_INFO_METRICS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "prometheus/family.h"
+#include "prometheus/gauge.h"
+#include "prometheus/registry.h"
+
+namespace qlarank {
+
+class InfoMetrics {
+ public:
+  // Sets qlarank_build_info{version, compiler}. `registry` must outlive this.
+  explicit InfoMetrics(prometheus::Registry& registry);
+
+  // A model version is loaded:
+  //   qlarank_model_info{model, version, fingerprint} = 1
+  //   qlarank_state_bytes{model, version} = the size of one user's state
+  // The latter is the same for every user, whatever the history's length.
+  void ModelLoaded(absl::string_view name, uint64_t version,
+                   absl::string_view fingerprint, uint64_t state_bytes);
+
+ private:
+  prometheus::Family<prometheus::Gauge>& model_info_;
+  prometheus::Family<prometheus::Gauge>& state_bytes_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_METRICS_INFO_METRICS_H_

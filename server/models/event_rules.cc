@@ -1,0 +1,148 @@
+#include "server/models/event_rules.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "server/work/field_error.h"
+#include "server/work/proto_time.h"
+
+namespace qlarank {
+namespace {
+
+absl::Status CheckTime(const v1::Event& event, const LimitsOptions& limits,
+                       absl::Time now) {
+  if (!event.has_time()) {
+    return FieldError("time", "missing", "is required");
+  }
+  if (!IsValid(event.time())) {
+    return FieldError(
+        "time",
+        absl::StrCat(event.time().seconds(), " s ", event.time().nanos(),
+                     " ns"),
+        "must be a valid timestamp (years 1 to 9999, nanos below 1e9)");
+  }
+  const absl::Time time = absl::FromUnixMicros(ToMicros(event.time()));
+  if (time > now + limits.max_event_future) {
+    return FieldError(
+        "time", absl::FormatTime(time, absl::UTCTimeZone()),
+        absl::StrCat("must not be more than ",
+                     absl::FormatDuration(limits.max_event_future),
+                     " ahead of the server's clock"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckUserId(absl::string_view user_id,
+                         const LimitsOptions& limits) {
+  if (user_id.empty()) return FieldError("user_id", "\"\"", "is required");
+  if (user_id.size() > limits.max_user_id_bytes) {
+    return FieldError(
+        "user_id", Quoted(user_id),
+        absl::StrCat("must be at most ", limits.max_user_id_bytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFeatures(
+    absl::string_view field,
+    const google::protobuf::RepeatedField<float>& values) {
+  for (int i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return FieldError(absl::StrCat(field, "[", i, "]"), values[i],
+                        "must be finite");
+    }
+    if (std::abs(values[i]) > kMaxFeature) {
+      return FieldError(absl::StrCat(field, "[", i, "]"), values[i],
+                        "must be between -1e9 and 1e9");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
+                        const LimitsOptions& limits, absl::Time now) {
+  if (absl::Status status = CheckTime(event, limits, now); !status.ok()) {
+    return status;
+  }
+  const model::v1::ModelSpec& spec = bundle.spec();
+  if (bundle.ActionIndex(event.action()) == Bundle::kUnknownAction) {
+    return FieldError(
+        "action", Quoted(event.action()),
+        absl::StrCat("is not an action of model ", Quoted(spec.name()),
+                     " version ", spec.version()));
+  }
+  if (event.features_size() != spec.event_features_size()) {
+    return FieldError(
+        "features", absl::StrCat(event.features_size(), " values"),
+        absl::StrCat("model ", Quoted(spec.name()), " version ", spec.version(),
+                     " has ", spec.event_features_size(), " event features"));
+  }
+  return CheckFeatures("features", event.features());
+}
+
+absl::Status CheckSource(absl::string_view source,
+                         const LimitsOptions& limits) {
+  if (source.empty()) return FieldError("source", "\"\"", "is required");
+  if (source.size() > limits.max_source_bytes) {
+    return FieldError(
+        "source", Quoted(source),
+        absl::StrCat("must be at most ", limits.max_source_bytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSequence(absl::string_view field, uint64_t sequence) {
+  if (sequence == 0) return FieldError(field, 0, "must be at least 1");
+  if (sequence > kMaxSourceSequence) {
+    return FieldError(field, sequence,
+                      absl::StrCat("must be at most ", kMaxSourceSequence));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAppend(const v1::AppendEventsRequest& request,
+                         const LimitsOptions& limits) {
+  if (absl::Status status = CheckSource(request.source(), limits);
+      !status.ok()) {
+    return status;
+  }
+  const size_t num_events = request.events_size();
+  if (num_events > limits.max_events_per_append) {
+    return FieldError(
+        "events", absl::StrCat(num_events, " events"),
+        absl::StrCat("must be at most ", limits.max_events_per_append));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckUserEvent(const v1::UserEvent& event,
+                            absl::Span<const Bundle* const> bundles,
+                            const LimitsOptions& limits, absl::Time now) {
+  if (absl::Status status = CheckUserId(event.user_id(), limits);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckSequence("sequence", event.sequence());
+      !status.ok()) {
+    return status;
+  }
+  if (!event.has_event()) {
+    return FieldError("event", "missing", "is required");
+  }
+  for (const Bundle* bundle : bundles) {
+    if (absl::Status status = CheckEvent(event.event(), *bundle, limits, now);
+        !status.ok()) {
+      return Within("event.", status);
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool HasPosition(const v1::UserEvent& event, const LimitsOptions& limits) {
+  return CheckUserId(event.user_id(), limits).ok() &&
+         CheckSequence("sequence", event.sequence()).ok();
+}
+
+}  // namespace qlarank

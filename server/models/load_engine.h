@@ -1,0 +1,31 @@
+// From a model's configuration to its engine.
+#ifndef QLARANK_SERVER_MODELS_LOAD_ENGINE_H_
+#define QLARANK_SERVER_MODELS_LOAD_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "config/server_options.h"
+#include "model/engine.h"
+
+namespace qlarank {
+
+// A model as messages name it.
+std::string ModelLabel(absl::string_view name, uint64_t version);
+
+// The bundle. Errors are those of Bundle::Load; FAILED_PRECONDITION for one of
+// another fingerprint than is expected.
+absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
+    const ModelOptions& options);
+
+// Logs a warning where the processor lacks the configured precision. Errors are
+// those of LoadBundle and Engine::Create.
+absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
+    const ModelOptions& options);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_MODELS_LOAD_ENGINE_H_

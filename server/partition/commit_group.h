@@ -1,0 +1,82 @@
+// The appends that share one synced commit of one owner: decides which of their
+// events are new, and numbers those. Every event has an outcome of its own. Not
+// thread-safe; no I/O of its own.
+//
+// Admit every append in the order of arrival, then hand what Take returns to
+// the store in one call. If that fails nothing counts as seen: drop the group,
+// refuse its events, and read the heads again.
+#ifndef QLARANK_SERVER_PARTITION_COMMIT_GROUP_H_
+#define QLARANK_SERVER_PARTITION_COMMIT_GROUP_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "qlarank/v1/ingest_service.pb.h"
+#include "server/partition/append_result.h"
+#include "server/partition/gap_fence.h"
+#include "server/partition/source_marks.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class CommitGroup {
+ public:
+  // The head of a user as of the last commit. Must outlive the group.
+  using LoadHead =
+      absl::FunctionRef<absl::StatusOr<UserHead>(absl::string_view user_id)>;
+
+  // All must outlive the group.
+  CommitGroup(size_t max_sources_per_user, const SourceMarks& marks,
+              GapFence& fence, LoadHead load_head, absl::BitGen& random);
+
+  // Takes the events of `request` at `indexes`, which passed CheckUserEvent. Not
+  // taken, one by one, and remembered by the fence:
+  //   ABORTED              it waits for an event that was refused
+  //   FAILED_PRECONDITION  the user would have events of too many open sources
+  //   DATA_LOSS, UNAVAILABLE  what load_head says of the user
+  AppendTally Admit(const v1::AppendEventsRequest& request,
+                    absl::Span<const uint32_t> indexes,
+                    absl::string_view default_action);
+
+  // The users with new events, ready for StateStore::AppendEvents, without the
+  // watermarks that their sources' marks make needless. Ends the group.
+  std::vector<UserAppend> Take() &&;
+
+ private:
+  // A user that an event named, with new events or without.
+  struct User {
+    UserAppend append;
+    absl::Status readable;  // what load_head said
+  };
+
+  User& Find(absl::string_view user_id);
+  // Sources of the user that are not complete as far as their events go.
+  size_t OpenSources(const UserHead& head) const;
+  // Why an event that is no duplicate cannot be taken; OK when it can.
+  absl::Status CheckTaken(const v1::AppendEventsRequest& request,
+                          uint32_t index, const UserHead& head,
+                          uint64_t seen_through);
+  void Take(const v1::UserEvent& event, const std::string& source,
+            absl::string_view default_action, UserAppend& user,
+            AppendTally& tally);
+
+  const size_t max_sources_per_user_;
+  const SourceMarks& marks_;
+  GapFence& fence_;
+  const LoadHead load_head_;
+  absl::BitGen& random_;
+  std::vector<User> users_;
+  absl::flat_hash_map<std::string, size_t> index_;  // in users_, by id
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PARTITION_COMMIT_GROUP_H_

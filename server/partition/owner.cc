@@ -1,0 +1,243 @@
+#include "server/partition/owner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "server/ops/log_throttle.h"
+#include "server/ops/logging.h"
+#include "server/partition/commit_group.h"
+#include "server/partition/refusal.h"
+#include "server/states/log_damage.h"
+#include "server/work/overload.h"
+#include "state_store/failpoint.h"
+
+namespace qlarank {
+
+Owner::Owner(StateStore& store, const ModelRegistry& models,
+             const SourceMarks& marks, Metrics& metrics, const Options& options,
+             const FoldScratch& scratch, OwnerPool& pool)
+    : store_(store),
+      models_(models),
+      marks_(marks),
+      metrics_(metrics),
+      options_(options),
+      scratch_(scratch),
+      pool_(pool),
+      fence_(metrics.ingest) {
+  for (const auto& model : models.models()) {
+    folds_.push_back(std::make_unique<FoldQueue>(*model->memory, metrics));
+  }
+}
+
+void Owner::Queue(Task task) {
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  pool_.Wake();
+}
+
+void Owner::Append(std::shared_ptr<AppendCall> call,
+                   std::vector<uint32_t> indexes) {
+  Task task;
+  task.call = std::move(call);
+  task.indexes = std::move(indexes);
+  Queue(std::move(task));
+}
+
+void Owner::Erase(std::string user_id, ErasureOrder order, EraseDone done) {
+  if (!erasures_.TryTake(order.note.principal)) {
+    return done(OverloadError(
+        "too many erasures wait to be written; try again later",
+        kQueueRetryDelay));
+  }
+  Do([this, user_id = std::move(user_id), order = std::move(order),
+      done = std::move(done)]() mutable {
+    QLARANK_FAILPOINT("delete.begin");
+    absl::StatusOr<uint64_t> removed = EraseNow(user_id, order);
+    // Of one who stays, or may still be there, refused events are waited for.
+    if (removed.ok() && (order.only_if == nullptr || *removed > 0)) {
+      fence_.Forget(user_id);
+    }
+    erasures_.Return(order.note.principal);
+    done(std::move(removed));
+    QLARANK_FAILPOINT("delete.acknowledged");
+  });
+}
+
+void Owner::Do(absl::AnyInvocable<void()> action) {
+  Task task;
+  task.action = std::move(action);
+  Queue(std::move(task));
+}
+
+void Owner::CatchUp(size_t model, absl::string_view user_id) {
+  folds_[model]->Mark(user_id, absl::Now());
+  pool_.Wake();
+}
+
+bool Owner::has_mail() const {
+  absl::MutexLock lock(&mutex_);
+  return !tasks_.empty();
+}
+
+bool Owner::mail_is_exclusive() const {
+  absl::MutexLock lock(&mutex_);
+  return !tasks_.empty() && tasks_.front().call == nullptr;
+}
+
+bool Owner::has_folds() const {
+  return std::any_of(folds_.begin(), folds_.end(),
+                     [](const auto& folds) { return folds->has_work(); });
+}
+
+std::vector<Owner::Task> Owner::TakeGroup() {
+  std::vector<Task> group;
+  size_t num_events = 0;
+  absl::MutexLock lock(&mutex_);
+  while (!tasks_.empty()) {
+    const bool action = tasks_.front().call == nullptr;
+    const size_t size = tasks_.front().indexes.size();
+    if (!group.empty() &&
+        (action || num_events + size > options_.max_group_events)) {
+      break;
+    }
+    num_events += size;
+    group.push_back(std::move(tasks_.front()));
+    tasks_.pop_front();
+    if (action) break;
+  }
+  return group;
+}
+
+void Owner::TakeMail() {
+  std::vector<Task> tasks = TakeGroup();
+  if (!tasks.empty() && tasks.front().call == nullptr) {
+    tasks.front().action();
+  } else if (!tasks.empty()) {
+    CommitAppends(tasks);
+  }
+}
+
+void Owner::Fold(size_t slot) {
+  for (size_t model = 0; model < folds_.size(); ++model) {
+    folds_[model]->FoldRound(*scratch_[slot][model]);
+  }
+}
+
+absl::StatusOr<uint64_t> Owner::EraseNow(absl::string_view user_id,
+                                         const ErasureOrder& order) {
+  if (order.only_if != nullptr) {
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (!order.only_if(*head)) return 0;
+  }
+  absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
+  QLARANK_FAILPOINT("delete.before_forget");
+  for (const auto& model : models_.models()) model->memory->Forget(user_id);
+  for (const auto& folds : folds_) folds->Forget(user_id);
+  if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
+  return removed;
+}
+
+void Owner::CommitAppends(std::vector<Task>& tasks) {
+  const auto load_head = [this](absl::string_view user_id) {
+    absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    ReportDamage(head.status(), user_id, metrics_.state).IgnoreError();
+    return head;
+  };
+  CommitGroup group(options_.max_sources_per_user, marks_, fence_, load_head,
+                    random_);
+  std::vector<AppendTally> tallies(tasks.size());
+  absl::Time arrival = absl::InfiniteFuture();
+  const absl::Time now = absl::Now();
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const Task& task = tasks[i];
+    const absl::Status wanted = task.call->CheckWanted(now);
+    if (wanted.ok()) {
+      tallies[i] = group.Admit(task.call->request(), task.indexes,
+                               task.call->default_action());
+    } else {
+      RefuseAll(task, NotWanted(wanted), tallies[i]);
+    }
+    arrival = std::min(arrival, task.call->arrival());
+  }
+
+  std::vector<UserAppend> appends = std::move(group).Take();
+  for (UserAppend& append : appends) {
+    for (LoggedEvent& event : append.events) {
+      event.schema = options_.event_schema;
+    }
+  }
+  absl::Status committed;
+  if (!appends.empty()) {
+    QLARANK_FAILPOINT("ingest.before_append");
+    const absl::Time begin = absl::Now();
+    committed = store_.AppendEvents(appends);
+    ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
+  }
+  QLARANK_FAILPOINT("ingest.appended");
+  QLARANK_FAILPOINT("ingest.before_ack");
+
+  uint64_t applied = 0;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    AppendTally& tally = tallies[i];
+    if (!committed.ok()) {
+      // Duplicates too: what they repeat may be lost.
+      RefuseAll(tasks[i], NotWritten(committed.message()), tally);
+    }
+    Count(tally, tasks[i]);
+    applied += tally.applied;
+    tasks[i].call->LeftQueue(options_.partition, tasks[i].indexes.size());
+    tasks[i].call->SettlePart(std::move(tally));
+  }
+  QLARANK_FAILPOINT("ingest.acknowledged");
+  if (committed.ok() && !appends.empty()) {
+    for (size_t model = 1; model < folds_.size(); ++model) {
+      folds_[model]->Append(appends, arrival);
+    }
+    folds_.front()->Append(std::move(appends), arrival);
+  }
+  if (applied > 0) metrics_.ingest.group_events.Observe(applied);
+}
+
+void Owner::RefuseAll(const Task& task, const absl::Status& status,
+                      AppendTally& tally) {
+  const v1::AppendEventsRequest& request = task.call->request();
+  std::vector<EventRefusal> refusals = std::move(tally.refusals);
+  tally = AppendTally();
+  size_t next = 0;  // of refusals, which are in order
+  for (const uint32_t i : task.indexes) {
+    if (next < refusals.size() && refusals[next].index == i) {
+      tally.refusals.push_back(std::move(refusals[next++]));
+      continue;
+    }
+    const v1::UserEvent& event = request.events(i);
+    fence_.Refuse(event.user_id(), request.source(), event.sequence());
+    tally.refusals.push_back({i, status});
+  }
+}
+
+void Owner::Count(const AppendTally& tally, const Task& task) {
+  metrics_.ingest.events_applied.Increment(tally.applied);
+  metrics_.ingest.events_duplicate.Increment(tally.duplicates.size());
+  metrics_.ingest.events_late.Increment(tally.late);
+  if (tally.refusals.empty()) return;
+  const size_t held_back = std::count_if(
+      tally.refusals.begin(), tally.refusals.end(),
+      [](const EventRefusal& r) { return absl::IsAborted(r.status); });
+  metrics_.ingest.events_held_back.Increment(held_back);
+  metrics_.ingest.events_refused.Increment(tally.refusals.size() - held_back);
+  static LogThrottle throttle(absl::Seconds(10));
+  if (held_back == 0) return;
+  if (const auto unsaid = throttle.Admit(absl::Now())) {
+    LogWarning("events wait for refused ones to be sent again",
+               {{"source", task.call->request().source()},
+                {"events", held_back},
+                {"waited_for", fence_.size()},
+                {"unsaid", *unsaid}});
+  }
+}
+
+}  // namespace qlarank

@@ -1,0 +1,141 @@
+// The one owner of a share of the users: only it extends their logs, erases and
+// trims them, folds their events into the states of every model, and publishes
+// these. So an event's life is a straight line: mailbox -> log ->
+// acknowledgement -> state -> cache; and nothing of it needs a check that nobody
+// else came between.
+//
+// It works on threads that owners share (owner_pool.h): one takes what waits, up
+// to a bound, and commits it with one sync, so that groups grow with the load,
+// and acknowledges it; while that waits for the disk, another folds what was
+// committed before. An erasure, and what else an action does, has the owner to
+// itself.
+//
+// Everyone else only reads: the log, snapshots, and what is published. Methods
+// are thread-safe but for those of the pool. Callbacks run on the thread that
+// takes the mail and must not block.
+#ifndef QLARANK_SERVER_PARTITION_OWNER_H_
+#define QLARANK_SERVER_PARTITION_OWNER_H_
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "server/metrics/metrics.h"
+#include "server/models/model_registry.h"
+#include "server/partition/append_call.h"
+#include "server/partition/gap_fence.h"
+#include "server/partition/owner_pool.h"
+#include "server/partition/source_marks.h"
+#include "server/states/fold_queue.h"
+#include "server/work/fair_quota.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class Owner final : public OwnerPool::Member {
+ public:
+  struct Options {
+    size_t partition = 0;  // which one it owns
+    size_t max_group_events = 4096;
+    size_t max_sources_per_user = 64;
+    // That requests' event features are of: StateStore::PutSchema.
+    uint32_t event_schema = 0;
+  };
+
+  struct ErasureOrder {
+    ErasureNote note;
+    // Looked at in the user's turn: they stay when it says no. Null: they go.
+    std::function<bool(const UserHead& head)> only_if;
+  };
+
+  // Erasures that wait: a queue that no append can fill.
+  static constexpr size_t kMaxQueuedErasures = 1024;
+  // Of each model, for each of the pool's slots.
+  using FoldScratch = std::vector<std::vector<std::unique_ptr<EngineScratch>>>;
+
+  using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
+
+  // All of them must outlive the owner.
+  Owner(StateStore& store, const ModelRegistry& models, const SourceMarks& marks,
+        Metrics& metrics, const Options& options, const FoldScratch& scratch,
+        OwnerPool& pool);
+
+  // Queues the events of `call` at `indexes`, for which room was taken: the call
+  // is told when they have left the queue, and what became of them.
+  void Append(std::shared_ptr<AppendCall> call, std::vector<uint32_t> indexes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Erases a user, after the appends queued before it. RESOURCE_EXHAUSTED at
+  // once when too many erasures wait, of who ordered it or of all.
+  void Erase(std::string user_id, ErasureOrder order, EraseDone done)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Runs `action` after the appends queued before it, and while nothing is
+  // folded: for what must not overlap with either.
+  void Do(absl::AnyInvocable<void()> action) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Brings a user's published state up to date, of the model at `model` of the
+  // registry: for readers who did not find it so.
+  void CatchUp(size_t model, absl::string_view user_id);
+
+  // What refused events hold back.
+  GapFence& fence() { return fence_; }
+  // Of the model at `model` of the registry.
+  FoldQueue& folds(size_t model) { return *folds_[model]; }
+
+  // For the pool.
+  bool has_mail() const override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool mail_is_exclusive() const override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool has_folds() const override;
+  void TakeMail() override ABSL_LOCKS_EXCLUDED(mutex_);
+  void Fold(size_t slot) override;
+
+ private:
+  // A part of an append, or an action (then `call` is null).
+  struct Task {
+    std::shared_ptr<AppendCall> call;
+    std::vector<uint32_t> indexes;
+    absl::AnyInvocable<void()> action;
+  };
+
+  void Queue(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The tasks to handle next: one action, or appends for one group.
+  std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
+  void CommitAppends(std::vector<Task>& tasks);
+  absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
+                                    const ErasureOrder& order);
+  // Refuses all events of a task but those that `tally` has refused, and has the
+  // fence remember them.
+  void RefuseAll(const Task& task, const absl::Status& status,
+                 AppendTally& tally);
+  void Count(const AppendTally& tally, const Task& task);
+
+  StateStore& store_;
+  const ModelRegistry& models_;
+  const SourceMarks& marks_;
+  Metrics& metrics_;
+  const Options options_;
+  const FoldScratch& scratch_;
+  OwnerPool& pool_;
+
+  // Used by the pool's calls, as they say; the fence by anybody.
+  GapFence fence_;
+  std::vector<std::unique_ptr<FoldQueue>> folds_;  // by model
+  absl::BitGen random_;
+
+  FairQuota erasures_{kMaxQueuedErasures};  // by principal
+  mutable absl::Mutex mutex_;
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PARTITION_OWNER_H_

@@ -1,0 +1,73 @@
+// All users, divided among owners (owner.h): every user belongs to one, by a
+// hash of their id.
+//
+// Thread-safe.
+#ifndef QLARANK_SERVER_PARTITION_PARTITIONS_H_
+#define QLARANK_SERVER_PARTITION_PARTITIONS_H_
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/metrics/metrics.h"
+#include "server/models/model_registry.h"
+#include "server/partition/owner.h"
+#include "server/partition/owner_pool.h"
+#include "server/partition/partition_hash.h"
+#include "server/partition/source_marks.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class Partitions {
+ public:
+  struct Options {
+    size_t count = 2;
+    size_t fold_threads = 1;  // that fold at a time
+    size_t max_group_events = 4096;
+    size_t max_sources_per_user = 64;
+  };
+
+  // Starts the owners' threads. All must outlive the partitions. DATA_LOSS or
+  // UNAVAILABLE when the marks of sources cannot be read.
+  static absl::StatusOr<std::unique_ptr<Partitions>> Create(
+      StateStore& store, const ModelRegistry& models, Metrics& metrics,
+      const Options& options);
+  // Commits what is queued, then stops; what is not folded waits in the log.
+  ~Partitions();
+
+  size_t size() const { return owners_.size(); }
+  size_t Of(absl::string_view user_id) const {
+    return PartitionOf(user_id, size());
+  }
+  Owner& owner(size_t partition) { return *owners_[partition]; }
+  Owner& OwnerOf(absl::string_view user_id) { return owner(Of(user_id)); }
+
+  SourceMarks& marks() { return marks_; }
+
+  // Has the owner bring the user's published state of a model up to date.
+  void CatchUp(const ServedModel& model, absl::string_view user_id);
+
+  // Blocks until all that was queued before was dealt with and answered.
+  void Drain();
+  // Blocks until all that was acknowledged before is folded, by every model, or
+  // the time-out.
+  bool WaitUntilFolded(absl::Duration timeout);
+
+ private:
+  Partitions(StateStore& store, const ModelRegistry& models, Metrics& metrics,
+             const Options& options);
+
+  const ModelRegistry& models_;
+  SourceMarks marks_;
+  Owner::FoldScratch scratch_;
+  std::vector<std::unique_ptr<Owner>> owners_;
+  std::unique_ptr<OwnerPool> pool_;  // stops before the owners go
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PARTITION_PARTITIONS_H_

@@ -1,0 +1,69 @@
+// All that happens behind the RPCs, put together in the order in which the
+// parts depend on each other, and taken apart in the reverse.
+#ifndef QLARANK_SERVER_PIPELINE_H_
+#define QLARANK_SERVER_PIPELINE_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "config/server_options.h"
+#include "server/ingest/ingest_pipeline.h"
+#include "server/metrics/metrics.h"
+#include "server/models/model_registry.h"
+#include "server/partition/partitions.h"
+#include "server/rank/rank_pipeline.h"
+#include "server/rank/state_pipeline.h"
+#include "server/rank/tile_scheduler.h"
+#include "server/upkeep/admin_pipeline.h"
+#include "server/upkeep/retention.h"
+#include "server/work/fair_quota.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class Pipeline {
+ public:
+  // Loads the models and starts the threads. Store and metrics must outlive the
+  // pipeline. Errors are those of ModelRegistry::Load and of
+  // Partitions::Create.
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
+      const ServerOptions& options, StateStore& store, Metrics& metrics);
+  // Finishes what was begun. REQUIRES: no caller is left.
+  ~Pipeline();
+
+  const ModelRegistry& models() const { return *models_; }
+  Partitions& partitions() { return *partitions_; }
+  RankPipeline& rank() { return *rank_; }
+  IngestPipeline& ingest() { return *ingest_; }
+  StatePipeline& state() { return *state_; }
+  AdminPipeline& admin() { return *admin_; }
+
+  // Writes a snapshot of every state that is ahead of its last one, so that the
+  // next start need not fold again, and makes all durable. REQUIRES: no
+  // request is running any more. Errors lose nothing: the log has it all.
+  absl::Status Flush();
+
+  // Blocks until everything acknowledged so far is folded, or the time-out.
+  // For tests and benchmarks.
+  bool WaitUntilFolded(absl::Duration timeout);
+
+ private:
+  Pipeline() = default;
+
+  StateStore* store_ = nullptr;
+  std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<FairQuota> slots_;  // requests in flight
+  std::unique_ptr<RankPipeline> rank_;
+  std::unique_ptr<StatePipeline> state_;
+  // After those whose jobs it may still have to finish.
+  std::unique_ptr<TileScheduler> scheduler_;
+  std::unique_ptr<IngestPipeline> ingest_;
+  std::unique_ptr<Retention> retention_;
+  std::unique_ptr<AdminPipeline> admin_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_PIPELINE_H_

@@ -1,0 +1,247 @@
+#include "server/rank/rank_call.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/models/load_engine.h"
+#include "server/models/not_finite.h"
+#include "server/rank/rank_order.h"
+
+namespace qlarank {
+namespace {
+
+constexpr uint32_t kNotScored = UINT32_MAX;
+
+StateDemand DemandOf(const RankPlan& plan) {
+  return {plan.min_event_count, plan.max_events_behind, plan.max_state_age,
+          plan.time_us};
+}
+
+}  // namespace
+
+RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
+                   RankPlan plan, ServedModel& model, Partitions& partitions,
+                   TileScheduler& scheduler,
+                   Metrics& metrics, const Context& context, RequestSlot slot,
+                   Done done)
+    : request_(request),
+      response_(response),
+      plan_(std::move(plan)),
+      model_(model),
+      scheduler_(scheduler),
+      metrics_(metrics),
+      context_(context),
+      slot_(std::move(slot)),
+      done_(std::move(done)),
+      stage_begin_(context.arrival),
+      outside_(context.arrival),
+      reader_(model, partitions, request.user_id(), DemandOf(plan_)) {}
+
+absl::Time RankCall::Expiry() const {
+  if (!request_.allow_partial()) return context_.deadline;
+  // A tenth of the time is kept for encoding and the way back.
+  const absl::Duration budget = context_.deadline - context_.arrival;
+  return context_.deadline -
+         std::clamp(budget / 10, absl::Milliseconds(1), absl::Milliseconds(20));
+}
+
+void RankCall::Start() {
+  metrics_.rank.queue_depth.Increment();
+  scheduler_.Submit(shared_from_this(), NumTiles(request_), context_.arrival,
+                    Expiry(), model_.tile_cost.mean(), context_.client);
+}
+
+void RankCall::Begin() {
+  begun_ = true;
+  metrics_.rank.queue_depth.Decrement();
+  const absl::Time now = absl::Now();
+  ObserveSeconds(metrics_.rank.queue_seconds, now - stage_begin_);
+  stage_begin_ = now;
+}
+
+TileJob::Step RankCall::Prepare(size_t worker) {
+  if (!begun_) Begin();
+  if (cancelled()) return Step::kEnd;
+  EngineScratch& scratch = *model_.worker_scratch[worker];
+  reader_.Step(scratch);
+  if (!reader_.done()) return Step::kAgain;
+  if (!reader_.status().ok()) return Step::kEnd;
+  Read(scratch);
+  BeginScoring();
+  return Step::kReady;
+}
+
+void RankCall::Read(EngineScratch& scratch) {
+  outside_.Enter(absl::Now());
+  const KnownState& known = reader_.lookup().known;
+  std::shared_ptr<const UserSummary> summary;
+  // Recent events have a state, and so a summary, of their own.
+  if (model_.engine->attends_summaries() && plan_.recent_events.empty()) {
+    summary = model_.memory->Summarize(known, scratch);
+  }
+  reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
+                                 std::move(summary));
+  outside_.Leave(absl::Now());
+}
+
+void RankCall::BeginScoring() {
+  const absl::Time now = absl::Now();
+  ObserveSeconds(metrics_.rank.state_load_seconds, now - stage_begin_);
+  stage_begin_ = now;
+
+  const size_t num_candidates = request_.item_ids_size();
+  item_rows_.assign(num_candidates, kNotScored);
+  response_.mutable_scores()->Resize(num_candidates * plan_.tasks.size(),
+                                     std::numeric_limits<float>::quiet_NaN());
+  scores_ = response_.mutable_scores()->mutable_data();
+}
+
+void RankCall::RunUnit(size_t tile, size_t worker) {
+  if (cancelled()) return;
+  const size_t first = tile * Engine::kTileRows;
+  const size_t rows =
+      std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
+  model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
+                           {item_rows_.data() + first, rows});
+  const bool measured = rows == Engine::kTileRows && model_.tile_cost.Due();
+  const absl::Duration processor_begin =
+      measured ? scheduler_.clock().processor() : absl::ZeroDuration();
+  outside_.Enter(absl::Now());
+  Score(first, rows, *model_.worker_scratch[worker]);
+  outside_.Leave(absl::Now());
+  scored_.fetch_add(rows, std::memory_order_relaxed);
+  if (measured) {
+    model_.tile_cost.Observe(scheduler_.clock().processor() - processor_begin);
+  }
+}
+
+void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
+  const size_t num_features = model_.bundle().spec().candidate_features_size();
+  const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
+  const absl::Span<const float> features(
+      request_.candidate_features().data() + first * num_features,
+      rows * num_features);
+
+  const size_t num_tasks = plan_.tasks.size();
+  float* scores = scores_ + first * num_tasks;
+  if (plan_.all_tasks) {
+    model_.engine->Score(*reading_, item_rows, features,
+                         absl::MakeSpan(scores, rows * num_tasks), scratch);
+    CheckFinite({scores, rows * num_tasks});
+    return;
+  }
+  const size_t stride = model_.engine->num_tasks();
+  absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
+  model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
+                       scratch);
+  CheckFinite(all);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t t = 0; t < num_tasks; ++t) {
+      scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
+    }
+  }
+}
+
+void RankCall::CheckFinite(absl::Span<const float> scores) {
+  if (!AllFinite(scores)) not_finite_.store(true, std::memory_order_relaxed);
+}
+
+void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
+  if (!begun_) metrics_.rank.queue_depth.Decrement();
+  absl::Status status = CheckScored();
+  if (status.ok()) Encode();
+  Reply(std::move(status));
+}
+
+absl::Status RankCall::CheckScored() {
+  if (reader_.done() && !reader_.status().ok()) return reader_.status();
+  if (not_finite_.load(std::memory_order_relaxed)) {
+    const absl::Status error = absl::InternalError(absl::StrCat(
+        ModelLabel(model_.name, model_.version),
+        " gives scores that are not finite: its weights overflow, or a product "
+        "failed"));
+    ReportNotFinite(error, metrics_.state.scores_not_finite);
+    return error;
+  }
+  const size_t num_candidates = request_.item_ids_size();
+  const size_t scored = scored_.load(std::memory_order_relaxed);
+  // gRPC cancels a call at its deadline, too.
+  if (cancelled() && absl::Now() < context_.deadline) {
+    metrics_.rank.unscored_cancelled.Increment(num_candidates - scored);
+    return absl::CancelledError("the caller cancelled");
+  }
+  metrics_.rank.unscored_deadline.Increment(num_candidates - scored);
+  if (scored == 0) {
+    return absl::DeadlineExceededError(
+        "the deadline passed before a candidate was scored");
+  }
+  if (scored < num_candidates && !request_.allow_partial()) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the deadline passed with ", scored, " of ",
+                     num_candidates, " candidates scored"));
+  }
+  return absl::OkStatus();
+}
+
+void RankCall::Encode() {
+  const absl::Time begin = absl::Now();
+  ObserveSeconds(metrics_.rank.score_seconds, begin - stage_begin_);
+  const size_t num_candidates = request_.item_ids_size();
+  for (size_t c = 0; c < num_candidates; ++c) {
+    if (item_rows_[c] == Bundle::kOutOfVocabularyRow) {
+      response_.add_unknown_items(c);
+    }
+  }
+  metrics_.rank.unknown_items.Increment(response_.unknown_items_size());
+  if (plan_.top_k > 0) {
+    const std::vector<uint32_t> order =
+        TopByValue(response_.scores(), plan_.value_weights, plan_.top_k);
+    response_.mutable_order()->Assign(order.begin(), order.end());
+  }
+  for (const uint32_t task : plan_.tasks) {
+    response_.add_tasks(model_.bundle().spec().tasks(task).name());
+  }
+  response_.set_model_name(model_.name);
+  response_.set_model_version(model_.version);
+  *response_.mutable_state() = DescribeState(reader_.lookup());
+  const size_t scored = scored_.load(std::memory_order_relaxed);
+  response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
+  if (scored < num_candidates) EncodeStatuses();
+  response_.set_request_id(request_.request_id());
+  const absl::Time end = absl::Now();
+  ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
+  ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));
+}
+
+void RankCall::EncodeStatuses() {
+  auto& statuses = *response_.mutable_candidate_status();
+  statuses.Reserve(static_cast<int>(item_rows_.size()));
+  for (const uint32_t row : item_rows_) {
+    statuses.AddAlreadyReserved(row == kNotScored
+                                    ? v1::CANDIDATE_STATUS_DEADLINE_EXCEEDED
+                                    : v1::CANDIDATE_STATUS_SCORED);
+  }
+}
+
+void RankCall::Reply(absl::Status status) {
+  RankMetrics& rank = metrics_.rank;
+  rank.candidates.Observe(request_.item_ids_size());
+  if (reader_.done() && reader_.status().ok() &&
+      reader_.lookup().known.state->found()) {
+    ObserveSeconds(
+        metrics_.state.age_seconds,
+        absl::Microseconds(plan_.time_us -
+                           reader_.lookup().newest_event_time_us()));
+  }
+  model_.metrics->requests.Increment(status.code());
+  ObserveSeconds(model_.metrics->duration_seconds,
+                 absl::Now() - context_.arrival);
+  if (!status.ok()) response_.Clear();
+  done_(std::move(status), std::move(slot_));
+}
+
+}  // namespace qlarank

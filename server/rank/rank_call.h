@@ -1,0 +1,119 @@
+// One Rank request on its way through the workers: its state first, then its
+// tiles, then the reply.
+//
+//   queue -> state_load (StateReader, step by step) -> Read -> score (a tile
+//   each) -> encode -> done
+//
+// All of it is one job of the scheduler, whose preparation ends with Read; only
+// the tiles run side by side. They write to separate parts of the response and
+// to atomics.
+#ifndef QLARANK_SERVER_RANK_RANK_CALL_H_
+#define QLARANK_SERVER_RANK_RANK_CALL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "model/engine.h"
+#include "qlarank/v1/rank_service.pb.h"
+#include "server/metrics/metrics.h"
+#include "server/models/model_registry.h"
+#include "server/rank/outside_clock.h"
+#include "server/rank/rank_plan.h"
+#include "server/rank/request_slot.h"
+#include "server/rank/state_reader.h"
+#include "server/rank/tile_scheduler.h"
+
+namespace qlarank {
+
+class RankCall final : public TileJob,
+                       public std::enable_shared_from_this<RankCall> {
+ public:
+  // Runs once, on a worker. After it the response is the caller's again. The
+  // slot is to be kept until the reply is on its way.
+  using Done = absl::AnyInvocable<void(absl::Status, RequestSlot)>;
+
+  // Set by any thread when nobody waits for the reply any more: tiles not begun
+  // are not scored, and `done` gets CANCELLED, or DEADLINE_EXCEEDED when that
+  // is why nobody waits. TileScheduler::NoticeCancellation makes it happen at
+  // the next tile.
+  using CancelFlag = std::atomic<bool>;
+
+  struct Context {
+    absl::Time arrival;
+    absl::Time deadline = absl::InfiniteFuture();
+    const CancelFlag* cancelled = nullptr;  // null: never
+    std::string client;                     // whose share it is served from
+  };
+
+  // Request, response and cancel flag must live until `done` is called.
+  RankCall(const v1::RankRequest& request, v1::RankResponse& response,
+           RankPlan plan, ServedModel& model, Partitions& partitions,
+           TileScheduler& scheduler,
+           Metrics& metrics, const Context& context, RequestSlot slot,
+           Done done);
+
+  void Start();
+
+  static size_t NumTiles(const v1::RankRequest& request) {
+    return (request.item_ids_size() + Engine::kTileRows - 1) /
+           Engine::kTileRows;
+  }
+
+  // The state.
+  Step Prepare(size_t worker) override;
+  // One tile.
+  void RunUnit(size_t tile, size_t worker) override;
+  void Finish(size_t dropped, size_t worker) override;
+  bool cancelled() const override {
+    return context_.cancelled != nullptr &&
+           context_.cancelled->load(std::memory_order_relaxed);
+  }
+
+ private:
+  // A caller who accepts a partial reply wants it before the deadline.
+  absl::Time Expiry() const;
+  void Begin();
+  void Read(EngineScratch& scratch);
+  void BeginScoring();
+  void Score(size_t first, size_t rows, EngineScratch& scratch);
+  // Notes scores that nobody may be shown.
+  void CheckFinite(absl::Span<const float> scores);
+  // Whether what was scored is an answer. Counts what was not.
+  absl::Status CheckScored();
+  void Encode();
+  // For a partial reply: what became of each candidate.
+  void EncodeStatuses();
+  void Reply(absl::Status status);
+
+  const v1::RankRequest& request_;
+  v1::RankResponse& response_;
+  const RankPlan plan_;
+  ServedModel& model_;
+  TileScheduler& scheduler_;
+  Metrics& metrics_;
+  const Context context_;
+  RequestSlot slot_;
+  Done done_;
+
+  absl::Time stage_begin_;
+  OutsideClock outside_;
+  bool begun_ = false;
+  StateReader reader_;
+  std::unique_ptr<const Reading> reading_;
+  // Parallel to item_ids; kNotScored until its tile has run.
+  std::vector<uint32_t> item_rows_;
+  float* scores_ = nullptr;  // [candidates, tasks], in the response
+  std::atomic<size_t> scored_{0};
+  std::atomic<bool> not_finite_{false};
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RANK_RANK_CALL_H_

@@ -1,0 +1,51 @@
+// A Rank request checked against its model and turned into the model's terms:
+// rows instead of names. A pure function of its arguments.
+#ifndef QLARANK_SERVER_RANK_RANK_PLAN_H_
+#define QLARANK_SERVER_RANK_RANK_PLAN_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "config/server_options.h"
+#include "model/bundle.h"
+#include "model/engine.h"
+#include "qlarank/v1/rank_service.pb.h"
+#include "server/models/event_features.h"
+
+namespace qlarank {
+
+struct RankPlan {
+  int64_t time_us = 0;                    // that "now" is for the model
+  std::vector<ModelEvent> recent_events;  // features are in recent_features
+  std::vector<std::vector<float>> recent_features;  // in the model's order
+  std::vector<uint32_t> context_rows;     // one per context feature
+  std::vector<uint32_t> tasks;            // to return, in this order
+  std::vector<double> value_weights;      // parallel to tasks
+  // Whether tasks are all of the model's in its order: the engine's own rows.
+  bool all_tasks = false;
+  size_t top_k = 0;  // at most the number of candidates
+  uint64_t min_event_count = 0;
+  std::optional<uint64_t> max_events_behind;
+  std::optional<absl::Duration> max_state_age;
+
+  RequestView view() const { return {time_us, recent_events, context_rows}; }
+};
+
+// Where the event features of requests are among those of the model.
+struct RequestFeatures {
+  const EventFeatures& features;
+  uint32_t schema;
+};
+
+// INVALID_ARGUMENT names the first wrong field and its value.
+absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
+                                  const Bundle& bundle,
+                                  const RequestFeatures& features,
+                                  const LimitsOptions& limits, absl::Time now);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_RANK_RANK_PLAN_H_

@@ -1,0 +1,269 @@
+#include "server/states/user_memory.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/models/not_finite.h"
+#include "server/states/log_damage.h"
+#include "server/work/field_error.h"
+
+namespace qlarank {
+
+namespace {
+
+// An evicted state that few events have changed since its last snapshot, fewer
+// than this share of the interval, is folded from that again when it is needed:
+// a few microseconds each, where writing it costs as much as a hundred events.
+constexpr uint64_t kEvictedShare = 4;
+
+size_t SummaryBytes(const Engine& engine) {
+  if (engine.num_seeds() == 0) return 0;
+  return sizeof(KeptSummary) +
+         engine.Summarize(*engine.empty_state(), *engine.NewScratch())
+             ->size_bytes();
+}
+
+EventFeatures OwnOrder(const Engine& engine) {
+  const auto& names = engine.bundle().spec().event_features();
+  return EventFeatures({}, {names.begin(), names.end()});
+}
+
+}  // namespace
+
+UserMemory::UserMemory(const Engine& engine, StateStore& store,
+                       Metrics& metrics, const Options& options)
+    : engine_(engine),
+      store_(store),
+      metrics_(metrics),
+      snapshot_interval_(options.snapshot_interval),
+      features_(options.features.value_or(OwnOrder(engine))),
+      summary_bytes_(SummaryBytes(engine)),
+      snapshots_(engine, store, metrics),
+      cache_({.budget_bytes = options.cache_bytes,
+              .on_change =
+                  [&metrics](int64_t entries, int64_t bytes) {
+                    metrics.state.cached_users.Increment(
+                        static_cast<double>(entries));
+                    metrics.state.cached_state_bytes.Increment(
+                        static_cast<double>(bytes));
+                  }},
+             [this](const std::string& user_id,
+                    std::shared_ptr<const KnownState> known) {
+               SaveEvicted(user_id, *known);
+             }) {}
+
+absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
+    absl::string_view user_id) const {
+  // The cache first: what is published later than the head was read might be
+  // ahead of it.
+  const std::shared_ptr<const KnownState> cached = cache_.Lookup(user_id);
+  absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+  if (!head.ok()) {
+    return ReportDamage(head.status(), user_id, metrics_.state);
+  }
+
+  Lookup lookup;
+  lookup.head = *std::move(head);
+  if (lookup.head.incarnation == 0) {
+    lookup.known.state = engine_.empty_state();
+    return lookup;
+  }
+  if (cached != nullptr && cached->incarnation == lookup.head.incarnation) {
+    lookup.known = *cached;
+    lookup.origin = Origin::kCache;
+    return lookup;
+  }
+  absl::StatusOr<KnownState> snapshot = FromSnapshot(user_id, lookup.head);
+  if (!snapshot.ok()) return snapshot.status();
+  lookup.known = *std::move(snapshot);
+  if (lookup.known.snapshot_sequence > 0) lookup.origin = Origin::kSnapshot;
+  return lookup;
+}
+
+absl::StatusOr<KnownState> UserMemory::FromSnapshot(
+    absl::string_view user_id, const UserHead& head) const {
+  KnownState known;
+  known.state = engine_.empty_state();
+  known.incarnation = head.incarnation;
+  known.reach = head.last_sequence;
+
+  const absl::StatusOr<std::optional<Snapshot>> snapshot =
+      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  if (absl::IsDataLoss(snapshot.status())) {
+    metrics_.state.lookups_corrupt.Increment();
+    return known;  // rebuilt from the log
+  }
+  if (!snapshot.ok()) return snapshot.status();
+  if (!snapshot->has_value()) return known;
+  if ((*snapshot)->incarnation != head.incarnation) {
+    metrics_.state.lookups_version_mismatch.Increment();
+    return known;
+  }
+  absl::StatusOr<std::shared_ptr<const UserState>> state =
+      engine_.ParseState((*snapshot)->state);
+  if (!state.ok() || (*state)->event_count != (*snapshot)->folded_sequence ||
+      (*state)->event_count > head.last_sequence) {
+    metrics_.state.lookups_corrupt.Increment();
+    return known;
+  }
+  known.state = *std::move(state);
+  known.snapshot_sequence = known.state->event_count;
+  // A snapshot from before this was kept: of its times the last that came.
+  known.newest_event_time_us = (*snapshot)->newest_event_time_us.value_or(
+      known.state->pending_time_us);
+  return known;
+}
+
+void UserMemory::CountLookup(const Lookup& lookup) const {
+  StateMetrics& state = metrics_.state;
+  if (lookup.head.incarnation == 0) {
+    state.lookups_empty.Increment();
+  } else if (lookup.origin == Origin::kCache) {
+    state.lookups_hit.Increment();
+  } else if (lookup.events_behind() > 0) {
+    state.lookups_replayed.Increment();
+  } else {
+    state.lookups_snapshot.Increment();
+  }
+}
+
+absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
+                                              const Lookup& lookup,
+                                              size_t limit) const {
+  std::vector<LoggedEvent> events;
+  if (lookup.events_behind() > 0) {
+    absl::StatusOr<std::vector<LoggedEvent>> tail =
+        store_.ReadEvents(user_id, lookup.known.folded_sequence() + 1,
+                          // What the head does not count yet is not there yet.
+                          std::min<uint64_t>(limit, lookup.events_behind()));
+    // Whatever was read, or could not be, counts only if the log is still the
+    // one that the look-up saw.
+    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+    if (!head.ok()) return head.status();
+    if (head->incarnation != lookup.head.incarnation) {
+      return absl::AbortedError(
+          absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
+    }
+    if (absl::IsFailedPrecondition(tail.status()) &&
+        head->first_sequence > lookup.head.first_sequence) {
+      return absl::AbortedError(absl::StrCat(
+          "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
+    }
+    if (tail.ok() && tail->empty()) {
+      tail = absl::DataLossError(absl::StrCat(
+          "the log of user ", Quoted(user_id), " ends at event ",
+          lookup.known.folded_sequence(), " of ", head->last_sequence));
+    }
+    if (!tail.ok()) {
+      return ReportDamage(tail.status(), user_id, metrics_.state);
+    }
+    events = *std::move(tail);
+  }
+  return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
+                  engine_.bundle(), features_);
+}
+
+absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
+                                               LogTail& tail,
+                                               size_t limit) const {
+  KnownState known;
+  if (const auto cached = cache_.Lookup(user_id); cached != nullptr) {
+    known = *cached;
+  } else {  // true of a user whose tail begins with their first event
+    known.state = engine_.empty_state();
+    known.incarnation = tail.incarnation;
+  }
+  if (tail.Continues(known.incarnation, known.folded_sequence())) {
+    const uint64_t last_sequence = tail.end_sequence() - 1;
+    auto events = tail.Take(known.folded_sequence() + 1, limit);
+    return UserFold(std::move(known), std::move(events), last_sequence,
+                    engine_.bundle(), features_);
+  }
+  const absl::StatusOr<Lookup> lookup = Find(user_id);
+  if (!lookup.ok()) return lookup.status();
+  return ReadTail(user_id, *lookup, limit);
+}
+
+void UserMemory::RunFolds(absl::Span<UserFold> folds,
+                          EngineScratch& scratch) const {
+  uint64_t num_events = 0;
+  for (const UserFold& fold : folds) num_events += fold.size();
+  UserFold::Run(folds, engine_, scratch);
+  for (const UserFold& fold : folds) {
+    if (!fold.status().ok()) {
+      ReportNotFinite(fold.status(), metrics_.state.states_not_finite);
+    }
+  }
+  metrics_.ingest.fold_events.Increment(num_events);
+}
+
+void UserMemory::Publish(absl::string_view user_id, KnownState known,
+                         Snapshots snapshots) {
+  if (known.incarnation == 0) return;
+  // Nobody else publishes: what is there now stays until it is replaced here.
+  const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
+  if (old != nullptr && old->incarnation == known.incarnation &&
+      old->folded_sequence() >= known.folded_sequence()) {
+    return;
+  }
+  const uint64_t due = snapshots == Snapshots::kInTime
+                           ? snapshot_interval_
+                           : kPostponedIntervals * snapshot_interval_;
+  if (known.folded_sequence() - known.snapshot_sequence >= due &&
+      snapshots_.Offer(user_id, known)) {
+    known.snapshot_sequence = known.folded_sequence();
+  }
+  if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
+  const size_t bytes = SizeBytes(known);
+  cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
+                bytes);
+}
+
+size_t UserMemory::SizeBytes(const KnownState& known) const {
+  return sizeof(known) + known.state->size_bytes() + summary_bytes_;
+}
+
+std::shared_ptr<const UserSummary> UserMemory::Summarize(
+    const KnownState& known, EngineScratch& scratch) const {
+  if (known.summary != nullptr) {
+    if (auto kept = known.summary->Get(); kept != nullptr) {
+      metrics_.state.summaries_hit.Increment();
+      return kept;
+    }
+  }
+  metrics_.state.summaries_computed.Increment();
+  auto made = engine_.Summarize(*known.state, scratch);
+  return known.summary == nullptr ? made : known.summary->Keep(std::move(made));
+}
+
+void UserMemory::SaveEvicted(absl::string_view user_id,
+                             const KnownState& known) {
+  if (known.folded_sequence() - known.snapshot_sequence >=
+      snapshot_interval_ / kEvictedShare) {
+    snapshots_.Offer(user_id, known);
+  }
+}
+
+void UserMemory::Save(absl::string_view user_id, const KnownState& known) {
+  if (known.folded_sequence() == known.snapshot_sequence) return;
+  snapshots_.Put(user_id, known);
+}
+
+void UserMemory::Forget(absl::string_view user_id) {
+  cache_.Erase(user_id);
+}
+
+absl::Status UserMemory::WriteSnapshots() {
+  // Of snapshots that failed long ago, on a disk that was full: a longer replay
+  // is all that it costs.
+  snapshots_.AwaitWritten().IgnoreError();
+  cache_.ForEach([&](const std::string& user_id,
+                     const std::shared_ptr<const KnownState>& known) {
+    Save(user_id, *known);
+  });
+  return snapshots_.AwaitWritten();
+}
+
+}  // namespace qlarank

@@ -1,0 +1,154 @@
+// One model's memory of its users: finds a user's state in the cache, in the
+// newest snapshot or, failing both, nowhere, and says how far the log is ahead.
+//
+// The log is the truth. A state found is only ever a shortcut: a snapshot that
+// is damaged, of an erased user or ahead of the log is counted, ignored and
+// rebuilt. Only the user's owner (owner.h) publishes their states and forgets
+// them; everybody else reads.
+//
+// Thread-safe. Methods read the store and may block on its disk; none of them
+// folds but RunFolds, or runs seeds but Summarize.
+#ifndef QLARANK_SERVER_STATES_USER_MEMORY_H_
+#define QLARANK_SERVER_STATES_USER_MEMORY_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "model/engine.h"
+#include "server/metrics/metrics.h"
+#include "server/models/event_features.h"
+#include "server/states/log_tail.h"
+#include "server/states/snapshot_writer.h"
+#include "server/states/user_fold.h"
+#include "state_store/state_store.h"
+#include "state_store/user_cache.h"
+
+namespace qlarank {
+
+class UserMemory {
+ public:
+  // Where the state of a look-up came from.
+  enum class Origin { kCache, kSnapshot, kNothing };
+
+  struct Lookup {
+    KnownState known;  // folded_sequence() <= head.last_sequence
+    UserHead head;     // of the log, at the time of the look-up
+    Origin origin = Origin::kNothing;
+
+    uint64_t events_behind() const {
+      return head.last_sequence - known.folded_sequence();
+    }
+    // Whether a reader sees no less in it than anybody has before.
+    bool is_newest_seen() const {
+      return origin == Origin::kCache &&
+             known.folded_sequence() >= known.reach;
+    }
+    // Of the newest event in the state by time. The head knows it of the whole
+    // log, whatever snapshot the state is from.
+    int64_t newest_event_time_us() const {
+      return events_behind() == 0 ? head.last_event_time_us
+                                  : known.newest_event_time_us;
+    }
+  };
+
+  // When a state's snapshot is due: after the interval, or, for a caller who is
+  // behind, after kPostponedIntervals of them.
+  enum class Snapshots { kInTime, kPostponed };
+  static constexpr uint64_t kPostponedIntervals = 16;
+
+  struct Options {
+    size_t cache_bytes = size_t{1} << 30;
+    // Events folded between two snapshots of a user.
+    uint64_t snapshot_interval = 64;
+    // Where the model's event features are in the log. Default: in its own
+    // order, as in a store that knows no schema.
+    std::optional<EventFeatures> features = std::nullopt;
+  };
+
+  // All must outlive the memory.
+  UserMemory(const Engine& engine, StateStore& store, Metrics& metrics,
+             const Options& options);
+
+  const Engine& engine() const { return engine_; }
+  const EventFeatures& features() const { return features_; }
+
+  // What is known of the user. An unknown user has the empty state.
+  // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
+  absl::StatusOr<Lookup> Find(absl::string_view user_id) const;
+
+  // Counts what a caller's look-up found (state_lookups_total).
+  void CountLookup(const Lookup& lookup) const;
+
+  // Reads at most `limit` events that `lookup` is behind, ready to fold; none
+  // when it is up to date. DATA_LOSS for a damaged log; ABORTED when the user
+  // was erased since, or their log trimmed: look again. FAILED_PRECONDITION
+  // when events that this model has no snapshot of were trimmed before.
+  absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
+                                    const Lookup& lookup, size_t limit) const;
+
+  // The owner's. At most `limit` events that come after the state at hand, ready
+  // to fold: out of `tail` where it has them, which takes no look at the store,
+  // else Find, then ReadTail. The fold is complete with the last event of what
+  // it was taken from.
+  absl::StatusOr<UserFold> BeginFold(absl::string_view user_id, LogTail& tail,
+                                     size_t limit) const;
+
+  void RunFolds(absl::Span<UserFold> folds, EngineScratch& scratch) const;
+
+  // The owner's. Makes `known` what Find returns, unless something as new is
+  // there; has a snapshot written when one is due. REQUIRES: the user was not
+  // erased since it was read.
+  void Publish(absl::string_view user_id, KnownState known,
+               Snapshots snapshots = Snapshots::kInTime);
+
+  // The summary of a state: the one that is kept with it, or one made now, and
+  // kept if the state is published. REQUIRES: engine().num_seeds() > 0.
+  std::shared_ptr<const UserSummary> Summarize(const KnownState& known,
+                                               EngineScratch& scratch) const;
+
+  // The owner's, who erases the log: forgets a user.
+  void Forget(absl::string_view user_id);
+
+  // Blocks until the snapshots that were due are written.
+  absl::Status AwaitSnapshots() { return snapshots_.AwaitWritten(); }
+
+  // Writes a snapshot of every cached state that is ahead of its last one, and
+  // those that are still to be written. Blocks.
+  absl::Status WriteSnapshots();
+
+ private:
+  // The newest usable snapshot; the empty state when there is none.
+  absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
+                                          const UserHead& head) const;
+  // Queues a snapshot of a state that is ahead of its last one.
+  void Save(absl::string_view user_id, const KnownState& known);
+  // The same for one that leaves the cache, where it is worth it, and where that
+  // keeps nobody waiting: else it is folded from an older one again.
+  void SaveEvicted(absl::string_view user_id, const KnownState& known);
+  // What a state takes in the cache.
+  size_t SizeBytes(const KnownState& known) const;
+
+  const Engine& engine_;
+  StateStore& store_;
+  Metrics& metrics_;
+  const uint64_t snapshot_interval_;
+  const EventFeatures features_;
+  const size_t summary_bytes_;  // 0 without seeds
+
+  SnapshotWriter snapshots_;
+  // Saves what it evicts.
+  mutable UserCache<KnownState> cache_;
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_STATES_USER_MEMORY_H_

@@ -1,0 +1,96 @@
+#include "server/models/model_registry.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/precision.h"
+#include "state_store/memory_state_store.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ModelRegistryTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<ModelRegistry>> Load(
+      const std::vector<ModelOptions>& models) {
+    return ModelRegistry::Load(models, {store_, metrics_});
+  }
+
+  static ModelOptions Model(const std::string& name, uint64_t version,
+                            bool is_default) {
+    ModelOptions model = GoldenModel("dot_l1_plain");
+    model.name = name;
+    model.version = version;
+    model.default_model = is_default;
+    return model;
+  }
+
+  MemoryStateStore store_;
+  Metrics metrics_;
+};
+
+TEST_F(ModelRegistryTest, ResolvesNamesAndVersions) {
+  const auto models =
+      Load({Model("a", 1, false), Model("b", 2, true), Model("b", 5, false)});
+  ASSERT_TRUE(models.ok()) << models.status();
+  const auto version = [&](absl::string_view name, uint64_t version) {
+    const auto model = (*models)->Resolve(name, version);
+    return model.ok() ? (*model)->name + std::to_string((*model)->version)
+                      : model.status().ToString();
+  };
+  EXPECT_EQ(version("", 0), "b2");  // the one configured as the default
+  EXPECT_EQ(version("", 5), "b5");
+  EXPECT_EQ(version("a", 0), "a1");
+  EXPECT_EQ(version("b", 0), "b5");  // the newest
+  EXPECT_EQ(version("b", 2), "b2");
+  EXPECT_THAT(version("b", 3), HasSubstr("NOT_FOUND: model_version: 3; "));
+  EXPECT_THAT(version("c", 0), HasSubstr("NOT_FOUND: model_name: \"c\"; "));
+}
+
+TEST_F(ModelRegistryTest, RefusesABundleOfAnotherFingerprint) {
+  ModelOptions model = Model("a", 1, true);
+  model.expected_fingerprint = "0123";
+  const absl::Status status = Load({model}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("model \"a\" version 1: "), HasSubstr("expected 0123")));
+}
+
+TEST_F(ModelRegistryTest, NamesTheModelWhoseBundleIsMissing) {
+  ModelOptions model = Model("a", 3, true);
+  model.path = "/nowhere";
+  const absl::Status status = Load({model}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("model \"a\" version 3: "));
+}
+
+TEST_F(ModelRegistryTest, RefusesModelsThatNeedDifferentEvents) {
+  const absl::Status status =
+      Load({Model("a", 1, true), GoldenModel()}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("event features"));
+}
+
+TEST_F(ModelRegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
+  const auto precision = [&](ScoringPrecision configured) {
+    ModelOptions model = Model("a", 1, true);
+    model.precision = configured;
+    const auto models = Load({model});
+    EXPECT_TRUE(models.ok()) << models.status();
+    return (*models)->models()[0]->engine->precision();
+  };
+  const auto if_there = [](Precision wanted) {
+    return ProcessorHas(wanted) ? wanted : Precision::kF32;
+  };
+  EXPECT_EQ(precision(ScoringPrecision::kF32), Precision::kF32);
+  EXPECT_EQ(precision(ScoringPrecision::kInt8), if_there(Precision::kInt8));
+  EXPECT_EQ(precision(ScoringPrecision::kBf16), if_there(Precision::kBf16));
+  EXPECT_EQ(precision(ScoringPrecision::kAuto), if_there(Precision::kBf16));
+}
+
+}  // namespace
+}  // namespace qlarank::testing

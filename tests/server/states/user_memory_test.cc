@@ -1,0 +1,426 @@
+#include "server/states/user_memory.h"
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/partition/commit_group.h"
+#include "server/states/fold_queue.h"
+#include "tests/testing/faulty_state_store.h"
+#include "tests/testing/fresh_fold.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using Origin = UserMemory::Origin;
+
+class UserMemoryTest : public ::testing::Test {
+ protected:
+  explicit UserMemoryTest(const ModelOptions& model = GoldenModel())
+      : bundle_(LoadGolden(model)) {
+    EXPECT_TRUE(store_.OpenFingerprint(engine_->state_fingerprint()).ok());
+    Restart();
+  }
+
+  // Another memory over the same store: an empty cache.
+  void Restart() {
+    memory_ = std::make_unique<UserMemory>(*engine_, store_, metrics_, options_);
+  }
+
+  // Events first ... last, as the ingest pipeline writes them.
+  void Append(const std::string& user_id, uint64_t first, uint64_t last) {
+    const auto load = [this](absl::string_view user) {
+      return store_.GetHead(user);
+    };
+    CommitGroup group(64, marks_, fence_, load, random_);
+    const auto request = MakeAppend(*bundle_, user_id, first, last);
+    std::vector<uint32_t> indexes;
+    for (int i = 0; i < request.events_size(); ++i) indexes.push_back(i);
+    ASSERT_TRUE(group.Admit(request, indexes, "").refusals.empty());
+    ASSERT_TRUE(store_.AppendEvents(std::move(group).Take()).ok());
+  }
+
+  // Folds what waits, `limit` events at most.
+  KnownState Fold(const std::string& user_id, size_t limit = 1000) {
+    LogTail none;
+    auto fold = memory_->BeginFold(user_id, none, limit);
+    EXPECT_TRUE(fold.ok()) << fold.status();
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    return fold->after();
+  }
+  void FoldAndPublish(const std::string& user_id) {
+    memory_->Publish(user_id, Fold(user_id));
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  }
+
+  void Erase(const std::string& user_id) {
+    ASSERT_TRUE(store_.DeleteUser(user_id).ok());
+    memory_->Forget(user_id);
+  }
+
+  std::string Bytes(const KnownState& known) {
+    return engine_->SerializeState(*known.state);
+  }
+  absl::StatusOr<std::optional<Snapshot>> StoredSnapshot() {
+    return store_.GetSnapshot(engine_->state_fingerprint(), "user");
+  }
+
+  const std::shared_ptr<const Bundle> bundle_;
+  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
+  FaultyStateStore store_;
+  Metrics metrics_;
+  SourceMarks marks_{store_, metrics_.ingest.source_marks};
+  GapFence fence_{metrics_.ingest};
+  absl::BitGen random_;
+  UserMemory::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
+  std::unique_ptr<UserMemory> memory_;
+};
+
+TEST_F(UserMemoryTest, AnUnknownUserHasTheEmptyState) {
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_FALSE(lookup->known.state->found());
+  EXPECT_EQ(lookup->events_behind(), 0);
+  memory_->CountLookup(*lookup);
+  EXPECT_EQ(metrics_.state.lookups_empty.Value(), 1);
+}
+
+TEST_F(UserMemoryTest, FindsTheCachedStateAndHowFarTheLogIsAhead) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  Append("user", 6, 7);
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_EQ(lookup->origin, Origin::kCache);
+  EXPECT_EQ(lookup->known.folded_sequence(), 5);
+  EXPECT_EQ(lookup->events_behind(), 2);
+}
+
+TEST_F(UserMemoryTest, SnapshotsEverySoManyEvents) {
+  Append("user", 1, 7);
+  FoldAndPublish("user");
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 8, 9);
+  FoldAndPublish("user");
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
+  Append("user", 10, 16);
+  FoldAndPublish("user");
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 9);
+}
+
+// They were erased and came back between the reading of head and snapshot.
+TEST_F(UserMemoryTest, ASnapshotOfAnotherLifeIsNotUsed) {
+  Append("user", 1, 9);
+  FoldAndPublish("user");
+  Restart();
+  store_.spoil_snapshot = [](Snapshot& snapshot) { ++snapshot.incarnation; };
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_EQ(lookup->origin, Origin::kNothing);
+  EXPECT_EQ(lookup->known.folded_sequence(), 0);
+  EXPECT_EQ(lookup->events_behind(), 9);
+  EXPECT_EQ(metrics_.state.lookups_version_mismatch.Value(), 1);
+}
+
+TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
+  const auto publish = [&] {
+    memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  };
+  Append("user", 1, 127);
+  publish();
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 128, 128);
+  publish();
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 128);
+}
+
+TEST_F(UserMemoryTest, AnOwnerThatIsBehindPostponesSnapshots) {
+  const auto fold = [&](absl::Time arrival) {
+    FoldQueue folds(*memory_, metrics_);
+    folds.Mark("user", arrival);
+    while (folds.has_work()) folds.FoldRound(*scratch_);
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  };
+  Append("user", 1, 9);
+  fold(absl::Now() - 2 * FoldQueue::kBehind);
+  EXPECT_EQ(memory_->Find("user")->events_behind(), 0);
+  EXPECT_EQ(*StoredSnapshot(), std::nullopt);
+  Append("user", 10, 10);
+  fold(absl::Now() + absl::Hours(1));  // never late
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 10);
+}
+
+TEST_F(UserMemoryTest, FromCacheSnapshotOrLogTheBitsAreTheSame) {
+  Append("user", 1, 30);
+  const std::string expected = *FreshFold(*engine_, store_, "user");
+  // From the log, in chunks.
+  for (int chunk = 0; chunk < 5; ++chunk) {
+    memory_->Publish("user", Fold("user", 7));
+  }
+  EXPECT_EQ(Bytes(memory_->Find("user")->known), expected);
+  // From the last snapshot, of event 28, and the log.
+  Restart();
+  const auto lookup = memory_->Find("user");
+  EXPECT_EQ(lookup->origin, Origin::kSnapshot);
+  EXPECT_EQ(lookup->known.folded_sequence(), 28);
+  EXPECT_EQ(Bytes(Fold("user")), expected);
+}
+
+TEST_F(UserMemoryTest, WritesSnapshotsAtTheEnd) {
+  Append("user", 1, 3);
+  FoldAndPublish("user");
+  ASSERT_TRUE(memory_->WriteSnapshots().ok());
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 3);
+}
+
+TEST_F(UserMemoryTest, EvictedStatesAreSaved) {
+  options_.cache_bytes = 30'000;  // for about one
+  Restart();
+  Append("user", 1, 3);
+  FoldAndPublish("user");
+  for (int other = 0; other < 10; ++other) {
+    const std::string user_id = "other" + std::to_string(other);
+    Append(user_id, 1, 3);
+    FoldAndPublish(user_id);
+  }
+  const auto lookup = memory_->Find("user");
+  EXPECT_EQ(lookup->origin, Origin::kSnapshot);
+  EXPECT_EQ(lookup->events_behind(), 0);
+}
+
+// The snapshot writer waits for the disk, and nobody for the snapshot writer.
+TEST_F(UserMemoryTest, AnEvictionWaitsForNoSnapshot) {
+  options_.cache_bytes = 30'000;  // for about one
+  Restart();
+  absl::Notification go;
+  store_.before_put_snapshots = [&] { go.WaitForNotification(); };
+  constexpr int kUsers = SnapshotWriter::kMaxQueued + SnapshotWriter::kMaxBatch;
+  absl::Notification done;
+  std::thread folding([&] {
+    for (int i = 0; i <= kUsers; ++i) {
+      const std::string user_id = "user" + std::to_string(i);
+      Append(user_id, 1, 3);
+      memory_->Publish(user_id, Fold(user_id));
+    }
+    done.Notify();
+  });
+  EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(60)));
+  go.Notify();
+  folding.join();
+  memory_ = nullptr;  // and its writer, which `go` is for
+}
+
+// A state that fell out of the cache is folded again from an older snapshot, a
+// step at a time. Until it is where it was, nobody is given less than before.
+TEST_F(UserMemoryTest, NobodySeesAStateOnItsWayBack) {
+  Append("user", 1, 9);
+  FoldAndPublish("user");  // with a snapshot
+  Append("user", 10, 14);
+  FoldAndPublish("user");
+  EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
+  Restart();
+  memory_->Publish("user", Fold("user", 3));
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 12);
+  EXPECT_FALSE(memory_->Find("user")->is_newest_seen());
+  memory_->Publish("user", Fold("user", 3));
+  EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
+  Append("user", 15, 15);
+  EXPECT_TRUE(memory_->Find("user")->is_newest_seen());
+}
+
+// What is appended after a look-up is not in what the look-up counts.
+TEST_F(UserMemoryTest, ReadsNoFurtherThanTheLookUpSaw) {
+  Append("user", 1, 5);
+  auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  Append("user", 6, 8);
+  auto fold = memory_->ReadTail("user", *lookup, 100);
+  ASSERT_TRUE(fold.ok()) << fold.status();
+  memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+  lookup->known = fold->after();
+  EXPECT_EQ(lookup->known.folded_sequence(), 5);
+  EXPECT_EQ(lookup->events_behind(), 0);
+}
+
+// Events first ... last of a user as the owner holds them.
+LogTail TailOf(const StateStore& store, const std::string& user_id,
+               uint64_t first, uint64_t last) {
+  return {store.GetHead(user_id)->incarnation, first,
+          *store.ReadEvents(user_id, first, last - first + 1)};
+}
+
+TEST_F(UserMemoryTest, FoldsTheEventsAtHandWithoutALookAtTheLog) {
+  Append("user", 1, 12);
+  LogTail first = TailOf(store_, "user", 1, 5);
+  LogTail second = TailOf(store_, "user", 4, 12);  // 4 and 5 once more
+  bool read = false;
+  store_.after_read_events = [&] { read = true; };
+  for (LogTail* tail : {&first, &second}) {
+    auto fold = memory_->BeginFold("user", *tail, 1000);
+    ASSERT_TRUE(fold.ok()) << fold.status();
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    EXPECT_TRUE(fold->complete());
+    memory_->Publish("user", fold->after());
+  }
+  EXPECT_FALSE(read);
+  EXPECT_EQ(Bytes(memory_->Find("user")->known),
+            *FreshFold(*engine_, store_, "user"));
+}
+
+TEST_F(UserMemoryTest, ReadsTheLogWhenWhatIsAtHandDoesNotContinueTheState) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  Append("user", 6, 9);
+  LogTail gap = TailOf(store_, "user", 8, 9);
+  LogTail other_life = TailOf(store_, "user", 6, 9);
+  ++other_life.incarnation;
+  for (LogTail* tail : {&gap, &other_life}) {
+    auto fold = memory_->BeginFold("user", *tail, 1000);
+    ASSERT_TRUE(fold.ok()) << fold.status();
+    EXPECT_EQ(fold->size(), 4);
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    EXPECT_EQ(Bytes(fold->after()), *FreshFold(*engine_, store_, "user"));
+  }
+}
+
+// The rest stays at hand for the next round.
+TEST_F(UserMemoryTest, TakesNoMoreOfTheEventsAtHandThanTheLimit) {
+  Append("user", 1, 10);
+  LogTail tail = TailOf(store_, "user", 1, 10);
+  const auto fold = memory_->BeginFold("user", tail, 4);
+  ASSERT_TRUE(fold.ok()) << fold.status();
+  EXPECT_EQ(fold->size(), 4);
+  EXPECT_FALSE(fold->complete());
+  EXPECT_EQ(tail.first_sequence, 5);
+  EXPECT_EQ(tail.events.size(), 6);
+}
+
+TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
+  Append("user", 1, 5);
+  const KnownState older = Fold("user", 3);
+  ASSERT_EQ(older.folded_sequence(), 3);
+  FoldAndPublish("user");
+  memory_->Publish("user", older);
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 5);
+}
+
+TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {
+  Append("user", 1, 5);
+  const auto lookup = memory_->Find("user");
+  store_.after_read_events = [&] {
+    store_.after_read_events = nullptr;
+    Erase("user");
+    Append("user", 1, 5);
+  };
+  const auto fold = memory_->ReadTail("user", *lookup, 100);
+  EXPECT_TRUE(absl::IsAborted(fold.status())) << fold.status();
+}
+
+class SummaryTest : public UserMemoryTest {
+ protected:
+  SummaryTest() : UserMemoryTest(GoldenModel("seeds_block_l2_attended")) {}
+
+  std::shared_ptr<const UserSummary> Summarize() {
+    return memory_->Summarize(memory_->Find("user")->known, *scratch_);
+  }
+};
+
+TEST_F(SummaryTest, IsMadeOnceForAStateAndCounted) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  const double bytes = metrics_.state.cached_state_bytes.Value();
+  const auto summary = Summarize();
+  EXPECT_EQ(summary->values,
+            engine_->Summarize(*Fold("user").state, *scratch_)->values);
+  EXPECT_EQ(Summarize(), summary);
+  EXPECT_EQ(metrics_.state.summaries_computed.Value(), 1);
+  EXPECT_EQ(metrics_.state.summaries_hit.Value(), 1);
+  // Its room was counted before.
+  EXPECT_EQ(metrics_.state.cached_state_bytes.Value(), bytes);
+  EXPECT_GT(bytes, memory_->Find("user")->known.state->size_bytes() +
+                       summary->size_bytes());
+}
+
+TEST_F(SummaryTest, ANewStateHasANewSummary) {
+  Append("user", 1, 5);
+  FoldAndPublish("user");
+  const auto before = Summarize();
+  Append("user", 6, 7);
+  FoldAndPublish("user");
+  const auto after = Summarize();
+  EXPECT_NE(after->values, before->values);
+  EXPECT_EQ(after->values,
+            engine_->Summarize(*Fold("user").state, *scratch_)->values);
+}
+
+// That of a reader's own state is the reader's own.
+TEST_F(SummaryTest, ChangesNothingThatIsPublished) {
+  Append("user", 1, 5);
+  const KnownState own = Fold("user");
+  const auto summary = memory_->Summarize(own, *scratch_);
+  EXPECT_EQ(memory_->Find("user")->origin, Origin::kNothing);
+  FoldAndPublish("user");
+  EXPECT_EQ(memory_->Find("user")->known.summary->Get(), nullptr);
+  EXPECT_EQ(Summarize()->values, summary->values);
+  EXPECT_EQ(metrics_.state.summaries_computed.Value(), 2);
+}
+
+TEST_F(SummaryTest, OfAnUnknownUserIsOfTheEmptyState) {
+  EXPECT_EQ(Summarize()->values,
+            engine_->Summarize(*engine_->empty_state(), *scratch_)->values);
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 0);
+}
+
+class BadSnapshotTest : public UserMemoryTest {
+ protected:
+  // Writes the snapshot of a user with 20 events, spoilt; it must be ignored.
+  void ExpectIgnored(const std::function<void(Snapshot&)>& spoil,
+                     prometheus::Counter& counter) {
+    Append("user", 1, 20);
+    FoldAndPublish("user");
+    store_.spoil_snapshot = spoil;
+    Restart();
+    const auto lookup = memory_->Find("user");
+    ASSERT_TRUE(lookup.ok()) << lookup.status();
+    EXPECT_EQ(lookup->origin, Origin::kNothing);
+    EXPECT_EQ(lookup->events_behind(), 20);
+    EXPECT_EQ(counter.Value(), 1);
+    EXPECT_EQ(Bytes(Fold("user")), *FreshFold(*engine_, store_, "user"));
+  }
+};
+
+TEST_F(BadSnapshotTest, Truncated) {
+  ExpectIgnored([](Snapshot& s) { s.state.resize(s.state.size() - 1); },
+                metrics_.state.lookups_corrupt);
+}
+
+TEST_F(BadSnapshotTest, OfAnotherPointOfTheLogThanItSays) {
+  ExpectIgnored([](Snapshot& s) { s.folded_sequence = 19; },
+                metrics_.state.lookups_corrupt);
+}
+
+TEST_F(BadSnapshotTest, OfAnErasedUser) {
+  ExpectIgnored([](Snapshot& s) { ++s.incarnation; },
+                metrics_.state.lookups_version_mismatch);
+}
+
+TEST_F(BadSnapshotTest, AheadOfTheLog) {
+  Append("longer", 1, 21);
+  const KnownState ahead = Fold("longer");
+  ExpectIgnored(
+      [&](Snapshot& s) {
+        s.folded_sequence = 21;
+        s.state = Bytes(ahead);
+      },
+      metrics_.state.lookups_corrupt);
+}
+
+}  // namespace
+}  // namespace qlarank::testing
