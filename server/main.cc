@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "config/config.h"
 #include "server/check_files.h"
+#include "server/metrics/version.h"
 #include "server/ops/file_limit.h"
 #include "server/ops/grpc_log.h"
 #include "server/ops/lifecycle.h"
@@ -25,7 +26,6 @@
 #include "server/ops/plain_locks.h"
 #include "server/ops/protobuf_log.h"
 #include "server/ops/termination_signals.h"
-#include "server/ops/version.h"
 #include "server/rebuild_command.h"
 #include "server/server.h"
 

@@ -12,12 +12,14 @@
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
+#include "server/rank/rank_models.h"
 #include "server/rank/rank_pipeline.h"
 #include "server/rank/state_pipeline.h"
-#include "server/rank/tile_scheduler.h"
+#include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/retention.h"
 #include "server/work/fair_quota.h"
+#include "server/work/tile_scheduler.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -25,19 +27,21 @@ namespace qlarank {
 class Pipeline {
  public:
   // Loads the models and starts the threads. Store and metrics must outlive the
-  // pipeline. Errors are those of ModelRegistry::Load and of
+  // pipeline. Errors are those of Registry::Load and of
   // Partitions::Create.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
       const ServerOptions& options, StateStore& store, Metrics& metrics);
   // Finishes what was begun. REQUIRES: no caller is left.
   ~Pipeline();
 
-  const ModelRegistry& models() const { return *models_; }
+  ModelRegistry& models() { return *models_; }
+  UserStates& states() { return *states_; }
   Partitions& partitions() { return *partitions_; }
   RankPipeline& rank() { return *rank_; }
   IngestPipeline& ingest() { return *ingest_; }
   StatePipeline& state() { return *state_; }
   AdminPipeline& admin() { return *admin_; }
+  RankModels& rank_models() { return *rank_models_; }
 
   // Writes a snapshot of every state that is ahead of its last one, so that the
   // next start need not fold again, and makes all durable. REQUIRES: no
@@ -53,7 +57,9 @@ class Pipeline {
 
   StateStore* store_ = nullptr;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<UserStates> states_;
   std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<RankModels> rank_models_;
   std::unique_ptr<FairQuota> slots_;  // requests in flight
   std::unique_ptr<RankPipeline> rank_;
   std::unique_ptr<StatePipeline> state_;

@@ -18,7 +18,7 @@ namespace {
 
 absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
                           StateStore& store, Metrics& metrics) {
-  const auto engine = LoadEngine(model);
+  auto engine = LoadEngine(model);
   if (!engine.ok()) return engine.status();
   if (model.default_model) {
     // A log from before there were schemas is of this one, as when serving.
@@ -38,7 +38,7 @@ absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
                                   {"events", totals.events}});
   };
   const absl::Time begin = absl::Now();
-  const auto totals = RebuildStates(**engine, store, metrics, options);
+  const auto totals = RebuildStates(*std::move(engine), store, metrics, options);
   if (!totals.ok()) return totals.status();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
   LogInfo("rebuilt states",

@@ -21,7 +21,7 @@
 #include "grpcpp/server_builder.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline.h"
-#include "server/rpc/rpc_services.h"
+#include "server/rpc_services.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/state_store.h"
 

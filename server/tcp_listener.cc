@@ -16,10 +16,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "config/host_port.h"
+#include "server/ops/client_network.h"
 #include "server/ops/listen_error.h"
 #include "server/ops/log_throttle.h"
 #include "server/ops/logging.h"
-#include "server/security/client_network.h"
 
 namespace qlarank {
 namespace {

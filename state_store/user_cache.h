@@ -1,5 +1,6 @@
-// What is kept in memory per user: immutable values under a budget of bytes,
-// the least recently used evicted first.
+// What is kept in memory per user, one value in each of a few spaces (such as
+// models): immutable values under one budget of bytes, the least recently used
+// evicted first, so that each space has the share that it needs.
 //
 // The cache is split into shards by a hash of the user id, each with its own
 // lock and an equal share of the budget. The budget holds at every moment: room
@@ -18,9 +19,9 @@
 //
 // Example:
 //   UserCache<UserState> cache({.budget_bytes = 1 << 30},
-//                              [&](const std::string& user_id,
+//                              [&](const UserCacheKey& key,
 //                                  std::shared_ptr<const UserState> state) {
-//                                WriteSnapshot(user_id, *state);
+//                                WriteSnapshot(key.user_id, *state);
 //                              });
 //   cache.InsertIf(user_id, state, state->bytes(), [&](const UserState* old) {
 //     return old == nullptr || old->sequence() < state->sequence();
@@ -49,6 +50,26 @@
 #include "absl/synchronization/mutex.h"
 
 namespace qlarank {
+
+// Of a value. Borrows the user id.
+struct UserCacheKey {
+  // A user id alone is a key of the first space.
+  UserCacheKey(absl::string_view user_id, uint32_t space = 0)  // NOLINT
+      : user_id(user_id), space(space) {}
+  UserCacheKey(const std::string& user_id, uint32_t space = 0)  // NOLINT
+      : user_id(user_id), space(space) {}
+  UserCacheKey(const char* user_id, uint32_t space = 0)  // NOLINT
+      : user_id(user_id), space(space) {}
+
+  absl::string_view user_id;
+  uint32_t space;
+
+  friend bool operator==(const UserCacheKey&, const UserCacheKey&) = default;
+  template <typename H>
+  friend H AbslHashValue(H hash, const UserCacheKey& key) {
+    return H::combine(std::move(hash), key.user_id, key.space);
+  }
+};
 
 struct UserCacheOptions {
   // What all entries together may take, by their charges plus
@@ -85,7 +106,7 @@ template <typename V>
 class UserCache {
  public:
   using Value = std::shared_ptr<const V>;
-  using OnEvict = std::function<void(const std::string& user_id, Value value)>;
+  using OnEvict = std::function<void(const UserCacheKey& key, Value value)>;
 
   // `on_evict` may be empty. It may call the cache.
   explicit UserCache(const UserCacheOptions& options,
@@ -102,12 +123,12 @@ class UserCache {
   UserCache& operator=(const UserCache&) = delete;
 
   // The user's value, now the most recently used; null if there is none.
-  Value Lookup(absl::string_view user_id);
+  Value Lookup(const UserCacheKey& key);
 
   // Publishes `value` (not null) in place of the user's old one. `charge_bytes`
   // is what the value takes. Evicts others to make room.
-  void Insert(absl::string_view user_id, Value value, size_t charge_bytes) {
-    InsertIf(user_id, std::move(value), charge_bytes,
+  void Insert(const UserCacheKey& key, Value value, size_t charge_bytes) {
+    InsertIf(key, std::move(value), charge_bytes,
              [](const V*) { return true; });
   }
 
@@ -116,16 +137,16 @@ class UserCache {
   // the question and the answer; it must be short and must not call the cache.
   // Returns what it returned. A value too large to be kept still replaces, that
   // is removes, the old one.
-  bool InsertIf(absl::string_view user_id, Value value, size_t charge_bytes,
+  bool InsertIf(const UserCacheKey& key, Value value, size_t charge_bytes,
                 absl::FunctionRef<bool(const V* old)> replaces);
 
   // Removes the user's value and returns it; null if there was none.
-  Value Erase(absl::string_view user_id);
+  Value Erase(const UserCacheKey& key);
 
   // Calls `visit` for every entry, without any lock; each shard's entries are
   // those of one moment. For a last flush.
   void ForEach(
-      absl::FunctionRef<void(const std::string& user_id, const Value& value)>
+      absl::FunctionRef<void(const UserCacheKey& key, const Value& value)>
           visit) const;
 
   // Sums over the shards, one after the other.
@@ -134,8 +155,11 @@ class UserCache {
  private:
   struct Entry {
     std::string user_id;
+    uint32_t space;
     Value value;
     size_t bytes;  // as the budget counts it
+
+    UserCacheKey key() const { return {user_id, space}; }
   };
   using Entries = std::list<Entry>;  // most recently used first
 
@@ -143,7 +167,7 @@ class UserCache {
     mutable absl::Mutex mutex;
     Entries entries ABSL_GUARDED_BY(mutex);
     // Keys are borrowed from the entries.
-    absl::flat_hash_map<absl::string_view, typename Entries::iterator> by_user
+    absl::flat_hash_map<UserCacheKey, typename Entries::iterator> by_key
         ABSL_GUARDED_BY(mutex);
     size_t bytes ABSL_GUARDED_BY(mutex) = 0;
     uint64_t hits ABSL_GUARDED_BY(mutex) = 0;
@@ -153,7 +177,7 @@ class UserCache {
     // Moves an entry out of the shard, to the end of `to`.
     void Remove(typename Entries::iterator it, Entries& to)
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-      by_user.erase(it->user_id);
+      by_key.erase(it->key());
       bytes -= it->bytes;
       to.splice(to.end(), entries, it);
     }
@@ -165,8 +189,8 @@ class UserCache {
     return std::max<size_t>(1, std::min(options.max_shards, affordable));
   }
 
-  Shard& ShardOf(absl::string_view user_id) {
-    return shards_[absl::HashOf(user_id) % shards_.size()];
+  Shard& ShardOf(const UserCacheKey& key) {
+    return shards_[absl::HashOf(key.user_id) % shards_.size()];
   }
 
   // What a shard holds before something is done to it, then what that changed.
@@ -193,11 +217,11 @@ class UserCache {
 };
 
 template <typename V>
-typename UserCache<V>::Value UserCache<V>::Lookup(absl::string_view user_id) {
-  Shard& shard = ShardOf(user_id);
+typename UserCache<V>::Value UserCache<V>::Lookup(const UserCacheKey& key) {
+  Shard& shard = ShardOf(key);
   absl::MutexLock lock(&shard.mutex);
-  const auto it = shard.by_user.find(user_id);
-  if (it == shard.by_user.end()) {
+  const auto it = shard.by_key.find(key);
+  if (it == shard.by_key.end()) {
     ++shard.misses;
     return nullptr;
   }
@@ -207,11 +231,11 @@ typename UserCache<V>::Value UserCache<V>::Lookup(absl::string_view user_id) {
 }
 
 template <typename V>
-bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
+bool UserCache<V>::InsertIf(const UserCacheKey& key, Value value,
                             size_t charge_bytes,
                             absl::FunctionRef<bool(const V* old)> replaces) {
-  const size_t bytes = charge_bytes + user_id.size() + kUserCacheEntryBytes;
-  Shard& shard = ShardOf(user_id);
+  const size_t bytes = charge_bytes + key.user_id.size() + kUserCacheEntryBytes;
+  Shard& shard = ShardOf(key);
   // Freed, as evicted ones are handed over, after the lock is released.
   Entries replaced;
   Entries evicted;
@@ -219,12 +243,12 @@ bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
   {
     absl::MutexLock lock(&shard.mutex);
     const Size before = SizeOf(shard);
-    const auto it = shard.by_user.find(user_id);
-    const bool found = it != shard.by_user.end();
+    const auto it = shard.by_key.find(key);
+    const bool found = it != shard.by_key.end();
     if (!replaces(found ? it->second->value.get() : nullptr)) return false;
     if (found) shard.Remove(it->second, replaced);
     Entries fresh;
-    fresh.push_back({std::string(user_id), std::move(value), bytes});
+    fresh.push_back({std::string(key.user_id), key.space, std::move(value), bytes});
     if (bytes > share_bytes_) {
       evicted.splice(evicted.end(), fresh);
     } else {
@@ -232,7 +256,7 @@ bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
         shard.Remove(std::prev(shard.entries.end()), evicted);
       }
       shard.entries.splice(shard.entries.begin(), fresh);
-      shard.by_user.emplace(shard.entries.front().user_id,
+      shard.by_key.emplace(shard.entries.front().key(),
                             shard.entries.begin());
       shard.bytes += bytes;
     }
@@ -242,21 +266,21 @@ bool UserCache<V>::InsertIf(absl::string_view user_id, Value value,
   Report(change);
   if (on_evict_ != nullptr) {
     for (Entry& entry : evicted) {
-      on_evict_(entry.user_id, std::move(entry.value));
+      on_evict_(entry.key(), std::move(entry.value));
     }
   }
   return true;
 }
 
 template <typename V>
-typename UserCache<V>::Value UserCache<V>::Erase(absl::string_view user_id) {
-  Shard& shard = ShardOf(user_id);
+typename UserCache<V>::Value UserCache<V>::Erase(const UserCacheKey& key) {
+  Shard& shard = ShardOf(key);
   Entries erased;
   Size change;
   {
     absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.by_user.find(user_id);
-    if (it == shard.by_user.end()) return nullptr;
+    const auto it = shard.by_key.find(key);
+    if (it == shard.by_key.end()) return nullptr;
     const Size before = SizeOf(shard);
     shard.Remove(it->second, erased);
     change = Change(before, SizeOf(shard));
@@ -267,18 +291,15 @@ typename UserCache<V>::Value UserCache<V>::Erase(absl::string_view user_id) {
 
 template <typename V>
 void UserCache<V>::ForEach(
-    absl::FunctionRef<void(const std::string& user_id, const Value& value)>
+    absl::FunctionRef<void(const UserCacheKey& key, const Value& value)>
         visit) const {
   for (const Shard& shard : shards_) {
-    std::vector<std::pair<std::string, Value>> entries;
+    std::vector<Entry> entries;
     {
       absl::MutexLock lock(&shard.mutex);
-      entries.reserve(shard.entries.size());
-      for (const Entry& entry : shard.entries) {
-        entries.emplace_back(entry.user_id, entry.value);
-      }
+      entries.assign(shard.entries.begin(), shard.entries.end());
     }
-    for (const auto& [user_id, value] : entries) visit(user_id, value);
+    for (const Entry& entry : entries) visit(entry.key(), entry.value);
   }
 }
 

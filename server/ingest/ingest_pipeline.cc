@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/ingest/append_rules.h"
 #include "server/models/event_rules.h"
 #include "server/partition/refusal.h"
 #include "server/work/field_error.h"
@@ -66,7 +67,8 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
     }
     return answer({std::move(status), {}});
   }
-  Sorted sorted = Sort(request, now, AppendCall::CheckWanted(caller, now));
+  std::shared_ptr<const Registry> registry = models_.Current();
+  Sorted sorted = Sort(request, *registry, now, AppendCall::CheckWanted(caller, now));
   const auto none = [](size_t amount) { return amount == 0; };
   if (std::all_of(sorted.amounts.begin(), sorted.amounts.end(), none)) {
     return answer(
@@ -79,23 +81,25 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
         MakeAppendResult(request.events_size(), std::move(sorted.refused)));
   }
   if (on_full == OnFull::kRefuse) {
-    Queue(request, now, caller, std::move(sorted), std::move(done));
+    Queue(request, std::move(registry), now, caller, std::move(sorted),
+              std::move(done));
     if (admitted != nullptr) admitted();
     return;
   }
   std::vector<size_t> amounts = sorted.amounts;
   admission_.TakeWhenRoom(
       caller.client, std::move(amounts),
-      [this, &request, now, caller, sorted = std::move(sorted),
-       done = std::move(done), admitted = std::move(admitted)]() mutable {
-        Queue(request, now, caller, std::move(sorted), std::move(done));
+      [this, &request, registry = std::move(registry), now, caller,
+       sorted = std::move(sorted), done = std::move(done), admitted = std::move(admitted)]() mutable {
+        Queue(request, std::move(registry), now, caller, std::move(sorted),
+              std::move(done));
         if (admitted != nullptr) admitted();
       });
 }
 
 IngestPipeline::Sorted IngestPipeline::Sort(
-    const v1::AppendEventsRequest& request, absl::Time now,
-    const absl::Status& wanted) {
+    const v1::AppendEventsRequest& request, const Registry& registry,
+    absl::Time now, const absl::Status& wanted) {
   Sorted sorted;
   sorted.parts.resize(partitions_.size());
   sorted.amounts.resize(partitions_.size());
@@ -107,7 +111,7 @@ IngestPipeline::Sorted IngestPipeline::Sort(
       continue;
     }
     const absl::Status fault =
-        CheckUserEvent(event, models_.bundles(), limits_, latest);
+        CheckUserEvent(event, registry.bundles(), limits_, latest);
     if (!fault.ok()) {
       Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
       continue;
@@ -125,14 +129,19 @@ IngestPipeline::Sorted IngestPipeline::Sort(
 }
 
 void IngestPipeline::Queue(const v1::AppendEventsRequest& request,
+                           std::shared_ptr<const Registry> registry,
                            absl::Time now, const Caller& caller, Sorted sorted,
                            AppendDone done) {
   const size_t num_parts =
       std::count_if(sorted.amounts.begin(), sorted.amounts.end(),
                     [](size_t amount) { return amount > 0; });
+  auto leave = [this, client = caller.client](size_t partition,
+                                              size_t num_events) {
+    admission_.Return(partition, client, num_events);
+  };
   auto call = std::make_shared<AppendCall>(
-      request, models_.default_action(), now, caller,
-      std::move(sorted.refused), num_parts, admission_, std::move(done));
+      request, std::move(registry), now, caller, std::move(sorted.refused),
+      num_parts, std::move(leave), std::move(done));
   for (size_t i = 0; i < partitions_.size(); ++i) {
     if (sorted.amounts[i] == 0) continue;
     partitions_.owner(i).Append(call, std::move(sorted.parts[i]));
@@ -239,18 +248,6 @@ void IngestPipeline::DeleteUser(const std::string& user_id, ErasureOrder order,
   }
   partitions_.OwnerOf(user_id).Erase(user_id, std::move(order),
                                      std::move(done));
-}
-
-void IngestPipeline::TrimLog(const std::string& user_id, uint64_t first_kept,
-                             absl::AnyInvocable<void(absl::Status)> done) {
-  partitions_.OwnerOf(user_id).Do(
-      [this, user_id, first_kept, done = std::move(done)]() mutable {
-        std::vector<std::string> fingerprints;
-        for (const auto& model : models_.models()) {
-          fingerprints.push_back(model->engine->state_fingerprint());
-        }
-        done(store_.TrimLog(user_id, first_kept, fingerprints));
-      });
 }
 
 }  // namespace qlarank

@@ -96,10 +96,6 @@ class IngestPipeline {
   void DeleteUser(const std::string& user_id, ErasureOrder order,
                   DeleteDone done);
 
-  // StateStore::TrimLog under every model's fingerprint, ordered likewise.
-  void TrimLog(const std::string& user_id, uint64_t first_kept,
-               absl::AnyInvocable<void(absl::Status)> done);
-
  private:
   // What admission makes of a request.
   struct Sorted {
@@ -109,10 +105,11 @@ class IngestPipeline {
   };
 
   // Validates every event.
-  Sorted Sort(const v1::AppendEventsRequest& request, absl::Time now,
-              const absl::Status& wanted);
+  Sorted Sort(const v1::AppendEventsRequest& request, const Registry& registry,
+              absl::Time now, const absl::Status& wanted);
   // Puts events before the writers, for which there is room.
-  void Queue(const v1::AppendEventsRequest& request, absl::Time now,
+  void Queue(const v1::AppendEventsRequest& request,
+             std::shared_ptr<const Registry> registry, absl::Time now,
              const Caller& caller, Sorted sorted, AppendDone done);
   // Refuses an event before any writer has seen it.
   void Refuse(const v1::AppendEventsRequest& request, uint32_t index,

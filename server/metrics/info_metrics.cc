@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/metrics/metric_builders.h"
-#include "server/ops/version.h"
+#include "server/metrics/version.h"
 
 namespace qlarank {
 

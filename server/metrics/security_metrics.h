@@ -9,7 +9,7 @@
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
-#include "server/ops/connection_fault.h"
+#include "server/metrics/connection_fault.h"
 
 namespace qlarank {
 

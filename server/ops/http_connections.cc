@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "server/security/client_network.h"
+#include "server/ops/client_network.h"
 
 namespace qlarank {
 

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -18,8 +20,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "qlarank/v1/ingest_service.pb.h"
-#include "server/ingest/ingest_admission.h"
+#include "server/models/registry.h"
 #include "server/partition/append_result.h"
+#include "server/partition/commit_group.h"
 
 namespace qlarank {
 
@@ -37,28 +40,33 @@ class AppendCall {
     absl::Time deadline = absl::InfiniteFuture();  // tells one from the other
   };
 
+  // Some of its events have left the queue of a partition. Several owners may
+  // call it at once.
+  using OnLeave = std::function<void(size_t partition, size_t num_events)>;
+
   // `request` passed CheckAppend and outlives the call of `done`, as does the
-  // caller's flag. What became of some of its events is known already; owners
-  // settle the others in `num_parts` (at least 1) parts, for which `admission`
-  // has given room. An event without an action has `default_action`. Both
-  // outlive it.
+  // caller's flag. It is an append under `registry`. What became of some of its
+  // events is known already; owners settle the others in `num_parts` (at least
+  // 1) parts.
   AppendCall(const v1::AppendEventsRequest& request,
-             absl::string_view default_action, absl::Time arrival,
+             std::shared_ptr<const Registry> registry, absl::Time arrival,
              Caller caller, AppendTally known, size_t num_parts,
-             IngestAdmission& admission, Done done)
+             OnLeave on_leave, Done done)
       : request_(request),
-        default_action_(default_action),
+        registry_(std::move(registry)),
         arrival_(arrival),
         caller_(std::move(caller)),
-        admission_(admission),
+        on_leave_(std::move(on_leave)),
         parts_left_(num_parts),
         tally_(std::move(known)),
         done_(std::move(done)) {}
 
   const v1::AppendEventsRequest& request() const { return request_; }
-  absl::string_view default_action() const { return default_action_; }
+  // What its events get when they are accepted.
+  EventStamp stamp() const {
+    return {registry_->default_action(), registry_->event_schema()};
+  }
   absl::Time arrival() const { return arrival_; }
-  const std::string& client() const { return caller_.client; }
 
   // OK while somebody waits for it: what is not wanted any more need not be
   // written. The fence sees to it that leaving it out makes no gap.
@@ -81,7 +89,7 @@ class AppendCall {
 
   // So many of its events have left the queue of a partition.
   void LeftQueue(size_t partition, size_t num_events) {
-    admission_.Return(partition, caller_.client, num_events);
+    on_leave_(partition, num_events);
   }
 
   // What became of one part: its events are durable, or refused.
@@ -101,10 +109,10 @@ class AppendCall {
   }
 
   const v1::AppendEventsRequest& request_;
-  const absl::string_view default_action_;
+  const std::shared_ptr<const Registry> registry_;
   const absl::Time arrival_;
   const Caller caller_;
-  IngestAdmission& admission_;
+  const OnLeave on_leave_;
 
   absl::Mutex mutex_;
   size_t parts_left_ ABSL_GUARDED_BY(mutex_);

@@ -18,13 +18,14 @@ uint64_t NewIncarnation(absl::BitGen& random) {
 }
 
 LoggedEvent ToLogged(const v1::UserEvent& event, const std::string& source,
-                     absl::string_view default_action) {
+                     const EventStamp& stamp) {
   LoggedEvent logged;
   logged.item_id = event.event().item_id();
-  logged.action = event.event().action().empty() ? std::string(default_action)
+  logged.action = event.event().action().empty() ? std::string(stamp.default_action)
                                                  : event.event().action();
   logged.time_us = ToMicros(event.event().time());
   logged.source = source;
+  logged.schema = stamp.schema;
   logged.source_sequence = event.sequence();
   logged.features.assign(event.event().features().begin(),
                          event.event().features().end());
@@ -83,13 +84,13 @@ absl::Status CommitGroup::CheckTaken(const v1::AppendEventsRequest& request,
 }
 
 void CommitGroup::Take(const v1::UserEvent& event, const std::string& source,
-                       absl::string_view default_action, UserAppend& user,
+                       const EventStamp& stamp, UserAppend& user,
                        AppendTally& tally) {
   UserHead& head = user.head_after;
   head.watermarks[source] = event.sequence();
   if (head.incarnation == 0) head.incarnation = NewIncarnation(random_);
   const LoggedEvent& logged =
-      user.events.emplace_back(ToLogged(event, source, default_action));
+      user.events.emplace_back(ToLogged(event, source, stamp));
   if (head.last_sequence > 0 && logged.time_us < head.last_event_time_us) {
     ++tally.late;
   }
@@ -103,7 +104,7 @@ void CommitGroup::Take(const v1::UserEvent& event, const std::string& source,
 
 AppendTally CommitGroup::Admit(const v1::AppendEventsRequest& request,
                                absl::Span<const uint32_t> indexes,
-                               absl::string_view default_action) {
+                               const EventStamp& stamp) {
   const std::string& source = request.source();
   const uint64_t mark = marks_.CompleteThrough(source);
   AppendTally tally;
@@ -130,7 +131,7 @@ AppendTally CommitGroup::Admit(const v1::AppendEventsRequest& request,
                    : NotWritten(user.readable.message());
     }
     if (status.ok()) {
-      Take(event, source, default_action, user.append, tally);
+      Take(event, source, stamp, user.append, tally);
       continue;
     }
     fence_.Settle(event.user_id(), source, event.sequence(),

@@ -27,6 +27,13 @@
 
 namespace qlarank {
 
+// What events get when they are accepted, so that folding them depends on nothing
+// that comes later.
+struct EventStamp {
+  absl::string_view default_action = "";  // of an event that names none
+  uint32_t schema = 0;  // of their features: StateStore::PutSchema
+};
+
 class CommitGroup {
  public:
   // The head of a user as of the last commit. Must outlive the group.
@@ -44,7 +51,7 @@ class CommitGroup {
   //   DATA_LOSS, UNAVAILABLE  what load_head says of the user
   AppendTally Admit(const v1::AppendEventsRequest& request,
                     absl::Span<const uint32_t> indexes,
-                    absl::string_view default_action);
+                    const EventStamp& stamp);
 
   // The users with new events, ready for StateStore::AppendEvents, without the
   // watermarks that their sources' marks make needless. Ends the group.
@@ -65,7 +72,7 @@ class CommitGroup {
                           uint32_t index, const UserHead& head,
                           uint64_t seen_through);
   void Take(const v1::UserEvent& event, const std::string& source,
-            absl::string_view default_action, UserAppend& user,
+            const EventStamp& stamp, UserAppend& user,
             AppendTally& tally);
 
   const size_t max_sources_per_user_;

@@ -14,7 +14,7 @@
 
 namespace qlarank {
 
-Owner::Owner(StateStore& store, const ModelRegistry& models,
+Owner::Owner(StateStore& store, const Models& models,
              const SourceMarks& marks, Metrics& metrics, const Options& options,
              const FoldScratch& scratch, OwnerPool& pool)
     : store_(store),
@@ -25,8 +25,8 @@ Owner::Owner(StateStore& store, const ModelRegistry& models,
       scratch_(scratch),
       pool_(pool),
       fence_(metrics.ingest) {
-  for (const auto& model : models.models()) {
-    folds_.push_back(std::make_unique<FoldQueue>(*model->memory, metrics));
+  for (const auto& memory : models) {
+    folds_.push_back(std::make_unique<FoldQueue>(*memory, metrics));
   }
 }
 
@@ -63,6 +63,17 @@ void Owner::Erase(std::string user_id, ErasureOrder order, EraseDone done) {
     erasures_.Return(order.note.principal);
     done(std::move(removed));
     QLARANK_FAILPOINT("delete.acknowledged");
+  });
+}
+
+void Owner::Trim(std::string user_id, uint64_t first_kept, TrimDone done) {
+  Do([this, user_id = std::move(user_id), first_kept,
+      done = std::move(done)]() mutable {
+    std::vector<std::string> fingerprints;
+    for (const auto& memory : models_) {
+      fingerprints.push_back(memory->model().engine->state_fingerprint());
+    }
+    done(store_.TrimLog(user_id, first_kept, fingerprints));
   });
 }
 
@@ -135,7 +146,7 @@ absl::StatusOr<uint64_t> Owner::EraseNow(absl::string_view user_id,
   }
   absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
   QLARANK_FAILPOINT("delete.before_forget");
-  for (const auto& model : models_.models()) model->memory->Forget(user_id);
+  for (const auto& memory : models_) memory->Forget(user_id);
   for (const auto& folds : folds_) folds->Forget(user_id);
   if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
   return removed;
@@ -157,7 +168,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
     const absl::Status wanted = task.call->CheckWanted(now);
     if (wanted.ok()) {
       tallies[i] = group.Admit(task.call->request(), task.indexes,
-                               task.call->default_action());
+                               task.call->stamp());
     } else {
       RefuseAll(task, NotWanted(wanted), tallies[i]);
     }
@@ -165,11 +176,6 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
   }
 
   std::vector<UserAppend> appends = std::move(group).Take();
-  for (UserAppend& append : appends) {
-    for (LoggedEvent& event : append.events) {
-      event.schema = options_.event_schema;
-    }
-  }
   absl::Status committed;
   if (!appends.empty()) {
     QLARANK_FAILPOINT("ingest.before_append");

@@ -29,12 +29,12 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "server/metrics/metrics.h"
-#include "server/models/model_registry.h"
 #include "server/partition/append_call.h"
 #include "server/partition/gap_fence.h"
 #include "server/partition/owner_pool.h"
 #include "server/partition/source_marks.h"
 #include "server/states/fold_queue.h"
+#include "server/states/user_memory.h"
 #include "server/work/fair_quota.h"
 #include "state_store/state_store.h"
 
@@ -46,8 +46,6 @@ class Owner final : public OwnerPool::Member {
     size_t partition = 0;  // which one it owns
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
-    // That requests' event features are of: StateStore::PutSchema.
-    uint32_t event_schema = 0;
   };
 
   struct ErasureOrder {
@@ -58,13 +56,16 @@ class Owner final : public OwnerPool::Member {
 
   // Erasures that wait: a queue that no append can fill.
   static constexpr size_t kMaxQueuedErasures = 1024;
+  // What is remembered of users under each model that it folds for.
+  using Models = std::vector<std::shared_ptr<UserMemory>>;
   // Of each model, for each of the pool's slots.
   using FoldScratch = std::vector<std::vector<std::unique_ptr<EngineScratch>>>;
 
   using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
+  using TrimDone = absl::AnyInvocable<void(absl::Status)>;
 
   // All of them must outlive the owner.
-  Owner(StateStore& store, const ModelRegistry& models, const SourceMarks& marks,
+  Owner(StateStore& store, const Models& models, const SourceMarks& marks,
         Metrics& metrics, const Options& options, const FoldScratch& scratch,
         OwnerPool& pool);
 
@@ -78,17 +79,22 @@ class Owner final : public OwnerPool::Member {
   void Erase(std::string user_id, ErasureOrder order, EraseDone done)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Removes the user's events before `first_kept`, when every model has a
+  // snapshot of them: StateStore::TrimLog, ordered like an erasure.
+  void Trim(std::string user_id, uint64_t first_kept, TrimDone done)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Runs `action` after the appends queued before it, and while nothing is
   // folded: for what must not overlap with either.
   void Do(absl::AnyInvocable<void()> action) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Brings a user's published state up to date, of the model at `model` of the
-  // registry: for readers who did not find it so.
+  // Brings a user's published state up to date, of the model at `model` of its
+  // models: for readers who did not find it so.
   void CatchUp(size_t model, absl::string_view user_id);
 
   // What refused events hold back.
   GapFence& fence() { return fence_; }
-  // Of the model at `model` of the registry.
+  // Of the model at `model` of its models.
   FoldQueue& folds(size_t model) { return *folds_[model]; }
 
   // For the pool.
@@ -119,7 +125,7 @@ class Owner final : public OwnerPool::Member {
   void Count(const AppendTally& tally, const Task& task);
 
   StateStore& store_;
-  const ModelRegistry& models_;
+  const Models& models_;
   const SourceMarks& marks_;
   Metrics& metrics_;
   const Options options_;

@@ -6,28 +6,40 @@
 #include "absl/time/clock.h"
 
 namespace qlarank {
+namespace {
+
+Owner::Models MemoriesOf(const Registry& registry, UserStates& states) {
+  Owner::Models memories;
+  for (const LoadedModelPtr& model : registry.models()) {
+    memories.push_back(states.Of(model));
+  }
+  return memories;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Partitions>> Partitions::Create(
-    StateStore& store, const ModelRegistry& models, Metrics& metrics,
-    const Options& options) {
+    StateStore& store, const Registry& registry, UserStates& states,
+    Metrics& metrics, const Options& options) {
   auto partitions = std::unique_ptr<Partitions>(
-      new Partitions(store, models, metrics, options));
+      new Partitions(store, registry, states, metrics, options));
   if (absl::Status status = partitions->marks_.Load(); !status.ok()) {
     return status;
   }
   return partitions;
 }
 
-Partitions::Partitions(StateStore& store, const ModelRegistry& models,
-                       Metrics& metrics, const Options& options)
-    : models_(models),
+Partitions::Partitions(StateStore& store, const Registry& registry,
+                       UserStates& states, Metrics& metrics,
+                       const Options& options)
+    : models_(MemoriesOf(registry, states)),
       marks_(store, metrics.ingest.source_marks),
       scratch_(options.fold_threads),
       pool_(std::make_unique<OwnerPool>(options.count + options.fold_threads,
                                         options.fold_threads)) {
   for (auto& of_slot : scratch_) {
-    for (const auto& model : models.models()) {
-      of_slot.push_back(model->engine->NewScratch());
+    for (const auto& memory : models_) {
+      of_slot.push_back(memory->model().engine->NewScratch());
     }
   }
   for (size_t i = 0; i < options.count; ++i) {
@@ -35,8 +47,7 @@ Partitions::Partitions(StateStore& store, const ModelRegistry& models,
     owner.partition = i;
     owner.max_group_events = options.max_group_events;
     owner.max_sources_per_user = options.max_sources_per_user;
-    owner.event_schema = models.event_schema();
-    owners_.push_back(std::make_unique<Owner>(store, models, marks_, metrics,
+    owners_.push_back(std::make_unique<Owner>(store, models_, marks_, metrics,
                                               owner, scratch_, *pool_));
     pool_->Add(*owners_.back());
   }
@@ -44,12 +55,11 @@ Partitions::Partitions(StateStore& store, const ModelRegistry& models,
 
 Partitions::~Partitions() { pool_ = nullptr; }
 
-void Partitions::CatchUp(const ServedModel& model, absl::string_view user_id) {
-  const auto& models = models_.models();
-  const auto found =
-      std::find_if(models.begin(), models.end(),
-                   [&](const auto& one) { return one.get() == &model; });
-  OwnerOf(user_id).CatchUp(found - models.begin(), user_id);
+void Partitions::CatchUp(const LoadedModel& model, absl::string_view user_id) {
+  const auto found = std::find_if(
+      models_.begin(), models_.end(),
+      [&](const auto& memory) { return memory->model().id == model.id; });
+  OwnerOf(user_id).CatchUp(found - models_.begin(), user_id);
 }
 
 void Partitions::Drain() {
@@ -66,7 +76,7 @@ bool Partitions::WaitUntilFolded(absl::Duration timeout) {
   // before the owner's next turn.
   Drain();
   for (const auto& owner : owners_) {
-    for (size_t model = 0; model < models_.models().size(); ++model) {
+    for (size_t model = 0; model < models_.size(); ++model) {
       if (!owner->folds(model).WaitIdle(deadline)) return false;
     }
   }

@@ -13,11 +13,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/metrics/metrics.h"
-#include "server/models/model_registry.h"
+#include "server/models/registry.h"
 #include "server/partition/owner.h"
 #include "server/partition/owner_pool.h"
 #include "server/partition/partition_hash.h"
 #include "server/partition/source_marks.h"
+#include "server/states/user_states.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -31,11 +32,12 @@ class Partitions {
     size_t max_sources_per_user = 64;
   };
 
-  // Starts the owners' threads. All must outlive the partitions. DATA_LOSS or
+  // Starts the owners' threads, which fold for the models of `registry`. All but
+  // that must outlive the partitions. DATA_LOSS or
   // UNAVAILABLE when the marks of sources cannot be read.
   static absl::StatusOr<std::unique_ptr<Partitions>> Create(
-      StateStore& store, const ModelRegistry& models, Metrics& metrics,
-      const Options& options);
+      StateStore& store, const Registry& registry, UserStates& states,
+      Metrics& metrics, const Options& options);
   // Commits what is queued, then stops; what is not folded waits in the log.
   ~Partitions();
 
@@ -49,7 +51,7 @@ class Partitions {
   SourceMarks& marks() { return marks_; }
 
   // Has the owner bring the user's published state of a model up to date.
-  void CatchUp(const ServedModel& model, absl::string_view user_id);
+  void CatchUp(const LoadedModel& model, absl::string_view user_id);
 
   // Blocks until all that was queued before was dealt with and answered.
   void Drain();
@@ -58,10 +60,10 @@ class Partitions {
   bool WaitUntilFolded(absl::Duration timeout);
 
  private:
-  Partitions(StateStore& store, const ModelRegistry& models, Metrics& metrics,
-             const Options& options);
+  Partitions(StateStore& store, const Registry& registry, UserStates& states,
+             Metrics& metrics, const Options& options);
 
-  const ModelRegistry& models_;
+  const Owner::Models models_;
   SourceMarks marks_;
   Owner::FoldScratch scratch_;
   std::vector<std::unique_ptr<Owner>> owners_;

@@ -24,14 +24,14 @@ StateDemand DemandOf(const RankPlan& plan) {
 }  // namespace
 
 RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
-                   RankPlan plan, ServedModel& model, Partitions& partitions,
+                   RankPlan plan, RankModelPtr model, Partitions& partitions,
                    TileScheduler& scheduler,
                    Metrics& metrics, const Context& context, RequestSlot slot,
                    Done done)
     : request_(request),
       response_(response),
       plan_(std::move(plan)),
-      model_(model),
+      model_(std::move(model)),
       scheduler_(scheduler),
       metrics_(metrics),
       context_(context),
@@ -39,7 +39,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       done_(std::move(done)),
       stage_begin_(context.arrival),
       outside_(context.arrival),
-      reader_(model, partitions, request.user_id(), DemandOf(plan_)) {}
+      reader_(*model_->memory, partitions, request.user_id(), DemandOf(plan_)) {}
 
 absl::Time RankCall::Expiry() const {
   if (!request_.allow_partial()) return context_.deadline;
@@ -52,7 +52,7 @@ absl::Time RankCall::Expiry() const {
 void RankCall::Start() {
   metrics_.rank.queue_depth.Increment();
   scheduler_.Submit(shared_from_this(), NumTiles(request_), context_.arrival,
-                    Expiry(), model_.tile_cost.mean(), context_.client);
+                    Expiry(), model_->tile_cost.mean(), context_.client);
 }
 
 void RankCall::Begin() {
@@ -66,7 +66,7 @@ void RankCall::Begin() {
 TileJob::Step RankCall::Prepare(size_t worker) {
   if (!begun_) Begin();
   if (cancelled()) return Step::kEnd;
-  EngineScratch& scratch = *model_.worker_scratch[worker];
+  EngineScratch& scratch = *model_->worker_scratch[worker];
   reader_.Step(scratch);
   if (!reader_.done()) return Step::kAgain;
   if (!reader_.status().ok()) return Step::kEnd;
@@ -80,10 +80,10 @@ void RankCall::Read(EngineScratch& scratch) {
   const KnownState& known = reader_.lookup().known;
   std::shared_ptr<const UserSummary> summary;
   // Recent events have a state, and so a summary, of their own.
-  if (model_.engine->attends_summaries() && plan_.recent_events.empty()) {
-    summary = model_.memory->Summarize(known, scratch);
+  if (model_->engine().attends_summaries() && plan_.recent_events.empty()) {
+    summary = model_->memory->Summarize(known, scratch);
   }
-  reading_ = model_.engine->Read(*known.state, plan_.view(), scratch,
+  reading_ = model_->engine().Read(*known.state, plan_.view(), scratch,
                                  std::move(summary));
   outside_.Leave(absl::Now());
 }
@@ -105,22 +105,22 @@ void RankCall::RunUnit(size_t tile, size_t worker) {
   const size_t first = tile * Engine::kTileRows;
   const size_t rows =
       std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
-  model_.bundle().ItemRows({request_.item_ids().data() + first, rows},
+  model_->bundle().ItemRows({request_.item_ids().data() + first, rows},
                            {item_rows_.data() + first, rows});
-  const bool measured = rows == Engine::kTileRows && model_.tile_cost.Due();
+  const bool measured = rows == Engine::kTileRows && model_->tile_cost.Due();
   const absl::Duration processor_begin =
       measured ? scheduler_.clock().processor() : absl::ZeroDuration();
   outside_.Enter(absl::Now());
-  Score(first, rows, *model_.worker_scratch[worker]);
+  Score(first, rows, *model_->worker_scratch[worker]);
   outside_.Leave(absl::Now());
   scored_.fetch_add(rows, std::memory_order_relaxed);
   if (measured) {
-    model_.tile_cost.Observe(scheduler_.clock().processor() - processor_begin);
+    model_->tile_cost.Observe(scheduler_.clock().processor() - processor_begin);
   }
 }
 
 void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
-  const size_t num_features = model_.bundle().spec().candidate_features_size();
+  const size_t num_features = model_->bundle().spec().candidate_features_size();
   const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
   const absl::Span<const float> features(
       request_.candidate_features().data() + first * num_features,
@@ -129,14 +129,14 @@ void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
   const size_t num_tasks = plan_.tasks.size();
   float* scores = scores_ + first * num_tasks;
   if (plan_.all_tasks) {
-    model_.engine->Score(*reading_, item_rows, features,
+    model_->engine().Score(*reading_, item_rows, features,
                          absl::MakeSpan(scores, rows * num_tasks), scratch);
     CheckFinite({scores, rows * num_tasks});
     return;
   }
-  const size_t stride = model_.engine->num_tasks();
+  const size_t stride = model_->engine().num_tasks();
   absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
-  model_.engine->Score(*reading_, item_rows, features, absl::MakeSpan(all),
+  model_->engine().Score(*reading_, item_rows, features, absl::MakeSpan(all),
                        scratch);
   CheckFinite(all);
   for (size_t r = 0; r < rows; ++r) {
@@ -161,7 +161,7 @@ absl::Status RankCall::CheckScored() {
   if (reader_.done() && !reader_.status().ok()) return reader_.status();
   if (not_finite_.load(std::memory_order_relaxed)) {
     const absl::Status error = absl::InternalError(absl::StrCat(
-        ModelLabel(model_.name, model_.version),
+        ModelLabel(model_->name(), model_->version()),
         " gives scores that are not finite: its weights overflow, or a product "
         "failed"));
     ReportNotFinite(error, metrics_.state.scores_not_finite);
@@ -203,10 +203,10 @@ void RankCall::Encode() {
     response_.mutable_order()->Assign(order.begin(), order.end());
   }
   for (const uint32_t task : plan_.tasks) {
-    response_.add_tasks(model_.bundle().spec().tasks(task).name());
+    response_.add_tasks(model_->bundle().spec().tasks(task).name());
   }
-  response_.set_model_name(model_.name);
-  response_.set_model_version(model_.version);
+  response_.set_model_name(model_->name());
+  response_.set_model_version(model_->version());
   *response_.mutable_state() = DescribeState(reader_.lookup());
   const size_t scored = scored_.load(std::memory_order_relaxed);
   response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
@@ -237,8 +237,8 @@ void RankCall::Reply(absl::Status status) {
         absl::Microseconds(plan_.time_us -
                            reader_.lookup().newest_event_time_us()));
   }
-  model_.metrics->requests.Increment(status.code());
-  ObserveSeconds(model_.metrics->duration_seconds,
+  model_->metrics->requests.Increment(status.code());
+  ObserveSeconds(model_->metrics->duration_seconds,
                  absl::Now() - context_.arrival);
   if (!status.ok()) response_.Clear();
   done_(std::move(status), std::move(slot_));

@@ -23,12 +23,12 @@
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/metrics/metrics.h"
-#include "server/models/model_registry.h"
 #include "server/rank/outside_clock.h"
+#include "server/rank/rank_models.h"
 #include "server/rank/rank_plan.h"
 #include "server/rank/request_slot.h"
 #include "server/rank/state_reader.h"
-#include "server/rank/tile_scheduler.h"
+#include "server/work/tile_scheduler.h"
 
 namespace qlarank {
 
@@ -54,7 +54,7 @@ class RankCall final : public TileJob,
 
   // Request, response and cancel flag must live until `done` is called.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
-           RankPlan plan, ServedModel& model, Partitions& partitions,
+           RankPlan plan, RankModelPtr model, Partitions& partitions,
            TileScheduler& scheduler,
            Metrics& metrics, const Context& context, RequestSlot slot,
            Done done);
@@ -95,7 +95,7 @@ class RankCall final : public TileJob,
   const v1::RankRequest& request_;
   v1::RankResponse& response_;
   const RankPlan plan_;
-  ServedModel& model_;
+  const RankModelPtr model_;
   TileScheduler& scheduler_;
   Metrics& metrics_;
   const Context context_;

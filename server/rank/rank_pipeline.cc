@@ -25,18 +25,20 @@ std::string Rounded(double number) { return absl::StrFormat("%.1f", number); }
 
 absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
     const v1::RankRequest& request, const RankCall::Context& context) {
-  const absl::StatusOr<ServedModel*> model =
-      models_.Resolve(request.model_name(), request.model_version());
-  if (!model.ok()) {
-    metrics_.rank.no_model.requests.Increment(model.status().code());
-    return model.status();
+  std::shared_ptr<const Registry> registry = models_.Current();
+  const absl::StatusOr<LoadedModelPtr> loaded =
+      registry->Resolve(request.model_name(), request.model_version());
+  if (!loaded.ok()) {
+    metrics_.rank.no_model.requests.Increment(loaded.status().code());
+    return loaded.status();
   }
-  absl::StatusOr<RequestSlot> slot = TakeSlot(request, **model, context);
+  RankModelPtr model = models_.Of(*loaded);
+  absl::StatusOr<RequestSlot> slot = TakeSlot(request, *model, context);
   if (!slot.ok()) {
-    (*model)->metrics->requests.Increment(slot.status().code());
+    model->metrics->requests.Increment(slot.status().code());
     return slot.status();
   }
-  return Admission{*model, *std::move(slot)};
+  return Admission{std::move(registry), std::move(model), *std::move(slot)};
 }
 
 void RankPipeline::Refuse(absl::Status status, const RankCall::Context& context,
@@ -57,23 +59,23 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
                          v1::RankResponse& response,
                          const RankCall::Context& context,
                          RankCall::Done done) {
-  ServedModel& model = *admission.model;
+  const RankModel& model = *admission.model;
   absl::StatusOr<RankPlan> plan =
       PlanRank(request, model.bundle(),
-               {model.memory->features(), models_.event_schema()}, limits_,
+               {model.loaded->features, admission.registry->event_schema()}, limits_,
                context.arrival);
   if (!plan.ok()) {
     model.metrics->requests.Increment(plan.status().code());
     return done(plan.status(), RequestSlot());
   }
-  std::make_shared<RankCall>(request, response, *std::move(plan), model,
-                             partitions_, scheduler_, metrics_, context,
+  std::make_shared<RankCall>(request, response, *std::move(plan),
+                             std::move(admission.model), partitions_, scheduler_, metrics_, context,
                              std::move(admission.slot), std::move(done))
       ->Start();
 }
 
 absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(
-    const v1::RankRequest& request, const ServedModel& model,
+    const v1::RankRequest& request, const RankModel& model,
     const RankCall::Context& context) {
   if (context.cancelled != nullptr && context.cancelled->load()) {
     return absl::CancelledError("the caller cancelled");

@@ -17,11 +17,11 @@
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/metrics/admission_metrics.h"
 #include "server/metrics/metrics.h"
-#include "server/models/model_registry.h"
 #include "server/rank/rank_call.h"
+#include "server/rank/rank_models.h"
 #include "server/rank/refusal_desk.h"
-#include "server/rank/tile_scheduler.h"
 #include "server/work/fair_quota.h"
+#include "server/work/tile_scheduler.h"
 
 namespace qlarank {
 
@@ -29,7 +29,7 @@ class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
   // requests that may be in flight.
-  RankPipeline(const ModelRegistry& models, Partitions& partitions,
+  RankPipeline(RankModels& models, Partitions& partitions,
                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
                const LimitsOptions& limits)
       : models_(models),
@@ -43,7 +43,8 @@ class RankPipeline {
 
   // What a request needs to be started.
   struct Admission {
-    ServedModel* model;
+    std::shared_ptr<const Registry> registry;
+    RankModelPtr model;
     RequestSlot slot;
   };
 
@@ -84,10 +85,10 @@ class RankPipeline {
  private:
   // A slot, if the deadline can be met by what tiles cost and how many wait.
   absl::StatusOr<RequestSlot> TakeSlot(const v1::RankRequest& request,
-                                       const ServedModel& model,
+                                       const RankModel& model,
                                        const RankCall::Context& context);
 
-  const ModelRegistry& models_;
+  RankModels& models_;
   Partitions& partitions_;
   TileScheduler& scheduler_;
   FairQuota& slots_;

@@ -23,15 +23,16 @@ class StateCall final : public TileJob {
       absl::AnyInvocable<absl::Status(const UserMemory::Lookup&,
                                       EngineScratch&)>;
 
-  StateCall(ServedModel& model, Partitions& partitions,
-            const std::string& user_id, uint64_t min_event_count, const StatePipeline::Context& context,
+  StateCall(RankModelPtr model, Partitions& partitions,
+            const std::string& user_id, uint64_t min_event_count,
+            const StatePipeline::Context& context,
             RequestSlot slot, Describe describe, StatePipeline::Done done)
-      : model_(model),
+      : model_(std::move(model)),
         context_(context),
         slot_(std::move(slot)),
         describe_(std::move(describe)),
         done_(std::move(done)),
-        reader_(model, partitions, user_id,
+        reader_(*model_->memory, partitions, user_id,
                 {.min_event_count = min_event_count,
                  .max_events_behind = std::nullopt,
                  .max_age = std::nullopt,
@@ -39,7 +40,7 @@ class StateCall final : public TileJob {
 
   Step Prepare(size_t worker) override {
     if (cancelled()) return Step::kEnd;
-    EngineScratch& scratch = *model_.worker_scratch[worker];
+    EngineScratch& scratch = *model_->worker_scratch[worker];
     reader_.Step(scratch);
     if (!reader_.done()) return Step::kAgain;
     if (reader_.status().ok()) {
@@ -71,7 +72,7 @@ class StateCall final : public TileJob {
         "the deadline passed before the state was there");
   }
 
-  ServedModel& model_;
+  const RankModelPtr model_;
   const StatePipeline::Context context_;
   RequestSlot slot_;
   Describe describe_;
@@ -82,15 +83,15 @@ class StateCall final : public TileJob {
 
 // What both responses say.
 template <typename Response>
-void Identify(const ServedModel& model, const UserMemory::Lookup& lookup,
+void Identify(const RankModel& model, const UserMemory::Lookup& lookup,
               Response& response) {
   *response.mutable_state() = DescribeState(lookup);
-  response.set_model_name(model.name);
-  response.set_model_version(model.version);
-  response.set_state_fingerprint(model.engine->state_fingerprint());
+  response.set_model_name(model.name());
+  response.set_model_version(model.version());
+  response.set_state_fingerprint(model.engine().state_fingerprint());
 }
 
-void DescribeInto(v1::GetUserStateResponse& response, const ServedModel& model,
+void DescribeInto(v1::GetUserStateResponse& response, const RankModel& model,
                   const UserMemory::Lookup& lookup, bool include_state) {
   Identify(model, lookup, response);
   response.set_state_bytes(lookup.known.state->size_bytes());
@@ -99,23 +100,26 @@ void DescribeInto(v1::GetUserStateResponse& response, const ServedModel& model,
   }
   if (include_state) {
     response.set_serialized_state(
-        model.engine->SerializeState(*lookup.known.state));
+        model.engine().SerializeState(*lookup.known.state));
   }
 }
 
 }  // namespace
 
 template <typename Request>
-absl::StatusOr<ServedModel*> StatePipeline::ModelOf(
+absl::StatusOr<RankModelPtr> StatePipeline::ModelOf(
     const Request& request) const {
   if (absl::Status status = CheckUserId(request.user_id(), limits_);
       !status.ok()) {
     return status;
   }
-  return models_.Resolve(request.model_name(), request.model_version());
+  const absl::StatusOr<LoadedModelPtr> loaded =
+      models_.Current()->Resolve(request.model_name(), request.model_version());
+  if (!loaded.ok()) return loaded.status();
+  return models_.Of(*loaded);
 }
 
-void StatePipeline::Read(ServedModel& model, const std::string& user_id,
+void StatePipeline::Read(RankModelPtr model, const std::string& user_id,
                          uint64_t min_event_count, const Context& context,
                          Describe describe, Done done) {
   RequestSlot slot = RequestSlot::TryTake(slots_, context.client,
@@ -123,22 +127,24 @@ void StatePipeline::Read(ServedModel& model, const std::string& user_id,
   if (!slot) {
     return done(TooManyInFlight(slots_, scheduler_.backlog()), RequestSlot());
   }
-  scheduler_.Submit(std::make_shared<StateCall>(
-                        model, partitions_, user_id, min_event_count, context,
-                        std::move(slot), std::move(describe), std::move(done)),
-                    /*num_units=*/0, context.arrival, context.deadline,
-                    model.tile_cost.mean(), context.client);
+  const absl::Duration cost = model->tile_cost.mean();
+  scheduler_.Submit(
+      std::make_shared<StateCall>(std::move(model), partitions_, user_id,
+                                  min_event_count, context, std::move(slot),
+                                  std::move(describe), std::move(done)),
+      /*num_units=*/0, context.arrival, context.deadline, cost,
+      context.client);
 }
 
 void StatePipeline::Start(const v1::GetUserStateRequest& request,
                           v1::GetUserStateResponse& response,
                           const Context& context, Done done) {
-  const absl::StatusOr<ServedModel*> found = ModelOf(request);
+  const absl::StatusOr<RankModelPtr> found = ModelOf(request);
   if (!found.ok()) return done(found.status(), RequestSlot());
-  ServedModel& model = **found;
-  auto describe = [&request, &response, &model](
+  const RankModelPtr& model = *found;
+  auto describe = [&request, &response, model](
                       const UserMemory::Lookup& lookup, EngineScratch&) {
-    DescribeInto(response, model, lookup, request.include_state());
+    DescribeInto(response, *model, lookup, request.include_state());
     return absl::OkStatus();
   };
   Read(model, request.user_id(), request.min_event_count(), context,
@@ -148,35 +154,35 @@ void StatePipeline::Start(const v1::GetUserStateRequest& request,
 void StatePipeline::Start(const v1::GetUserSummaryRequest& request,
                           v1::GetUserSummaryResponse& response,
                           const Context& context, Done done) {
-  const absl::StatusOr<ServedModel*> found = ModelOf(request);
+  const absl::StatusOr<RankModelPtr> found = ModelOf(request);
   if (!found.ok()) return done(found.status(), RequestSlot());
-  ServedModel& model = **found;
+  const RankModelPtr& model = *found;
   if (!v1::SummaryEncoding_IsValid(request.encoding())) {
     return done(FieldError("encoding", static_cast<int>(request.encoding()),
                            "must be a SummaryEncoding"),
                 RequestSlot());
   }
-  if (model.engine->num_seeds() == 0) {
+  if (model->engine().num_seeds() == 0) {
     return done(absl::FailedPreconditionError(absl::StrCat(
-                    "model ", Quoted(model.name), " version ", model.version,
+                    "model ", Quoted(model->name()), " version ", model->version(),
                     " has no seeds, and so no summaries")),
                 RequestSlot());
   }
-  auto describe = [this, &request, &response, &model](
+  auto describe = [this, &request, &response, model](
                       const UserMemory::Lookup& lookup,
                       EngineScratch& scratch) {
     const auto summary =
-        model.memory->Summarize(lookup.known, scratch);
+        model->memory->Summarize(lookup.known, scratch);
     if (!AllFinite(summary->values)) {
       const absl::Status error = absl::InternalError(
-          absl::StrCat(ModelLabel(model.name, model.version),
+          absl::StrCat(ModelLabel(model->name(), model->version()),
                        " gives a summary that is not finite: its weights "
                        "overflow, or a product failed"));
       ReportNotFinite(error, metrics_.state.summaries_not_finite);
       return error;
     }
-    Identify(model, lookup, response);
-    EncodeSummary(*summary, model.engine->num_seeds(), request.encoding(),
+    Identify(*model, lookup, response);
+    EncodeSummary(*summary, model->engine().num_seeds(), request.encoding(),
                   response);
     return absl::OkStatus();
   };

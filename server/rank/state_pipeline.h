@@ -11,10 +11,10 @@
 #include "config/server_options.h"
 #include "qlarank/v1/state_service.pb.h"
 #include "server/metrics/metrics.h"
-#include "server/models/model_registry.h"
 #include "server/rank/rank_call.h"
-#include "server/rank/tile_scheduler.h"
+#include "server/rank/rank_models.h"
 #include "server/work/fair_quota.h"
+#include "server/work/tile_scheduler.h"
 
 namespace qlarank {
 
@@ -24,7 +24,7 @@ class StatePipeline {
   using Done = RankCall::Done;
 
   // All must outlive the pipeline. `slots` are shared with Rank requests.
-  StatePipeline(const ModelRegistry& models, Partitions& partitions,
+  StatePipeline(RankModels& models, Partitions& partitions,
                 TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
                 const LimitsOptions& limits)
       : models_(models),
@@ -59,17 +59,17 @@ class StatePipeline {
  private:
   // The model that a request is about, once its user and model are checked.
   template <typename Request>
-  absl::StatusOr<ServedModel*> ModelOf(const Request& request) const;
+  absl::StatusOr<RankModelPtr> ModelOf(const Request& request) const;
   // Begins to read a state, from which `describe` writes the response, on a
   // worker and with its scratch.
   using Describe =
       absl::AnyInvocable<absl::Status(const UserMemory::Lookup&,
                                       EngineScratch&)>;
-  void Read(ServedModel& model, const std::string& user_id,
+  void Read(RankModelPtr model, const std::string& user_id,
             uint64_t min_event_count, const Context& context, Describe describe,
             Done done);
 
-  const ModelRegistry& models_;
+  RankModels& models_;
   Partitions& partitions_;
   TileScheduler& scheduler_;
   FairQuota& slots_;

@@ -44,10 +44,10 @@ bool StateReader::TooFarBehind() const {
 
 void StateReader::Look() {
   looked_ = true;
-  absl::StatusOr<UserMemory::Lookup> lookup = model_.memory->Find(user_id_);
+  absl::StatusOr<UserMemory::Lookup> lookup = memory_.Find(user_id_);
   if (!lookup.ok()) return Fail(lookup.status());
   lookup_ = *std::move(lookup);
-  model_.memory->CountLookup(lookup_);
+  memory_.CountLookup(lookup_);
   wanted_ = lookup_.origin == UserMemory::Origin::kSnapshot;
 
   if (demand_.min_event_count > lookup_.head.last_sequence) {
@@ -67,7 +67,7 @@ void StateReader::Look() {
 
 void StateReader::Catch(EngineScratch& scratch) {
   absl::StatusOr<UserFold> fold =
-      model_.memory->ReadTail(user_id_, lookup_, kStepEvents);
+      memory_.ReadTail(user_id_, lookup_, kStepEvents);
   if (absl::IsAborted(fold.status()) && ++erasures_ < kMaxErasures) {
     looked_ = false;
     return;
@@ -76,7 +76,7 @@ void StateReader::Catch(EngineScratch& scratch) {
     return Fail(absl::UnavailableError(fold.status().message()));
   }
   if (!fold.ok()) return Fail(fold.status());
-  model_.memory->RunFolds(absl::MakeSpan(&*fold, 1), scratch);
+  memory_.RunFolds(absl::MakeSpan(&*fold, 1), scratch);
   if (!fold->status().ok()) return Fail(fold->status());
   lookup_.known = fold->after();
   wanted_ = true;
@@ -86,7 +86,7 @@ void StateReader::Catch(EngineScratch& scratch) {
 void StateReader::Conclude() {
   done_ = true;
   // The next reader should find it.
-  if (wanted_) partitions_.CatchUp(model_, user_id_);
+  if (wanted_) partitions_.CatchUp(memory_.model(), user_id_);
   if (TooOld()) {
     const absl::Time newest =
         absl::FromUnixMicros(lookup_.newest_event_time_us());

@@ -5,7 +5,7 @@
 // What it folds is its own: it publishes nothing. The user's owner is asked to
 // bring the state that is published up to date.
 //
-//   StateReader reader(model, partitions, user_id, demand);
+//   StateReader reader(memory, partitions, user_id, demand);
 //   while (!reader.done()) reader.Step(scratch);    // each on any thread
 //   reader.status(), reader.lookup()
 //
@@ -20,7 +20,6 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "qlarank/v1/rank_service.pb.h"
-#include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
 #include "server/states/user_memory.h"
 
@@ -43,10 +42,10 @@ class StateReader {
   // Events folded by one step at most.
   static constexpr size_t kStepEvents = 256;
 
-  // Model and partitions must outlive the reader.
-  StateReader(ServedModel& model, Partitions& partitions, std::string user_id,
-              const StateDemand& demand)
-      : model_(model),
+  // Memory and partitions must outlive the reader.
+  StateReader(const UserMemory& memory, Partitions& partitions,
+              std::string user_id, const StateDemand& demand)
+      : memory_(memory),
         partitions_(partitions),
         user_id_(std::move(user_id)),
         demand_(demand) {}
@@ -71,7 +70,7 @@ class StateReader {
   bool TooOld() const;
   bool TooFarBehind() const;
 
-  ServedModel& model_;
+  const UserMemory& memory_;
   Partitions& partitions_;
   const std::string user_id_;
   const StateDemand demand_;

@@ -9,7 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "server/security/client_network.h"
+#include "server/ops/client_network.h"
 #include "server/security/credentials.h"
 
 namespace qlarank {

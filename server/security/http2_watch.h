@@ -19,7 +19,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "server/ops/connection_fault.h"
+#include "server/metrics/connection_fault.h"
 #include "server/security/frame_reader.h"
 #include "server/security/token_bucket.h"
 

@@ -9,12 +9,8 @@
 
 namespace qlarank {
 
-SnapshotWriter::SnapshotWriter(const Engine& engine, StateStore& store,
-                               Metrics& metrics)
-    : engine_(engine),
-      store_(store),
-      metrics_(metrics),
-      thread_([this] { Loop(); }) {}
+SnapshotWriter::SnapshotWriter(StateStore& store, Metrics& metrics)
+    : store_(store), metrics_(metrics), thread_([this] { Loop(); }) {}
 
 SnapshotWriter::~SnapshotWriter() {
   {
@@ -24,25 +20,28 @@ SnapshotWriter::~SnapshotWriter() {
   thread_.join();
 }
 
-void SnapshotWriter::Queue(absl::string_view user_id, const KnownState& known) {
-  queue_.push_back({std::string(user_id), known.incarnation, known.state,
-                    known.newest_event_time_us});
+void SnapshotWriter::Queue(const EnginePtr& engine, absl::string_view user_id,
+                           const KnownState& known) {
+  queue_.push_back({engine, std::string(user_id), known.incarnation,
+                    known.state, known.newest_event_time_us});
   ++num_queued_;
 }
 
-bool SnapshotWriter::Offer(absl::string_view user_id, const KnownState& known) {
+bool SnapshotWriter::Offer(const EnginePtr& engine, absl::string_view user_id,
+                           const KnownState& known) {
   absl::MutexLock lock(&mutex_);
   if (queue_.size() >= kMaxQueued) return false;
-  Queue(user_id, known);
+  Queue(engine, user_id, known);
   return true;
 }
 
-void SnapshotWriter::Put(absl::string_view user_id, const KnownState& known) {
+void SnapshotWriter::Put(const EnginePtr& engine, absl::string_view user_id,
+                         const KnownState& known) {
   const auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return queue_.size() < kMaxQueued;
   };
   absl::MutexLock lock(&mutex_, absl::Condition(&room));
-  Queue(user_id, known);
+  Queue(engine, user_id, known);
 }
 
 absl::Status SnapshotWriter::AwaitWritten() {
@@ -61,7 +60,8 @@ std::vector<SnapshotWriter::Queued> SnapshotWriter::TakeBatch() {
   };
   std::vector<Queued> batch;
   absl::MutexLock lock(&mutex_, absl::Condition(&ready));
-  while (!queue_.empty() && batch.size() < kMaxBatch) {
+  while (!queue_.empty() && batch.size() < kMaxBatch &&
+         (batch.empty() || queue_.front().engine == batch.front().engine)) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
@@ -80,6 +80,7 @@ void SnapshotWriter::Loop() {
 }
 
 absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
+  const Engine& engine = *batch.front().engine;
   std::vector<UserSnapshot> snapshots;
   snapshots.reserve(batch.size());
   for (const Queued& queued : batch) {
@@ -89,11 +90,11 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
     snapshot.snapshot.folded_sequence = queued.state->event_count;
     snapshot.snapshot.time_us = absl::ToUnixMicros(absl::Now());
     snapshot.snapshot.newest_event_time_us = queued.newest_event_time_us;
-    snapshot.snapshot.state = engine_.SerializeState(*queued.state);
+    snapshot.snapshot.state = engine.SerializeState(*queued.state);
   }
   QLARANK_FAILPOINT("snapshot.before_write");
   const absl::StatusOr<size_t> refused =
-      store_.PutSnapshots(engine_.state_fingerprint(), snapshots);
+      store_.PutSnapshots(engine.state_fingerprint(), snapshots);
   QLARANK_FAILPOINT("snapshot.written");
   if (!refused.ok()) return refused.status();
   metrics_.state.snapshots_written.Increment(

@@ -1,6 +1,6 @@
-// Writes snapshots of one model's user states, many at a time, on a thread of
-// its own: a write to the store may wait for a sync of the log, and nobody who
-// folds or ranks should.
+// Writes snapshots of user states, of all models and many at a time, on a thread
+// of its own: a write to the store may wait for a sync of the log, and nobody
+// who folds or ranks should.
 //
 // A snapshot that waits here is lost in a crash, as is one in the store's
 // memory: it is rebuilt from the log. The store drops one of a user who was
@@ -33,17 +33,19 @@ class SnapshotWriter {
   static constexpr size_t kMaxQueued = 256;
   static constexpr size_t kMaxBatch = 64;
 
-  // All must outlive the writer.
-  SnapshotWriter(const Engine& engine, StateStore& store, Metrics& metrics);
+  // Both must outlive the writer.
+  SnapshotWriter(StateStore& store, Metrics& metrics);
   // Writes what is queued, then stops.
   ~SnapshotWriter();
 
-  // Queues a snapshot; false when too many wait.
-  bool Offer(absl::string_view user_id, const KnownState& known)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  using EnginePtr = std::shared_ptr<const Engine>;
+
+  // Queues a snapshot of a state that `engine` made; false when too many wait.
+  bool Offer(const EnginePtr& engine, absl::string_view user_id,
+             const KnownState& known) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits for room, then queues it.
-  void Put(absl::string_view user_id, const KnownState& known)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Put(const EnginePtr& engine, absl::string_view user_id,
+           const KnownState& known) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Blocks until all that was queued before is written. An error if a write has
   // failed since the last call.
@@ -51,6 +53,7 @@ class SnapshotWriter {
 
  private:
   struct Queued {
+    EnginePtr engine;
     std::string user_id;
     uint64_t incarnation;
     std::shared_ptr<const UserState> state;
@@ -58,12 +61,12 @@ class SnapshotWriter {
   };
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What is next, all of one engine.
   std::vector<Queued> TakeBatch() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Write(const std::vector<Queued>& batch);
-  void Queue(absl::string_view user_id, const KnownState& known)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Queue(const EnginePtr& engine, absl::string_view user_id,
+             const KnownState& known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const Engine& engine_;
   StateStore& store_;
   Metrics& metrics_;
 

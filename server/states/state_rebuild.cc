@@ -24,13 +24,13 @@ constexpr size_t kMaxQueuedUsers = 4096;
 
 class Rebuild {
  public:
-  Rebuild(const Engine& engine, const EventFeatures& features,
+  Rebuild(std::shared_ptr<const Engine> engine, const EventFeatures& features,
           StateStore& store, Metrics& metrics, const RebuildOptions& options)
-      : engine_(engine),
+      : engine_(std::move(engine)),
         features_(features),
         store_(store),
         options_(options),
-        snapshots_(engine, store, metrics),
+        snapshots_(store, metrics),
         reported_(absl::Now()) {}
 
   absl::StatusOr<RebuildTotals> Run();
@@ -42,7 +42,7 @@ class Rebuild {
     uint64_t last_sequence;
   };
   // A user's fold under way.
-  struct Lane {
+  struct Replay {
     User user;
     KnownState known;
   };
@@ -50,12 +50,12 @@ class Rebuild {
   void Enqueue(User user);
   std::optional<User> NextUser();
   void WorkerLoop();
-  // Folds the next chunk of each lane; drops those that are done or damaged.
-  void FoldRound(std::vector<Lane>& lanes, EngineScratch& scratch);
+  // Folds the next chunk of each; drops those that are done or damaged.
+  void FoldRound(std::vector<Replay>& replays, EngineScratch& scratch);
   void Count(uint64_t users, uint64_t events, uint64_t failed);
   void CountTrimmed(absl::string_view user_id, const UserHead& head);
 
-  const Engine& engine_;
+  const std::shared_ptr<const Engine> engine_;
   const EventFeatures& features_;
   StateStore& store_;
   const RebuildOptions& options_;
@@ -101,7 +101,7 @@ void Rebuild::Count(uint64_t users, uint64_t events, uint64_t failed) {
 
 void Rebuild::CountTrimmed(absl::string_view user_id, const UserHead& head) {
   const auto snapshot =
-      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+      store_.GetSnapshot(engine_->state_fingerprint(), user_id);
   const bool stands_for_it =
       snapshot.ok() && snapshot->has_value() &&
       (*snapshot)->incarnation == head.incarnation &&
@@ -110,61 +110,61 @@ void Rebuild::CountTrimmed(absl::string_view user_id, const UserHead& head) {
   ++(stands_for_it ? totals_.kept_users : totals_.trimmed_users);
 }
 
-void Rebuild::FoldRound(std::vector<Lane>& lanes, EngineScratch& scratch) {
+void Rebuild::FoldRound(std::vector<Replay>& replays, EngineScratch& scratch) {
   std::vector<UserFold> folds;
-  std::vector<Lane> unfinished;
+  std::vector<Replay> unfinished;
   uint64_t events = 0, users = 0, failed = 0;
-  std::vector<size_t> folded;  // the lane that each of folds belongs to
-  for (size_t i = 0; i < lanes.size(); ++i) {
-    Lane& lane = lanes[i];
+  std::vector<size_t> folded;  // the replay that each of folds belongs to
+  for (size_t i = 0; i < replays.size(); ++i) {
+    Replay& replay = replays[i];
     auto chunk = store_.ReadEvents(
-        lane.user.user_id, lane.known.folded_sequence() + 1, kChunkEvents);
+        replay.user.user_id, replay.known.folded_sequence() + 1, kChunkEvents);
     if (!chunk.ok() || chunk->empty()) {
       ++failed;
       continue;
     }
     events += chunk->size();
-    folds.emplace_back(std::move(lane.known), *std::move(chunk),
-                       lane.user.last_sequence, engine_.bundle(), features_);
+    folds.emplace_back(std::move(replay.known), *std::move(chunk),
+                       replay.user.last_sequence, engine_->bundle(), features_);
     folded.push_back(i);
   }
-  UserFold::Run(absl::MakeSpan(folds), engine_, scratch);
+  UserFold::Run(absl::MakeSpan(folds), *engine_, scratch);
   for (size_t k = 0; k < folds.size(); ++k) {
-    Lane& lane = lanes[folded[k]];
-    lane.known = folds[k].after();
+    Replay& replay = replays[folded[k]];
+    replay.known = folds[k].after();
     if (!folds[k].status().ok()) {
       ++failed;
     } else if (folds[k].complete()) {
-      snapshots_.Put(lane.user.user_id, lane.known);
+      snapshots_.Put(engine_, replay.user.user_id, replay.known);
       ++users;
     } else {
-      unfinished.push_back(std::move(lane));
+      unfinished.push_back(std::move(replay));
     }
   }
-  lanes = std::move(unfinished);
+  replays = std::move(unfinished);
   Count(users, events, failed);
 }
 
 void Rebuild::WorkerLoop() {
-  const auto scratch = engine_.NewScratch();
-  std::vector<Lane> lanes;
+  const auto scratch = engine_->NewScratch();
+  std::vector<Replay> replays;
   while (true) {
     // Users with short histories share tiles.
     uint64_t waiting = 0;
-    for (const Lane& lane : lanes) {
-      waiting += lane.user.last_sequence - lane.known.folded_sequence();
+    for (const Replay& replay : replays) {
+      waiting += replay.user.last_sequence - replay.known.folded_sequence();
     }
     while (waiting < kRoundEvents) {
       std::optional<User> user = NextUser();
       if (!user.has_value()) break;
       waiting += user->last_sequence;
       KnownState known;
-      known.state = engine_.empty_state();
+      known.state = engine_->empty_state();
       known.incarnation = user->incarnation;
-      lanes.push_back({*std::move(user), std::move(known)});
+      replays.push_back({*std::move(user), std::move(known)});
     }
-    if (lanes.empty()) return;
-    FoldRound(lanes, *scratch);
+    if (replays.empty()) return;
+    FoldRound(replays, *scratch);
   }
 }
 
@@ -196,13 +196,13 @@ absl::StatusOr<RebuildTotals> Rebuild::Run() {
 
 }  // namespace
 
-absl::StatusOr<RebuildTotals> RebuildStates(const Engine& engine,
+absl::StatusOr<RebuildTotals> RebuildStates(std::shared_ptr<const Engine> engine,
                                             StateStore& store, Metrics& metrics,
                                             const RebuildOptions& options) {
   const auto features =
-      EventFeatures::Of(store, engine.bundle().spec().event_features());
+      EventFeatures::Of(store, engine->bundle().spec().event_features());
   if (!features.ok()) return features.status();
-  return Rebuild(engine, *features, store, metrics, options).Run();
+  return Rebuild(std::move(engine), *features, store, metrics, options).Run();
 }
 
 }  // namespace qlarank

@@ -40,7 +40,7 @@ struct RebuildOptions {
 // and left out.
 // An error is one of the store: some snapshots may have been written.
 // REQUIRES: the engine's fingerprint is open; nobody appends or erases.
-absl::StatusOr<RebuildTotals> RebuildStates(const Engine& engine,
+absl::StatusOr<RebuildTotals> RebuildStates(std::shared_ptr<const Engine> engine,
                                             StateStore& store, Metrics& metrics,
                                             const RebuildOptions& options);
 

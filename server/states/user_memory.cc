@@ -25,40 +25,25 @@ size_t SummaryBytes(const Engine& engine) {
              ->size_bytes();
 }
 
-EventFeatures OwnOrder(const Engine& engine) {
-  const auto& names = engine.bundle().spec().event_features();
-  return EventFeatures({}, {names.begin(), names.end()});
-}
-
 }  // namespace
 
-UserMemory::UserMemory(const Engine& engine, StateStore& store,
-                       Metrics& metrics, const Options& options)
-    : engine_(engine),
+UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
+                       Metrics& metrics, Cache& cache,
+                       SnapshotWriter& snapshots, uint64_t snapshot_interval)
+    : model_(std::move(model)),
+      engine_(*model_->engine),
       store_(store),
       metrics_(metrics),
-      snapshot_interval_(options.snapshot_interval),
-      features_(options.features.value_or(OwnOrder(engine))),
-      summary_bytes_(SummaryBytes(engine)),
-      snapshots_(engine, store, metrics),
-      cache_({.budget_bytes = options.cache_bytes,
-              .on_change =
-                  [&metrics](int64_t entries, int64_t bytes) {
-                    metrics.state.cached_users.Increment(
-                        static_cast<double>(entries));
-                    metrics.state.cached_state_bytes.Increment(
-                        static_cast<double>(bytes));
-                  }},
-             [this](const std::string& user_id,
-                    std::shared_ptr<const KnownState> known) {
-               SaveEvicted(user_id, *known);
-             }) {}
+      cache_(cache),
+      snapshots_(snapshots),
+      snapshot_interval_(snapshot_interval),
+      summary_bytes_(SummaryBytes(engine_)) {}
 
 absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
     absl::string_view user_id) const {
   // The cache first: what is published later than the head was read might be
   // ahead of it.
-  const std::shared_ptr<const KnownState> cached = cache_.Lookup(user_id);
+  const std::shared_ptr<const KnownState> cached = cache_.Lookup(KeyOf(user_id));
   absl::StatusOr<UserHead> head = store_.GetHead(user_id);
   if (!head.ok()) {
     return ReportDamage(head.status(), user_id, metrics_.state);
@@ -162,14 +147,14 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
     events = *std::move(tail);
   }
   return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
-                  engine_.bundle(), features_);
+                  engine_.bundle(), model_->features);
 }
 
 absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
                                                LogTail& tail,
                                                size_t limit) const {
   KnownState known;
-  if (const auto cached = cache_.Lookup(user_id); cached != nullptr) {
+  if (const auto cached = cache_.Lookup(KeyOf(user_id)); cached != nullptr) {
     known = *cached;
   } else {  // true of a user whose tail begins with their first event
     known.state = engine_.empty_state();
@@ -179,7 +164,7 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
     const uint64_t last_sequence = tail.end_sequence() - 1;
     auto events = tail.Take(known.folded_sequence() + 1, limit);
     return UserFold(std::move(known), std::move(events), last_sequence,
-                    engine_.bundle(), features_);
+                    engine_.bundle(), model_->features);
   }
   const absl::StatusOr<Lookup> lookup = Find(user_id);
   if (!lookup.ok()) return lookup.status();
@@ -203,7 +188,7 @@ void UserMemory::Publish(absl::string_view user_id, KnownState known,
                          Snapshots snapshots) {
   if (known.incarnation == 0) return;
   // Nobody else publishes: what is there now stays until it is replaced here.
-  const std::shared_ptr<const KnownState> old = cache_.Lookup(user_id);
+  const std::shared_ptr<const KnownState> old = cache_.Lookup(KeyOf(user_id));
   if (old != nullptr && old->incarnation == known.incarnation &&
       old->folded_sequence() >= known.folded_sequence()) {
     return;
@@ -212,12 +197,12 @@ void UserMemory::Publish(absl::string_view user_id, KnownState known,
                            ? snapshot_interval_
                            : kPostponedIntervals * snapshot_interval_;
   if (known.folded_sequence() - known.snapshot_sequence >= due &&
-      snapshots_.Offer(user_id, known)) {
+      snapshots_.Offer(model_->engine, user_id, known)) {
     known.snapshot_sequence = known.folded_sequence();
   }
   if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
   const size_t bytes = SizeBytes(known);
-  cache_.Insert(user_id, std::make_shared<const KnownState>(std::move(known)),
+  cache_.Insert(KeyOf(user_id), std::make_shared<const KnownState>(std::move(known)),
                 bytes);
 }
 
@@ -242,28 +227,17 @@ void UserMemory::SaveEvicted(absl::string_view user_id,
                              const KnownState& known) {
   if (known.folded_sequence() - known.snapshot_sequence >=
       snapshot_interval_ / kEvictedShare) {
-    snapshots_.Offer(user_id, known);
+    snapshots_.Offer(model_->engine, user_id, known);
   }
 }
 
 void UserMemory::Save(absl::string_view user_id, const KnownState& known) {
   if (known.folded_sequence() == known.snapshot_sequence) return;
-  snapshots_.Put(user_id, known);
+  snapshots_.Put(model_->engine, user_id, known);
 }
 
 void UserMemory::Forget(absl::string_view user_id) {
-  cache_.Erase(user_id);
-}
-
-absl::Status UserMemory::WriteSnapshots() {
-  // Of snapshots that failed long ago, on a disk that was full: a longer replay
-  // is all that it costs.
-  snapshots_.AwaitWritten().IgnoreError();
-  cache_.ForEach([&](const std::string& user_id,
-                     const std::shared_ptr<const KnownState>& known) {
-    Save(user_id, *known);
-  });
-  return snapshots_.AwaitWritten();
+  cache_.Erase(KeyOf(user_id));
 }
 
 }  // namespace qlarank

@@ -1,5 +1,6 @@
-// One model's memory of its users: finds a user's state in the cache, in the
-// newest snapshot or, failing both, nowhere, and says how far the log is ahead.
+// What is remembered of users under one model: finds a user's state in the cache,
+// in the newest snapshot or, failing both, nowhere, and says how far the log is
+// ahead. Cache and writer of snapshots are all models' (user_states.h).
 //
 // The log is the truth. A state found is only ever a shortcut: a snapshot that
 // is damaged, of an erased user or ahead of the log is counted, ignored and
@@ -25,7 +26,7 @@
 #include "absl/types/span.h"
 #include "model/engine.h"
 #include "server/metrics/metrics.h"
-#include "server/models/event_features.h"
+#include "server/models/loaded_model.h"
 #include "server/states/log_tail.h"
 #include "server/states/snapshot_writer.h"
 #include "server/states/user_fold.h"
@@ -65,21 +66,16 @@ class UserMemory {
   enum class Snapshots { kInTime, kPostponed };
   static constexpr uint64_t kPostponedIntervals = 16;
 
-  struct Options {
-    size_t cache_bytes = size_t{1} << 30;
-    // Events folded between two snapshots of a user.
-    uint64_t snapshot_interval = 64;
-    // Where the model's event features are in the log. Default: in its own
-    // order, as in a store that knows no schema.
-    std::optional<EventFeatures> features = std::nullopt;
-  };
+  // States by user and, as the space, LoadedModel::id.
+  using Cache = UserCache<KnownState>;
 
-  // All must outlive the memory.
-  UserMemory(const Engine& engine, StateStore& store, Metrics& metrics,
-             const Options& options);
+  // All but the model must outlive the memory. A snapshot is due when
+  // `snapshot_interval` events of a user were folded since the last.
+  UserMemory(LoadedModelPtr model, StateStore& store, Metrics& metrics,
+             Cache& cache, SnapshotWriter& snapshots,
+             uint64_t snapshot_interval);
 
-  const Engine& engine() const { return engine_; }
-  const EventFeatures& features() const { return features_; }
+  const LoadedModel& model() const { return *model_; }
 
   // What is known of the user. An unknown user has the empty state.
   // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
@@ -111,42 +107,39 @@ class UserMemory {
                Snapshots snapshots = Snapshots::kInTime);
 
   // The summary of a state: the one that is kept with it, or one made now, and
-  // kept if the state is published. REQUIRES: engine().num_seeds() > 0.
+  // kept if the state is published. REQUIRES: the model has seeds.
   std::shared_ptr<const UserSummary> Summarize(const KnownState& known,
                                                EngineScratch& scratch) const;
 
   // The owner's, who erases the log: forgets a user.
   void Forget(absl::string_view user_id);
 
-  // Blocks until the snapshots that were due are written.
-  absl::Status AwaitSnapshots() { return snapshots_.AwaitWritten(); }
-
-  // Writes a snapshot of every cached state that is ahead of its last one, and
-  // those that are still to be written. Blocks.
-  absl::Status WriteSnapshots();
+  // Writes a snapshot of a state that is ahead of its last one. Blocks while many
+  // wait to be written.
+  void Save(absl::string_view user_id, const KnownState& known);
+  // The same for one that leaves the cache, where it is worth it, and where that
+  // keeps nobody waiting: else it is folded from an older one again.
+  void SaveEvicted(absl::string_view user_id, const KnownState& known);
 
  private:
   // The newest usable snapshot; the empty state when there is none.
   absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
                                           const UserHead& head) const;
-  // Queues a snapshot of a state that is ahead of its last one.
-  void Save(absl::string_view user_id, const KnownState& known);
-  // The same for one that leaves the cache, where it is worth it, and where that
-  // keeps nobody waiting: else it is folded from an older one again.
-  void SaveEvicted(absl::string_view user_id, const KnownState& known);
   // What a state takes in the cache.
   size_t SizeBytes(const KnownState& known) const;
 
-  const Engine& engine_;
+  UserCacheKey KeyOf(absl::string_view user_id) const {
+    return {user_id, model_->id};
+  }
+
+  const LoadedModelPtr model_;
+  const Engine& engine_;  // the model's
   StateStore& store_;
   Metrics& metrics_;
+  Cache& cache_;
+  SnapshotWriter& snapshots_;
   const uint64_t snapshot_interval_;
-  const EventFeatures features_;
   const size_t summary_bytes_;  // 0 without seeds
-
-  SnapshotWriter snapshots_;
-  // Saves what it evicts.
-  mutable UserCache<KnownState> cache_;
 };
 
 }  // namespace qlarank

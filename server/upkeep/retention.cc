@@ -22,11 +22,11 @@ bool HasPolicy(const RetentionOptions& options) {
 
 }  // namespace
 
-Retention::Retention(StateStore& store, IngestPipeline& ingest,
+Retention::Retention(StateStore& store, Partitions& partitions,
                      const ModelRegistry& models, Metrics& metrics,
                      const RetentionOptions& options)
     : store_(store),
-      ingest_(ingest),
+      partitions_(partitions),
       models_(models),
       metrics_(metrics),
       options_(options),
@@ -178,7 +178,7 @@ void Retention::Sweep(absl::Time now) {
 
 void Retention::EraseIdle(const std::string& user_id, int64_t cutoff_us,
                           Round& round) {
-  IngestPipeline::ErasureOrder order;
+  Owner::ErasureOrder order;
   order.note.time_us = absl::ToUnixMicros(round.now);
   order.note.reason = "idle";
   // Of what came since the sweep began, too.
@@ -187,11 +187,11 @@ void Retention::EraseIdle(const std::string& user_id, int64_t cutoff_us,
   };
   absl::StatusOr<uint64_t> removed;
   absl::Notification done;
-  ingest_.DeleteUser(user_id, std::move(order),
-                     [&](absl::StatusOr<uint64_t> result) {
-                       removed = std::move(result);
-                       done.Notify();
-                     });
+  partitions_.OwnerOf(user_id).Erase(user_id, std::move(order),
+                                     [&](absl::StatusOr<uint64_t> result) {
+                                       removed = std::move(result);
+                                       done.Notify();
+                                     });
   done.WaitForNotification();
   if (!removed.ok()) return Fail("erasing an idle user", removed.status());
   if (*removed == 0) return;
@@ -230,10 +230,11 @@ void Retention::Trim(const Candidate& candidate, Round& round) {
   }
   absl::Status trimmed;
   absl::Notification done;
-  ingest_.TrimLog(candidate.user_id, first_kept, [&](absl::Status status) {
-    trimmed = std::move(status);
-    done.Notify();
-  });
+  partitions_.OwnerOf(candidate.user_id)
+      .Trim(candidate.user_id, first_kept, [&](absl::Status status) {
+        trimmed = std::move(status);
+        done.Notify();
+      });
   done.WaitForNotification();
   if (!trimmed.ok()) return Fail("trimming a log", trimmed);
   const uint64_t by_age = first_kept - std::min(first_kept, by_number);
@@ -289,7 +290,8 @@ absl::StatusOr<uint64_t> Retention::FirstYoung(const Candidate& candidate,
 absl::StatusOr<uint64_t> Retention::Snapshotted(
     const Candidate& candidate) const {
   uint64_t sequence = std::numeric_limits<uint64_t>::max();
-  for (const auto& model : models_.models()) {
+  const std::shared_ptr<const Registry> registry = models_.Current();
+  for (const LoadedModelPtr& model : registry->models()) {
     const auto snapshot = store_.GetSnapshot(
         model->engine->state_fingerprint(), candidate.user_id);
     if (!snapshot.ok()) return snapshot.status();

@@ -26,9 +26,9 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "config/server_options.h"
-#include "server/ingest/ingest_pipeline.h"
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
+#include "server/partition/partitions.h"
 #include "server/upkeep/sweep_bounds.h"
 #include "state_store/state_store.h"
 
@@ -43,7 +43,7 @@ class Retention {
   static constexpr absl::Duration kMaxClockDrift = absl::Minutes(10);
 
   // Starts the thread. All must outlive this.
-  Retention(StateStore& store, IngestPipeline& ingest,
+  Retention(StateStore& store, Partitions& partitions,
             const ModelRegistry& models, Metrics& metrics,
             const RetentionOptions& options);
   // Stops after the user at work on.
@@ -108,7 +108,7 @@ class Retention {
   void Fail(absl::string_view doing, const absl::Status& status);
 
   StateStore& store_;
-  IngestPipeline& ingest_;
+  Partitions& partitions_;
   const ModelRegistry& models_;
   Metrics& metrics_;
   const RetentionOptions options_;

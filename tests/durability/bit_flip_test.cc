@@ -20,11 +20,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
-#include "server/states/user_memory.h"
+#include "server/states/user_states.h"
 #include "state_store/keys.h"
 #include "state_store/records.h"
 #include "tests/durability/acknowledged_users.h"
 #include "tests/integration/test_server.h"
+#include "tests/testing/loaded_model.h"
 #include "tests/testing/requests.h"
 #include "tests/testing/temp_dir.h"
 
@@ -297,9 +298,10 @@ class StoreFlipTest : public BitFlipTest {
         (*store)->OpenFingerprint(engine_->state_fingerprint()).ok());
     bool detected = false;
     const double corrupt_before = metrics_.state.lookups_corrupt.Value();
-    UserMemory memory(*engine_, **store, metrics_, {});
+    UserStates states(**store, metrics_, {});
+    const auto memory = states.Of(AsLoaded(engine_));
     for (int user = 0; user < users_.size(); ++user) {
-      const auto state = State(memory, users_.Name(user));
+      const auto state = State(*memory, users_.Name(user));
       if (state.ok()) {
         EXPECT_TRUE(*state == states_[user]) << users_.Name(user);
       } else {
@@ -322,7 +324,7 @@ class StoreFlipTest : public BitFlipTest {
 
   TempDir dir_;
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel(kModel));
-  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::shared_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
   Metrics metrics_;
   AcknowledgedUsers users_{bundle_, 6};

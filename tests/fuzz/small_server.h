@@ -31,7 +31,7 @@ class SmallServer {
 
   const Bundle& bundle() const { return engine().bundle(); }
   const Engine& engine() const {
-    return *pipeline_->models().models()[0]->engine;
+    return *pipeline_->models().Current()->models()[0]->engine;
   }
   const StateStore& store() const { return *store_; }
   const ServerOptions& options() const { return options_; }

@@ -40,8 +40,8 @@ UserCacheOptions RoomFor(size_t entries) {
 class UserCacheTest : public testing::Test {
  protected:
   Cache::OnEvict Record() {
-    return [this](const std::string& user_id, Cache::Value value) {
-      evicted_.emplace_back(user_id, *value);
+    return [this](const UserCacheKey& key, Cache::Value value) {
+      evicted_.emplace_back(key.user_id, *value);
     };
   }
 
@@ -156,8 +156,8 @@ TEST_F(UserCacheTest, AReaderKeepsWhatIsEvicted) {
 
 TEST_F(UserCacheTest, CallbackMayCallTheCache) {
   Cache* cache_ptr = nullptr;
-  Cache cache(RoomFor(1), [&](const std::string& user_id, Cache::Value) {
-    EXPECT_EQ(cache_ptr->Lookup(user_id), nullptr);
+  Cache cache(RoomFor(1), [&](const UserCacheKey& key, Cache::Value) {
+    EXPECT_EQ(cache_ptr->Lookup(key), nullptr);
     cache_ptr->Stats();
     cache_ptr->Erase("z");
   });
@@ -178,12 +178,27 @@ TEST_F(UserCacheTest, ForEachVisitsEveryEntryAndMayCallTheCache) {
     inserted[user] = i;
     cache.Insert(user, Make(i), 10);
   }
-  cache.ForEach([&](const std::string& user, const Cache::Value& value) {
-    seen[user] = *value;
-    cache.Erase(user);
+  cache.ForEach([&](const UserCacheKey& key, const Cache::Value& value) {
+    seen[std::string(key.user_id)] = *value;
+    cache.Erase(key);
   });
   EXPECT_EQ(seen, inserted);
   EXPECT_EQ(cache.Stats().entries, 0u);
+}
+
+// One user's values in two spaces are strangers, but for the budget.
+TEST_F(UserCacheTest, SpacesShareTheBudgetAsTheyNeedIt) {
+  Cache cache(RoomFor(3), Record());
+  cache.Insert({"a", 1}, Make(1), 100);
+  cache.Insert({"a", 2}, Make(2), 100);
+  cache.Insert({"b", 2}, Make(3), 100);
+  EXPECT_THAT(cache.Lookup({"a", 1}), Pointee(1));
+  EXPECT_THAT(cache.Lookup({"a", 2}), Pointee(2));
+  EXPECT_EQ(cache.Lookup({"b", 1}), nullptr);
+  cache.Insert({"c", 2}, Make(4), 100);  // the least recently used one goes
+  EXPECT_THAT(evicted_, ElementsAre(Pair("b", 3)));
+  EXPECT_THAT(cache.Erase({"a", 2}), Pointee(2));
+  EXPECT_THAT(cache.Lookup({"a", 1}), Pointee(1));
 }
 
 // Against a model: every value inserted is in the cache, evicted, replaced or
@@ -196,7 +211,8 @@ TEST_F(UserCacheTest, HoldsItsBudgetWhateverHappens) {
     options.max_shards = 1 + random() % 8;
     options.min_share_bytes = 2'000;
     std::map<std::string, std::pair<int, size_t>> model;  // value, bytes
-    Cache cache(options, [&](const std::string& user, Cache::Value value) {
+    Cache cache(options, [&](const UserCacheKey& key, Cache::Value value) {
+      const std::string user(key.user_id);
       ASSERT_EQ(model.at(user).first, *value);
       model.erase(user);
     });
@@ -280,7 +296,7 @@ TEST_F(UserCacheTest, ThreadsNeverOverspend) {
   options.budget_bytes = 40'000;
   options.min_share_bytes = 5'000;
   std::atomic<uint64_t> evictions = 0;
-  Cache cache(options, [&](const std::string&, Cache::Value) { ++evictions; });
+  Cache cache(options, [&](const UserCacheKey&, Cache::Value) { ++evictions; });
   std::atomic<int> clock = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {

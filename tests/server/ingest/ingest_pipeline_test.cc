@@ -199,7 +199,7 @@ TEST_F(IngestPipelineTest, ErasuresThatWaitAreSoMany) {
   options_.ingest.shards = 1;
   Start();
   absl::Notification begun, go;
-  pipeline_->ingest().TrimLog("user", 1, [&](const absl::Status&) {
+  pipeline_->partitions().OwnerOf("user").Trim("user", 1, [&](const absl::Status&) {
     begun.Notify();
     go.WaitForNotification();
   });

@@ -145,13 +145,14 @@ class OtherOrderTest : public ::testing::Test {
 
   // The state that a model serves, with what the log has after it.
   std::vector<float> State(size_t model) {
-    const ServedModel& served = *pipeline_->models().models()[model];
-    auto lookup = served.memory->Find("ann");
+    const RankModelPtr served = pipeline_->rank_models().Of(
+        pipeline_->models().Current()->models()[model]);
+    auto lookup = served->memory->Find("ann");
     EXPECT_TRUE(lookup.ok()) << lookup.status();
-    auto fold = served.memory->ReadTail("ann", *lookup, SIZE_MAX);
+    auto fold = served->memory->ReadTail("ann", *lookup, SIZE_MAX);
     EXPECT_TRUE(fold.ok()) << fold.status();
-    const auto scratch = served.engine->NewScratch();
-    served.memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch);
+    const auto scratch = served->engine().NewScratch();
+    served->memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch);
     const auto& values = fold->after().state->values;
     return {values.begin(), values.end()};
   }
@@ -226,9 +227,9 @@ TEST_F(OtherOrderTest, ARebuildHasTheSameBits) {
   Append(1, 100, false);
   const std::vector<float> plain = State(0);
   pipeline_ = nullptr;
-  const auto engine = *Engine::Create(LoadGolden(turned_));
+  const std::shared_ptr<const Engine> engine = *Engine::Create(LoadGolden(turned_));
   ASSERT_TRUE(store_.OpenFingerprint(engine->state_fingerprint()).ok());
-  const auto totals = RebuildStates(*engine, store_, metrics_, {});
+  const auto totals = RebuildStates(engine, store_, metrics_, {});
   ASSERT_TRUE(totals.ok()) << totals.status();
   const auto snapshot =
       *store_.GetSnapshot(engine->state_fingerprint(), "ann");
@@ -257,9 +258,9 @@ TEST_F(OtherOrderTest, AnOldLogIsOfTheFirstSchema) {
   }
   ASSERT_TRUE(old.AppendEvents({append}).ok());
   ASSERT_EQ(*old.PutSchema({"price", "rating"}), 1u);
-  const auto engine = *Engine::Create(LoadGolden(turned_));
+  const std::shared_ptr<const Engine> engine = *Engine::Create(LoadGolden(turned_));
   ASSERT_TRUE(old.OpenFingerprint(engine->state_fingerprint()).ok());
-  ASSERT_TRUE(RebuildStates(*engine, old, metrics_, {}).ok());
+  ASSERT_TRUE(RebuildStates(engine, old, metrics_, {}).ok());
   const auto snapshot = *old.GetSnapshot(engine->state_fingerprint(), "ann");
   const auto state = engine->ParseState(snapshot->state);
   EXPECT_EQ(std::vector<float>((*state)->values.begin(),

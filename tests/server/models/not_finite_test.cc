@@ -44,7 +44,7 @@ TEST_F(NotFinitePipelineTest, NoScoreIsGiven) {
 // A user's events are in the log, and their state is not published until it can
 // be computed.
 TEST_F(NotFinitePipelineTest, NoStateIsFolded) {
-  const UserMemory& memory = *models_->models()[0]->memory;
+  const UserMemory& memory = *model().memory;
   UserAppend append;
   append.user_id = "user";
   append.head_after.incarnation = 1;

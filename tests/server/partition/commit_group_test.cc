@@ -19,7 +19,7 @@ class CommitGroupTest : public ::testing::Test {
   AppendTally Admit(const v1::AppendEventsRequest& request) {
     std::vector<uint32_t> all(request.events_size());
     std::iota(all.begin(), all.end(), 0);
-    return group_.Admit(request, all, "view");
+    return group_.Admit(request, all, {.default_action = "view"});
   }
   // One event of each user, of sequence 1.
   v1::AppendEventsRequest OneOfEach(const std::vector<std::string>& users) {

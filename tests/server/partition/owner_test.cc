@@ -20,6 +20,7 @@
 #include "server/work/proto_time.h"
 #include "tests/testing/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
+#include "tests/testing/loaded_model.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {
@@ -190,16 +191,18 @@ class FoldQueueTest : public ::testing::Test {
   }
 
   uint64_t Folded(const std::string& user_id) {
-    return memory_.Find(user_id)->known.folded_sequence();
+    return memory_->Find(user_id)->known.folded_sequence();
   }
 
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
-  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::shared_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
   FaultyStateStore store_;
   Metrics metrics_;
-  UserMemory memory_{*engine_, store_, metrics_, {}};
-  FoldQueue folds_{memory_, metrics_};
+  UserStates states_{store_, metrics_, {}};
+  const std::shared_ptr<UserMemory> memory_ =
+      states_.Of(AsLoaded(engine_));
+  FoldQueue folds_{*memory_, metrics_};
 };
 
 // A burst is folded in several rounds: what is left of one does not take the
@@ -230,7 +233,10 @@ class PartitionsTest : public ::testing::Test {
   PartitionsTest() { Start(); }
 
   void Start() { pipeline_ = *Pipeline::Create(options_, store_, metrics_); }
-  ServedModel& model() { return *pipeline_->models().models()[0]; }
+  RankModel& model() {
+    return *pipeline_->rank_models().Of(
+        pipeline_->models().Current()->models()[0]);
+  }
 
   void Append(const std::string& user_id, uint64_t first, uint64_t last) {
     constexpr uint64_t kAtATime = 1000;
@@ -292,7 +298,7 @@ TEST_F(PartitionsTest, EveryStateReachesItsLogsEnd) {
 TEST_F(PartitionsTest, AnErasedUserDoesNotComeBackWithWhatWaits) {
   // Appended, and not folded before the erasure.
   absl::Notification begun, go;
-  pipeline_->ingest().TrimLog("user", 1, [&](const absl::Status&) {
+  pipeline_->partitions().OwnerOf("user").Trim("user", 1, [&](const absl::Status&) {
     begun.Notify();
     go.WaitForNotification();
   });
@@ -326,12 +332,12 @@ TEST_F(PartitionsTest, CatchesUpWhomAReaderAsksFor) {
   pipeline_ = nullptr;
   Start();
   EXPECT_EQ(Published("user"), 0);
-  pipeline_->partitions().CatchUp(model(), "user");
+  pipeline_->partitions().CatchUp(*model().loaded, "user");
   ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
   EXPECT_EQ(Published("user"), 3 * FoldQueue::kChunk);
   const auto known = model().memory->Find("user")->known;
-  EXPECT_EQ(model().engine->SerializeState(*known.state),
-            *FreshFold(*model().engine, store_, "user"));
+  EXPECT_EQ(model().engine().SerializeState(*known.state),
+            *FreshFold(model().engine(), store_, "user"));
 }
 
 }  // namespace

@@ -226,7 +226,7 @@ TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
 
 // Of two clients' requests of one size, the one that came last does not wait
 // for all of the other's.
-TEST_F(RankPipelineTest, AFloodLeavesAnotherClientHerShareOfTheWorker) {
+TEST_F(RankPipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
   absl::Notification release;
   Interrupt([&] { release.WaitForNotification(); });
   SetTileCost(absl::Milliseconds(1));
@@ -341,7 +341,7 @@ TEST_F(BesideOthersTest, WaitingForAProcessorIsNoCost) {
   call->done.WaitForNotification();
   EXPECT_TRUE(call->status.ok()) << call->status;
   // The clocks stood still; absl::Now() did not.
-  EXPECT_EQ(models_->models()[0]->tile_cost.mean(), absl::ZeroDuration());
+  EXPECT_EQ(model().tile_cost.mean(), absl::ZeroDuration());
 }
 
 // What was refused is told so when another try makes sense, the later the more

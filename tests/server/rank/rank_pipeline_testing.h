@@ -76,21 +76,25 @@ class RankPipelineTest : public ::testing::Test {
   };
 
   RankPipelineTest() {
-    auto models =
-        ModelRegistry::Load(options_.models, {*store_, metrics_});
-    EXPECT_TRUE(models.ok()) << models.status();
-    models_ = *std::move(models);
+    auto registry =
+        Registry::Load(options_.models, *store_, metrics_.info);
+    EXPECT_TRUE(registry.ok()) << registry.status();
+    models_ = std::make_unique<ModelRegistry>(*registry);
+    states_ = std::make_unique<UserStates>(*store_, metrics_,
+                                           UserStates::Options());
+    rank_models_ = std::make_unique<RankModels>(*models_, *states_,
+                                                metrics_.rank, 1);
     scheduler_ = std::make_unique<TileScheduler>(1, clock_.Get());
-    partitions_ = *Partitions::Create(*store_, *models_, metrics_, {});
-    rank_ = std::make_unique<RankPipeline>(*models_, *partitions_, *scheduler_,
+    partitions_ = *Partitions::Create(*store_, **registry, *states_, metrics_, {});
+    rank_ = std::make_unique<RankPipeline>(*rank_models_, *partitions_, *scheduler_,
                                            slots_, metrics_, options_.limits);
   }
 
   std::unique_ptr<Call> NewCall(size_t candidates, absl::Duration timeout) {
     auto call = std::make_unique<Call>();
     call->request =
-        MakeRank(models_->models()[0]->bundle(), "user",
-                 CatalogueItems(models_->models()[0]->bundle(), candidates));
+        MakeRank(model().bundle(), "user",
+                 CatalogueItems(model().bundle(), candidates));
     call->context.arrival = absl::Now();
     call->context.deadline = call->context.arrival + timeout;
     call->context.cancelled = &call->cancelled;
@@ -110,14 +114,18 @@ class RankPipelineTest : public ::testing::Test {
                  call.context, done);
   }
 
+  RankModel& model() {
+    return *rank_models_->Of(models_->Current()->models()[0]);
+  }
+
   // What the first tile will have cost.
   void SetTileCost(absl::Duration cost) {
-    models_->models()[0]->tile_cost.Observe(cost);
+    model().tile_cost.Observe(cost);
   }
 
   // Requests that ended so.
   double CountOf(absl::StatusCode code) {
-    return models_->models()[0]->metrics->requests.Count(code);
+    return model().metrics->requests.Count(code);
   }
 
   // Before anything that is expected to have more to do.
@@ -149,6 +157,8 @@ class RankPipelineTest : public ::testing::Test {
   FairQuota slots_{100};
   TestClock clock_;
   std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<UserStates> states_;
+  std::unique_ptr<RankModels> rank_models_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<RankPipeline> rank_;
   // Before what its jobs use.

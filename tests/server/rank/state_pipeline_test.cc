@@ -42,7 +42,7 @@ class StatePipelineTest : public RankPipelineTest {
     return reading;
   }
 
-  StatePipeline state_{*models_, *partitions_, *scheduler_,
+  StatePipeline state_{*rank_models_, *partitions_, *scheduler_,
                        slots_,   metrics_,     options_.limits};
   size_t ended_ = 0;  // the worker's
 };
@@ -66,7 +66,7 @@ TEST_F(StatePipelineTest, OneTooManyIsRefusedWithAHint) {
   EXPECT_EQ(metrics_.rank.inflight_requests.Value(), 0);
 }
 
-TEST_F(StatePipelineTest, AFloodLeavesAnotherClientHerShareOfTheWorker) {
+TEST_F(StatePipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
   absl::Notification release;
   Interrupt([&] { release.WaitForNotification(); });
   SetTileCost(absl::Milliseconds(1));

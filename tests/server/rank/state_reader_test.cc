@@ -71,14 +71,17 @@ class StateReaderTest : public ::testing::Test {
   void Restart(size_t cache_bytes = size_t{1} << 20) {
     SetOpen(true);
     partitions_ = nullptr;
-    models_ = nullptr;
+    memory_ = nullptr;
     SetOpen(false);
-    ModelRegistry::Environment environment{store_, metrics_};
-    environment.snapshot_interval = 2;
-    environment.user_cache_bytes = cache_bytes;
-    models_ = *ModelRegistry::Load(options_.models, environment);
-    model_ = models_->models()[0].get();
-    partitions_ = *Partitions::Create(store_, *models_, metrics_, {});
+    const auto registry =
+        *Registry::Load(options_.models, store_, metrics_.info);
+    model_ = registry->models()[0];
+    states_ = std::make_unique<UserStates>(
+        store_, metrics_,
+        UserStates::Options{.cache_bytes = cache_bytes,
+                            .snapshot_interval = 2});
+    memory_ = states_->Of(model_);
+    partitions_ = *Partitions::Create(store_, *registry, *states_, metrics_, {});
     scratch_ = model_->engine->NewScratch();
   }
 
@@ -87,7 +90,7 @@ class StateReaderTest : public ::testing::Test {
     SetOpen(true);
     partitions_->CatchUp(*model_, "user");
     ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
-    ASSERT_TRUE(model_->memory->AwaitSnapshots().ok());
+    ASSERT_TRUE(states_->AwaitSnapshots().ok());
     SetOpen(false);
   }
 
@@ -114,7 +117,7 @@ class StateReaderTest : public ::testing::Test {
 
   StateReader Read(StateDemand demand) {
     demand.time_us = kEpochUs + 100 * kMinuteUs;
-    StateReader reader(*model_, *partitions_, "user", demand);
+    StateReader reader(*memory_, *partitions_, "user", demand);
     while (!reader.done()) reader.Step(*scratch_);
     return reader;
   }
@@ -132,9 +135,10 @@ class StateReaderTest : public ::testing::Test {
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   FaultyStateStore store_;
   Metrics metrics_;
-  std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<UserStates> states_;
   std::unique_ptr<Partitions> partitions_;
-  ServedModel* model_ = nullptr;
+  LoadedModelPtr model_;
+  std::shared_ptr<UserMemory> memory_;
   std::unique_ptr<EngineScratch> scratch_;
 };
 
@@ -164,7 +168,7 @@ TEST_F(StateReaderTest, ASnapshotKeepsTheTimeOfItsNewestEvent) {
   for (const bool known : {true, false}) {
     for (const int64_t minute : {10, 90, 30}) Append(minute);
     FoldNow();
-    ASSERT_TRUE(model_->memory->WriteSnapshots().ok());
+    ASSERT_TRUE(states_->WriteSnapshots().ok());
     // One that a binary wrote which did not know of it.
     if (!known) {
       store_.spoil_snapshot = [](Snapshot& snapshot) {
@@ -175,7 +179,7 @@ TEST_F(StateReaderTest, ASnapshotKeepsTheTimeOfItsNewestEvent) {
     EXPECT_EQ(Newest(Read({})), 90) << known;
     Append(20);
     Restart();
-    const auto behind = model_->memory->Find("user");
+    const auto behind = memory_->Find("user");
     ASSERT_TRUE(behind.ok());
     EXPECT_EQ(behind->events_behind(), 1);
     EXPECT_EQ((behind->newest_event_time_us() - kEpochUs) / kMinuteUs,
@@ -197,19 +201,19 @@ TEST_F(StateReaderTest, AStateThatIsTooFarBehindIsCaughtUp) {
 TEST_F(StateReaderTest, AReaderPublishesNothing) {
   for (const int64_t minute : {1, 2, 3}) Append(minute);
   EXPECT_EQ(Read(AtLeast(3)).lookup().known.folded_sequence(), 3);
-  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kNothing);
+  EXPECT_EQ(memory_->Find("user")->origin, Origin::kNothing);
   // The owner was asked to.
   SetOpen(true);
   ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
-  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
-  EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 3);
+  EXPECT_EQ(memory_->Find("user")->origin, Origin::kCache);
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 3);
   // Of what is in a snapshot, too.
-  ASSERT_TRUE(model_->memory->WriteSnapshots().ok());
+  ASSERT_TRUE(states_->WriteSnapshots().ok());
   Restart();
   EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 3);
   SetOpen(true);
   ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
-  EXPECT_EQ(model_->memory->Find("user")->origin, Origin::kCache);
+  EXPECT_EQ(memory_->Find("user")->origin, Origin::kCache);
 }
 
 // A reader is held up for long behind its look at the log: meanwhile more was
@@ -226,7 +230,7 @@ TEST_F(StateReaderTest, AReaderThatIsHeldUpTurnsNothingBack) {
   const StateReader held_up = Read({});
   EXPECT_EQ(on_read_, nullptr);
   EXPECT_EQ(held_up.lookup().known.folded_sequence(), 8);
-  ASSERT_TRUE(model_->memory->AwaitSnapshots().ok());
+  ASSERT_TRUE(states_->AwaitSnapshots().ok());
   const auto snapshot = store_.GetSnapshot(fingerprint, "user");
   ASSERT_TRUE(snapshot.ok() && snapshot->has_value());
   EXPECT_EQ((*snapshot)->folded_sequence, 20);
@@ -238,13 +242,13 @@ TEST_F(StateReaderTest, AStateOnItsWayBackIsCaughtUp) {
   SetOpen(true);
   auto fold = [&] {
     LogTail none;
-    return model_->memory->BeginFold("user", none, 2);
+    return memory_->BeginFold("user", none, 2);
   }();
   ASSERT_TRUE(fold.ok());
-  model_->memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
-  model_->memory->Publish("user", fold->after());
+  memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+  memory_->Publish("user", fold->after());
   SetOpen(false);
-  EXPECT_EQ(model_->memory->Find("user")->known.folded_sequence(), 2);
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 2);
   EXPECT_EQ(Read({}).lookup().events_behind(), 0);
 }
 

@@ -19,7 +19,7 @@
 #include "gtest/gtest.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
 #include "server/pipeline.h"
-#include "server/rpc/rpc_services.h"
+#include "server/rpc_services.h"
 #include "tests/testing/faulty_state_store.h"
 #include "tests/testing/requests.h"
 

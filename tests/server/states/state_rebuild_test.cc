@@ -70,11 +70,11 @@ class StateRebuildTest : public ::testing::Test {
     options.num_threads = num_threads;
     options.on_progress = [this](const RebuildTotals&) { ++reports_; };
     options.progress_interval = absl::ZeroDuration();
-    return RebuildStates(*engine_, store_, metrics_, options);
+    return RebuildStates(engine_, store_, metrics_, options);
   }
 
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
-  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::shared_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   FaultyStateStore store_;
   Metrics metrics_;
   std::atomic<int> reports_ = 0;

@@ -1,4 +1,4 @@
-#include "server/states/user_memory.h"
+#include "server/states/user_states.h"
 
 #include <memory>
 #include <string>
@@ -12,6 +12,7 @@
 #include "server/states/fold_queue.h"
 #include "tests/testing/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
+#include "tests/testing/loaded_model.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {
@@ -29,7 +30,8 @@ class UserMemoryTest : public ::testing::Test {
 
   // Another memory over the same store: an empty cache.
   void Restart() {
-    memory_ = std::make_unique<UserMemory>(*engine_, store_, metrics_, options_);
+    states_ = std::make_unique<UserStates>(store_, metrics_, options_);
+    memory_ = states_->Of(model_);
   }
 
   // Events first ... last, as the ingest pipeline writes them.
@@ -41,7 +43,7 @@ class UserMemoryTest : public ::testing::Test {
     const auto request = MakeAppend(*bundle_, user_id, first, last);
     std::vector<uint32_t> indexes;
     for (int i = 0; i < request.events_size(); ++i) indexes.push_back(i);
-    ASSERT_TRUE(group.Admit(request, indexes, "").refusals.empty());
+    ASSERT_TRUE(group.Admit(request, indexes, {}).refusals.empty());
     ASSERT_TRUE(store_.AppendEvents(std::move(group).Take()).ok());
   }
 
@@ -55,7 +57,7 @@ class UserMemoryTest : public ::testing::Test {
   }
   void FoldAndPublish(const std::string& user_id) {
     memory_->Publish(user_id, Fold(user_id));
-    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+    ASSERT_TRUE(states_->AwaitSnapshots().ok());
   }
 
   void Erase(const std::string& user_id) {
@@ -71,15 +73,17 @@ class UserMemoryTest : public ::testing::Test {
   }
 
   const std::shared_ptr<const Bundle> bundle_;
-  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::shared_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const LoadedModelPtr model_ = AsLoaded(engine_);
   const std::unique_ptr<EngineScratch> scratch_ = engine_->NewScratch();
   FaultyStateStore store_;
   Metrics metrics_;
   SourceMarks marks_{store_, metrics_.ingest.source_marks};
   GapFence fence_{metrics_.ingest};
   absl::BitGen random_;
-  UserMemory::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
-  std::unique_ptr<UserMemory> memory_;
+  UserStates::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
+  std::unique_ptr<UserStates> states_;
+  std::shared_ptr<UserMemory> memory_;
 };
 
 TEST_F(UserMemoryTest, AnUnknownUserHasTheEmptyState) {
@@ -131,7 +135,7 @@ TEST_F(UserMemoryTest, ASnapshotOfAnotherLifeIsNotUsed) {
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
     memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
-    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+    ASSERT_TRUE(states_->AwaitSnapshots().ok());
   };
   Append("user", 1, 127);
   publish();
@@ -146,7 +150,7 @@ TEST_F(UserMemoryTest, AnOwnerThatIsBehindPostponesSnapshots) {
     FoldQueue folds(*memory_, metrics_);
     folds.Mark("user", arrival);
     while (folds.has_work()) folds.FoldRound(*scratch_);
-    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+    ASSERT_TRUE(states_->AwaitSnapshots().ok());
   };
   Append("user", 1, 9);
   fold(absl::Now() - 2 * FoldQueue::kBehind);
@@ -176,7 +180,7 @@ TEST_F(UserMemoryTest, FromCacheSnapshotOrLogTheBitsAreTheSame) {
 TEST_F(UserMemoryTest, WritesSnapshotsAtTheEnd) {
   Append("user", 1, 3);
   FoldAndPublish("user");
-  ASSERT_TRUE(memory_->WriteSnapshots().ok());
+  ASSERT_TRUE(states_->WriteSnapshots().ok());
   EXPECT_EQ((*StoredSnapshot())->folded_sequence, 3);
 }
 

@@ -59,7 +59,7 @@ class RetentionTest : public ::testing::Test {
   }
 
   void Sweep(const RetentionOptions& options, absl::Time now) {
-    Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+    Retention retention(*store_, pipeline_->partitions(), pipeline_->models(),
                         metrics_, options);
     retention.Sweep(now);
   }
@@ -88,7 +88,10 @@ class RetentionTest : public ::testing::Test {
     return users;
   }
 
-  const ServedModel& model() const { return *pipeline_->models().models()[0]; }
+  const RankModel& model() const {
+    return *pipeline_->rank_models().Of(
+        pipeline_->models().Current()->models()[0]);
+  }
 
   // The state that requests are served from, with what the log has after it.
   absl::StatusOr<std::string> ServedState(const std::string& user) {
@@ -96,9 +99,9 @@ class RetentionTest : public ::testing::Test {
     if (!lookup.ok()) return lookup.status();
     auto fold = model().memory->ReadTail(user, *lookup, kNoLimit);
     if (!fold.ok()) return fold.status();
-    const auto scratch = model().engine->NewScratch();
+    const auto scratch = model().engine().NewScratch();
     model().memory->RunFolds(absl::MakeSpan(&*fold, 1), *scratch);
-    return model().engine->SerializeState(*fold->after().state);
+    return model().engine().SerializeState(*fold->after().state);
   }
 
   // What it must be: of the same events, in a store that nobody trims.
@@ -113,7 +116,7 @@ class RetentionTest : public ::testing::Test {
   }
 
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
-  const std::unique_ptr<const Engine> engine_ = *Engine::Create(bundle_);
+  const std::shared_ptr<const Engine> engine_ = *Engine::Create(bundle_);
   const std::unique_ptr<FaultyStateStore> store_ =
       std::make_unique<FaultyStateStore>();
   Metrics metrics_;
@@ -197,7 +200,7 @@ TEST_F(RetentionTest, TheShareIsThatOfADay) {
   }
   RetentionOptions options;
   options.idle_user_ttl = absl::Hours(24 * 365);
-  Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+  Retention retention(*store_, pipeline_->partitions(), pipeline_->models(),
                       metrics_, options);
   const absl::Time first = TimeOfEvent(2) + options.idle_user_ttl;
   retention.Sweep(first);  // refused: nobody has written for a year
@@ -246,7 +249,7 @@ TEST_F(RetentionTest, TrimsNoMoreThanTheShareOfADay) {
   Append("new", 365 * 24 * 60, 365 * 24 * 60);
   const absl::Time now = TimeOfEvent(kEvents) + options.max_event_age;
   {
-    Retention retention(*store_, pipeline_->ingest(), pipeline_->models(),
+    Retention retention(*store_, pipeline_->partitions(), pipeline_->models(),
                         metrics_, options);
     retention.Sweep(now);
     EXPECT_EQ(trimmed(), 1);
@@ -262,7 +265,7 @@ TEST_F(RetentionTest, TrimsNoMoreThanTheShareOfADay) {
   EXPECT_EQ(Refused("share"), 0);
 }
 
-TEST_F(RetentionTest, AUserWhoComesBackBeforeHerTurnStays) {
+TEST_F(RetentionTest, AUserWhoComesBackBeforeTheirTurnStays) {
   Append("ann", 1, 5);
   IngestPipeline::ErasureOrder order;
   order.only_if = [](const UserHead& head) { return head.last_sequence < 5; };
@@ -342,7 +345,7 @@ TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
   served.models[1].default_model = false;
   Start(served);
   const std::string other =
-      pipeline_->models().models()[1]->engine->state_fingerprint();
+      pipeline_->models().Current()->models()[1]->engine->state_fingerprint();
   const auto request =
       MakeAppend(*LoadGolden(served.models[0]), "ann", 1, 300);
   absl::Notification appended, trimmed;
@@ -364,7 +367,7 @@ TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
   EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
   EXPECT_EQ(metrics_.retention.failures.Value(), 0);
   // Nor when it is asked for all the same.
-  pipeline_->ingest().TrimLog("ann", 100, [&](const absl::Status& status) {
+  pipeline_->partitions().OwnerOf("ann").Trim("ann", 100, [&](const absl::Status& status) {
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
     trimmed.Notify();
   });
@@ -384,7 +387,7 @@ TEST_F(RetentionTest, AnotherModelRefusesRatherThanBeWrong) {
   RebuildOptions rebuild;
   const std::string fingerprint = engine_->state_fingerprint();
   const auto before = *store_->GetSnapshot(fingerprint, "ann");
-  auto totals = RebuildStates(*engine_, *store_, metrics_, rebuild);
+  auto totals = RebuildStates(engine_, *store_, metrics_, rebuild);
   ASSERT_TRUE(totals.ok());
   EXPECT_EQ(totals->users, 1u);
   EXPECT_EQ(totals->kept_users, 1u);
@@ -399,8 +402,9 @@ TEST_F(RetentionTest, AnotherModelRefusesRatherThanBeWrong) {
   EXPECT_THAT(std::string(state.status().message()),
               ::testing::HasSubstr("trimmed, the log begins at 201"));
   EXPECT_TRUE(ServedState("bob").ok());
-  const auto other_engine = *Engine::Create(LoadGolden(other));
-  totals = RebuildStates(*other_engine, *store_, metrics_, rebuild);
+  const std::shared_ptr<const Engine> other_engine =
+      *Engine::Create(LoadGolden(other));
+  totals = RebuildStates(other_engine, *store_, metrics_, rebuild);
   ASSERT_TRUE(totals.ok());
   EXPECT_EQ(totals->users, 1u);
   EXPECT_EQ(totals->kept_users, 0u);

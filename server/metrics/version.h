@@ -1,6 +1,6 @@
 // The version of this build.
-#ifndef QLARANK_SERVER_OPS_VERSION_H_
-#define QLARANK_SERVER_OPS_VERSION_H_
+#ifndef QLARANK_SERVER_METRICS_VERSION_H_
+#define QLARANK_SERVER_METRICS_VERSION_H_
 
 #include "absl/strings/string_view.h"
 
@@ -12,4 +12,4 @@ absl::string_view BuildVersion();
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_OPS_VERSION_H_
+#endif  // QLARANK_SERVER_METRICS_VERSION_H_

@@ -1,4 +1,4 @@
-#include "server/rank/tile_scheduler.h"
+#include "server/work/tile_scheduler.h"
 
 #include <algorithm>
 #include <atomic>
@@ -330,7 +330,7 @@ TEST_F(TileSchedulerTest, WhatIsCancelledWhileItPreparesEndsToo) {
 }
 
 // One client's hundred requests and another's one: every other tile is theirs.
-TEST_F(TileSchedulerTest, AFloodOfOneClientLeavesAnotherHerShare) {
+TEST_F(TileSchedulerTest, AFloodOfOneClientLeavesAnotherTheirShare) {
   Block();
   std::vector<std::shared_ptr<TestJob>> flood;
   for (int i = 0; i < 100; ++i) {

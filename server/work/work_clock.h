@@ -2,8 +2,8 @@
 // part of it in which the thread had a processor. What work costs is read from
 // the second, so that a busy neighbour does not make it look dearer; how much
 // of a processor there is (processor_share.h) from both.
-#ifndef QLARANK_SERVER_RANK_WORK_CLOCK_H_
-#define QLARANK_SERVER_RANK_WORK_CLOCK_H_
+#ifndef QLARANK_SERVER_WORK_WORK_CLOCK_H_
+#define QLARANK_SERVER_WORK_WORK_CLOCK_H_
 
 #include <time.h>
 
@@ -30,4 +30,4 @@ struct WorkClock {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RANK_WORK_CLOCK_H_
+#endif  // QLARANK_SERVER_WORK_WORK_CLOCK_H_

@@ -1,10 +1,10 @@
-#include "server/rank/tile_scheduler.h"
+#include "server/work/tile_scheduler.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/rank/fair_clock.h"
+#include "server/work/fair_clock.h"
 
 namespace qlarank {
 namespace {

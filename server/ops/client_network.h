@@ -1,6 +1,6 @@
 // What counts as one host among clients that have no name.
-#ifndef QLARANK_SERVER_SECURITY_CLIENT_NETWORK_H_
-#define QLARANK_SERVER_SECURITY_CLIENT_NETWORK_H_
+#ifndef QLARANK_SERVER_OPS_CLIENT_NETWORK_H_
+#define QLARANK_SERVER_OPS_CLIENT_NETWORK_H_
 
 #include <netinet/in.h>
 
@@ -18,4 +18,4 @@ inline void KeepNetwork(in6_addr& address) {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_SECURITY_CLIENT_NETWORK_H_
+#endif  // QLARANK_SERVER_OPS_CLIENT_NETWORK_H_

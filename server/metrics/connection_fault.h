@@ -1,6 +1,6 @@
 // Why a connection is cut before its client wanted it to end.
-#ifndef QLARANK_SERVER_OPS_CONNECTION_FAULT_H_
-#define QLARANK_SERVER_OPS_CONNECTION_FAULT_H_
+#ifndef QLARANK_SERVER_METRICS_CONNECTION_FAULT_H_
+#define QLARANK_SERVER_METRICS_CONNECTION_FAULT_H_
 
 namespace qlarank {
 
@@ -38,4 +38,4 @@ inline const char* FaultName(Fault fault) {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_OPS_CONNECTION_FAULT_H_
+#endif  // QLARANK_SERVER_METRICS_CONNECTION_FAULT_H_

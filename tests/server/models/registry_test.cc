@@ -11,11 +11,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class ModelRegistryTest : public ::testing::Test {
+class RegistryTest : public ::testing::Test {
  protected:
-  absl::StatusOr<std::unique_ptr<ModelRegistry>> Load(
+  absl::StatusOr<std::shared_ptr<const Registry>> Load(
       const std::vector<ModelOptions>& models) {
-    return ModelRegistry::Load(models, {store_, metrics_});
+    return Registry::Load(models, store_, metrics_.info);
   }
 
   static ModelOptions Model(const std::string& name, uint64_t version,
@@ -31,7 +31,7 @@ class ModelRegistryTest : public ::testing::Test {
   Metrics metrics_;
 };
 
-TEST_F(ModelRegistryTest, ResolvesNamesAndVersions) {
+TEST_F(RegistryTest, ResolvesNamesAndVersions) {
   const auto models =
       Load({Model("a", 1, false), Model("b", 2, true), Model("b", 5, false)});
   ASSERT_TRUE(models.ok()) << models.status();
@@ -49,7 +49,7 @@ TEST_F(ModelRegistryTest, ResolvesNamesAndVersions) {
   EXPECT_THAT(version("c", 0), HasSubstr("NOT_FOUND: model_name: \"c\"; "));
 }
 
-TEST_F(ModelRegistryTest, RefusesABundleOfAnotherFingerprint) {
+TEST_F(RegistryTest, RefusesABundleOfAnotherFingerprint) {
   ModelOptions model = Model("a", 1, true);
   model.expected_fingerprint = "0123";
   const absl::Status status = Load({model}).status();
@@ -59,7 +59,7 @@ TEST_F(ModelRegistryTest, RefusesABundleOfAnotherFingerprint) {
       AllOf(HasSubstr("model \"a\" version 1: "), HasSubstr("expected 0123")));
 }
 
-TEST_F(ModelRegistryTest, NamesTheModelWhoseBundleIsMissing) {
+TEST_F(RegistryTest, NamesTheModelWhoseBundleIsMissing) {
   ModelOptions model = Model("a", 3, true);
   model.path = "/nowhere";
   const absl::Status status = Load({model}).status();
@@ -68,14 +68,14 @@ TEST_F(ModelRegistryTest, NamesTheModelWhoseBundleIsMissing) {
               HasSubstr("model \"a\" version 3: "));
 }
 
-TEST_F(ModelRegistryTest, RefusesModelsThatNeedDifferentEvents) {
+TEST_F(RegistryTest, RefusesModelsThatNeedDifferentEvents) {
   const absl::Status status =
       Load({Model("a", 1, true), GoldenModel()}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("event features"));
 }
 
-TEST_F(ModelRegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
+TEST_F(RegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
   const auto precision = [&](ScoringPrecision configured) {
     ModelOptions model = Model("a", 1, true);
     model.precision = configured;
@@ -90,6 +90,22 @@ TEST_F(ModelRegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
   EXPECT_EQ(precision(ScoringPrecision::kInt8), if_there(Precision::kInt8));
   EXPECT_EQ(precision(ScoringPrecision::kBf16), if_there(Precision::kBf16));
   EXPECT_EQ(precision(ScoringPrecision::kAuto), if_there(Precision::kBf16));
+}
+
+// Whoever uses a model holds it.
+TEST_F(RegistryTest, WhatIsInUseOutlivesItsReplacement) {
+  auto first = *Load({Model("a", 1, true)});
+  const std::weak_ptr<const Registry> watched = first;
+  ModelRegistry registry(std::move(first));
+  std::shared_ptr<const Registry> held = registry.Current();
+  const LoadedModelPtr in_use = *held->Resolve("", 0);
+  registry.Replace(*Load({Model("a", 2, true)}));
+  EXPECT_EQ((*registry.Current()->Resolve("", 0))->version, 2);
+  EXPECT_EQ((*held->Resolve("", 0))->version, 1);
+  held = nullptr;
+  EXPECT_TRUE(watched.expired());
+  EXPECT_EQ(in_use->bundle().spec().name(), "dot_l1_plain");
+  EXPECT_NE(in_use->id, (*registry.Current()->Resolve("", 0))->id);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "server/ops/version.h"
+#include "server/metrics/version.h"
 
 #ifndef QLARANK_VERSION
 #error "QLARANK_VERSION comes from server/ops/CMakeLists.txt"

@@ -14,8 +14,8 @@
 // Its time is virtual: the service that each of the jobs would have had, so it
 // advances by an n-th of the work done while n of them would still be there.
 // Not thread-safe.
-#ifndef QLARANK_SERVER_RANK_FAIR_CLOCK_H_
-#define QLARANK_SERVER_RANK_FAIR_CLOCK_H_
+#ifndef QLARANK_SERVER_WORK_FAIR_CLOCK_H_
+#define QLARANK_SERVER_WORK_FAIR_CLOCK_H_
 
 #include <functional>
 #include <queue>
@@ -63,4 +63,4 @@ class FairClock {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RANK_FAIR_CLOCK_H_
+#endif  // QLARANK_SERVER_WORK_FAIR_CLOCK_H_

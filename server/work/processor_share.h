@@ -10,8 +10,8 @@
 // whether or not anything runs that would show it.
 //
 // Thread-safe. Takes a lock of its own.
-#ifndef QLARANK_SERVER_RANK_PROCESSOR_SHARE_H_
-#define QLARANK_SERVER_RANK_PROCESSOR_SHARE_H_
+#ifndef QLARANK_SERVER_WORK_PROCESSOR_SHARE_H_
+#define QLARANK_SERVER_WORK_PROCESSOR_SHARE_H_
 
 #include <algorithm>
 #include <cmath>
@@ -73,4 +73,4 @@ class ProcessorShare {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RANK_PROCESSOR_SHARE_H_
+#endif  // QLARANK_SERVER_WORK_PROCESSOR_SHARE_H_

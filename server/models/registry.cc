@@ -1,4 +1,4 @@
-#include "server/models/model_registry.h"
+#include "server/models/registry.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,34 +10,19 @@
 namespace qlarank {
 namespace {
 
-absl::StatusOr<std::unique_ptr<ServedModel>> Serve(
-    const ModelOptions& options, std::unique_ptr<const Engine> engine,
-    const ModelRegistry::Environment& environment,
-    UserMemory::Options memory_options) {
-  auto features = EventFeatures::Of(
-      environment.store, engine->bundle().spec().event_features());
+absl::StatusOr<LoadedModelPtr> Serve(const ModelOptions& options,
+                                     std::shared_ptr<const Engine> engine,
+                                     StateStore& store, InfoMetrics& metrics) {
+  auto features =
+      EventFeatures::Of(store, engine->bundle().spec().event_features());
   if (!features.ok()) return features.status();
-  memory_options.features = *std::move(features);
-  auto model = std::make_unique<ServedModel>();
-  model->name = options.name;
-  model->version = options.version;
-  model->engine = std::move(engine);
-  if (absl::Status status =
-          environment.store.OpenFingerprint(model->engine->state_fingerprint());
-      !status.ok()) {
-    return status;
-  }
-  for (size_t i = 0; i < environment.scoring_threads; ++i) {
-    model->worker_scratch.push_back(model->engine->NewScratch());
-  }
-  Metrics& metrics = environment.metrics;
-  model->metrics = &metrics.rank.ForModel(options.name, options.version);
-  metrics.info.ModelLoaded(options.name, options.version,
-                           model->engine->state_fingerprint(),
-                           model->engine->empty_state()->size_bytes());
-  model->memory = std::make_unique<UserMemory>(
-      *model->engine, environment.store, metrics, memory_options);
-  return model;
+  absl::Status opened = store.OpenFingerprint(engine->state_fingerprint());
+  if (!opened.ok()) return opened;
+  metrics.ModelLoaded(options.name, options.version,
+                      engine->state_fingerprint(),
+                      engine->empty_state()->size_bytes());
+  return MakeLoadedModel(options.name, options.version, std::move(engine),
+                         *std::move(features));
 }
 
 // Whether an event can be one of both models: requests name no features, so they
@@ -74,14 +59,15 @@ absl::Status OfModel(const ModelOptions& model, const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ModelRegistry>> ModelRegistry::Load(
-    absl::Span<const ModelOptions> options, const Environment& environment) {
+absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
+    absl::Span<const ModelOptions> options, StateStore& store,
+    InfoMetrics& metrics) {
   if (options.empty()) {
     return absl::InvalidArgumentError("models: none; at least one is needed");
   }
-  auto registry = std::unique_ptr<ModelRegistry>(new ModelRegistry);
+  auto registry = std::shared_ptr<Registry>(new Registry);
   // All of them first: what they take of events depends on the default one.
-  std::vector<std::unique_ptr<const Engine>> engines;
+  std::vector<std::shared_ptr<const Engine>> engines;
   size_t default_index = 0;
   for (const ModelOptions& model : options) {
     auto engine = LoadEngine(model);
@@ -97,35 +83,31 @@ absl::StatusOr<std::unique_ptr<ModelRegistry>> ModelRegistry::Load(
                         registry->default_action_);
     if (!compatible.ok()) return OfModel(options[i], compatible);
   }
-  const absl::StatusOr<uint32_t> schema = environment.store.PutSchema(
+  const absl::StatusOr<uint32_t> schema = store.PutSchema(
       {main.event_features().begin(), main.event_features().end()});
   if (!schema.ok()) return schema.status();
   registry->event_schema_ = *schema;
 
-  UserMemory::Options memory_options;
-  memory_options.cache_bytes = environment.user_cache_bytes / options.size();
-  memory_options.snapshot_interval = environment.snapshot_interval;
   for (size_t i = 0; i < options.size(); ++i) {
-    auto served =
-        Serve(options[i], std::move(engines[i]), environment, memory_options);
+    auto served = Serve(options[i], std::move(engines[i]), store, metrics);
     if (!served.ok()) return OfModel(options[i], served.status());
     registry->bundles_.push_back(&(*served)->bundle());
     registry->models_.push_back(*std::move(served));
   }
-  registry->default_model_ = registry->models_[default_index].get();
-  return registry;
+  registry->default_model_ = registry->models_[default_index];
+  return std::shared_ptr<const Registry>(std::move(registry));
 }
 
-absl::StatusOr<ServedModel*> ModelRegistry::Resolve(absl::string_view name,
-                                                    uint64_t version) const {
+absl::StatusOr<LoadedModelPtr> Registry::Resolve(absl::string_view name,
+                                                 uint64_t version) const {
   if (name.empty() && version == 0) return default_model_;
   if (name.empty()) name = default_model_->name;
-  ServedModel* newest = nullptr;
-  for (const auto& model : models_) {
+  LoadedModelPtr newest;
+  for (const LoadedModelPtr& model : models_) {
     if (model->name != name) continue;
-    if (model->version == version) return model.get();
+    if (model->version == version) return model;
     if (newest == nullptr || model->version > newest->version) {
-      newest = model.get();
+      newest = model;
     }
   }
   if (newest == nullptr) {

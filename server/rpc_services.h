@@ -4,8 +4,8 @@
 //   services.RegisterWith(builder);
 //   ... serve ...
 //   services.BeginDrain();       // then grpc::Server::Shutdown(deadline)
-#ifndef QLARANK_SERVER_RPC_RPC_SERVICES_H_
-#define QLARANK_SERVER_RPC_RPC_SERVICES_H_
+#ifndef QLARANK_SERVER_RPC_SERVICES_H_
+#define QLARANK_SERVER_RPC_SERVICES_H_
 
 #include <memory>
 #include <vector>
@@ -53,4 +53,4 @@ class RpcServices {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RPC_RPC_SERVICES_H_
+#endif  // QLARANK_SERVER_RPC_SERVICES_H_

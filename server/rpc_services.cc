@@ -1,4 +1,4 @@
-#include "server/rpc/rpc_services.h"
+#include "server/rpc_services.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "server/rank/fair_clock.h"
+#include "server/work/fair_clock.h"
 
 #include "gtest/gtest.h"
 

@@ -20,8 +20,8 @@
 // time, and when one who has gone away stops holding a place.
 //
 // Thread-safe. One lock is taken per unit, none within it.
-#ifndef QLARANK_SERVER_RANK_TILE_SCHEDULER_H_
-#define QLARANK_SERVER_RANK_TILE_SCHEDULER_H_
+#ifndef QLARANK_SERVER_WORK_TILE_SCHEDULER_H_
+#define QLARANK_SERVER_WORK_TILE_SCHEDULER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -35,8 +35,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/rank/processor_share.h"
-#include "server/rank/work_clock.h"
+#include "server/work/processor_share.h"
+#include "server/work/work_clock.h"
 
 namespace qlarank {
 
@@ -176,4 +176,4 @@ class TileScheduler {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_RANK_TILE_SCHEDULER_H_
+#endif  // QLARANK_SERVER_WORK_TILE_SCHEDULER_H_

@@ -1,4 +1,4 @@
-#include "server/rank/processor_share.h"
+#include "server/work/processor_share.h"
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"

@@ -1,0 +1,39 @@
+// One model version that is loaded: its engine, and where it finds its event
+// features in the log. What is remembered of users under it, and what ranking
+// keeps of its own, are others' (per_model.h).
+//
+// Immutable, so safe to share. Whoever uses a model holds it: neither a reference
+// nor a view into it outlives that.
+#ifndef QLARANK_SERVER_MODELS_LOADED_MODEL_H_
+#define QLARANK_SERVER_MODELS_LOADED_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "model/engine.h"
+#include "server/models/event_features.h"
+
+namespace qlarank {
+
+struct LoadedModel {
+  // Of no other model that was loaded since the process began.
+  uint32_t id;
+  std::string name;
+  uint64_t version;
+  std::shared_ptr<const Engine> engine;
+  EventFeatures features;
+
+  const Bundle& bundle() const { return engine->bundle(); }
+};
+
+using LoadedModelPtr = std::shared_ptr<const LoadedModel>;
+
+// `name` and `version` are what it is served under, whatever its bundle says.
+LoadedModelPtr MakeLoadedModel(std::string name, uint64_t version,
+                               std::shared_ptr<const Engine> engine,
+                               EventFeatures features);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_MODELS_LOADED_MODEL_H_

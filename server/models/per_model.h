@@ -1,0 +1,59 @@
+// What one part of the server keeps for each model: made when it is first asked
+// for, and the same from then on.
+//
+//   PerModel<Costs> costs([](const LoadedModelPtr& model) {
+//     return std::make_shared<Costs>(*model);
+//   });
+//   costs.Of(model)->...
+//
+// Thread-safe; takes a lock, so it is asked once a request, not once a
+// candidate.
+#ifndef QLARANK_SERVER_MODELS_PER_MODEL_H_
+#define QLARANK_SERVER_MODELS_PER_MODEL_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "server/models/loaded_model.h"
+
+namespace qlarank {
+
+template <typename T>
+class PerModel {
+ public:
+  using Make = std::function<std::shared_ptr<T>(const LoadedModelPtr& model)>;
+
+  // `make` is called under the lock, once for each model.
+  explicit PerModel(Make make) : make_(std::move(make)) {}
+
+  std::shared_ptr<T> Of(const LoadedModelPtr& model)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    std::shared_ptr<T>& kept = by_id_[model->id];
+    if (kept == nullptr) kept = make_(model);
+    return kept;
+  }
+
+  // By LoadedModel::id; null if it was never asked for.
+  std::shared_ptr<T> Find(uint32_t id) const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? nullptr : found->second;
+  }
+
+ private:
+  const Make make_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<uint32_t, std::shared_ptr<T>> by_id_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_MODELS_PER_MODEL_H_
