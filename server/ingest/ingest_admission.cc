@@ -5,8 +5,8 @@
 
 namespace qlarank {
 
-IngestAdmission::IngestAdmission(size_t num_shards, size_t capacity) {
-  for (size_t i = 0; i < num_shards; ++i) {
+IngestAdmission::IngestAdmission(size_t num_owners, size_t capacity) {
+  for (size_t i = 0; i < num_owners; ++i) {
     rooms_.push_back(std::make_unique<FairQuota>(capacity));
   }
 }
@@ -19,10 +19,10 @@ bool IngestAdmission::full(absl::string_view client) const {
 
 bool IngestAdmission::TryTake(absl::string_view client,
                               absl::Span<const size_t> amounts) {
-  for (size_t shard = 0; shard < amounts.size(); ++shard) {
-    if (amounts[shard] == 0) continue;
-    if (rooms_[shard]->TryTake(client, amounts[shard])) continue;
-    for (size_t taken = 0; taken < shard; ++taken) {
+  for (size_t owner = 0; owner < amounts.size(); ++owner) {
+    if (amounts[owner] == 0) continue;
+    if (rooms_[owner]->TryTake(client, amounts[owner])) continue;
+    for (size_t taken = 0; taken < owner; ++taken) {
       if (amounts[taken] > 0) Return(taken, client, amounts[taken]);
     }
     return false;
@@ -47,10 +47,10 @@ void IngestAdmission::WhenRoom(absl::string_view client, Callback ready) {
 
 bool IngestAdmission::Advance(absl::string_view client, Waiter& waiter) {
   if (waiter.amounts.empty()) return !full(client);
-  for (; waiter.next_shard < waiter.amounts.size(); ++waiter.next_shard) {
-    const size_t amount = waiter.amounts[waiter.next_shard];
+  for (; waiter.next_owner < waiter.amounts.size(); ++waiter.next_owner) {
+    const size_t amount = waiter.amounts[waiter.next_owner];
     if (amount == 0) continue;
-    if (!rooms_[waiter.next_shard]->TryTakeOrFirst(client, amount)) {
+    if (!rooms_[waiter.next_owner]->TryTakeOrFirst(client, amount)) {
       return false;
     }
   }
@@ -72,9 +72,9 @@ void IngestAdmission::Enter(absl::string_view client, Waiter waiter) {
   waiter.done();
 }
 
-void IngestAdmission::Return(size_t shard, absl::string_view client,
+void IngestAdmission::Return(size_t owner, absl::string_view client,
                              size_t amount) {
-  rooms_[shard]->Return(client, amount);
+  rooms_[owner]->Return(client, amount);
   if (num_waiting_ == 0) return;
   std::vector<Callback> woken;
   {

@@ -33,33 +33,33 @@ class IngestAdmission {
  public:
   using Callback = absl::AnyInvocable<void()>;
 
-  // `capacity` events before each of `num_shards` writers.
-  IngestAdmission(size_t num_shards, size_t capacity);
+  // `capacity` events before each of `num_owners` owners.
+  IngestAdmission(size_t num_owners, size_t capacity);
 
-  // Takes `amounts`, one for each shard, or nothing and returns false.
+  // Takes `amounts`, one for each owner, or nothing and returns false.
   bool TryTake(absl::string_view client, absl::Span<const size_t> amounts);
 
   // Takes `amounts` once there is room, then calls `taken`.
   void TakeWhenRoom(absl::string_view client, std::vector<size_t> amounts,
                     Callback taken) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Calls `ready` once the client may have some room in every shard.
+  // Calls `ready` once the client may have some room before every owner.
   void WhenRoom(absl::string_view client, Callback ready)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Gives back what was taken, and wakes who waits for it.
-  void Return(size_t shard, absl::string_view client, size_t amount)
+  void Return(size_t owner, absl::string_view client, size_t amount)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether in some shard as much waits of the client as should.
+  // Whether before some owner as much waits of the client as should.
   bool full(absl::string_view client) const;
 
  private:
   struct Waiter {
     std::vector<size_t> amounts;  // empty: for any room
-    // Of `amounts`, taken so far. Shard by shard, in this order, so that nobody
+    // Of `amounts`, taken so far. Owner by owner, in this order, so that nobody
     // holds room that another needs who holds room that this one needs.
-    size_t next_shard = 0;
+    size_t next_owner = 0;
     Callback done;
   };
 
@@ -68,7 +68,7 @@ class IngestAdmission {
   void Enter(absl::string_view client, Waiter waiter)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  std::vector<std::unique_ptr<FairQuota>> rooms_;  // by shard
+  std::vector<std::unique_ptr<FairQuota>> rooms_;  // by owner
   std::atomic<size_t> num_waiting_{0};
 
   absl::Mutex mutex_;
