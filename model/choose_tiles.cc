@@ -1,8 +1,10 @@
-// ChooseTiles: the self-check of model/gemm.h.
+// ChooseTiles and PartsAgree: the self-checks of model/gemm.h.
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <random>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -14,17 +16,28 @@ namespace {
 
 constexpr size_t kLargest = kTileSizes.back();
 
-// y of kLargest rows computed `rows` at a time.
+// y of kLargest rows computed `rows` at a time, some of them twice where that
+// leaves a remainder.
 AlignedVector<float> MultiplyInTiles(const PackedMatrix& matrix, size_t rows,
                                      const AlignedVector<float>& x,
                                      GemmScratch& scratch) {
-  // Accumulating matrices start from the same output everywhere.
-  AlignedVector<float> y(kLargest * matrix.out(), 0.5f);
+  AlignedVector<float> y(kLargest * matrix.out());
   for (size_t row = 0; row < kLargest; row += rows) {
-    scratch.Run(matrix, rows, x.data() + row * matrix.in(),
-                y.data() + row * matrix.out());
+    const size_t first = std::min(row, kLargest - rows);
+    float* of_tile = y.data() + first * matrix.out();
+    // Accumulating matrices start from the same output everywhere.
+    std::fill_n(of_tile, rows * matrix.out(), 0.5f);
+    scratch.Run(matrix, rows, x.data() + first * matrix.in(), of_tile);
   }
   return y;
+}
+
+AlignedVector<float> RandomRows(size_t width) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  AlignedVector<float> x(kLargest * width);
+  for (float& value : x) value = normal(random);
+  return x;
 }
 
 bool SameBits(const AlignedVector<float>& a, const AlignedVector<float>& b) {
@@ -51,14 +64,11 @@ bool PositionsAgree(const PackedMatrix& matrix, const AlignedVector<float>& x,
 
 absl::StatusOr<TileChoice> ChooseTiles(
     absl::Span<const PackedMatrix* const> matrices) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  std::array<bool, kTileSizes.size()> in_use;
+  TileChoice::InUse in_use;
   in_use.fill(true);
   GemmScratch scratch(matrices, TileChoice::All());
   for (const PackedMatrix* matrix : matrices) {
-    AlignedVector<float> x(kLargest * matrix->in());
-    for (float& value : x) value = normal(random);
+    const AlignedVector<float> x = RandomRows(matrix->in());
     if (!PositionsAgree(*matrix, x, scratch)) {
       return absl::InternalError(
           "oneDNN gives a row other bits at another position on this "
@@ -73,6 +83,29 @@ absl::StatusOr<TileChoice> ChooseTiles(
     }
   }
   return TileChoice(in_use);
+}
+
+bool PartsAgree(const PackedMatrix& whole,
+                absl::Span<const std::unique_ptr<const PackedMatrix>> parts) {
+  std::vector<const PackedMatrix*> all = {&whole};
+  for (const auto& part : parts) all.push_back(part.get());
+  GemmScratch scratch(all, TileChoice::LargestOnly());
+  const AlignedVector<float> x = RandomRows(whole.in());
+  const AlignedVector<float> y = MultiplyInTiles(whole, kLargest, x, scratch);
+  size_t first = 0;
+  for (const auto& part : parts) {
+    const AlignedVector<float> of_part =
+        MultiplyInTiles(*part, kLargest, x, scratch);
+    for (size_t row = 0; row < kLargest; ++row) {
+      if (std::memcmp(of_part.data() + row * part->out(),
+                      y.data() + row * whole.out() + first,
+                      part->out() * sizeof(float)) != 0) {
+        return false;
+      }
+    }
+    first += part->out();
+  }
+  return true;
 }
 
 }  // namespace qlarank

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -50,12 +51,14 @@ Engine::Impl::Impl(const Bundle& bundle)
     : spec(bundle.spec()),
       d_model(spec.d_model()),
       num_tasks(spec.tasks_size()),
+      all_tasks(num_tasks),
       layout(spec),
       tokens(bundle),
       item_embedding(bundle.tensor("item_embedding")),
       item_bias(bundle.tensor("item_bias")),
       item_inverse_norm(InverseNorms(item_embedding, d_model)),
       norm_user(bundle.tensor("norm_user")) {
+  std::iota(all_tasks.begin(), all_tasks.end(), 0);
   for (const auto& task : spec.tasks()) dot_weight.push_back(task.dot_term());
   if (HasDotTerm(spec)) dot_scale = std::exp(bundle.tensor("log_scale")[0]);
   if (!IsTargetAware(spec)) return;
@@ -100,6 +103,13 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
         PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model,
                 head_width * d_model);
     status.Update(pack("head.w1", w1, head_w1, precision));
+    const absl::Span<const float> all = w1;
+    const size_t size = head_width * d_model;
+    for (size_t task = 0; num_tasks > 1 && task < num_tasks; ++task) {
+      status.Update(pack(absl::StrCat("head.w1[", task, "]"),
+                         all.subspan(task * size, size), task_w1.emplace_back(),
+                         precision));
+    }
   }
   return status;
 }
@@ -119,6 +129,7 @@ std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
   std::vector<const PackedMatrix*> all = {w_user_out.get()};
   if (w_user_in != nullptr)
     all.insert(all.end(), {w_user_in.get(), head_w1.get()});
+  for (const auto& matrix : task_w1) all.push_back(matrix.get());
   const auto add_layer = [&](const Layer& layer) {
     const auto of_layer = layer.matrices();
     all.insert(all.end(), of_layer.begin(), of_layer.end());
@@ -154,7 +165,6 @@ ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                                const model::v1::ModelSpec& spec)
     : gemm(matrices, tiles),
       tile(spec.d_model(), spec.ffn_width()),
-      candidates(kPassRows * spec.d_model()),
       head_hidden(Engine::kTileRows * spec.tasks_size() *
                   PaddedWidth(spec.head_width())) {}
 
@@ -205,11 +215,16 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   const absl::StatusOr<TileChoice> agreeing =
       ChooseTiles(engine->impl_->matrices());
   if (!agreeing.ok()) return agreeing.status();
-  engine->impl_->tiles = options.tiles.value_or(*agreeing);
+  Impl& impl = *engine->impl_;
+  impl.tiles = options.tiles.value_or(*agreeing);
+  if (!impl.task_w1.empty()) {
+    impl.heads_together = options.heads_together.value_or(
+        PartsAgree(*impl.head_w1, impl.task_w1));
+  }
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
   auto empty = std::make_shared<UserState>();
-  empty->values.resize(engine->impl_->layout.floats());
+  empty->values.resize(impl.layout.floats());
   engine->empty_state_ = std::move(empty);
   return engine;
 }
@@ -217,6 +232,10 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 Precision Engine::precision() const { return impl_->precision; }
 
 size_t Engine::num_tasks() const { return impl_->num_tasks; }
+
+absl::Span<const uint32_t> Engine::all_tasks() const {
+  return impl_->all_tasks;
+}
 
 size_t Engine::num_seeds() const { return impl_->spec.num_seeds(); }
 

@@ -96,7 +96,10 @@ class Engine {
     Precision precision = Precision::kF32;
     // The tile sizes to use; default: those that agree bitwise on this
     // processor.
-    std::optional<TileChoice> tiles;
+    std::optional<TileChoice> tiles = std::nullopt;
+    // Whether the heads of all tasks are one product; default: where that gives
+    // each the bits that it has alone on this processor.
+    std::optional<bool> heads_together = std::nullopt;
   };
 
   // Packs the weights and makes every primitive: takes tens of milliseconds.
@@ -115,6 +118,8 @@ class Engine {
   // What candidates are scored in.
   Precision precision() const;
   size_t num_tasks() const;
+  // 0, 1 ... num_tasks() - 1.
+  absl::Span<const uint32_t> all_tasks() const;
   // Virtual seeds (docs/model.md section 8), 0: none; and whether candidates
   // attend to their summaries.
   size_t num_seeds() const;
@@ -158,10 +163,18 @@ class Engine {
 
   // Scores candidates: item_rows [n] by Bundle::ItemRow, features row-major
   // [n, candidate features] (empty if the model has none), scores row-major
-  // [n, tasks], logits. n of any size; tiles inside.
+  // [n, tasks], logits. n of any size; tiles inside. `tasks`: of the model, each
+  // once, in any order; what others would take is not computed, and a task's
+  // scores have the same bits whichever others there are.
+  void Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
+             absl::Span<const float> features, absl::Span<const uint32_t> tasks,
+             absl::Span<float> scores, EngineScratch& scratch) const;
+  // The same for all tasks.
   void Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
              absl::Span<const float> features, absl::Span<float> scores,
-             EngineScratch& scratch) const;
+             EngineScratch& scratch) const {
+    Score(reading, item_rows, features, all_tasks(), scores, scratch);
+  }
 
  private:
   explicit Engine(std::shared_ptr<const Bundle> bundle);

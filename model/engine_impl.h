@@ -48,6 +48,7 @@ struct Engine::Impl {
   TileChoice tiles = TileChoice::All();
   size_t d_model;
   size_t num_tasks;
+  std::vector<uint32_t> all_tasks;  // 0, 1 ... num_tasks - 1
   StateLayout layout;
   TokenBuilder tokens;
 
@@ -66,13 +67,13 @@ struct Engine::Impl {
   // Of MLP_task, padded with zeros to whole vectors.
   size_t head_width = 0;
   std::unique_ptr<const PackedMatrix> head_w1;  // [tasks head_width, d] or null
+  // The same by task, [head_width, d] each, where there are several.
+  std::vector<std::unique_ptr<const PackedMatrix>> task_w1;
+  // Whether head_w1 gives each task the bits that its own matrix does.
+  bool heads_together = true;
   AlignedVector<float> head_b1, head_w2;        // [tasks, head_width]
   absl::Span<const float> head_b2;              // [tasks]
 };
-
-// Candidates that pass a layer before any passes the next: its weights are
-// fetched into L2 once for all of them.
-inline constexpr size_t kPassRows = 2 * Engine::kTileRows;
 
 struct ScratchBuffers {
   ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
@@ -80,7 +81,6 @@ struct ScratchBuffers {
 
   GemmScratch gemm;
   TileBuffers tile;
-  AlignedVector<float> candidates;   // tokens of a pass, [kPassRows, d_model]
   AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
 };
 

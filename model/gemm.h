@@ -20,19 +20,27 @@
 
 namespace qlarank {
 
-// The row counts that a tile may have. Few, because a primitive is made for
-// each; a lone event must not pay for 64 rows.
-inline constexpr std::array<size_t, 4> kTileSizes = {1, 4, 16, 64};
+// The row counts that a tile may have, a primitive each: a lone event must not
+// pay for 64 rows, nor 50 candidates, the last ones of most requests.
+inline constexpr std::array<size_t, 10> kTileSizes = {1,  4,  8,  16, 24,
+                                                      32, 40, 48, 56, 64};
 
 // Which of kTileSizes are in use. The largest always is.
 class TileChoice {
  public:
-  static TileChoice All() { return TileChoice({true, true, true, true}); }
-  static TileChoice LargestOnly() {
-    return TileChoice({false, false, false, true});
+  using InUse = std::array<bool, kTileSizes.size()>;
+
+  static TileChoice All() {
+    InUse in_use;
+    in_use.fill(true);
+    return TileChoice(in_use);
   }
-  explicit TileChoice(std::array<bool, kTileSizes.size()> in_use)
-      : in_use_(in_use) {}
+  static TileChoice LargestOnly() {
+    InUse in_use = {};
+    in_use.back() = true;
+    return TileChoice(in_use);
+  }
+  explicit TileChoice(const InUse& in_use) : in_use_(in_use) {}
 
   // Index into kTileSizes of the smallest tile in use that holds `rows` (at
   // most 64).
@@ -47,7 +55,7 @@ class TileChoice {
   friend bool operator==(const TileChoice&, const TileChoice&) = default;
 
  private:
-  std::array<bool, kTileSizes.size()> in_use_;
+  InUse in_use_;
 };
 
 class Int8Matrix;
@@ -114,6 +122,11 @@ class GemmScratch {
 // shows.
 absl::StatusOr<TileChoice> ChooseTiles(
     absl::Span<const PackedMatrix* const> matrices);
+
+// Whether `parts`, whose rows follow one another in `whole`, give the bits that
+// it gives them. Tried out, likewise.
+bool PartsAgree(const PackedMatrix& whole,
+                absl::Span<const std::unique_ptr<const PackedMatrix>> parts);
 
 // Names the instruction set and library version that the products' last bits
 // depend on, for instance "dnnl2.6.3-0x7f".

@@ -178,20 +178,6 @@ LayerReadout Layer::MakeReadout(const float* state) const {
 void Layer::ForwardReaders(const Products& products, size_t rows,
                            const LayerReadout& readout, float* x,
                            TileBuffers& buffers, GemmScratch& gemm) const {
-  // Half a layer at a time for all tiles: its weights stay in L2 meanwhile.
-  for (size_t first = 0; first < rows; first += kRows) {
-    ReadState(products, std::min(kRows, rows - first), readout,
-              x + first * d_model_, buffers, gemm);
-  }
-  for (size_t first = 0; first < rows; first += kRows) {
-    FeedForward(products, std::min(kRows, rows - first), x + first * d_model_,
-                buffers, gemm);
-  }
-}
-
-void Layer::ReadState(const Products& products, size_t rows,
-                      const LayerReadout& readout, float* x,
-                      TileBuffers& buffers, GemmScratch& gemm) const {
   if (has_window()) {
     kernels::RmsNormScaleShift(x, norm_attn_.data(), conv_.data(),
                                readout.conv_shift.data(), rows, d_model_,
@@ -205,6 +191,7 @@ void Layer::ReadState(const Products& products, size_t rows,
                         beta_.data(), norm_head_.data(), heads_, rows,
                         buffers.attended.data());
   gemm.Run(*products.w_o, rows, buffers.attended.data(), x);
+  FeedForward(products, rows, x, buffers, gemm);
 }
 
 void Layer::FeedForward(const Products& products, size_t rows, float* x,

@@ -59,8 +59,8 @@ class Layer {
   // Derives what candidates read from a state's values.
   LayerReadout MakeReadout(const float* state) const;
 
-  // Passes `rows` candidates, any number, through in the scoring precision: x
-  // [rows, d_model] in and out. The last tile's rows beyond must be finite.
+  // Passes `rows` candidates of a tile through in the scoring precision: x
+  // [rows, d_model] in and out. The tile's rows beyond must be finite.
   void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
                          TileBuffers& buffers, GemmScratch& gemm) const {
     ForwardReaders(scoring_, rows, readout, x, buffers, gemm);
@@ -92,10 +92,6 @@ class Layer {
   void ForwardReaders(const Products& products, size_t rows,
                       const LayerReadout& readout, float* x,
                       TileBuffers& buffers, GemmScratch& gemm) const;
-  // Both for a tile.
-  void ReadState(const Products& products, size_t rows,
-                 const LayerReadout& readout, float* x, TileBuffers& buffers,
-                 GemmScratch& gemm) const;
   void FeedForward(const Products& products, size_t rows, float* x,
                    TileBuffers& buffers, GemmScratch& gemm) const;
 

@@ -80,51 +80,47 @@ std::unique_ptr<const Reading> Engine::Read(
 
 namespace {
 
-// Candidates of a pass: rows [n], features [n, candidate features].
-struct CandidatePass {
+// A tile's candidates: rows [n], features [n, candidate features].
+struct CandidateTile {
   absl::Span<const uint32_t> rows;
   const float* features;
 };
 
 // Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term;
 // dots: <u, E_item> of every row.
-void AddDotTerm(const Engine::Impl& impl, const CandidatePass& pass,
-                const float* dots, float* scores) {
-  for (size_t row = 0; row < pass.rows.size(); ++row) {
-    const size_t item = pass.rows[row];
+void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
+                absl::Span<const uint32_t> tasks, const float* dots,
+                float* scores) {
+  for (size_t row = 0; row < tile.rows.size(); ++row) {
+    const size_t item = tile.rows[row];
     const float cosine = dots[row] * impl.item_inverse_norm[item];
     const float term = impl.dot_scale * cosine + impl.item_bias[item];
-    for (size_t task = 0; task < impl.num_tasks; ++task) {
-      scores[row * impl.num_tasks + task] += impl.dot_weight[task] * term;
-    }
+    for (const uint32_t task : tasks) *scores++ += impl.dot_weight[task] * term;
   }
 }
 
 // <u, E_item> of every row, where no token is made of it.
 void DotsOnly(const Engine::Impl& impl, const ReadingValues& reading,
-              const CandidatePass& pass, float* dots) {
-  for (size_t row = 0; row < pass.rows.size(); ++row) {
-    const size_t item = pass.rows[row];
+              const CandidateTile& tile, float* dots) {
+  for (size_t row = 0; row < tile.rows.size(); ++row) {
+    const size_t item = tile.rows[row];
     dots[row] = kernels::Dot(reading.user.data(),
                              impl.item_embedding.data() + item * impl.d_model,
                              impl.d_model);
   }
 }
 
-// Passes the candidates through their layers; scratch.candidates holds x_c
-// then, and dots <u, E_item>.
+// Passes the candidates through their layers; scratch.tile.x holds x_c then,
+// and dots <u, E_item>.
 void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
-                       const CandidatePass& pass, ScratchBuffers& scratch,
+                       const CandidateTile& tile, ScratchBuffers& scratch,
                        float* dots) {
-  float* x = scratch.candidates.data();
-  const size_t d = impl.d_model, rows = pass.rows.size();
-  impl.tokens.CandidateTokens(pass.rows, reading.shared, reading.user,
-                              pass.features, x, dots);
-  // Rows that only fill the last tile stay finite.
-  const size_t whole = rows / Engine::kTileRows * Engine::kTileRows;
-  const size_t filled =
-      whole == rows ? rows : whole + scratch.gemm.TileRows(rows - whole);
-  std::fill(x + rows * d, x + filled * d, 0.0f);
+  float* x = scratch.tile.x.data();
+  const size_t d = impl.d_model, rows = tile.rows.size();
+  impl.tokens.CandidateTokens(tile.rows, reading.shared, reading.user,
+                              tile.features, x, dots);
+  // Rows that only fill the tile stay finite.
+  std::fill(x + rows * d, x + scratch.gemm.TileRows(rows) * d, 0.0f);
   const auto layers = impl.candidate_layers();
   for (size_t l = 0; l < layers.size(); ++l) {
     layers[l]->ForwardCandidates(rows, reading.readouts[l], x, scratch.tile,
@@ -132,53 +128,77 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
   }
 }
 
-// Adds MLP_task(RMSNorm(x_c)) to every task of a tile's candidates, x, which
-// read the summaries first if there are any.
+// A task's hidden values, whose rows are `stride` apart.
+struct Hidden {
+  size_t task;
+  const float* values;
+  size_t stride;
+};
+
+// Adds what the task's head makes of them to every num_tasks-th score.
+void AddLogits(const Engine::Impl& impl, const Hidden& hidden, size_t rows,
+               size_t num_tasks, float* scores) {
+  const size_t width = impl.head_width, first = hidden.task * width;
+  for (size_t row = 0; row < rows; ++row) {
+    scores[row * num_tasks] +=
+        kernels::HeadLogit(hidden.values + row * hidden.stride,
+                           impl.head_b1.data() + first,
+                           impl.head_w2.data() + first, width) +
+        impl.head_b2[hidden.task];
+  }
+}
+
+// Adds MLP_task(RMSNorm(x_c)) to `tasks` of a tile's candidates, which read the
+// summaries first if there are any.
 void AddHeadTerm(const Engine::Impl& impl, const ReadingValues& reading,
-                 size_t rows, float* x, ScratchBuffers& scratch,
-                 float* scores) {
+                 absl::Span<const uint32_t> tasks, size_t rows,
+                 ScratchBuffers& scratch, float* scores) {
+  float* x = scratch.tile.x.data();
   if (reading.summary != nullptr) {
     impl.seeds->Attend(rows, *reading.summary, x, scratch.tile, scratch.gemm);
   }
   kernels::RmsNorm(x, impl.norm_cand.data(), rows, impl.d_model,
                    scratch.tile.normed.data());
-  scratch.gemm.Run(*impl.head_w1, rows, scratch.tile.normed.data(),
-                   scratch.head_hidden.data());
+  const float* normed = scratch.tile.normed.data();
+  float* hidden = scratch.head_hidden.data();
   const size_t width = impl.head_width;
-  for (size_t i = 0; i < rows * impl.num_tasks; ++i) {
-    const size_t task = i % impl.num_tasks;
-    scores[i] += kernels::HeadLogit(scratch.head_hidden.data() + i * width,
-                                    impl.head_b1.data() + task * width,
-                                    impl.head_w2.data() + task * width, width) +
-                 impl.head_b2[task];
+  const bool together = impl.task_w1.empty() ||
+                        (impl.heads_together && tasks.size() == impl.num_tasks);
+  if (together) scratch.gemm.Run(*impl.head_w1, rows, normed, hidden);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const size_t task = tasks[i];
+    if (together) {
+      AddLogits(impl, {task, hidden + task * width, tasks.size() * width}, rows,
+                tasks.size(), scores + i);
+    } else {
+      scratch.gemm.Run(*impl.task_w1[task], rows, normed, hidden);
+      AddLogits(impl, {task, hidden, width}, rows, tasks.size(), scores + i);
+    }
   }
 }
 
 }  // namespace
 
 void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
-                   absl::Span<const float> features, absl::Span<float> scores,
+                   absl::Span<const float> features,
+                   absl::Span<const uint32_t> tasks, absl::Span<float> scores,
                    EngineScratch& scratch) const {
   const size_t num_features = impl_->spec.candidate_features_size();
   std::fill(scores.begin(), scores.end(), 0.0f);
-  for (size_t first = 0; first < item_rows.size(); first += kPassRows) {
-    const CandidatePass pass{item_rows.subspan(first, kPassRows),
+  for (size_t first = 0; first < item_rows.size(); first += kTileRows) {
+    const CandidateTile tile{item_rows.subspan(first, kTileRows),
                              features.data() + first * num_features};
-    float* out = scores.data() + first * impl_->num_tasks;
-    float dots[kPassRows];
+    float* out = scores.data() + first * tasks.size();
+    float dots[kTileRows];
     if (impl_->candidate_layers().empty()) {
-      DotsOnly(*impl_, reading.values(), pass, dots);
+      DotsOnly(*impl_, reading.values(), tile, dots);
     } else {
       ScratchBuffers& buffers = scratch.buffers();
-      ForwardCandidates(*impl_, reading.values(), pass, buffers, dots);
-      for (size_t row = 0; row < pass.rows.size(); row += kTileRows) {
-        AddHeadTerm(*impl_, reading.values(),
-                    std::min(kTileRows, pass.rows.size() - row),
-                    buffers.candidates.data() + row * impl_->d_model, buffers,
-                    out + row * impl_->num_tasks);
-      }
+      ForwardCandidates(*impl_, reading.values(), tile, buffers, dots);
+      AddHeadTerm(*impl_, reading.values(), tasks, tile.rows.size(), buffers,
+                  out);
     }
-    if (HasDotTerm(impl_->spec)) AddDotTerm(*impl_, pass, dots, out);
+    if (HasDotTerm(impl_->spec)) AddDotTerm(*impl_, tile, tasks, dots, out);
   }
 }
 

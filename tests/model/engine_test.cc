@@ -160,6 +160,43 @@ TEST_P(EngineTest, ScoreIsBitwiseTheSameAtAnyTilePosition) {
   }
 }
 
+// Alone, in any order, some or all of them; and where the heads of all tasks may
+// not be one product, too.
+TEST_P(EngineTest, ATaskScoresBitwiseTheSameWhateverOthersAreAskedFor) {
+  const auto reading = ReadLongHistory();
+  const Candidates all = RandomCandidates(100);
+  const std::vector<float> expected = Score(*reading, all);
+  const size_t num_tasks = engine_.num_tasks();
+  const auto expect_the_same = [&](const Engine& engine,
+                                   std::vector<uint32_t> tasks) {
+    const auto scratch = engine.NewScratch();
+    std::vector<float> scores(all.rows.size() * tasks.size());
+    engine.Score(*reading, all.rows, all.features, tasks,
+                 absl::MakeSpan(scores), *scratch);
+    for (size_t i = 0; i < scores.size(); ++i) {
+      const uint32_t task = tasks[i % tasks.size()];
+      const size_t row = i / tasks.size();
+      ASSERT_EQ(Bits({&scores[i], 1}),
+                Bits({&expected[row * num_tasks + task], 1}))
+          << "candidate " << row << ", task " << task << " of "
+          << tasks.size();
+    }
+  };
+  const std::vector<uint32_t> in_order(engine_.all_tasks().begin(),
+                                       engine_.all_tasks().end());
+  const auto apart = Engine::Create(
+      model_.bundle,
+      {.precision = precision(), .heads_together = false});
+  ASSERT_TRUE(apart.ok()) << apart.status();
+  for (const Engine* engine : {&engine_, apart->get()}) {
+    for (const uint32_t task : in_order) expect_the_same(*engine, {task});
+    expect_the_same(*engine, in_order);
+    expect_the_same(*engine, {in_order.rbegin(), in_order.rend()});
+    expect_the_same(*engine, {in_order.begin() + num_tasks / 2,
+                              in_order.end()});
+  }
+}
+
 TEST_P(EngineTest, StateIsBitwiseTheSameHoweverTheLogIsCut) {
   const auto events = model_.histories.at("long").First(200);
   const std::string expected =

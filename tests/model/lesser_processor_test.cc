@@ -47,6 +47,31 @@ TEST_P(LesserProcessorTest, ScoresInFloat32Instead) {
             0);
 }
 
+// Whatever oneDNN does to a matrix there, of all heads or of one.
+TEST(LesserProcessorTasksTest, ATaskScoresTheSameAlone) {
+  ASSERT_TRUE(kIsLesser);
+  const GoldenModel model = LoadGoldenModel("all_l4_decay_conv_everything");
+  const GoldenCase& golden = model.cases.front();
+  const auto scratch = model.engine->NewScratch();
+  const auto reading = model.engine->Read(
+      *FoldHistory(model, golden.history, golden.num_events),
+      {golden.request_time_us, {}, golden.context_rows}, *scratch);
+  const size_t n = golden.item_rows.size();
+  const size_t num_tasks = model.engine->num_tasks();
+  ASSERT_GT(num_tasks, 1);
+  std::vector<float> all(n * num_tasks), alone(n);
+  model.engine->Score(*reading, golden.item_rows, golden.candidate_features,
+                      absl::MakeSpan(all), *scratch);
+  for (uint32_t task = 0; task < num_tasks; ++task) {
+    model.engine->Score(*reading, golden.item_rows, golden.candidate_features,
+                        {task}, absl::MakeSpan(alone), *scratch);
+    for (size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(memcmp(&alone[i], &all[i * num_tasks + task], sizeof(float)), 0)
+          << "candidate " << i << ", task " << task;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Precisions, LesserProcessorTest,
                          ::testing::Values(Precision::kBf16, Precision::kInt8),
                          [](const auto& info) {
