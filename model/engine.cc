@@ -192,6 +192,29 @@ Reading::~Reading() = default;
 
 absl::Span<const float> Reading::user_vector() const { return values_->user; }
 
+bool Reading::finite() const {
+  const ReadingValues& values = *values_;
+  bool finite = AllFinite(values.user) && AllFinite(values.shared);
+  for (const LayerReadout& readout : values.readouts) {
+    finite = finite && AllFinite(readout.matrix) &&
+             AllFinite(readout.conv_shift);
+  }
+  return finite;
+}
+
+size_t Reading::size_bytes() const {
+  const ReadingValues& values = *values_;
+  size_t floats = values.user.capacity() + values.shared.capacity();
+  for (const LayerReadout& readout : values.readouts) {
+    floats += readout.matrix.capacity() + readout.conv_shift.capacity();
+  }
+  const size_t of_summary =
+      values.summary == nullptr ? 0 : values.summary->size_bytes();
+  return sizeof(*this) + sizeof(values) +
+         values.readouts.capacity() * sizeof(LayerReadout) +
+         floats * sizeof(float) + of_summary;
+}
+
 Engine::Engine(std::shared_ptr<const Bundle> bundle)
     : bundle_(std::move(bundle)), impl_(std::make_unique<Impl>(*bundle_)) {}
 

@@ -59,6 +59,10 @@ class Reading {
   const ReadingValues& values() const { return *values_; }
   // The user vector u of docs/model.md section 4, [d_model]; 0 without events.
   absl::Span<const float> user_vector() const;
+  // Whether none of it is NaN or infinite; the summary is not looked at.
+  bool finite() const;
+  // Memory that it takes, itself and its summary counted.
+  size_t size_bytes() const;
 
  private:
   std::unique_ptr<const ReadingValues> values_;
