@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/models/load_engine.h"
@@ -127,26 +126,10 @@ void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
       rows * num_features);
 
   const size_t num_tasks = plan_.tasks.size();
-  float* scores = scores_ + first * num_tasks;
-  if (plan_.all_tasks) {
-    model_->engine().Score(*reading_, item_rows, features,
-                         absl::MakeSpan(scores, rows * num_tasks), scratch);
-    CheckFinite({scores, rows * num_tasks});
-    return;
-  }
-  const size_t stride = model_->engine().num_tasks();
-  absl::InlinedVector<float, 8 * Engine::kTileRows> all(rows * stride);
-  model_->engine().Score(*reading_, item_rows, features, absl::MakeSpan(all),
+  const absl::Span<float> scores(scores_ + first * num_tasks, rows * num_tasks);
+  model_->engine().Score(*reading_, item_rows, features, plan_.tasks, scores,
                        scratch);
-  CheckFinite(all);
-  for (size_t r = 0; r < rows; ++r) {
-    for (size_t t = 0; t < num_tasks; ++t) {
-      scores[r * num_tasks + t] = all[r * stride + plan_.tasks[t]];
-    }
-  }
-}
-
-void RankCall::CheckFinite(absl::Span<const float> scores) {
+  // Nobody may be shown them.
   if (!AllFinite(scores)) not_finite_.store(true, std::memory_order_relaxed);
 }
 

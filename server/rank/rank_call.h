@@ -83,8 +83,6 @@ class RankCall final : public TileJob,
   void Read(EngineScratch& scratch);
   void BeginScoring();
   void Score(size_t first, size_t rows, EngineScratch& scratch);
-  // Notes scores that nobody may be shown.
-  void CheckFinite(absl::Span<const float> scores);
   // Whether what was scored is an answer. Counts what was not.
   absl::Status CheckScored();
   void Encode();

@@ -136,8 +136,6 @@ absl::Status PlanTasks(const v1::RankRequest& request, const Bundle& bundle,
   if (request.tasks_size() == 0) {
     for (int i = 0; i < tasks.size(); ++i) plan.tasks.push_back(i);
   }
-  plan.all_tasks = plan.tasks.size() == static_cast<size_t>(tasks.size()) &&
-                   std::is_sorted(plan.tasks.begin(), plan.tasks.end());
 
   const size_t num_weights = request.value_weights_size();
   if (num_weights > 0 && num_weights != plan.tasks.size()) {

@@ -24,8 +24,6 @@ struct RankPlan {
   std::vector<uint32_t> context_rows;     // one per context feature
   std::vector<uint32_t> tasks;            // to return, in this order
   std::vector<double> value_weights;      // parallel to tasks
-  // Whether tasks are all of the model's in its order: the engine's own rows.
-  bool all_tasks = false;
   size_t top_k = 0;  // at most the number of candidates
   uint64_t min_event_count = 0;
   std::optional<uint64_t> max_events_behind;

@@ -104,6 +104,26 @@ TEST_F(RankPipelineTest, AWholeReplyHasNoStatuses) {
   EXPECT_THAT(call->response.candidate_status(), IsEmpty());
 }
 
+// Of some tasks only these are computed: each as it is among all.
+TEST_F(RankPipelineTest, SomeTasksAreScoredAsAmongAll) {
+  const auto all = NewCall(100, absl::Hours(1));
+  const auto some = NewCall(100, absl::Hours(1));
+  const auto& tasks = models_->models()[0]->bundle().spec().tasks();
+  some->request.add_tasks(tasks[2].name());
+  some->request.add_tasks(tasks[0].name());
+  for (Call* call : {all.get(), some.get()}) {
+    Start(*call);
+    call->done.WaitForNotification();
+    ASSERT_TRUE(call->status.ok()) << call->status;
+  }
+  ASSERT_EQ(all->response.scores_size(), 300);
+  ASSERT_EQ(some->response.scores_size(), 200);
+  for (int c = 0; c < 100; ++c) {
+    EXPECT_EQ(some->response.scores(2 * c), all->response.scores(3 * c + 2));
+    EXPECT_EQ(some->response.scores(2 * c + 1), all->response.scores(3 * c));
+  }
+}
+
 // A partial reply is refused only when it would be empty.
 TEST_F(RankPipelineTest, APartialReplyNeedsTimeForOneTile) {
   absl::Notification release;
