@@ -30,6 +30,7 @@ constexpr uint64_t kUnfinishedShare = 16;
 constexpr uint64_t kLeastHeads = 1 * kMiB;
 constexpr uint64_t kLeastBlocks = 8 * kMiB;
 constexpr uint64_t kLeastStates = 8 * kMiB;
+constexpr uint64_t kLeastReadings = 1 * kMiB;
 
 uint64_t ProcessBytes(const ServerOptions& options) {
   const IngestOptions& ingest = options.ingest;
@@ -65,8 +66,9 @@ absl::Status TooSmall(const ServerOptions& options, const MemoryPlan& least) {
       "memory.budget_bytes: ", options.memory.budget_bytes,
       "; its parts take ", least.total_bytes(), ": the process ",
       least.process_bytes, ", unfinished messages ", least.unfinished_bytes,
-      ", the models' files ", least.bundles_bytes,
-      ", store.head_cache_bytes", set(store.head_cache_bytes), " ",
+      ", the models' files ", least.bundles_bytes, ", readings ",
+      least.reading_cache_bytes, ", store.head_cache_bytes",
+      set(store.head_cache_bytes), " ",
       least.head_cache_bytes, ", store.block_cache_bytes",
       set(store.block_cache_bytes), " ", least.block_cache_bytes,
       ", store.user_cache_bytes", set(store.user_cache_bytes), " ",
@@ -86,15 +88,22 @@ absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
   plan.block_cache_bytes = store.block_cache_bytes;
   plan.user_cache_bytes = store.user_cache_bytes;
   const uint64_t budget = options.memory.budget_bytes;
-  if (budget == 0) return plan;
+  if (budget == 0) {
+    plan.reading_cache_bytes = store.reading_cache_bytes;
+    return plan;
+  }
 
   MemoryPlan least = plan;
   least.head_cache_bytes = Least(store.head_cache_bytes, kLeastHeads);
   least.block_cache_bytes = Least(store.block_cache_bytes, kLeastBlocks);
   least.user_cache_bytes = Least(store.user_cache_bytes, kLeastStates);
+  least.reading_cache_bytes = kLeastReadings;
   if (least.total_bytes() > budget) return TooSmall(options, least);
 
   uint64_t left = budget - plan.total_bytes();
+  plan.reading_cache_bytes = std::clamp(left / 32, kLeastReadings,
+                                        StoreOptions().reading_cache_bytes);
+  left -= plan.reading_cache_bytes;
   if (store.head_cache_bytes == 0) {
     plan.head_cache_bytes = std::clamp(left / 32, kLeastHeads,
                                        StoreOptions().head_cache_bytes);

@@ -22,11 +22,13 @@ struct MemoryPlan {
   uint64_t bundles_bytes = 0;
   uint64_t head_cache_bytes = 0;
   uint64_t block_cache_bytes = 0;
+  uint64_t reading_cache_bytes = 0;
   uint64_t user_cache_bytes = 0;
 
   uint64_t total_bytes() const {
     return process_bytes + unfinished_bytes + bundles_bytes +
-           head_cache_bytes + block_cache_bytes + user_cache_bytes;
+           head_cache_bytes + block_cache_bytes + reading_cache_bytes +
+           user_cache_bytes;
   }
 
   bool operator==(const MemoryPlan&) const = default;
@@ -34,9 +36,10 @@ struct MemoryPlan {
 
 // The parts of options.memory.budget_bytes, for models whose files are so large
 // together. Unfinished messages get a 16th, 256 MiB at most and one message of
-// limits.max_message_bytes at least. Of what is left for caches that are not
-// set, heads get a 32nd (no more than without a budget), blocks a fifth and
-// states the rest. Without a budget the caches are those of the options.
+// limits.max_message_bytes at least. Readings, which cannot be set, get a 32nd
+// of what is left (no more than without a budget). Of the rest for caches that
+// are not set, heads get a 32nd, likewise, blocks a fifth and states what
+// remains. Without a budget the caches are those of the options.
 //
 // INVALID_ARGUMENT when the parts exceed the budget, or leave too little for a
 // cache: names the fields and the least that would do.

@@ -66,6 +66,8 @@ struct StoreOptions {
   uint64_t head_cache_bytes = 32 << 20;
   std::string checkpoint_path;  // empty: no checkpoints
   std::string backup_path;      // empty: no backups
+  // Of readings kept with states: not configured, a part of the memory plan.
+  uint64_t reading_cache_bytes = 32 << 20;
 
   bool operator==(const StoreOptions&) const = default;
 };

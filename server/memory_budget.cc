@@ -32,6 +32,7 @@ StoreOptions WithCachesOf(const MemoryPlan& plan, StoreOptions store) {
   store.head_cache_bytes = plan.head_cache_bytes;
   store.block_cache_bytes = plan.block_cache_bytes;
   store.user_cache_bytes = plan.user_cache_bytes;
+  store.reading_cache_bytes = plan.reading_cache_bytes;
   return store;
 }
 

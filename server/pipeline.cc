@@ -12,6 +12,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->models_ = std::make_unique<ModelRegistry>(*registry);
   UserStates::Options of_states;
   of_states.cache_bytes = options.store.user_cache_bytes;
+  of_states.reading_cache_bytes = options.store.reading_cache_bytes;
   of_states.snapshot_interval = options.store.snapshot_interval_events;
   pipeline->states_ = std::make_unique<UserStates>(store, metrics, of_states);
 

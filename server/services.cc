@@ -109,6 +109,7 @@ std::map<std::string, double> Services::MemoryFigures() const {
           {"head_cache_bytes", figure(memory_plan_.head_cache_bytes)},
           {"block_cache_bytes", figure(memory_plan_.block_cache_bytes)},
           {"user_cache_bytes", figure(memory_plan_.user_cache_bytes)},
+          {"reading_cache_bytes", figure(memory_plan_.reading_cache_bytes)},
           {"unfinished_bytes", figure(memory_plan_.unfinished_bytes)}};
 }
 

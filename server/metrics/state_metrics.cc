@@ -10,6 +10,9 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
                              "Look-ups of a user state, by result.")),
       summaries_(CounterFamily(registry, "qlarank_summaries_total",
                                "Summaries that requests needed, by result.")),
+      readings_(CounterFamily(registry, "qlarank_readings_total",
+                              "Readings of a state that rankings needed, by "
+                              "result.")),
       not_finite_(CounterFamily(
           registry, "qlarank_not_finite_total",
           "What models computed that is not a finite number, refused.")),
@@ -21,6 +24,8 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
       lookups_corrupt(lookups_.Add({{"result", "corrupt"}})),
       summaries_hit(summaries_.Add({{"result", "hit"}})),
       summaries_computed(summaries_.Add({{"result", "computed"}})),
+      readings_hit(readings_.Add({{"result", "hit"}})),
+      readings_computed(readings_.Add({{"result", "computed"}})),
       scores_not_finite(not_finite_.Add({{"what", "scores"}})),
       states_not_finite(not_finite_.Add({{"what", "states"}})),
       summaries_not_finite(not_finite_.Add({{"what", "summaries"}})),
@@ -33,6 +38,9 @@ StateMetrics::StateMetrics(prometheus::Registry& registry)
       cached_state_bytes(PlainGauge(registry, "qlarank_cached_state_bytes",
                                     "Memory of the user states cached, their "
                                     "summaries counted.")),
+      cached_reading_bytes(PlainGauge(registry, "qlarank_cached_reading_bytes",
+                                      "Memory of the readings kept with user "
+                                      "states.")),
       snapshots_written(PlainCounter(registry,
                                      "qlarank_snapshots_written_total",
                                      "Snapshots of user states written.")),

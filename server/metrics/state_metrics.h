@@ -15,6 +15,7 @@ class StateMetrics {
  private:
   prometheus::Family<prometheus::Counter>& lookups_;
   prometheus::Family<prometheus::Counter>& summaries_;
+  prometheus::Family<prometheus::Counter>& readings_;
   prometheus::Family<prometheus::Counter>& not_finite_;
 
  public:
@@ -34,6 +35,10 @@ class StateMetrics {
   prometheus::Counter& summaries_hit;       // kept with the state
   prometheus::Counter& summaries_computed;  // made for the request
 
+  // qlarank_readings_total{result}: what the candidates of a ranking share.
+  prometheus::Counter& readings_hit;       // kept with the state
+  prometheus::Counter& readings_computed;  // made for the request
+
   // qlarank_not_finite_total{what}: what a model computed and nobody was given.
   prometheus::Counter& scores_not_finite;     // requests
   prometheus::Counter& states_not_finite;     // folds
@@ -47,6 +52,9 @@ class StateMetrics {
   // models together, summaries counted.
   prometheus::Gauge& cached_users;
   prometheus::Gauge& cached_state_bytes;
+  // qlarank_cached_reading_bytes: readings kept with states, all models
+  // together.
+  prometheus::Gauge& cached_reading_bytes;
 
   // qlarank_snapshots_written_total
   prometheus::Counter& snapshots_written;

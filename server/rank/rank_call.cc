@@ -76,14 +76,8 @@ TileJob::Step RankCall::Prepare(size_t worker) {
 
 void RankCall::Read(EngineScratch& scratch) {
   outside_.Enter(absl::Now());
-  const KnownState& known = reader_.lookup().known;
-  std::shared_ptr<const UserSummary> summary;
-  // Recent events have a state, and so a summary, of their own.
-  if (model_->engine().attends_summaries() && plan_.recent_events.empty()) {
-    summary = model_->memory->Summarize(known, scratch);
-  }
-  reading_ = model_->engine().Read(*known.state, plan_.view(), scratch,
-                                 std::move(summary));
+  reading_ =
+      model_->memory->Read(reader_.lookup().known, plan_.view(), scratch);
   outside_.Leave(absl::Now());
 }
 

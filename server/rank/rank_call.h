@@ -104,7 +104,7 @@ class RankCall final : public TileJob,
   OutsideClock outside_;
   bool begun_ = false;
   StateReader reader_;
-  std::unique_ptr<const Reading> reading_;
+  std::shared_ptr<const Reading> reading_;
   // Parallel to item_ids; kNotScored until its tile has run.
   std::vector<uint32_t> item_rows_;
   float* scores_ = nullptr;  // [candidates, tasks], in the response

@@ -43,6 +43,7 @@ void UserFold::Run(absl::Span<UserFold> folds, const Engine& engine,
     UserFold& fold = folds[i];
     if (!fold.empty() && AllFinite(jobs[i].after->values)) {
       fold.known_.summary = nullptr;
+      fold.known_.readings = nullptr;
       fold.NoteTimes();
       fold.known_.state = std::move(jobs[i].after);
     } else if (!fold.empty()) {

@@ -13,6 +13,7 @@
 #include "model/engine.h"
 #include "model/user_state.h"
 #include "server/models/event_features.h"
+#include "server/states/kept_readings.h"
 #include "server/states/kept_summary.h"
 #include "state_store/state_store.h"
 
@@ -23,6 +24,8 @@ struct KnownState {
   std::shared_ptr<const UserState> state;
   // Of `state`; null for one that is not published, or of a model without seeds.
   std::shared_ptr<KeptSummary> summary;
+  // Of `state`; null for one that is not published.
+  std::shared_ptr<KeptReadings> readings;
   // Of the log that it is a fold of; 0 for a user without one.
   uint64_t incarnation = 0;
   // Sequence that the newest snapshot written holds; 0: none.

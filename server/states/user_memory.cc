@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "model/reading_inputs.h"
 #include "server/models/not_finite.h"
 #include "server/states/log_damage.h"
 #include "server/work/field_error.h"
@@ -29,12 +30,14 @@ size_t SummaryBytes(const Engine& engine) {
 
 UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
                        Metrics& metrics, Cache& cache,
+                       std::shared_ptr<ReadingCache> readings,
                        SnapshotWriter& snapshots, uint64_t snapshot_interval)
     : model_(std::move(model)),
       engine_(*model_->engine),
       store_(store),
       metrics_(metrics),
       cache_(cache),
+      readings_(std::move(readings)),
       snapshots_(snapshots),
       snapshot_interval_(snapshot_interval),
       summary_bytes_(SummaryBytes(engine_)) {}
@@ -201,13 +204,16 @@ void UserMemory::Publish(absl::string_view user_id, KnownState known,
     known.snapshot_sequence = known.folded_sequence();
   }
   if (summary_bytes_ > 0) known.summary = std::make_shared<KeptSummary>();
+  known.readings = std::make_shared<KeptReadings>(readings_);
   const size_t bytes = SizeBytes(known);
   cache_.Insert(KeyOf(user_id), std::make_shared<const KnownState>(std::move(known)),
                 bytes);
 }
 
 size_t UserMemory::SizeBytes(const KnownState& known) const {
-  return sizeof(known) + known.state->size_bytes() + summary_bytes_;
+  // The readings' own budget counts what they take.
+  return sizeof(known) + sizeof(KeptReadings) + known.state->size_bytes() +
+         summary_bytes_;
 }
 
 std::shared_ptr<const UserSummary> UserMemory::Summarize(
@@ -221,6 +227,39 @@ std::shared_ptr<const UserSummary> UserMemory::Summarize(
   metrics_.state.summaries_computed.Increment();
   auto made = engine_.Summarize(*known.state, scratch);
   return known.summary == nullptr ? made : known.summary->Keep(std::move(made));
+}
+
+std::shared_ptr<const Reading> UserMemory::Read(const KnownState& known,
+                                                const RequestView& request,
+                                                EngineScratch& scratch) const {
+  std::string inputs;
+  if (known.readings != nullptr) {
+    inputs = ReadingInputs(*known.state, request);
+    if (auto kept = known.readings->Get(inputs); kept != nullptr) {
+      metrics_.state.readings_hit.Increment();
+      return kept;
+    }
+  }
+  metrics_.state.readings_computed.Increment();
+  return MakeReading(known, request, inputs, scratch);
+}
+
+std::shared_ptr<const Reading> UserMemory::MakeReading(
+    const KnownState& known, const RequestView& request,
+    const std::string& inputs, EngineScratch& scratch) const {
+  std::shared_ptr<const UserSummary> summary;
+  // Recent events have a state, and so a summary, of their own.
+  if (engine_.attends_summaries() && request.recent_events.empty()) {
+    summary = Summarize(known, scratch);
+  }
+  std::shared_ptr<const Reading> made =
+      engine_.Read(*known.state, request, scratch, summary);
+  // A product that failed for a moment is no reason to fail again.
+  if (known.readings == nullptr || !made->finite()) return made;
+  size_t bytes = made->size_bytes();
+  // That of a published state is counted with it.
+  if (summary != nullptr) bytes -= summary->size_bytes();
+  return known.readings->Keep(inputs, bytes, std::move(made));
 }
 
 void UserMemory::SaveEvicted(absl::string_view user_id,

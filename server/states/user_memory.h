@@ -8,7 +8,7 @@
 // them; everybody else reads.
 //
 // Thread-safe. Methods read the store and may block on its disk; none of them
-// folds but RunFolds, or runs seeds but Summarize.
+// folds but RunFolds and Read, or runs seeds but Summarize and Read.
 #ifndef QLARANK_SERVER_STATES_USER_MEMORY_H_
 #define QLARANK_SERVER_STATES_USER_MEMORY_H_
 
@@ -27,6 +27,7 @@
 #include "model/engine.h"
 #include "server/metrics/metrics.h"
 #include "server/models/loaded_model.h"
+#include "server/states/kept_readings.h"
 #include "server/states/log_tail.h"
 #include "server/states/snapshot_writer.h"
 #include "server/states/user_fold.h"
@@ -72,8 +73,8 @@ class UserMemory {
   // All but the model must outlive the memory. A snapshot is due when
   // `snapshot_interval` events of a user were folded since the last.
   UserMemory(LoadedModelPtr model, StateStore& store, Metrics& metrics,
-             Cache& cache, SnapshotWriter& snapshots,
-             uint64_t snapshot_interval);
+             Cache& cache, std::shared_ptr<ReadingCache> readings,
+             SnapshotWriter& snapshots, uint64_t snapshot_interval);
 
   const LoadedModel& model() const { return *model_; }
 
@@ -111,6 +112,13 @@ class UserMemory {
   std::shared_ptr<const UserSummary> Summarize(const KnownState& known,
                                                EngineScratch& scratch) const;
 
+  // What the candidates of a request share: the reading that is kept with the
+  // state, if somebody asked the same of it before, or one made now, and kept if
+  // the state is published. The same bits in either case.
+  std::shared_ptr<const Reading> Read(const KnownState& known,
+                                      const RequestView& request,
+                                      EngineScratch& scratch) const;
+
   // The owner's, who erases the log: forgets a user.
   void Forget(absl::string_view user_id);
 
@@ -125,6 +133,11 @@ class UserMemory {
   // The newest usable snapshot; the empty state when there is none.
   absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
                                           const UserHead& head) const;
+  // Read, where no reading is kept.
+  std::shared_ptr<const Reading> MakeReading(const KnownState& known,
+                                             const RequestView& request,
+                                             const std::string& inputs,
+                                             EngineScratch& scratch) const;
   // What a state takes in the cache.
   size_t SizeBytes(const KnownState& known) const;
 
@@ -137,6 +150,7 @@ class UserMemory {
   StateStore& store_;
   Metrics& metrics_;
   Cache& cache_;
+  const std::shared_ptr<ReadingCache> readings_;
   SnapshotWriter& snapshots_;
   const uint64_t snapshot_interval_;
   const size_t summary_bytes_;  // 0 without seeds

@@ -5,6 +5,12 @@ namespace qlarank {
 UserStates::UserStates(StateStore& store, Metrics& metrics,
                        const Options& options)
     : snapshots_(store, metrics),
+      readings_(std::make_shared<ReadingCache>(
+          options.reading_cache_bytes,
+          [&metrics](int64_t bytes) {
+            metrics.state.cached_reading_bytes.Increment(
+                static_cast<double>(bytes));
+          })),
       cache_({.budget_bytes = options.cache_bytes,
               .on_change =
                   [&metrics](int64_t entries, int64_t bytes) {
@@ -22,7 +28,7 @@ UserStates::UserStates(StateStore& store, Metrics& metrics,
                  interval = options.snapshot_interval](
                     const LoadedModelPtr& model) {
         return std::make_shared<UserMemory>(model, store, metrics, cache_,
-                                            snapshots_, interval);
+                                            readings_, snapshots_, interval);
       }) {}
 
 absl::Status UserStates::WriteSnapshots() {

@@ -1,5 +1,6 @@
-// What the server remembers of its users, under every model: one cache, in which
-// each model has the share that it needs, and one writer of snapshots.
+// What the server remembers of its users, under every model: one cache of states
+// and one of readings, in which each model has the share that it needs, and one
+// writer of snapshots.
 //
 // Thread-safe.
 #ifndef QLARANK_SERVER_STATES_USER_STATES_H_
@@ -14,6 +15,7 @@
 #include "absl/types/span.h"
 #include "server/metrics/metrics.h"
 #include "server/models/per_model.h"
+#include "server/states/kept_readings.h"
 #include "server/states/snapshot_writer.h"
 #include "server/states/user_memory.h"
 #include "state_store/state_store.h"
@@ -24,6 +26,7 @@ class UserStates {
  public:
   struct Options {
     size_t cache_bytes = size_t{1} << 30;
+    size_t reading_cache_bytes = size_t{32} << 20;  // kept_readings.h
     // Events folded between two snapshots of a user.
     uint64_t snapshot_interval = 64;
   };
@@ -46,6 +49,7 @@ class UserStates {
 
  private:
   SnapshotWriter snapshots_;
+  const std::shared_ptr<ReadingCache> readings_;
   UserMemory::Cache cache_;  // saves what it evicts
   PerModel<UserMemory> memories_;
 };

@@ -36,6 +36,7 @@ TEST(MemoryPlanTest, WithoutABudgetTheCachesAreThoseOfTheOptions) {
   EXPECT_EQ(plan.head_cache_bytes, StoreOptions().head_cache_bytes);
   EXPECT_EQ(plan.block_cache_bytes, StoreOptions().block_cache_bytes);
   EXPECT_EQ(plan.user_cache_bytes, StoreOptions().user_cache_bytes);
+  EXPECT_EQ(plan.reading_cache_bytes, StoreOptions().reading_cache_bytes);
   EXPECT_EQ(plan.unfinished_bytes, 256 * kMiB);
 }
 
@@ -46,8 +47,10 @@ TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
   EXPECT_EQ(plan.process_bytes, 104 * kMiB);
   EXPECT_EQ(plan.unfinished_bytes, 20 * kMiB);
   EXPECT_EQ(plan.bundles_bytes, 16 * kMiB);
-  EXPECT_EQ(plan.head_cache_bytes, 180 * kMiB / 32);
-  EXPECT_EQ(plan.block_cache_bytes, (180 * kMiB - plan.head_cache_bytes) / 5);
+  EXPECT_EQ(plan.reading_cache_bytes, 180 * kMiB / 32);
+  const uint64_t for_caches = 180 * kMiB - plan.reading_cache_bytes;
+  EXPECT_EQ(plan.head_cache_bytes, for_caches / 32);
+  EXPECT_EQ(plan.block_cache_bytes, (for_caches - plan.head_cache_bytes) / 5);
   EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
 }
 
@@ -57,11 +60,13 @@ TEST(MemoryPlanTest, TheLargerTheBudgetTheLargerTheCachesAndNothingIsLeft) {
     const MemoryPlan plan = PlanOrDie(WithBudget(mib * kMiB));
     EXPECT_EQ(plan.total_bytes(), mib * kMiB);
     EXPECT_GE(plan.head_cache_bytes, smaller.head_cache_bytes);
+    EXPECT_GE(plan.reading_cache_bytes, smaller.reading_cache_bytes);
     EXPECT_GE(plan.block_cache_bytes, smaller.block_cache_bytes);
     EXPECT_GT(plan.user_cache_bytes, smaller.user_cache_bytes);
     smaller = plan;
   }
   EXPECT_EQ(smaller.head_cache_bytes, StoreOptions().head_cache_bytes);
+  EXPECT_EQ(smaller.reading_cache_bytes, StoreOptions().reading_cache_bytes);
 }
 
 TEST(MemoryPlanTest, WhatIsSetStaysAndTheOthersGetTheRest) {
@@ -82,7 +87,8 @@ TEST(MemoryPlanTest, WhatIsSetStaysAndTheOthersGetTheRest) {
   options.store.head_cache_bytes = 2 * kMiB;
   plan = PlanOrDie(options);
   EXPECT_EQ(plan.head_cache_bytes, 2 * kMiB);
-  EXPECT_EQ(plan.total_bytes(), (104 + 20 + 2 + 32 + 64) * kMiB);
+  EXPECT_EQ(plan.total_bytes(),
+            (104 + 20 + 2 + 32 + 64) * kMiB + plan.reading_cache_bytes);
 }
 
 TEST(MemoryPlanTest, AMessageFitsAndMoreHasABound) {
@@ -120,18 +126,18 @@ TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   const absl::Status status = PlanMemory(options, 5 * kMiB).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
-            "memory.budget_bytes: 167772160; its parts take 198180864: the "
+            "memory.budget_bytes: 167772160; its parts take 199229440: the "
             "process 98566144, unfinished messages 17825792, the models' "
             "files 5242880, "
-            "store.head_cache_bytes at least 1048576, store.block_cache_bytes "
-            "at least 8388608, store.user_cache_bytes 67108864");
+            "readings 1048576, store.head_cache_bytes at least 1048576, "
+            "store.block_cache_bytes at least 8388608, store.user_cache_bytes 67108864");
   // All but a byte of what it takes, and all of it. The process has a 16th.
   options = WithBudget(0);
   options.store = StoreOptions();
   options.store.head_cache_bytes = 0;
   options.store.block_cache_bytes = 0;
   options.store.user_cache_bytes = 0;
-  const uint64_t parts = (64 + 12 + 8 + 17 + 1 + 8 + 8) * kMiB;
+  const uint64_t parts = (64 + 12 + 8 + 17 + 1 + 1 + 8 + 8) * kMiB;
   options.memory.budget_bytes = (parts + 14) / 15 * 16;
   EXPECT_TRUE(PlanMemory(options, 0).ok());
   options.memory.budget_bytes -= 32;

@@ -108,7 +108,7 @@ TEST_F(RankPipelineTest, AWholeReplyHasNoStatuses) {
 TEST_F(RankPipelineTest, SomeTasksAreScoredAsAmongAll) {
   const auto all = NewCall(100, absl::Hours(1));
   const auto some = NewCall(100, absl::Hours(1));
-  const auto& tasks = models_->models()[0]->bundle().spec().tasks();
+  const auto& tasks = model().bundle().spec().tasks();
   some->request.add_tasks(tasks[2].name());
   some->request.add_tasks(tasks[0].name());
   for (Call* call : {all.get(), some.get()}) {
@@ -122,6 +122,30 @@ TEST_F(RankPipelineTest, SomeTasksAreScoredAsAmongAll) {
     EXPECT_EQ(some->response.scores(2 * c), all->response.scores(3 * c + 2));
     EXPECT_EQ(some->response.scores(2 * c + 1), all->response.scores(3 * c));
   }
+}
+
+TEST_F(RankPipelineTest, ARepeatedRequestReadsTheStateOnceAndScoresTheSame) {
+  UserAppend append;
+  append.user_id = "user";
+  append.head_after.incarnation = 1;
+  append.head_after.last_sequence = 2;
+  for (uint64_t item = 1; item <= 2; ++item) {
+    append.events.emplace_back().item_id = item;
+  }
+  ASSERT_TRUE(store_->AppendEvents({append}).ok());
+  partitions_->CatchUp(*models_->Current()->models()[0], "user");
+  ASSERT_TRUE(partitions_->WaitUntilFolded(absl::Seconds(60)));
+  std::vector<std::string> replies;
+  for (int i = 0; i < 3; ++i) {
+    const auto call = NewCall(100, absl::Hours(1));
+    Start(*call);
+    call->done.WaitForNotification();
+    ASSERT_TRUE(call->status.ok()) << call->status;
+    replies.push_back(call->response.SerializeAsString());
+  }
+  EXPECT_THAT(replies, ::testing::Each(replies[0]));
+  EXPECT_EQ(metrics_.state.readings_computed.Value(), 1);
+  EXPECT_EQ(metrics_.state.readings_hit.Value(), 2);
 }
 
 // A partial reply is refused only when it would be empty.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -10,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "server/partition/commit_group.h"
 #include "server/states/fold_queue.h"
+#include "tests/testing/failing_products.h"
 #include "tests/testing/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
 #include "tests/testing/loaded_model.h"
@@ -325,6 +327,117 @@ TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {
   };
   const auto fold = memory_->ReadTail("user", *lookup, 100);
   EXPECT_TRUE(absl::IsAborted(fold.status())) << fold.status();
+}
+
+class ReadingTest : public UserMemoryTest {
+ protected:
+  ReadingTest() {
+    Append("user", 1, 5);
+    FoldAndPublish("user");
+  }
+  ~ReadingTest() override { products_fail = false; }
+
+  std::shared_ptr<const Reading> Read(const RequestView& request) {
+    return memory_->Read(memory_->Find("user")->known, request, *scratch_);
+  }
+  double kept_bytes() { return metrics_.state.cached_reading_bytes.Value(); }
+
+  static constexpr int64_t kHourUs = 3'600'000'000;
+  const RequestView request_{kEpochUs + 24 * kHourUs, {}, {}};
+};
+
+TEST_F(ReadingTest, IsMadeOnceForEqualRequestsAndCounted) {
+  const auto reading = Read(request_);
+  EXPECT_EQ(Read(request_), reading);
+  // The same bucket.
+  EXPECT_EQ(Read({request_.time_us + 1, {}, {}}), reading);
+  EXPECT_EQ(metrics_.state.readings_computed.Value(), 1);
+  EXPECT_EQ(metrics_.state.readings_hit.Value(), 2);
+  EXPECT_GE(kept_bytes(), reading->size_bytes());
+}
+
+// What is kept scores as what is made for the request.
+TEST_F(ReadingTest, AnotherRequestHasItsOwnReading) {
+  const auto state = memory_->Find("user")->known.state;
+  const size_t num_context =
+      bundle_->spec().context_features_size();
+  const std::vector<uint32_t> context(num_context, 1);
+  const std::vector<float> features(bundle_->spec().event_features_size(), .5f);
+  const std::vector<ModelEvent> recent = {
+      {3, 0, kEpochUs + kHourUs, features}};
+  const std::vector<RequestView> requests = {
+      request_,
+      {request_.time_us + 1000 * kHourUs, {}, {}},
+      {request_.time_us, {}, context},
+      {request_.time_us, recent, context}};
+  const std::vector<uint32_t> rows = {1, 2, 3};
+  const std::vector<float> candidate_features(
+      rows.size() * bundle_->spec().candidate_features_size(), .5f);
+  const auto score = [&](const Reading& reading) {
+    std::vector<float> scores(rows.size() * engine_->num_tasks());
+    engine_->Score(reading, rows, candidate_features, absl::MakeSpan(scores),
+                   *scratch_);
+    return scores;
+  };
+  for (int times = 0; times < 3; ++times) {
+    for (const RequestView& request : requests) {
+      EXPECT_EQ(score(*Read(request)),
+                score(*engine_->Read(*state, request, *scratch_)));
+    }
+  }
+  EXPECT_EQ(metrics_.state.readings_computed.Value(), requests.size());
+}
+
+TEST_F(ReadingTest, GoesWithItsState) {
+  const auto before = Read(request_);
+  Append("user", 6, 7);
+  FoldAndPublish("user");
+  EXPECT_EQ(kept_bytes(), 0);
+  EXPECT_NE(Read(request_), before);
+  EXPECT_GT(kept_bytes(), 0);
+  Erase("user");
+  EXPECT_EQ(kept_bytes(), 0);
+  EXPECT_EQ(metrics_.state.readings_computed.Value(), 2);
+}
+
+// That of a reader's own state is the reader's own.
+TEST_F(ReadingTest, OnlyOfWhatIsPublishedIsKept) {
+  Append("user", 6, 7);
+  const KnownState own = Fold("user");
+  const auto reading = memory_->Read(own, request_, *scratch_);
+  EXPECT_NE(memory_->Read(own, request_, *scratch_), reading);
+  EXPECT_EQ(kept_bytes(), 0);
+  EXPECT_EQ(metrics_.state.readings_computed.Value(), 2);
+  EXPECT_EQ(metrics_.state.readings_hit.Value(), 0);
+}
+
+// One product that fails does not make the next request fail, too.
+TEST_F(ReadingTest, IsNotKeptUnlessItIsFinite) {
+  products_fail = true;
+  EXPECT_FALSE(Read(request_)->finite());
+  products_fail = false;
+  EXPECT_EQ(kept_bytes(), 0);
+  EXPECT_TRUE(Read(request_)->finite());
+}
+
+TEST_F(ReadingTest, TwoAtOnceGetTheSameBits) {
+  const auto known = memory_->Find("user")->known;
+  std::vector<std::vector<float>> users(4);
+  std::vector<std::thread> threads;
+  for (auto& user : users) {
+    threads.emplace_back([&] {
+      const auto scratch = engine_->NewScratch();
+      for (int i = 0; i < 200; ++i) {
+        const auto reading = memory_->Read(
+            known, {request_.time_us + (i % 9) * 99 * kHourUs, {}, {}},
+            *scratch);
+        user.insert(user.end(), reading->user_vector().begin(),
+                    reading->user_vector().end());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& user : users) EXPECT_EQ(user, users[0]);
 }
 
 class SummaryTest : public UserMemoryTest {
