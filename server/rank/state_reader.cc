@@ -48,7 +48,7 @@ void StateReader::Look() {
   if (!lookup.ok()) return Fail(lookup.status());
   lookup_ = *std::move(lookup);
   memory_.CountLookup(lookup_);
-  wanted_ = lookup_.origin == UserMemory::Origin::kSnapshot;
+  wanted_ = ahead_ = lookup_.origin == UserMemory::Origin::kSnapshot;
 
   if (demand_.min_event_count > lookup_.head.last_sequence) {
     return Fail(absl::FailedPreconditionError(absl::StrCat(
@@ -79,13 +79,14 @@ void StateReader::Catch(EngineScratch& scratch) {
   memory_.RunFolds(absl::MakeSpan(&*fold, 1), scratch);
   if (!fold->status().ok()) return Fail(fold->status());
   lookup_.known = fold->after();
-  wanted_ = true;
+  wanted_ = ahead_ = true;
   if (fold->complete()) Conclude();
 }
 
 void StateReader::Conclude() {
   done_ = true;
-  // The next reader should find it.
+  // The next reader should find it, or as much.
+  if (ahead_) memory_.NoteSeen(user_id_, lookup_.known);
   if (wanted_) partitions_.CatchUp(memory_.model(), user_id_);
   if (TooOld()) {
     const absl::Time newest =

@@ -78,6 +78,7 @@ class StateReader {
   bool looked_ = false;
   bool done_ = false;
   bool wanted_ = false;  // the owner should publish it, or what follows
+  bool ahead_ = false;   // it is not what is published
   int erasures_ = 0;      // seen while reading
   absl::Status status_;
   UserMemory::Lookup lookup_;

@@ -45,7 +45,9 @@ UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
 absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
     absl::string_view user_id) const {
   // The cache first: what is published later than the head was read might be
-  // ahead of it.
+  // ahead of it. Before it, what others have seen: it is forgotten when it is
+  // published.
+  const SeenAhead::Ahead seen = seen_ahead_.Find(user_id);
   const std::shared_ptr<const KnownState> cached = cache_.Lookup(KeyOf(user_id));
   absl::StatusOr<UserHead> head = store_.GetHead(user_id);
   if (!head.ok()) {
@@ -60,6 +62,8 @@ absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
   }
   if (cached != nullptr && cached->incarnation == lookup.head.incarnation) {
     lookup.known = *cached;
+    lookup.known.reach =
+        std::max(lookup.known.reach, seen.Through(cached->incarnation));
     lookup.origin = Origin::kCache;
     return lookup;
   }
@@ -189,6 +193,14 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
 
 void UserMemory::Publish(absl::string_view user_id, KnownState known,
                          Snapshots snapshots) {
+  const uint64_t incarnation = known.incarnation;
+  const uint64_t through = known.folded_sequence();
+  Insert(user_id, std::move(known), snapshots);
+  seen_ahead_.Published(user_id, incarnation, through);
+}
+
+void UserMemory::Insert(absl::string_view user_id, KnownState known,
+                        Snapshots snapshots) {
   if (known.incarnation == 0) return;
   // Nobody else publishes: what is there now stays until it is replaced here.
   const std::shared_ptr<const KnownState> old = cache_.Lookup(KeyOf(user_id));
@@ -277,6 +289,7 @@ void UserMemory::Save(absl::string_view user_id, const KnownState& known) {
 
 void UserMemory::Forget(absl::string_view user_id) {
   cache_.Erase(KeyOf(user_id));
+  seen_ahead_.Published(user_id, 0, 0);
 }
 
 }  // namespace qlarank

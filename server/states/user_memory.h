@@ -29,6 +29,7 @@
 #include "server/models/loaded_model.h"
 #include "server/states/kept_readings.h"
 #include "server/states/log_tail.h"
+#include "server/states/seen_ahead.h"
 #include "server/states/snapshot_writer.h"
 #include "server/states/user_fold.h"
 #include "state_store/state_store.h"
@@ -81,6 +82,13 @@ class UserMemory {
   // What is known of the user. An unknown user has the empty state.
   // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
   absl::StatusOr<Lookup> Find(absl::string_view user_id) const;
+
+  // A caller has folded the state of a look-up further by themselves, or read it
+  // from a snapshot: until as much is published, nobody who comes after them
+  // takes what is. Before the owner is asked for that.
+  void NoteSeen(absl::string_view user_id, const KnownState& known) const {
+    seen_ahead_.Note(user_id, known.incarnation, known.folded_sequence());
+  }
 
   // Counts what a caller's look-up found (state_lookups_total).
   void CountLookup(const Lookup& lookup) const;
@@ -138,6 +146,8 @@ class UserMemory {
                                              const RequestView& request,
                                              const std::string& inputs,
                                              EngineScratch& scratch) const;
+  // Publish, but for who has seen more.
+  void Insert(absl::string_view user_id, KnownState known, Snapshots snapshots);
   // What a state takes in the cache.
   size_t SizeBytes(const KnownState& known) const;
 
@@ -154,6 +164,7 @@ class UserMemory {
   SnapshotWriter& snapshots_;
   const uint64_t snapshot_interval_;
   const size_t summary_bytes_;  // 0 without seeds
+  mutable SeenAhead seen_ahead_;
 };
 
 }  // namespace qlarank

@@ -164,6 +164,25 @@ TEST_F(StateReaderTest, TheNewestEventOfAStateThatIsBehindIsOneThatItHas) {
   EXPECT_EQ(Newest(Read(NewerThan(absl::Minutes(10)))), 95);
 }
 
+// One who asks for more than is published folds it by themselves; whoever comes
+// after them, and asks for nothing, sees as much, and not what is published.
+TEST_F(StateReaderTest, NobodySeesLessThanAReaderBeforeThem) {
+  for (const int64_t minute : {10, 20, 30}) Append(minute);
+  FoldNow();
+  for (const int64_t minute : {40, 50}) Append(minute);
+  EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 3);
+  EXPECT_EQ(Read(AtLeast(5)).lookup().known.folded_sequence(), 5);
+  EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 5);
+  Append(60);
+  EXPECT_EQ(Read({}).lookup().known.folded_sequence(), 6);
+  // Until as much is published.
+  FoldNow();
+  Append(70);
+  const StateReader published = Read({});
+  EXPECT_EQ(published.lookup().origin, Origin::kCache);
+  EXPECT_EQ(published.lookup().known.folded_sequence(), 6);
+}
+
 TEST_F(StateReaderTest, ASnapshotKeepsTheTimeOfItsNewestEvent) {
   for (const bool known : {true, false}) {
     for (const int64_t minute : {10, 90, 30}) Append(minute);
