@@ -75,14 +75,22 @@ absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
 }
 
 absl::StatusOr<KnownState> UserMemory::FromSnapshot(
-    absl::string_view user_id, const UserHead& head) const {
+    absl::string_view user_id, UserHead& head) const {
+  const absl::StatusOr<std::optional<Snapshot>> snapshot =
+      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  if (snapshot.ok() && snapshot->has_value() &&
+      (*snapshot)->folded_sequence > head.last_sequence) {
+    // Ahead of the log, or written since the head was read.
+    absl::StatusOr<UserHead> now = store_.GetHead(user_id);
+    if (!now.ok()) return ReportDamage(now.status(), user_id, metrics_.state);
+    head = *std::move(now);
+  }
+
   KnownState known;
   known.state = engine_.empty_state();
   known.incarnation = head.incarnation;
   known.reach = head.last_sequence;
-
-  const absl::StatusOr<std::optional<Snapshot>> snapshot =
-      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  if (head.incarnation == 0) return known;  // erased meanwhile
   if (absl::IsDataLoss(snapshot.status())) {
     metrics_.state.lookups_corrupt.Increment();
     return known;  // rebuilt from the log

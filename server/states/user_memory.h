@@ -138,9 +138,10 @@ class UserMemory {
   void SaveEvicted(absl::string_view user_id, const KnownState& known);
 
  private:
-  // The newest usable snapshot; the empty state when there is none.
+  // The newest usable snapshot; the empty state when there is none. Reads the
+  // head again when the snapshot is ahead of it.
   absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
-                                          const UserHead& head) const;
+                                          UserHead& head) const;
   // Read, where no reading is kept.
   std::shared_ptr<const Reading> MakeReading(const KnownState& known,
                                              const RequestView& request,

@@ -25,6 +25,7 @@ class FaultyStateStore final : public StateStore {
   // Before each user that ForEachUser visits, whose head was read by then.
   std::function<void(absl::string_view user_id)> before_visit;
   std::function<void()> before_put_snapshots;
+  std::function<void()> before_get_snapshot;
   // Spoils a snapshot on its way back.
   std::function<void(Snapshot&)> spoil_snapshot;
   // What copies do; UNIMPLEMENTED without, as of a store in memory.
@@ -90,6 +91,7 @@ class FaultyStateStore final : public StateStore {
   }
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override {
+    if (before_get_snapshot != nullptr) before_get_snapshot();
     auto snapshot = base_.GetSnapshot(fingerprint, user_id);
     if (spoil_snapshot != nullptr && snapshot.ok() && snapshot->has_value()) {
       spoil_snapshot(**snapshot);
