@@ -60,7 +60,10 @@ absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
     lookup.known.state = engine_.empty_state();
     return lookup;
   }
-  if (cached != nullptr && cached->incarnation == lookup.head.incarnation) {
+  // One that fell out of the cache and is on its way back may be behind its own
+  // snapshot, and that is all there is of what was trimmed.
+  if (cached != nullptr && cached->incarnation == lookup.head.incarnation &&
+      cached->folded_sequence() + 1 >= lookup.head.first_sequence) {
     lookup.known = *cached;
     lookup.known.reach =
         std::max(lookup.known.reach, seen.Through(cached->incarnation));

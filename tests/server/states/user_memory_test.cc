@@ -150,6 +150,24 @@ TEST_F(UserMemoryTest, ASnapshotThatIsWrittenDuringALookUpIsUsed) {
   EXPECT_EQ(metrics_.state.lookups_corrupt.Value(), 0);
 }
 
+// Evicted at 9 events, on its way back from none, and then 1 to 8 were trimmed:
+// the log is of no use to it any more, its snapshot is.
+TEST_F(UserMemoryTest, AStateBehindATrimmedLogIsNotUsed) {
+  Append("user", 1, 12);
+  const KnownState on_its_way = Fold("user", 5);
+  memory_->Publish("user", Fold("user", 9));
+  ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  memory_->Forget("user");
+  memory_->Publish("user", on_its_way);
+  ASSERT_TRUE(
+      store_.TrimLog("user", 9, {engine_->state_fingerprint()}).ok());
+  const auto lookup = memory_->Find("user");
+  ASSERT_TRUE(lookup.ok()) << lookup.status();
+  EXPECT_EQ(lookup->known.folded_sequence(), 9);
+  FoldAndPublish("user");
+  EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 12);
+}
+
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
     memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
