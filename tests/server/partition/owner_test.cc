@@ -268,33 +268,6 @@ class PartitionsTest : public ::testing::Test {
   std::unique_ptr<Pipeline> pipeline_;
 };
 
-// After any burst, with no look-up and no further event.
-TEST_F(PartitionsTest, EveryStateReachesItsLogsEnd) {
-  std::mt19937_64 random(7);
-  constexpr int kUsers = 10'000;
-  const auto name = [](int user) { return "user-" + std::to_string(user); };
-  std::vector<uint64_t> events(kUsers);
-  for (int user = 0; user < kUsers; ++user) {
-    // Most of a few events, some of very many, about the bound of a round.
-    events[user] = user % 250 == 0   ? 1 + random() % 5'000
-                   : user % 50 == 0 ? FoldQueue::kChunk - 1 + random() % 4
-                                    : 1 + random() % 4;
-    Append(name(user), 1, events[user]);
-    if (user % 100 == 0) {  // more, behind the burst
-      const uint64_t more = 1 + random() % 3;
-      Append(name(user), events[user] + 1, events[user] + more);
-      events[user] += more;
-    }
-  }
-  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(120)));
-  EXPECT_EQ(metrics_.ingest.fold_backlog_users.Value(), 0);
-  int behind = 0;
-  for (int user = 0; user < kUsers; ++user) {
-    behind += Published(name(user)) != events[user];
-  }
-  EXPECT_EQ(behind, 0);
-}
-
 TEST_F(PartitionsTest, AnErasedUserDoesNotComeBackWithWhatWaits) {
   // Appended, and not folded before the erasure.
   absl::Notification begun, go;
