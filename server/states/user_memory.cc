@@ -18,6 +18,9 @@ namespace {
 // than this share of the interval, is folded from that again when it is needed:
 // a few microseconds each, where writing it costs as much as a hundred events.
 constexpr uint64_t kEvictedShare = 4;
+// But fewer than a round folds, so that one who falls out of the cache between
+// two rounds gets on.
+constexpr uint64_t kEvictedMost = 128;
 
 size_t SummaryBytes(const Engine& engine) {
   if (engine.num_seeds() == 0) return 0;
@@ -288,7 +291,7 @@ std::shared_ptr<const Reading> UserMemory::MakeReading(
 void UserMemory::SaveEvicted(absl::string_view user_id,
                              const KnownState& known) {
   if (known.folded_sequence() - known.snapshot_sequence >=
-      snapshot_interval_ / kEvictedShare) {
+      std::min(snapshot_interval_ / kEvictedShare, kEvictedMost)) {
     snapshots_.Offer(model_->engine, user_id, known);
   }
 }

@@ -235,6 +235,22 @@ TEST_F(UserMemoryTest, EvictedStatesAreSaved) {
   EXPECT_EQ(lookup->events_behind(), 0);
 }
 
+// Out of the cache after each round, long before a snapshot is due.
+TEST_F(UserMemoryTest, WhoIsEvictedBetweenRoundsGetsOn) {
+  options_.cache_bytes = 0;
+  options_.snapshot_interval = 100'000;
+  Restart();
+  Append("user", 1, 4 * FoldQueue::kChunk);
+  FoldQueue folds(*memory_, metrics_);
+  folds.Mark("user", absl::Now());
+  for (int round = 0; folds.has_work(); ++round) {
+    ASSERT_LT(round, 100);
+    folds.FoldRound(*scratch_);
+    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  }
+  EXPECT_EQ((*StoredSnapshot())->folded_sequence, 4 * FoldQueue::kChunk);
+}
+
 // The snapshot writer waits for the disk, and nobody for the snapshot writer.
 TEST_F(UserMemoryTest, AnEvictionWaitsForNoSnapshot) {
   options_.cache_bytes = 30'000;  // for about one
