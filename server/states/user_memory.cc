@@ -122,6 +122,15 @@ absl::StatusOr<KnownState> UserMemory::FromSnapshot(
   return known;
 }
 
+bool UserMemory::HasNewerSnapshot(absl::string_view user_id,
+                                  const KnownState& known) const {
+  const auto snapshot =
+      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
+  return snapshot.ok() && snapshot->has_value() &&
+         (*snapshot)->incarnation == known.incarnation &&
+         (*snapshot)->folded_sequence > known.folded_sequence();
+}
+
 void UserMemory::CountLookup(const Lookup& lookup) const {
   StateMetrics& state = metrics_.state;
   if (lookup.head.incarnation == 0) {
@@ -153,7 +162,8 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
           absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
     }
     if (absl::IsFailedPrecondition(tail.status()) &&
-        head->first_sequence > lookup.head.first_sequence) {
+        (head->first_sequence > lookup.head.first_sequence ||
+         HasNewerSnapshot(user_id, lookup.known))) {
       return absl::AbortedError(absl::StrCat(
           "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
     }

@@ -147,6 +147,10 @@ class UserMemory {
                                              const RequestView& request,
                                              const std::string& inputs,
                                              EngineScratch& scratch) const;
+  // Whether there is one that has more than what is known: what was found is not
+  // the newest any more.
+  bool HasNewerSnapshot(absl::string_view user_id,
+                        const KnownState& known) const;
   // Publish, but for who has seen more.
   void Insert(absl::string_view user_id, KnownState known, Snapshots snapshots);
   // What a state takes in the cache.

@@ -168,6 +168,19 @@ TEST_F(UserMemoryTest, AStateBehindATrimmedLogIsNotUsed) {
   EXPECT_EQ(memory_->Find("user")->known.folded_sequence(), 12);
 }
 
+// The head of a look-up may be newer than the state that was found for it.
+TEST_F(UserMemoryTest, ALookUpThatATrimOvertookIsMadeAgain) {
+  Append("user", 1, 5);
+  auto lookup = *memory_->Find("user");
+  Append("user", 6, 9);
+  FoldAndPublish("user");
+  ASSERT_TRUE(
+      store_.TrimLog("user", 9, {engine_->state_fingerprint()}).ok());
+  lookup.head = *store_.GetHead("user");
+  const auto tail = memory_->ReadTail("user", lookup, 100).status();
+  EXPECT_TRUE(absl::IsAborted(tail)) << tail;
+}
+
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
     memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
