@@ -76,7 +76,7 @@ void LookUp(UserOracle& user, Serving& serving, std::mt19937_64& random,
         absl::StrCat(who, ": ", kind, ": ", what, "\n", user.History()));
   };
   const uint64_t kind = random() % 16;
-  if (kind == 0) {
+  if (kind >= 14) {
     const std::string fault = user.CheckSnapshot(
         serving.store(), serving.engine().state_fingerprint());
     if (!fault.empty()) wrong("snapshot", fault);
@@ -192,9 +192,9 @@ size_t Walker::AnyUser() {
 size_t Walker::BurstSize() {
   const uint64_t choice = Below(1000);
   if (choice < 900) return 1 + Below(4);
-  if (choice < 985) return 5 + Below(40);
-  if (choice < 995) return 254 + Below(5);
-  return 300 + Below(400);
+  if (choice < 980) return 5 + Below(40);
+  if (choice < 990) return 254 + Below(5);
+  return 300 + Below(600);
 }
 
 void Walker::Append(Serving& serving, Outcome unless_sound) {
