@@ -116,6 +116,11 @@ absl::StatusOr<Sight> Serving::GetUserState(const std::string& user_id,
   return sight;
 }
 
+absl::Status Serving::Flush() {
+  absl::MutexLock lock(&flush_mutex_);
+  return store_.Flush();
+}
+
 absl::StatusOr<std::optional<uint64_t>> Serving::Published(
     const std::string& user_id, size_t model) const {
   const auto lookup =

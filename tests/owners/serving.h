@@ -11,7 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "config/server_options.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline.h"
@@ -46,6 +49,10 @@ class Serving {
   absl::StatusOr<Sight> GetUserState(const std::string& user_id,
                                      const StateDemand& demand);
 
+  // Makes all that the store has durable; one call after the other, as in a
+  // server.
+  absl::Status Flush() ABSL_LOCKS_EXCLUDED(flush_mutex_);
+
   // Events in the state that is published of a user; nothing when none is.
   absl::StatusOr<std::optional<uint64_t>> Published(
       const std::string& user_id, size_t model = 0) const;
@@ -57,6 +64,7 @@ class Serving {
   StateStore& store_;
   Metrics metrics_;
   std::unique_ptr<Pipeline> pipeline_;
+  absl::Mutex flush_mutex_;
 };
 
 }  // namespace qlarank::testing

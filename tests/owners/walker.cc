@@ -355,7 +355,7 @@ void Walker::MarkSource(Serving& serving) {
 
 void Walker::Flush(Serving& serving) {
   for (const auto& user : users_) user->FlushBegins();
-  const absl::Status status = serving.store().Flush();
+  const absl::Status status = serving.Flush();
   if (!status.ok()) findings_.Report(status.ToString());
   for (const auto& user : users_) user->Flushed();
   findings_.Count("flushes");
