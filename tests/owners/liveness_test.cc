@@ -189,7 +189,7 @@ TEST_F(LivenessTest, AndWhenMoreWaitsThanIsKeptAtHand) {
       serving_->engine().bundle().spec().event_features_size());
   ASSERT_TRUE(store_.AppendEvents(absl::MakeConstSpan(&append, 1)).ok());
   Pipeline& pipeline = serving_->pipeline();
-  pipeline.partitions().CatchUp(*pipeline.models().models()[0], "gate");
+  pipeline.partitions().CatchUp(*pipeline.models().Current()->models()[0], "gate");
   reached.WaitForNotification();
 
   uint64_t events = 0;

@@ -39,14 +39,18 @@ Serving::Serving(const ServerOptions& options, StateStore& store)
 }
 
 const Engine& Serving::engine(size_t model) const {
-  return *pipeline_->models().models()[model]->engine;
+  return *pipeline_->models().Current()->models()[model]->engine;
+}
+
+std::shared_ptr<const UserMemory> Serving::Memory(size_t model) const {
+  return pipeline_->states().Of(pipeline_->models().Current()->models()[model]);
 }
 
 absl::StatusOr<Sight> Serving::Read(const std::string& user_id,
                                     const StateDemand& demand,
                                     EngineScratch& scratch, size_t model) {
-  StateReader reader(*pipeline_->models().models()[model],
-                     pipeline_->partitions(), user_id, demand);
+  const auto memory = Memory(model);
+  StateReader reader(*memory, pipeline_->partitions(), user_id, demand);
   while (!reader.done()) reader.Step(scratch);
   if (!reader.status().ok()) return reader.status();
   const UserMemory::Lookup& lookup = reader.lookup();
@@ -123,8 +127,7 @@ absl::Status Serving::Flush() {
 
 absl::StatusOr<std::optional<uint64_t>> Serving::Published(
     const std::string& user_id, size_t model) const {
-  const auto lookup =
-      pipeline_->models().models()[model]->memory->Find(user_id);
+  const auto lookup = Memory(model)->Find(user_id);
   if (!lookup.ok()) return lookup.status();
   if (lookup->origin != UserMemory::Origin::kCache) return std::nullopt;
   return lookup->known.folded_sequence();

@@ -61,6 +61,9 @@ class Serving {
                                        size_t model = 0) const;
 
  private:
+  // What is remembered of users under a model.
+  std::shared_ptr<const UserMemory> Memory(size_t model) const;
+
   StateStore& store_;
   Metrics metrics_;
   std::unique_ptr<Pipeline> pipeline_;

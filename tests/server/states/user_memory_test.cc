@@ -156,7 +156,7 @@ TEST_F(UserMemoryTest, AStateBehindATrimmedLogIsNotUsed) {
   Append("user", 1, 12);
   const KnownState on_its_way = Fold("user", 5);
   memory_->Publish("user", Fold("user", 9));
-  ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+  ASSERT_TRUE(states_->AwaitSnapshots().ok());
   memory_->Forget("user");
   memory_->Publish("user", on_its_way);
   ASSERT_TRUE(
@@ -259,7 +259,7 @@ TEST_F(UserMemoryTest, WhoIsEvictedBetweenRoundsGetsOn) {
   for (int round = 0; folds.has_work(); ++round) {
     ASSERT_LT(round, 100);
     folds.FoldRound(*scratch_);
-    ASSERT_TRUE(memory_->AwaitSnapshots().ok());
+    ASSERT_TRUE(states_->AwaitSnapshots().ok());
   }
   EXPECT_EQ((*StoredSnapshot())->folded_sequence, 4 * FoldQueue::kChunk);
 }
