@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->states_ = std::make_unique<UserStates>(store, metrics, of_states);
 
   Partitions::Options of_partitions;
-  of_partitions.count = options.ingest.shards;
+  of_partitions.owners = options.ingest.shards;
   of_partitions.fold_threads = options.ingest.fold_threads;
   of_partitions.max_group_events = options.ingest.max_group_events;
   of_partitions.max_sources_per_user = options.limits.max_sources_per_user;

@@ -11,6 +11,7 @@ namespace qlarank {
 namespace {
 
 constexpr absl::string_view kErasurePrefix = "erasure ";
+constexpr absl::string_view kMarkPrefix = "mark ";
 constexpr absl::string_view kSourceMarkPrefix = "source ";
 constexpr absl::string_view kSchemaPrefix = "schema ";
 constexpr size_t kLengthBytes = 2;
@@ -27,6 +28,22 @@ uint64_t ReadBigEndian(absl::string_view bytes) {
   uint64_t value = 0;
   for (char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
   return value;
+}
+
+// `prefix`, then the number.
+std::string NumberedKey(absl::string_view prefix, uint64_t number) {
+  std::string key(prefix);
+  AppendBigEndian(key, number, kSequenceBytes);
+  return key;
+}
+
+std::optional<uint64_t> NumberOfKey(absl::string_view prefix,
+                                    absl::string_view key) {
+  if (key.size() != prefix.size() + kSequenceBytes ||
+      !absl::StartsWith(key, prefix)) {
+    return std::nullopt;
+  }
+  return ReadBigEndian(key.substr(prefix.size()));
 }
 
 }  // namespace
@@ -61,17 +78,11 @@ void SetSequence(std::string& log_key, uint64_t sequence) {
 }
 
 std::string ErasureKey(uint64_t number) {
-  std::string key(kErasurePrefix);
-  AppendBigEndian(key, number, kSequenceBytes);
-  return key;
+  return NumberedKey(kErasurePrefix, number);
 }
 
 std::optional<uint64_t> NumberOfErasureKey(absl::string_view key) {
-  if (key.size() != kErasurePrefix.size() + kSequenceBytes ||
-      key.substr(0, kErasurePrefix.size()) != kErasurePrefix) {
-    return std::nullopt;
-  }
-  return ReadBigEndian(key.substr(kErasurePrefix.size()));
+  return NumberOfKey(kErasurePrefix, key);
 }
 
 std::string SourceMarkKey(absl::string_view source) {
@@ -83,10 +94,21 @@ std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key) {
   return key.substr(kSourceMarkPrefix.size());
 }
 
+std::string MarkKey(absl::string_view name) {
+  return absl::StrCat(kMarkPrefix, name);
+}
+
+std::optional<absl::string_view> NameOfMarkKey(absl::string_view key) {
+  if (!absl::StartsWith(key, kMarkPrefix)) return std::nullopt;
+  return key.substr(kMarkPrefix.size());
+}
+
 std::string SchemaKey(uint64_t number) {
-  std::string key(kSchemaPrefix);
-  AppendBigEndian(key, number, kSequenceBytes);
-  return key;
+  return NumberedKey(kSchemaPrefix, number);
+}
+
+std::optional<uint64_t> NumberOfSchemaKey(absl::string_view key) {
+  return NumberOfKey(kSchemaPrefix, key);
 }
 
 std::string UserHashHex(absl::string_view user_id) {

@@ -67,8 +67,12 @@ std::optional<uint64_t> NumberOfErasureKey(absl::string_view key);
 std::string SourceMarkKey(absl::string_view source);
 // Borrows from `key`.
 std::optional<absl::string_view> SourceOfMarkKey(absl::string_view key);
+// Likewise of a mark: "mark ", then its name, any bytes.
+std::string MarkKey(absl::string_view name);
+std::optional<absl::string_view> NameOfMarkKey(absl::string_view key);
 // Likewise of the n-th schema of events: "schema ", then n.
 std::string SchemaKey(uint64_t number);
+std::optional<uint64_t> NumberOfSchemaKey(absl::string_view key);
 
 }  // namespace qlarank
 

@@ -9,8 +9,9 @@
 namespace qlarank {
 
 absl::Status MemoryStateStore::AppendEvents(
-    absl::Span<const UserAppend> appends) {
+    absl::Span<const UserAppend> appends, absl::Span<const Mark> marks) {
   absl::Status status = ValidateAppends(appends);
+  status.Update(ValidateMarks(marks));
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
   for (const UserAppend& append :
@@ -26,7 +27,23 @@ absl::Status MemoryStateStore::AppendEvents(
     user.events.insert(user.events.end(), append.events.begin(),
                        append.events.end());
   }
+  for (const Mark& mark : marks) marks_[mark.name] = mark.value;
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> MemoryStateStore::GetMark(
+    absl::string_view name) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto mark = marks_.find(name);
+  if (mark == marks_.end()) return std::optional<std::string>();
+  return std::optional<std::string>(mark->second);
+}
+
+absl::StatusOr<std::vector<Mark>> MemoryStateStore::ListMarks() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<Mark> marks;
+  for (const auto& [name, value] : marks_) marks.push_back({name, value});
+  return marks;
 }
 
 absl::StatusOr<UserHead> MemoryStateStore::GetHead(
@@ -266,12 +283,13 @@ std::map<std::string, double> MemoryStateStore::Statistics() const {
   }
   return {{"estimated_heads", static_cast<double>(users_.size())},
           {"estimated_snapshots", snapshots},
+          {"partitions", static_cast<double>(num_partitions_)},
           {"snapshots_refused_total",
            static_cast<double>(snapshots_refused_)}};
 }
 
-std::unique_ptr<StateStore> NewMemoryStateStore() {
-  return std::make_unique<MemoryStateStore>();
+std::unique_ptr<StateStore> NewMemoryStateStore(uint32_t partitions) {
+  return std::make_unique<MemoryStateStore>(partitions);
 }
 
 }  // namespace qlarank

@@ -23,7 +23,17 @@ namespace qlarank {
 
 class MemoryStateStore final : public StateStore {
  public:
-  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override;
+  // REQUIRES: 1 to kMaxPartitions partitions.
+  explicit MemoryStateStore(uint32_t partitions = kDefaultPartitions)
+      : num_partitions_(partitions) {}
+
+  uint32_t num_partitions() const override { return num_partitions_; }
+  using StateStore::AppendEvents;
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends,
+                            absl::Span<const Mark> marks) override;
+  absl::StatusOr<std::optional<std::string>> GetMark(
+      absl::string_view name) const override;
+  absl::StatusOr<std::vector<Mark>> ListMarks() const override;
   absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override;
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
@@ -71,6 +81,7 @@ class MemoryStateStore final : public StateStore {
   };
   using SnapshotsByUser = absl::flat_hash_map<std::string, Snapshot>;
 
+  const uint32_t num_partitions_;
   mutable absl::Mutex mutex_;
   uint64_t snapshots_refused_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
@@ -78,12 +89,15 @@ class MemoryStateStore final : public StateStore {
       ABSL_GUARDED_BY(mutex_);  // by fingerprint
   std::map<std::string, SourceMark, std::less<>> source_marks_
       ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string, std::less<>> marks_
+      ABSL_GUARDED_BY(mutex_);  // by name
   std::vector<Erasure> erasures_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::vector<std::string>> schemas_ ABSL_GUARDED_BY(mutex_);
   const std::string digest_key_ = NewDigestKey();
 };
 
-std::unique_ptr<StateStore> NewMemoryStateStore();
+std::unique_ptr<StateStore> NewMemoryStateStore(
+    uint32_t partitions = kDefaultPartitions);
 
 }  // namespace qlarank
 

@@ -24,6 +24,10 @@ std::string SourceMarkName(absl::string_view source) {
   return absl::StrCat("mark of source \"", absl::CHexEscape(source), "\"");
 }
 
+std::string MarkName(absl::string_view name) {
+  return absl::StrCat("mark \"", absl::CHexEscape(name), "\"");
+}
+
 absl::Status Prefixed(absl::string_view name, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat(name, ": ", status.message()));

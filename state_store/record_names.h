@@ -18,6 +18,7 @@ std::string SnapshotName(absl::string_view fingerprint,
                          absl::string_view user_id);
 
 std::string SourceMarkName(absl::string_view source);
+std::string MarkName(absl::string_view name);
 
 // The status with "<name>: " before its message. REQUIRES: not OK.
 absl::Status Prefixed(absl::string_view name, const absl::Status& status);

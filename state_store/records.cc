@@ -16,6 +16,7 @@ namespace {
 
 using storage::v1::ErasureRecord;
 using storage::v1::EventRecord;
+using storage::v1::MarkRecord;
 using storage::v1::SchemaRecord;
 using storage::v1::SnapshotRecord;
 using storage::v1::SourceMarkRecord;
@@ -31,6 +32,7 @@ enum class RecordKind : char {
   kErasure = 'x',
   kSourceMark = 'm',
   kSchema = 'n',
+  kMark = 'k',
 };
 
 uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
@@ -96,6 +98,7 @@ std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
   record.set_source_sequence(event.source_sequence);
   record.mutable_features()->Add(event.features.begin(), event.features.end());
   record.set_schema(event.schema);
+  record.set_catalogue_version(event.catalogue_version);
   return Frame(RecordKind::kEvent, key, record);
 }
 
@@ -112,6 +115,7 @@ absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
   event.source_sequence = record.source_sequence();
   event.features.assign(record.features().begin(), record.features().end());
   event.schema = record.schema();
+  event.catalogue_version = record.catalogue_version();
   return event;
 }
 
@@ -160,7 +164,6 @@ std::string EncodeSnapshot(absl::string_view key, absl::string_view fingerprint,
   record.set_fingerprint(fingerprint.data(), fingerprint.size());
   record.set_incarnation(snapshot.incarnation);
   record.set_folded_sequence(snapshot.folded_sequence);
-  record.set_time_us(snapshot.time_us);
   record.set_state(snapshot.state);
   if (snapshot.newest_event_time_us.has_value()) {
     record.set_newest_event_time_us(*snapshot.newest_event_time_us);
@@ -182,7 +185,6 @@ absl::StatusOr<Snapshot> DecodeSnapshot(absl::string_view key,
   Snapshot snapshot;
   snapshot.incarnation = record.incarnation();
   snapshot.folded_sequence = record.folded_sequence();
-  snapshot.time_us = record.time_us();
   snapshot.state = std::move(*record.mutable_state());
   if (record.has_newest_event_time_us()) {
     snapshot.newest_event_time_us = record.newest_event_time_us();
@@ -231,6 +233,20 @@ absl::StatusOr<StoredErasure> DecodeErasure(absl::string_view key,
   erasure.events = record.events();
   erasure.key_prefix = std::move(*record.mutable_key_prefix());
   return erasure;
+}
+
+std::string EncodeMark(absl::string_view key, absl::string_view value) {
+  MarkRecord record;
+  record.set_value(value.data(), value.size());
+  return Frame(RecordKind::kMark, key, record);
+}
+
+absl::StatusOr<std::string> DecodeMark(absl::string_view key,
+                                       absl::string_view value) {
+  MarkRecord record;
+  absl::Status status = Unframe(RecordKind::kMark, key, value, record);
+  if (!status.ok()) return status;
+  return std::move(*record.mutable_value());
 }
 
 std::string EncodeSourceMark(absl::string_view key, const SourceMark& mark) {

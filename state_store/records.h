@@ -55,6 +55,10 @@ std::string EncodeErasure(absl::string_view key, const StoredErasure& erasure);
 absl::StatusOr<StoredErasure> DecodeErasure(absl::string_view key,
                                             absl::string_view value);
 
+std::string EncodeMark(absl::string_view key, absl::string_view value);
+absl::StatusOr<std::string> DecodeMark(absl::string_view key,
+                                       absl::string_view value);
+
 std::string EncodeSourceMark(absl::string_view key, const SourceMark& mark);
 // DATA_LOSS also for a mark at 0: such a one is never written.
 absl::StatusOr<SourceMark> DecodeSourceMark(absl::string_view key,

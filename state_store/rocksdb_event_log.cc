@@ -48,8 +48,9 @@ size_t HeadBytes(const UserHead& head) {
 }  // namespace
 
 absl::Status RocksDbStateStore::AppendEvents(
-    absl::Span<const UserAppend> appends) {
+    absl::Span<const UserAppend> appends, absl::Span<const Mark> marks) {
   absl::Status status = ValidateAppends(appends);
+  status.Update(ValidateMarks(marks));
   if (!status.ok()) return status;
   rocksdb::WriteBatch batch;
   for (const UserAppend* sorted : SortedByKey(appends)) {
@@ -69,6 +70,10 @@ absl::Status RocksDbStateStore::AppendEvents(
     }
     const std::string head_key = UserKey(append.user_id);
     batch.Put(heads_.get(), head_key, EncodeHead(head_key, append.head_after));
+  }
+  for (const Mark& mark : marks) {
+    const std::string key = MarkKey(mark.name);
+    batch.Put(key, EncodeMark(key, mark.value));
   }
   if (batch.Count() == 0) return absl::OkStatus();
   // Else the thread counts every comparison of keys, which nobody reads.

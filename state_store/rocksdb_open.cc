@@ -13,28 +13,27 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "state_store/failpoint.h"
 #include "state_store/keys.h"
+#include "state_store/partition_position.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_failpoints.h"
 #include "state_store/rocksdb_log_check.h"
 #include "state_store/rocksdb_tuning.h"
+#include "state_store/store_format.h"
 #include "state_store/user_digest.h"
+#include "state_store/validation.h"
 
 namespace qlarank::rocksdb_internal {
 namespace {
 
-// In the default column family, which holds these and records of erasures.
-constexpr absl::string_view kDigestKeyKey = "qlarank digest key";
-constexpr absl::string_view kFormatKey = "qlarank format";
-constexpr absl::string_view kFormat = "qlarank store, format 1";
 // Behind so many erasures that are purged none waits, as a rule.
 constexpr int kManyPurged = 1000;
-constexpr absl::string_view kFormatStem = "qlarank store, format ";
 
 absl::Status ValidateOptions(const RocksDbOptions& options) {
   if (options.path.empty()) {
@@ -47,7 +46,7 @@ absl::Status ValidateOptions(const RocksDbOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("background_threads is ", options.background_threads));
   }
-  return absl::OkStatus();
+  return ValidatePartitions(options.partitions);
 }
 
 // True if there is a database at the path, false if one can be created there.
@@ -183,6 +182,11 @@ class Opener {
   absl::Status OpenAll(const std::vector<std::string>& names);
   // Accepts this format, initialises an empty database, refuses the rest.
   absl::Status CheckFormat();
+  // What the format record says must be what this mode reads.
+  absl::Status CheckReadable(const StoreFormat& format,
+                             absl::string_view record) const;
+  // Of a store without a format record: as marks of partitions name it.
+  uint32_t PartitionsByMarks() const;
   absl::Status CheckFamilies();
   absl::Status CheckEmpty();
   absl::Status NotAStoreError() const;
@@ -196,6 +200,7 @@ class Opener {
   const OpenMode mode_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<WriteFaults> write_faults_;
+  uint32_t partitions_ = 0;
   rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily, std::less<>> column_families_;
@@ -224,27 +229,66 @@ absl::Status Opener::OpenAll(const std::vector<std::string>& names) {
 }
 
 absl::Status Opener::CheckFormat() {
-  std::string format;
+  std::string record;
   const rocksdb::Status read =
-      db_->Get(rocksdb::ReadOptions(), ToSlice(kFormatKey), &format);
-  if (mode_ == OpenMode::kSalvage && !read.ok()) return CheckFamilies();
-  if (read.IsNotFound() && mode_ == OpenMode::kInspect) return NotAStoreError();
+      db_->Get(rocksdb::ReadOptions(), ToSlice(kFormatKey), &record);
+  const absl::StatusOr<StoreFormat> format = ParseFormatRecord(record);
+  if (mode_ == OpenMode::kSalvage && !(read.ok() && format.ok())) {
+    partitions_ = PartitionsByMarks();
+    return CheckFamilies();
+  }
+  if (read.IsNotFound() && mode_ != OpenMode::kServe) return NotAStoreError();
   if (read.IsNotFound()) {
     // Never finished being created, or somebody else's.
     absl::Status status = CheckEmpty();
     return status.ok() ? Initialise() : status;
   }
   if (!read.ok()) return OpenError(read, options_.path);
-  if (!absl::StartsWith(format, kFormatStem)) {
-    return absl::DataLossError(absl::StrCat("store ", options_.path,
-                                            ": its format record is damaged"));
+  if (!format.ok()) {
+    return absl::DataLossError(absl::StrCat("store ", options_.path, ": ",
+                                            format.status().message()));
   }
-  if (format != kFormat) {
+  partitions_ = format->partitions;
+  absl::Status status = CheckReadable(*format, record);
+  return status.ok() ? CheckFamilies() : status;
+}
+
+absl::Status Opener::CheckReadable(const StoreFormat& format,
+                                   absl::string_view record) const {
+  if (format.format > kStoreFormat) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "store ", options_.path, " says \"", format, "\", this binary knows \"",
-        kFormat, "\": use the binary that wrote it"));
+        "store ", options_.path, " says \"", absl::CHexEscape(record),
+        "\", this binary knows format ", kStoreFormat,
+        ": use the binary that wrote it"));
   }
-  return CheckFamilies();
+  if (mode_ == OpenMode::kUpgrade && format.format == kStoreFormat) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("store ", options_.path, " is of format ", kStoreFormat,
+                     ": there is nothing to upgrade"));
+  }
+  if (mode_ != OpenMode::kUpgrade && format.format != kStoreFormat) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "store ", options_.path, " is of format ", format.format,
+        ", this binary reads format ", kStoreFormat,
+        ": make a new store of it with qlarank store upgrade ", options_.path,
+        " NEW_DIR"));
+  }
+  return absl::OkStatus();
+}
+
+uint32_t Opener::PartitionsByMarks() const {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(rocksdb::ReadOptions()));
+  for (it->Seek(MarkKey("")); it->Valid(); it->Next()) {
+    const auto name = NameOfMarkKey(ToView(it->key()));
+    if (!name.has_value()) break;
+    const auto parsed = ParsePositionMarkName(*name);
+    if (parsed.has_value() &&
+        DecodeMark(ToView(it->key()), ToView(it->value())).ok()) {
+      return parsed->partitions;
+    }
+  }
+  return 0;
 }
 
 absl::Status Opener::CheckFamilies() {
@@ -296,8 +340,9 @@ absl::Status Opener::Initialise() {
   // Last: a store with this record is complete.
   rocksdb::WriteOptions synced;
   synced.sync = true;
+  partitions_ = options_.partitions;
   const rocksdb::Status written =
-      db_->Put(synced, ToSlice(kFormatKey), ToSlice(kFormat));
+      db_->Put(synced, ToSlice(kFormatKey), FormatRecord(partitions_));
   return written.ok() ? absl::OkStatus() : OpenError(written, options_.path);
 }
 
@@ -368,6 +413,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.cache = cache_;
   store.statistics = db_options_.statistics;
   store.write_faults = write_faults_;
+  store.partitions = partitions_;
   store.read_only = mode_ != OpenMode::kServe;
   status = ReadErasures(store);
   if (!status.ok()) return status;

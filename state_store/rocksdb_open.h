@@ -32,6 +32,8 @@ struct OpenedStore {
   ColumnFamily heads;
   std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
   std::string digest_key;     // of records of erasures
+  // 0: the format record is lost, and nothing else names their number.
+  uint32_t partitions = 0;
   uint64_t next_erasure = 1;  // number of the next one
   int64_t erasures_pending = 0;  // not purged yet, about
   bool read_only = false;
@@ -43,6 +45,7 @@ enum class OpenMode {
   // To be read, as much of it as can be: damaged or missing table files fail
   // the reads that need them and nothing else, damaged WAL records are skipped.
   kSalvage,
+  kUpgrade,  // as kInspect, but of kOldestStoreFormat, not of this one
 };
 
 // Opens the store at options.path. The errors are those of

@@ -7,22 +7,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "state_store/keys.h"
+#include "state_store/partition_hash.h"
+#include "state_store/partition_position.h"
 #include "state_store/record_names.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_user_walk.h"
 
 namespace qlarank::rocksdb_internal {
-namespace {
 
-constexpr size_t kBatchBytes = size_t{4} << 20;
-
-}  // namespace
-
-Salvage::Salvage(const OpenedStore& from, OpenedStore& to,
+Salvage::Salvage(const OpenedStore& from, NewStore& to,
                  const StoreProblemSink& sink)
-    : from_(from), to_(to), sink_(sink) {
-  unlogged_.disableWAL = true;
-}
+    : from_(from), to_(to), sink_(sink), positions_(from.partitions) {}
 
 absl::StatusOr<RepairTotals> Salvage::Run() {
   bool heads_damaged = false, log_damaged = false;
@@ -31,50 +26,109 @@ absl::StatusOr<RepairTotals> Salvage::Run() {
     log_damaged |= family == kLogName;
     sink_({std::string(family), "", std::string(what)});
   });
+  absl::Status status = CopyRecords();
+  if (!status.ok()) return status;
   while (walk.Next(user_id_)) {
     user_key_ = UserKey(user_id_);
     ++totals_.users;
-    if (absl::Status status = CopyUser(); !status.ok()) return status;
+    status = CopyUser();
+    if (!status.ok()) return status;
   }
   user_id_.clear();
   totals_.may_be_incomplete = heads_damaged && log_damaged;
-  absl::Status status = CopyErasuresAndMarks();
-  if (status.ok()) status = WriteBatch();
+  status = WritePositions();
+  if (status.ok()) status = to_.Finish();
   if (!status.ok()) return status;
   return totals_;
 }
 
-absl::Status Salvage::CopyErasuresAndMarks() {
-  const ColumnFamily to(to_.db->DefaultColumnFamily(), [](auto*) {});
+absl::Status Salvage::CopyRecords() {
   const std::unique_ptr<rocksdb::Iterator> it(
       from_.db->NewIterator(rocksdb::ReadOptions()));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    const absl::string_view key = ToView(it->key());
-    if (const auto source = SourceOfMarkKey(key); source.has_value()) {
-      const auto mark = DecodeSourceMark(key, ToView(it->value()));
-      if (!mark.ok()) {
-        sink_({rocksdb::kDefaultColumnFamilyName, "",
-               absl::StrCat(SourceMarkName(*source), ": ",
-                            mark.status().message(),
-                            "; left out: mark it again before anything of it "
-                            "is sent again")});
-        continue;
-      }
-    }
-    absl::Status status = Put(to, key, ToView(it->value()));
+    absl::Status status = CopyRecord(ToView(it->key()), ToView(it->value()));
     if (!status.ok()) return status;
   }
   if (!it->status().ok()) {
-    sink_({rocksdb::kDefaultColumnFamilyName, "",
-           absl::StrCat("records of erasures and marks: ", it->status().ToString(),
-                        "; those after it are left out")});
+    Report(rocksdb::kDefaultColumnFamilyName,
+           absl::StrCat("records of erasures and marks: ",
+                        it->status().ToString(),
+                        "; those after it are left out"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Salvage::CopyRecord(absl::string_view key,
+                                 absl::string_view value) {
+  if (key == kFormatKey) return absl::OkStatus();
+  absl::Status whole;
+  std::string lost;
+  if (const auto source = SourceOfMarkKey(key); source.has_value()) {
+    whole = DecodeSourceMark(key, value).status();
+    lost = absl::StrCat(SourceMarkName(*source), ": ", whole.message(),
+                        "; left out: mark it again before anything of it is "
+                        "sent again");
+  } else if (const auto name = NameOfMarkKey(key); name.has_value()) {
+    const auto position = ParsePositionMarkName(*name);
+    if (position.has_value()) {
+      NotePosition(*position, key, value);
+      return absl::OkStatus();
+    }
+    whole = DecodeMark(key, value).status();
+    lost = absl::StrCat(MarkName(*name), ": ", whole.message(), "; left out");
+  }
+  if (whole.ok()) return to_.Put(to_.records(), key, value);
+  Report(rocksdb::kDefaultColumnFamilyName, lost);
+  return absl::OkStatus();
+}
+
+void Salvage::NotePosition(const PartitionName& name, absl::string_view key,
+                           absl::string_view value) {
+  has_positions_ = true;
+  if (name.partitions != positions_.size()) {
+    return Report(
+        rocksdb::kDefaultColumnFamilyName,
+        absl::StrCat(
+            MarkName(PositionMarkName(name.partition, name.partitions)),
+            ": there are ", positions_.size(), " partitions; left out"));
+  }
+  const auto mark = DecodeMark(key, value);
+  const auto position =
+      mark.ok() ? ParsePosition(*mark) : absl::StatusOr<uint64_t>(mark.status());
+  if (position.ok()) {
+    positions_[name.partition].found = *position;
+  }  // else it is made anew, and that is reported
+}
+
+absl::Status Salvage::WritePositions() {
+  if (!has_positions_) return absl::OkStatus();
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    const Position& position = positions_[i];
+    const uint64_t found = position.found.value_or(0);
+    const Mark mark = PositionMark(i, positions_.size(),
+                                   std::max(found, position.least));
+    if (found < position.least) {
+      Report(rocksdb::kDefaultColumnFamilyName,
+             absl::StrCat(MarkName(mark.name), ": ",
+                          position.found.has_value()
+                              ? "behind its users"
+                              : "damaged or missing",
+                          "; made anew of its users, ", mark.value));
+    } else if (found == 0) {
+      continue;
+    }
+    const std::string key = MarkKey(mark.name);
+    absl::Status status =
+        to_.Put(to_.records(), key, EncodeMark(key, mark.value));
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
 void Salvage::Report(absl::string_view column_family,
                      absl::string_view what) const {
-  sink_({std::string(column_family), UserHashHex(user_id_), std::string(what)});
+  sink_({std::string(column_family),
+         user_id_.empty() ? "" : UserHashHex(user_id_), std::string(what)});
 }
 
 absl::Status Salvage::CopyUser() {
@@ -89,7 +143,7 @@ absl::Status Salvage::CopyUser() {
   absl::Status status = CopyLog(head.ok() ? &*head : nullptr, log);
   if (!status.ok()) return status;
   if (head.ok()) {
-    status = Put(to_.heads, user_key_, ToView(value));
+    status = to_.Put(to_.heads(), user_key_, ToView(value));
   } else if (read.IsNotFound() && log.whole && log.head.last_sequence == 0) {
     head = UserHead();  // no user: only snapshots are left of them
   } else if (log.whole && log.head.last_sequence > 0) {
@@ -97,17 +151,28 @@ absl::Status Salvage::CopyUser() {
                                     log.head.last_sequence, " events"));
     ++totals_.heads_rebuilt;
     head = HeadOf(log);
-    status = Put(to_.heads, user_key_, EncodeHead(user_key_, *head));
+    status = to_.Put(to_.heads(), user_key_, EncodeHead(user_key_, *head));
   } else {
     Report(kHeadsName, absl::StrCat(head.status().message(),
                                     "; cannot be repaired"));
     log.whole = false;
     // Damaged it stays: without a head the user would begin anew.
-    status = Put(to_.heads, user_key_, read.ok() ? ToView(value) : "");
+    status = to_.Put(to_.heads(), user_key_, read.ok() ? ToView(value) : "");
   }
   if (!log.whole) ++totals_.users_unrepaired;
   if (!status.ok() || !head.ok()) return status;
+  NoteUser(*head);
   return CopySnapshots(*head);
+}
+
+void Salvage::NoteUser(const UserHead& head) {
+  if (head.incarnation == 0) return;
+  Position& position = positions_[PartitionOf(user_id_, positions_.size())];
+  const uint64_t before = head.incarnation - 1;
+  if (head.last_sequence > std::numeric_limits<uint64_t>::max() - before) {
+    return;  // an incarnation that is no position
+  }
+  position.least = std::max(position.least, before + head.last_sequence);
 }
 
 absl::Status Salvage::CopyLog(const UserHead* head, Log& log) {
@@ -133,7 +198,7 @@ absl::Status Salvage::CopyLog(const UserHead* head, Log& log) {
       if (*sequence > expected) NoteLost(expected, *sequence - 1, cause, log);
       cause = "missing";
       NoteEvent(*sequence, key, ToView(it->value()), log);
-      absl::Status status = Put(to_.log, key, ToView(it->value()));
+      absl::Status status = to_.Put(to_.log(), key, ToView(it->value()));
       if (!status.ok()) return status;
       ++totals_.events;
       expected = *sequence + 1;
@@ -195,9 +260,11 @@ UserHead Salvage::HeadOf(const Log& log) {
   UserHead head = log.head;
   head.incarnation = IncarnationOfSnapshots(head.last_sequence);
   if (head.incarnation == 0) {
-    head.incarnation = absl::Uniform<uint64_t>(
-        absl::IntervalClosedClosed, random_, 1,
-        std::numeric_limits<uint64_t>::max());
+    // As of one who came after all others.
+    const Position& position =
+        positions_[PartitionOf(user_id_, positions_.size())];
+    head.incarnation = IncarnationAt(
+        std::max(position.found.value_or(0), position.least));
   }
   return head;
 }
@@ -243,7 +310,7 @@ absl::Status Salvage::CopySnapshots(const UserHead& head) {
       }
     }
     if (wrong.empty()) {
-      absl::Status status = Put(to_.states.find(fingerprint)->second, user_key_,
+      absl::Status status = to_.Put(to_.states(fingerprint), user_key_,
                                 ToView(value));
       if (!status.ok()) return status;
       ++totals_.snapshots;
@@ -254,21 +321,6 @@ absl::Status Salvage::CopySnapshots(const UserHead& head) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status Salvage::Put(const ColumnFamily& column_family,
-                          absl::string_view key, absl::string_view value) {
-  const rocksdb::Status put =
-      batch_.Put(column_family.get(), ToSlice(key), ToSlice(value));
-  if (!put.ok()) return ToAbslStatus(put, "writing the repaired store");
-  return batch_.GetDataSize() < kBatchBytes ? absl::OkStatus() : WriteBatch();
-}
-
-absl::Status Salvage::WriteBatch() {
-  absl::Status status = ToAbslStatus(to_.db->Write(unlogged_, &batch_),
-                                     "writing the repaired store");
-  batch_.Clear();
-  return status;
 }
 
 }  // namespace qlarank::rocksdb_internal

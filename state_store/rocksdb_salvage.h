@@ -7,13 +7,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rocksdb/db.h"
-#include "rocksdb/write_batch.h"
+#include "state_store/partition_position.h"
+#include "state_store/rocksdb_new_store.h"
 #include "state_store/rocksdb_open.h"
 #include "state_store/store_repair.h"
 
@@ -21,12 +22,13 @@ namespace qlarank::rocksdb_internal {
 
 class Salvage {
  public:
-  // `from` is open with kSalvage; `to` is empty and has its fingerprints. All
-  // must outlive this.
-  Salvage(const OpenedStore& from, OpenedStore& to,
+  // `from` is open with kSalvage; `to` is empty, and like it. All must outlive
+  // this.
+  Salvage(const OpenedStore& from, NewStore& to,
           const StoreProblemSink& sink);
 
-  // An error is one of writing `to`.
+  // Everything is in `to`, durably, when it returns OK. An error is one of
+  // writing it.
   absl::StatusOr<RepairTotals> Run();
 
  private:
@@ -36,8 +38,15 @@ class Salvage {
     UserHead head;      // that of these events, but for the incarnation
   };
 
-  // Records of erasures, the key of their digests, and marks of sources.
-  absl::Status CopyErasuresAndMarks();
+  // What is of no one user: marks, records of erasures and the key of their
+  // digests, schemas.
+  absl::Status CopyRecords();
+  absl::Status CopyRecord(absl::string_view key, absl::string_view value);
+  // Takes up how many events there were in a partition.
+  void NotePosition(const PartitionName& name, absl::string_view key,
+                    absl::string_view value);
+  // That of the partitions: what was found, or what their users need.
+  absl::Status WritePositions();
   void Report(absl::string_view column_family, absl::string_view what) const;
   absl::Status CopyUser();
   // `head` is that of the user; null when it is lost.
@@ -47,23 +56,25 @@ class Salvage {
                  absl::string_view value, Log& log);
   void NoteLost(uint64_t first, uint64_t last, absl::string_view cause,
                 Log& log);
+  // Sees to it that the user's partition has counted their events.
+  void NoteUser(const UserHead& head);
   // The head that goes with a whole log.
   UserHead HeadOf(const Log& log);
   // Of a snapshot that says so; 0 when none does.
   uint64_t IncarnationOfSnapshots(uint64_t last_sequence) const;
   absl::Status CopySnapshots(const UserHead& head);
 
-  absl::Status Put(const ColumnFamily& column_family, absl::string_view key,
-                   absl::string_view value);
-  absl::Status WriteBatch();
-
   const OpenedStore& from_;
-  OpenedStore& to_;
+  NewStore& to_;
   const StoreProblemSink& sink_;
-  rocksdb::WriteOptions unlogged_;
-  rocksdb::WriteBatch batch_;
-  absl::BitGen random_;
   RepairTotals totals_;
+  // Where a partition stands.
+  struct Position {
+    std::optional<uint64_t> found;  // of its mark
+    uint64_t least = 0;             // by its users
+  };
+  std::vector<Position> positions_;  // by partition
+  bool has_positions_ = false;       // there are marks of them, whole or not
   // The user at work on.
   std::string user_id_;
   std::string user_key_;

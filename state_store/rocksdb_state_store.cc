@@ -17,6 +17,7 @@ namespace rocksdb_internal {
 
 RocksDbStateStore::RocksDbStateStore(OpenedStore store)
     : options_(std::move(store.options)),
+      num_partitions_(store.partitions),
       cache_(std::move(store.cache)),
       statistics_(std::move(store.statistics)),
       write_faults_(std::move(store.write_faults)),

@@ -9,6 +9,7 @@
 #define QLARANK_STATE_STORE_ROCKSDB_STATE_STORE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +25,10 @@ struct RocksDbOptions {
   // Folder of the store. Required. Created when it is not there; its parent
   // must be.
   std::string path;
+
+  // How many partitions users are divided among, when the store is made; one
+  // that is there keeps its own. 1 to kMaxPartitions. Default 16.
+  uint32_t partitions = kDefaultPartitions;
 
   // Memory for blocks read from the disk, indexes and Bloom filters included,
   // and for memtables, which are charged to it. 0: the least that works, and
@@ -75,9 +80,10 @@ bool RestartNeeded(const absl::Status& fault);
 //
 //   INVALID_ARGUMENT     an option is out of range
 //   NOT_FOUND            the parent folder does not exist
-//   FAILED_PRECONDITION  another process has the store open; or it has a format
-//                        version that this one does not know; or it is not a
-//                        qlarank store
+//   FAILED_PRECONDITION  another process has the store open; or it is of an
+//                        older format, which UpgradeStore (store_upgrade.h)
+//                        takes along, or of one that this binary does not know;
+//                        or it is not a qlarank store
 //   DATA_LOSS            damaged files
 //   UNAVAILABLE          the disk fails, the store is another user's, or on a
 //                        read-only file system

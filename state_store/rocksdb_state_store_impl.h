@@ -4,7 +4,7 @@
 //   rocksdb_snapshots.cc    snapshots, and what they must not undo or stand for:
 //                           erasure and trimming
 //   rocksdb_erasures.cc     records of erasures, and purging
-//   rocksdb_source_marks.cc marks of sources
+//   rocksdb_marks.cc        marks, and those of sources
 //   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
 //   rocksdb_state_store.cc  opening, and what the others share
@@ -51,7 +51,13 @@ class RocksDbStateStore final : public StateStore {
   // Closing the database flushes what is not in the WAL.
   ~RocksDbStateStore() override = default;
 
-  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override;
+  uint32_t num_partitions() const override { return num_partitions_; }
+  using StateStore::AppendEvents;
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends,
+                            absl::Span<const Mark> marks) override;
+  absl::StatusOr<std::optional<std::string>> GetMark(
+      absl::string_view name) const override;
+  absl::StatusOr<std::vector<Mark>> ListMarks() const override;
   absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override;
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
@@ -166,6 +172,7 @@ class RocksDbStateStore final : public StateStore {
                      rocksdb::WriteBatch& batch, absl::string_view doing);
 
   const RocksDbOptions options_;
+  const uint32_t num_partitions_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::Statistics> statistics_;
   const std::shared_ptr<WriteFaults> write_faults_;

@@ -47,6 +47,7 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   add(log_, Properties::kNumRunningCompactions, "running_compactions");
   add(log_, Properties::kNumRunningFlushes, "running_flushes");
   add(log_, Properties::kBackgroundErrors, "background_errors_total");
+  figures["partitions"] = num_partitions_;
   figures["writes_refused"] = write_faults_->writes_refused() ? 1 : 0;
   figures["write_faults_total"] =
       static_cast<double>(write_faults_->times_refused());

@@ -13,8 +13,10 @@
 
 namespace qlarank::rocksdb_internal {
 
-// docs/storage.md, "Column families". The default one holds the format record
-// alone.
+// docs/storage.md, "Column families". The default one holds these two, and what
+// has a key of keys.h there.
+inline constexpr absl::string_view kFormatKey = "qlarank format";
+inline constexpr absl::string_view kDigestKeyKey = "qlarank digest key";
 inline constexpr absl::string_view kLogName = "log";
 inline constexpr absl::string_view kHeadsName = "heads";
 inline constexpr absl::string_view kStatesPrefix = "state-";  // + fingerprint

@@ -41,14 +41,17 @@ struct LoggedEvent {
   // Names the features: StateStore::PutSchema. 0: an event from before there
   // were schemas, of the first one.
   uint32_t schema = 0;
+  // How many upserts of items there had been when it was accepted.
+  uint64_t catalogue_version = 0;
 
   friend bool operator==(const LoggedEvent&, const LoggedEvent&) = default;
 };
 
 // What must be known of a user before another event can be appended.
 struct UserHead {
-  // Tells a user from a later user of the same name, after erasure. 0: no such
-  // user, and the other members are empty.
+  // Tells a user from a later user of the same name, after erasure: the position
+  // of their first event in their partition, plus 1 (partition_position.h). 0: no
+  // such user, and the other members are empty.
   uint64_t incarnation = 0;
   uint64_t last_sequence = 0;  // events in the log, numbered from 1
   int64_t last_event_time_us = 0;
@@ -70,12 +73,26 @@ struct UserAppend {
   std::vector<LoggedEvent> events;
 };
 
+// A position that somebody keeps, by a name that is theirs, opaque here: what
+// they have taken events from, or how many there were.
+struct Mark {
+  std::string name;   // 1 to kMaxMarkNameBytes bytes of any value
+  std::string value;  // at most kMaxMarkValueBytes
+
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+inline constexpr size_t kMaxMarkNameBytes = 255;
+inline constexpr size_t kMaxMarkValueBytes = 65'535;
+
+// How many partitions a store may divide its users among.
+inline constexpr uint32_t kDefaultPartitions = 16;
+inline constexpr uint32_t kMaxPartitions = 4096;
+
 // A user state at one point of the log.
 struct Snapshot {
   uint64_t incarnation = 0;
   uint64_t folded_sequence = 0;
-  int64_t time_us = 0;  // when it was taken
-  std::string state;    // opaque here
+  std::string state;  // opaque here
   // Of the newest event in it by time; not known of snapshots that were written
   // before this was kept.
   std::optional<int64_t> newest_event_time_us;
@@ -128,17 +145,36 @@ class StateStore {
  public:
   virtual ~StateStore() = default;
 
+  // The partitions that users belong to, by a hash of their ids
+  // (partition_hash.h): fixed when the store was made.
+  virtual uint32_t num_partitions() const = 0;
+
   // -- The event log --------------------------------------------------------
 
-  // Appends all of `appends`, at most one per user, in one atomic batch.
-  // Blocks until they are durable: after OK they survive a crash of the
+  // Appends all of `appends`, at most one per user, and replaces `marks`, in one
+  // atomic batch: a mark stands for the events that came with it, or neither is
+  // there. Blocks until they are durable: after OK they survive a crash of the
   // machine. After UNAVAILABLE it is unknown whether they will be found after a
   // restart.
   //
   // FAILED_PRECONDITION, and nothing is appended, when the events of a user do
   // not continue their log: another incarnation, or a sequence that is taken or
-  // skipped. An append without events replaces the head alone.
-  virtual absl::Status AppendEvents(absl::Span<const UserAppend> appends) = 0;
+  // skipped. An append without events replaces the head alone. INVALID_ARGUMENT
+  // for a mark that is there twice, or whose name or value is too long.
+  virtual absl::Status AppendEvents(absl::Span<const UserAppend> appends,
+                                    absl::Span<const Mark> marks) = 0;
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends) {
+    return AppendEvents(appends, {});
+  }
+
+  // The value of a mark; nullopt when there is none. DATA_LOSS for one that is
+  // damaged.
+  virtual absl::StatusOr<std::optional<std::string>> GetMark(
+      absl::string_view name) const = 0;
+
+  // All marks, by name. DATA_LOSS when some are damaged, with their number and
+  // the first one's name.
+  virtual absl::StatusOr<std::vector<Mark>> ListMarks() const = 0;
 
   // The user's head; an empty one (incarnation 0) for an unknown user.
   virtual absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const = 0;

@@ -14,6 +14,9 @@
 #include "rocksdb/db.h"
 #include "rocksdb/sst_file_reader.h"
 #include "state_store/keys.h"
+#include "state_store/partition_hash.h"
+#include "state_store/partition_position.h"
+#include "state_store/record_names.h"
 #include "state_store/rocksdb_inspect.h"
 #include "state_store/rocksdb_state_store_impl.h"
 #include "state_store/rocksdb_user_walk.h"
@@ -50,8 +53,17 @@ class Verifier {
   void CheckSnapshots(const std::string& user_id,
                       const absl::StatusOr<UserHead>& head);
 
+  void ReadMarks();
+  // Takes up how many events a partition has had, if the mark says so.
+  void NotePosition(const Mark& mark);
+  // Looks whether the user's partition has counted their events.
+  void CheckPosition(const std::string& user_id, const UserHead& head);
+
   const StoreProblemSink& sink_;
   StoreTotals totals_;
+  // By partition. Empty without any, as in a store that no server has written
+  // to, or when some are damaged.
+  std::map<uint32_t, uint64_t> positions_;
   std::unique_ptr<RocksDbStateStore> store_;
   std::vector<std::string> fingerprints_;
   std::map<std::string, uint64_t, std::less<>> marks_;  // of sources
@@ -94,6 +106,7 @@ void Verifier::CheckUser(const std::string& user_id) {
   const absl::StatusOr<UserHead> head = store_->GetHead(user_id);
   if (head.ok()) {
     CheckLog(user_id, *head);
+    CheckPosition(user_id, *head);
   } else {
     Report(kHeadsName, user_id, head.status().message());
   }
@@ -182,7 +195,50 @@ void Verifier::CheckSnapshots(const std::string& user_id,
   }
 }
 
+void Verifier::ReadMarks() {
+  const auto marks = store_->ListMarks();
+  if (!marks.ok()) {
+    return Report(rocksdb::kDefaultColumnFamilyName, "",
+                  marks.status().message());
+  }
+  for (const Mark& mark : *marks) NotePosition(mark);
+}
+
+void Verifier::NotePosition(const Mark& mark) {
+  const auto name = ParsePositionMarkName(mark.name);
+  if (!name.has_value()) return;
+  const auto position = ParsePosition(mark.value);
+  std::string wrong;
+  if (!position.ok()) {
+    wrong = std::string(position.status().message());
+  } else if (name->partitions != totals_.partitions) {
+    wrong = absl::StrCat("there are ", totals_.partitions, " partitions");
+  }
+  if (wrong.empty()) {
+    positions_[name->partition] = *position;
+  } else {
+    Report(rocksdb::kDefaultColumnFamilyName, "",
+           absl::StrCat(MarkName(mark.name), ": ", wrong));
+  }
+}
+
+void Verifier::CheckPosition(const std::string& user_id, const UserHead& head) {
+  if (positions_.empty() || head.incarnation == 0) return;
+  const uint32_t partition = PartitionOf(user_id, totals_.partitions);
+  const auto found = positions_.find(partition);
+  const uint64_t position = found == positions_.end() ? 0 : found->second;
+  if (head.last_sequence <= position &&
+      head.incarnation <= IncarnationAt(position - head.last_sequence)) {
+    return;
+  }
+  Report(kHeadsName, user_id,
+         absl::StrCat("incarnation ", head.incarnation, " and ",
+                      head.last_sequence, " events, but partition ", partition,
+                      " has had ", position));
+}
+
 StoreTotals Verifier::Run(OpenedStore store) {
+  totals_.partitions = store.partitions;
   CheckTableFiles(*store.db);
   for (const auto& [fingerprint, unused] : store.states) {
     fingerprints_.push_back(fingerprint);
@@ -198,6 +254,7 @@ StoreTotals Verifier::Run(OpenedStore store) {
   if (!marks.ok()) {
     Report(rocksdb::kDefaultColumnFamilyName, "", marks.message());
   }
+  ReadMarks();
   const auto schemas = store_->ListSchemas();
   if (schemas.ok()) {
     num_schemas_ = schemas->size();

@@ -6,7 +6,8 @@
 // reads it with; that each user's events are numbered without a gap up to what
 // their head counts; that their watermarks are those of their events; that
 // snapshots belong to their present life, are not ahead of their log and reach
-// up to where it begins; and that the schemas of their events are there.
+// up to where it begins; that the schemas of their events are there; that marks
+// are whole, and those of partitions not behind their users' events.
 #ifndef QLARANK_STATE_STORE_STORE_CHECK_H_
 #define QLARANK_STATE_STORE_STORE_CHECK_H_
 
@@ -30,6 +31,7 @@ struct StoreProblem {
 using StoreProblemSink = std::function<void(const StoreProblem&)>;
 
 struct StoreTotals {
+  uint32_t partitions = 0;  // 0: not known, the record of it is damaged
   uint64_t users = 0;
   uint64_t events = 0;     // that are good
   uint64_t snapshots = 0;  // likewise

@@ -10,6 +10,7 @@
 #include "rocksdb/db.h"
 #include "state_store/folders.h"
 #include "state_store/rocksdb_inspect.h"
+#include "state_store/rocksdb_new_store.h"
 #include "state_store/rocksdb_open.h"
 #include "state_store/rocksdb_salvage.h"
 #include "state_store/rocksdb_state_store.h"
@@ -20,6 +21,7 @@ namespace {
 
 using rocksdb_internal::kHeadsName;
 using rocksdb_internal::kLogName;
+using rocksdb_internal::NewStore;
 using rocksdb_internal::OpenedStore;
 using rocksdb_internal::OpenMode;
 using rocksdb_internal::OpenStore;
@@ -46,36 +48,6 @@ absl::Status RepairDatabase(const std::string& path) {
                         known,
                         rocksdb_internal::MakeStatesOptions(options, cache)),
       absl::StrCat("repairing the database ", path));
-}
-
-// An empty store with room for the same fingerprints.
-absl::StatusOr<OpenedStore> MakeStoreLike(const OpenedStore& other,
-                                          const std::string& path) {
-  {
-    auto store = OpenRocksDbStateStore(OptionsAt(path));
-    if (!store.ok()) return store.status();
-    for (const auto& [fingerprint, unused] : other.states) {
-      absl::Status status = (*store)->OpenFingerprint(fingerprint);
-      if (!status.ok()) return status;
-    }
-  }
-  return OpenStore(OptionsAt(path));
-}
-
-absl::Status FlushAll(OpenedStore& store) {
-  std::vector<rocksdb::ColumnFamilyHandle*> all = {
-      store.db->DefaultColumnFamily(), store.log.get(), store.heads.get()};
-  for (const auto& [fingerprint, states] : store.states) {
-    all.push_back(states.get());
-  }
-  for (rocksdb::ColumnFamilyHandle* column_family : all) {
-    const rocksdb::Status flushed =
-        store.db->Flush(rocksdb::FlushOptions(), column_family);
-    if (!flushed.ok()) {
-      return ToAbslStatus(flushed, "writing the repaired store");
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -108,13 +80,18 @@ absl::StatusOr<RepairTotals> RepairStore(const std::string& damaged,
   if (!from.ok()) return from.status();
   absl::StatusOr<RepairTotals> totals;
   {
-    absl::StatusOr<OpenedStore> to = MakeStoreLike(*from, target->work());
+    if (from->partitions == 0) {
+      from->partitions = kDefaultPartitions;
+      sink({"default", "",
+            absl::StrCat("nothing says how many partitions there are: taken to "
+                         "be ", kDefaultPartitions)});
+    }
+    absl::StatusOr<NewStore> to =
+        NewStore::Like(*from, target->work(), from->partitions);
     if (!to.ok()) return to.status();
     totals = rocksdb_internal::Salvage(*from, *to, sink).Run();
     if (!totals.ok()) return totals.status();
     totals->may_be_incomplete |= absl::IsDataLoss(strict);
-    absl::Status status = FlushAll(*to);
-    if (!status.ok()) return status;
   }
   absl::Status status = target->Publish();
   if (!status.ok()) return status;

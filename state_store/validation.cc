@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "state_store/keys.h"
+#include "state_store/record_names.h"
 
 namespace qlarank {
 namespace {
@@ -35,6 +36,12 @@ absl::Status ValidateRead(absl::string_view user_id, uint64_t from_sequence) {
     return absl::InvalidArgumentError("sequences start at 1, asked for 0");
   }
   return ValidateUserId(user_id);
+}
+
+absl::Status ValidatePartitions(uint32_t partitions) {
+  if (partitions >= 1 && partitions <= kMaxPartitions) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "partitions is ", partitions, ", not 1 to ", kMaxPartitions));
 }
 
 absl::Status ValidateFingerprint(absl::string_view fingerprint) {
@@ -67,6 +74,27 @@ absl::Status ValidateAppends(absl::Span<const UserAppend> appends) {
           absl::StrCat("head of user ", QuotedUser(append.user_id), " counts ",
                        append.head_after.last_sequence,
                        " events after an append of ", append.events.size()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateMarks(absl::Span<const Mark> marks) {
+  absl::flat_hash_set<absl::string_view> names;
+  for (const Mark& mark : marks) {
+    if (mark.name.empty() || mark.name.size() > kMaxMarkNameBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("mark with a name of ", mark.name.size(),
+                       " bytes, not 1 to ", kMaxMarkNameBytes));
+    }
+    if (mark.value.size() > kMaxMarkValueBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          MarkName(mark.name), " of ", mark.value.size(), " bytes, at most ",
+          kMaxMarkValueBytes, " can be stored"));
+    }
+    if (!names.insert(mark.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(MarkName(mark.name), " twice in one batch"));
     }
   }
   return absl::OkStatus();

@@ -21,12 +21,18 @@ absl::Status ValidateUserId(absl::string_view user_id);
 // INVALID_ARGUMENT for a bad user id or a sequence of 0.
 absl::Status ValidateRead(absl::string_view user_id, uint64_t from_sequence);
 
+// INVALID_ARGUMENT unless 1 to kMaxPartitions.
+absl::Status ValidatePartitions(uint32_t partitions);
+
 // INVALID_ARGUMENT unless it is 1 to 255 letters, digits, '-', '_', '.' or ':'.
 absl::Status ValidateFingerprint(absl::string_view fingerprint);
 
 // INVALID_ARGUMENT for a bad user id, a user there twice, a head without
 // incarnation or one that counts fewer events than are appended.
 absl::Status ValidateAppends(absl::Span<const UserAppend> appends);
+
+// INVALID_ARGUMENT for a mark that is there twice, without a name, or too long.
+absl::Status ValidateMarks(absl::Span<const Mark> marks);
 
 // FAILED_PRECONDITION unless `append` continues `head`, the user's head before
 // it: the events must take the next sequences and belong to the same

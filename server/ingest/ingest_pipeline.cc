@@ -44,7 +44,7 @@ IngestPipeline::IngestPipeline(StateStore& store, const ModelRegistry& models,
       partitions_(partitions),
       metrics_(metrics),
       limits_(limits),
-      admission_(partitions.size(), options.max_queued_events),
+      admission_(partitions.num_owners(), options.max_queued_events),
       source_calls_(kMaxSourceCalls) {}
 
 IngestPipeline::~IngestPipeline() { partitions_.Drain(); }
@@ -101,8 +101,8 @@ IngestPipeline::Sorted IngestPipeline::Sort(
     const v1::AppendEventsRequest& request, const Registry& registry,
     absl::Time now, const absl::Status& wanted) {
   Sorted sorted;
-  sorted.parts.resize(partitions_.size());
-  sorted.amounts.resize(partitions_.size());
+  sorted.parts.resize(partitions_.num_owners());
+  sorted.amounts.resize(partitions_.num_owners());
   const absl::Time latest = admission_clock_.Now(now, SteadyNow());
   for (int i = 0; i < request.events_size(); ++i) {
     const v1::UserEvent& event = request.events(i);
@@ -116,9 +116,9 @@ IngestPipeline::Sorted IngestPipeline::Sort(
       Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
       continue;
     }
-    const size_t partition = partitions_.Of(event.user_id());
-    sorted.parts[partition].push_back(i);
-    ++sorted.amounts[partition];
+    const size_t owner = partitions_.OwnerNumber(event.user_id());
+    sorted.parts[owner].push_back(i);
+    ++sorted.amounts[owner];
   }
   size_t invalid = 0;
   if (wanted.ok()) invalid = sorted.refused.refusals.size();
@@ -142,7 +142,7 @@ void IngestPipeline::Queue(const v1::AppendEventsRequest& request,
   auto call = std::make_shared<AppendCall>(
       request, std::move(registry), now, caller, std::move(sorted.refused),
       num_parts, std::move(leave), std::move(done));
-  for (size_t i = 0; i < partitions_.size(); ++i) {
+  for (size_t i = 0; i < partitions_.num_owners(); ++i) {
     if (sorted.amounts[i] == 0) continue;
     partitions_.owner(i).Append(call, std::move(sorted.parts[i]));
   }
@@ -203,7 +203,7 @@ void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
       MarkDone done;
     };
     auto barrier = std::make_shared<Barrier>();
-    barrier->owners_left = partitions_.size();
+    barrier->owners_left = partitions_.num_owners();
     barrier->source = source;
     barrier->mark = std::move(mark);
     barrier->done = std::move(end);
@@ -214,7 +214,7 @@ void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
           partitions_.marks().Raise(barrier->source, barrier->mark);
       QLARANK_FAILPOINT("mark.written");
       if (held.ok()) {
-        for (size_t i = 0; i < partitions_.size(); ++i) {
+        for (size_t i = 0; i < partitions_.num_owners(); ++i) {
           partitions_.owner(i).fence().GiveUpSource(barrier->source,
                                                     held->complete_through);
         }
@@ -223,7 +223,7 @@ void IngestPipeline::MarkSource(const std::string& source, SourceMark mark,
       }
       barrier->done(std::move(held));
     };
-    for (size_t i = 0; i < partitions_.size(); ++i) {
+    for (size_t i = 0; i < partitions_.num_owners(); ++i) {
       partitions_.owner(i).Do(arrive);
     }
   };

@@ -99,7 +99,7 @@ class IngestPipeline {
  private:
   // What admission makes of a request.
   struct Sorted {
-    std::vector<std::vector<uint32_t>> parts;  // events by partition
+    std::vector<std::vector<uint32_t>> parts;  // events by owner
     std::vector<size_t> amounts;               // of them
     AppendTally refused;
   };

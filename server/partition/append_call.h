@@ -64,7 +64,8 @@ class AppendCall {
   const v1::AppendEventsRequest& request() const { return request_; }
   // What its events get when they are accepted.
   EventStamp stamp() const {
-    return {registry_->default_action(), registry_->event_schema()};
+    return {.default_action = registry_->default_action(),
+            .schema = registry_->event_schema()};
   }
   absl::Time arrival() const { return arrival_; }
 
@@ -87,9 +88,9 @@ class AppendCall {
     return CheckWanted(caller_, now);
   }
 
-  // So many of its events have left the queue of a partition.
-  void LeftQueue(size_t partition, size_t num_events) {
-    on_leave_(partition, num_events);
+  // So many of its events have left the queue of an owner.
+  void LeftQueue(size_t owner, size_t num_events) {
+    on_leave_(owner, num_events);
   }
 
   // What became of one part: its events are durable, or refused.

@@ -6,29 +6,25 @@
 #include "absl/strings/str_cat.h"
 #include "server/work/field_error.h"
 #include "server/work/proto_time.h"
+#include "state_store/partition_position.h"
 
 namespace qlarank {
 namespace {
-
-// A number that no earlier user of the same name had, but with probability
-// 2^-64.
-uint64_t NewIncarnation(absl::BitGen& random) {
-  return absl::Uniform<uint64_t>(absl::IntervalClosedClosed, random, 1,
-                                 UINT64_MAX);
-}
 
 LoggedEvent ToLogged(const v1::UserEvent& event, const std::string& source,
                      const EventStamp& stamp) {
   LoggedEvent logged;
   logged.item_id = event.event().item_id();
-  logged.action = event.event().action().empty() ? std::string(stamp.default_action)
-                                                 : event.event().action();
+  logged.action = event.event().action().empty()
+                      ? std::string(stamp.default_action)
+                      : event.event().action();
   logged.time_us = ToMicros(event.event().time());
   logged.source = source;
   logged.schema = stamp.schema;
   logged.source_sequence = event.sequence();
   logged.features.assign(event.event().features().begin(),
                          event.event().features().end());
+  logged.catalogue_version = stamp.catalogue_version;
   return logged;
 }
 
@@ -36,12 +32,12 @@ LoggedEvent ToLogged(const v1::UserEvent& event, const std::string& source,
 
 CommitGroup::CommitGroup(size_t max_sources_per_user, const SourceMarks& marks,
                          GapFence& fence, LoadHead load_head,
-                         absl::BitGen& random)
+                         PartitionPositions& positions)
     : max_sources_per_user_(max_sources_per_user),
       marks_(marks),
       fence_(fence),
       load_head_(load_head),
-      random_(random) {}
+      positions_(positions) {}
 
 CommitGroup::User& CommitGroup::Find(absl::string_view user_id) {
   if (const auto found = index_.find(user_id); found != index_.end()) {
@@ -52,6 +48,7 @@ CommitGroup::User& CommitGroup::Find(absl::string_view user_id) {
   User& user = users_.emplace_back();
   user.append.user_id = std::string(user_id);
   user.readable = head.status();
+  user.partition = positions_.PartitionOfUser(user_id);
   if (head.ok()) user.append.head_after = *std::move(head);
   return user;
 }
@@ -84,13 +81,14 @@ absl::Status CommitGroup::CheckTaken(const v1::AppendEventsRequest& request,
 }
 
 void CommitGroup::Take(const v1::UserEvent& event, const std::string& source,
-                       const EventStamp& stamp, UserAppend& user,
+                       const EventStamp& stamp, User& user,
                        AppendTally& tally) {
-  UserHead& head = user.head_after;
+  UserHead& head = user.append.head_after;
   head.watermarks[source] = event.sequence();
-  if (head.incarnation == 0) head.incarnation = NewIncarnation(random_);
-  const LoggedEvent& logged =
-      user.events.emplace_back(ToLogged(event, source, stamp));
+  const uint64_t position = positions_.Next(user.partition);
+  if (head.incarnation == 0) head.incarnation = IncarnationAt(position);
+  const LoggedEvent& logged = user.append.events.emplace_back(
+      ToLogged(event, source, stamp));
   if (head.last_sequence > 0 && logged.time_us < head.last_event_time_us) {
     ++tally.late;
   }
@@ -131,7 +129,7 @@ AppendTally CommitGroup::Admit(const v1::AppendEventsRequest& request,
                    : NotWritten(user.readable.message());
     }
     if (status.ok()) {
-      Take(event, source, stamp, user.append, tally);
+      Take(event, source, stamp, user, tally);
       continue;
     }
     fence_.Settle(event.user_id(), source, event.sequence(),

@@ -14,7 +14,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +21,7 @@
 #include "qlarank/v1/ingest_service.pb.h"
 #include "server/partition/append_result.h"
 #include "server/partition/gap_fence.h"
+#include "server/partition/partition_positions.h"
 #include "server/partition/source_marks.h"
 #include "state_store/state_store.h"
 
@@ -32,6 +32,8 @@ namespace qlarank {
 struct EventStamp {
   absl::string_view default_action = "";  // of an event that names none
   uint32_t schema = 0;  // of their features: StateStore::PutSchema
+  // Upserts of items so far: there is no way to upsert one yet.
+  uint64_t catalogue_version = 0;
 };
 
 class CommitGroup {
@@ -40,9 +42,12 @@ class CommitGroup {
   using LoadHead =
       absl::FunctionRef<absl::StatusOr<UserHead>(absl::string_view user_id)>;
 
-  // All must outlive the group.
+  // Events are of the schema (EventLog::PutSchema), and counted in `positions`:
+  // keep these if they were written, else take them back. All must outlive the
+  // group.
   CommitGroup(size_t max_sources_per_user, const SourceMarks& marks,
-              GapFence& fence, LoadHead load_head, absl::BitGen& random);
+              GapFence& fence, LoadHead load_head,
+              PartitionPositions& positions);
 
   // Takes the events of `request` at `indexes`, which passed CheckUserEvent. Not
   // taken, one by one, and remembered by the fence:
@@ -62,6 +67,7 @@ class CommitGroup {
   struct User {
     UserAppend append;
     absl::Status readable;  // what load_head said
+    size_t partition = 0;
   };
 
   User& Find(absl::string_view user_id);
@@ -72,14 +78,13 @@ class CommitGroup {
                           uint32_t index, const UserHead& head,
                           uint64_t seen_through);
   void Take(const v1::UserEvent& event, const std::string& source,
-            const EventStamp& stamp, UserAppend& user,
-            AppendTally& tally);
+            const EventStamp& stamp, User& user, AppendTally& tally);
 
   const size_t max_sources_per_user_;
   const SourceMarks& marks_;
   GapFence& fence_;
   const LoadHead load_head_;
-  absl::BitGen& random_;
+  PartitionPositions& positions_;
   std::vector<User> users_;
   absl::flat_hash_map<std::string, size_t> index_;  // in users_, by id
 };

@@ -24,7 +24,8 @@ Owner::Owner(StateStore& store, const Models& models,
       options_(options),
       scratch_(scratch),
       pool_(pool),
-      fence_(metrics.ingest) {
+      fence_(metrics.ingest),
+      positions_(options.owner, options.num_owners, store.num_partitions()) {
   for (const auto& memory : models) {
     folds_.push_back(std::make_unique<FoldQueue>(*memory, metrics));
   }
@@ -159,7 +160,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
     return head;
   };
   CommitGroup group(options_.max_sources_per_user, marks_, fence_, load_head,
-                    random_);
+                    positions_);
   std::vector<AppendTally> tallies(tasks.size());
   absl::Time arrival = absl::InfiniteFuture();
   const absl::Time now = absl::Now();
@@ -180,7 +181,8 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
   if (!appends.empty()) {
     QLARANK_FAILPOINT("ingest.before_append");
     const absl::Time begin = absl::Now();
-    committed = store_.AppendEvents(appends);
+    committed = store_.AppendEvents(appends, positions_.Changes());
+    committed.ok() ? positions_.Keep() : positions_.TakeBack();
     ObserveSeconds(metrics_.ingest.commit_seconds, absl::Now() - begin);
   }
   QLARANK_FAILPOINT("ingest.appended");
@@ -195,7 +197,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
     }
     Count(tally, tasks[i]);
     applied += tally.applied;
-    tasks[i].call->LeftQueue(options_.partition, tasks[i].indexes.size());
+    tasks[i].call->LeftQueue(options_.owner, tasks[i].indexes.size());
     tasks[i].call->SettlePart(std::move(tally));
   }
   QLARANK_FAILPOINT("ingest.acknowledged");

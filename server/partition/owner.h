@@ -1,4 +1,4 @@
-// The one owner of a share of the users: only it extends their logs, erases and
+// The one owner of some partitions, each a share of the users: only it extends their logs, erases and
 // trims them, folds their events into the states of every model, and publishes
 // these. So an event's life is a straight line: mailbox -> log ->
 // acknowledgement -> state -> cache; and nothing of it needs a check that nobody
@@ -23,7 +23,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/random/random.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -32,6 +31,7 @@
 #include "server/partition/append_call.h"
 #include "server/partition/gap_fence.h"
 #include "server/partition/owner_pool.h"
+#include "server/partition/partition_positions.h"
 #include "server/partition/source_marks.h"
 #include "server/states/fold_queue.h"
 #include "server/states/user_memory.h"
@@ -43,7 +43,8 @@ namespace qlarank {
 class Owner final : public OwnerPool::Member {
  public:
   struct Options {
-    size_t partition = 0;  // which one it owns
+    size_t owner = 0;  // which one of num_owners it is
+    size_t num_owners = 1;
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
   };
@@ -64,10 +65,15 @@ class Owner final : public OwnerPool::Member {
   using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
   using TrimDone = absl::AnyInvocable<void(absl::Status)>;
 
-  // All of them must outlive the owner.
+  // Owns every partition of the store whose number is `owner`, modulo
+  // num_owners. All of them must outlive the owner.
   Owner(StateStore& store, const Models& models, const SourceMarks& marks,
         Metrics& metrics, const Options& options, const FoldScratch& scratch,
         OwnerPool& pool);
+
+  // Takes up where its partitions stand; once, before anything else. DATA_LOSS or
+  // UNAVAILABLE when that cannot be read.
+  absl::Status Load() { return positions_.Load(store_); }
 
   // Queues the events of `call` at `indexes`, for which room was taken: the call
   // is told when they have left the queue, and what became of them.
@@ -135,7 +141,7 @@ class Owner final : public OwnerPool::Member {
   // Used by the pool's calls, as they say; the fence by anybody.
   GapFence fence_;
   std::vector<std::unique_ptr<FoldQueue>> folds_;  // by model
-  absl::BitGen random_;
+  PartitionPositions positions_;
 
   FairQuota erasures_{kMaxQueuedErasures};  // by principal
   mutable absl::Mutex mutex_;

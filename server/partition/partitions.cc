@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
 
@@ -21,30 +22,37 @@ Owner::Models MemoriesOf(const Registry& registry, UserStates& states) {
 absl::StatusOr<std::unique_ptr<Partitions>> Partitions::Create(
     StateStore& store, const Registry& registry, UserStates& states,
     Metrics& metrics, const Options& options) {
+  if (options.owners > store.num_partitions()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ingest.shards: ", options.owners, "; must be at most the ",
+        store.num_partitions(), " partitions that the store was made with"));
+  }
   auto partitions = std::unique_ptr<Partitions>(
       new Partitions(store, registry, states, metrics, options));
-  if (absl::Status status = partitions->marks_.Load(); !status.ok()) {
-    return status;
-  }
+  absl::Status status = partitions->marks_.Load();
+  for (const auto& owner : partitions->owners_) status.Update(owner->Load());
+  if (!status.ok()) return status;
   return partitions;
 }
 
 Partitions::Partitions(StateStore& store, const Registry& registry,
                        UserStates& states, Metrics& metrics,
                        const Options& options)
-    : models_(MemoriesOf(registry, states)),
+    : num_partitions_(store.num_partitions()),
+      models_(MemoriesOf(registry, states)),
       marks_(store, metrics.ingest.source_marks),
       scratch_(options.fold_threads),
-      pool_(std::make_unique<OwnerPool>(options.count + options.fold_threads,
+      pool_(std::make_unique<OwnerPool>(options.owners + options.fold_threads,
                                         options.fold_threads)) {
   for (auto& of_slot : scratch_) {
     for (const auto& memory : models_) {
       of_slot.push_back(memory->model().engine->NewScratch());
     }
   }
-  for (size_t i = 0; i < options.count; ++i) {
+  for (size_t i = 0; i < options.owners; ++i) {
     Owner::Options owner;
-    owner.partition = i;
+    owner.owner = i;
+    owner.num_owners = options.owners;
     owner.max_group_events = options.max_group_events;
     owner.max_sources_per_user = options.max_sources_per_user;
     owners_.push_back(std::make_unique<Owner>(store, models_, marks_, metrics,
@@ -63,7 +71,7 @@ void Partitions::CatchUp(const LoadedModel& model, absl::string_view user_id) {
 }
 
 void Partitions::Drain() {
-  absl::BlockingCounter owners(static_cast<int>(size()));
+  absl::BlockingCounter owners(static_cast<int>(num_owners()));
   for (const auto& owner : owners_) {
     owner->Do([&owners] { owners.DecrementCount(); });
   }

@@ -1,5 +1,6 @@
-// All users, divided among owners (owner.h): every user belongs to one, by a
-// hash of their id.
+// All users, divided among partitions by a hash of their ids, and these among
+// owners (owner.h): owner i has every partition whose number is i, modulo the
+// number of owners, and commits what comes to all of them in one batch.
 //
 // Thread-safe.
 #ifndef QLARANK_SERVER_PARTITION_PARTITIONS_H_
@@ -16,9 +17,9 @@
 #include "server/models/registry.h"
 #include "server/partition/owner.h"
 #include "server/partition/owner_pool.h"
-#include "server/partition/partition_hash.h"
 #include "server/partition/source_marks.h"
 #include "server/states/user_states.h"
+#include "state_store/partition_hash.h"
 #include "state_store/state_store.h"
 
 namespace qlarank {
@@ -26,27 +27,30 @@ namespace qlarank {
 class Partitions {
  public:
   struct Options {
-    size_t count = 2;
+    size_t owners = 2;  // at most as many as the store has partitions
     size_t fold_threads = 1;  // that fold at a time
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
   };
 
   // Starts the owners' threads, which fold for the models of `registry`. All but
-  // that must outlive the partitions. DATA_LOSS or
-  // UNAVAILABLE when the marks of sources cannot be read.
+  // that must outlive the partitions. INVALID_ARGUMENT for more owners than
+  // partitions; DATA_LOSS or UNAVAILABLE when marks cannot be read.
   static absl::StatusOr<std::unique_ptr<Partitions>> Create(
       StateStore& store, const Registry& registry, UserStates& states,
       Metrics& metrics, const Options& options);
   // Commits what is queued, then stops; what is not folded waits in the log.
   ~Partitions();
 
-  size_t size() const { return owners_.size(); }
-  size_t Of(absl::string_view user_id) const {
-    return PartitionOf(user_id, size());
+  size_t num_owners() const { return owners_.size(); }
+  // The number of the owner of the user's partition.
+  size_t OwnerNumber(absl::string_view user_id) const {
+    return PartitionOf(user_id, num_partitions_) % num_owners();
   }
-  Owner& owner(size_t partition) { return *owners_[partition]; }
-  Owner& OwnerOf(absl::string_view user_id) { return owner(Of(user_id)); }
+  Owner& owner(size_t number) { return *owners_[number]; }
+  Owner& OwnerOf(absl::string_view user_id) {
+    return owner(OwnerNumber(user_id));
+  }
 
   SourceMarks& marks() { return marks_; }
 
@@ -63,6 +67,7 @@ class Partitions {
   Partitions(StateStore& store, const Registry& registry, UserStates& states,
              Metrics& metrics, const Options& options);
 
+  const size_t num_partitions_;
   const Owner::Models models_;
   SourceMarks marks_;
   Owner::FoldScratch scratch_;

@@ -88,7 +88,6 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
     snapshot.user_id = queued.user_id;
     snapshot.snapshot.incarnation = queued.incarnation;
     snapshot.snapshot.folded_sequence = queued.state->event_count;
-    snapshot.snapshot.time_us = absl::ToUnixMicros(absl::Now());
     snapshot.snapshot.newest_event_time_us = queued.newest_event_time_us;
     snapshot.snapshot.state = engine.SerializeState(*queued.state);
   }

@@ -127,6 +127,9 @@ TEST_F(BitFlipTest, RecordsOfLogHeadsAndSnapshots) {
   const std::string record = EncodeEvent(log_key, event);
   const std::string head_record = EncodeHead(user_key, head);
   const std::string snapshot_record = EncodeSnapshot(user_key, "f", snapshot);
+  const std::string mark = "123456";
+  const std::string mark_key = MarkKey("partition 7 of 16");
+  const std::string mark_record = EncodeMark(mark_key, mark);
   // Key and value in one row of bits.
   const auto flip = [&](const char* kind, std::string key, std::string value,
                         const auto& decode, const auto& written) {
@@ -141,6 +144,7 @@ TEST_F(BitFlipTest, RecordsOfLogHeadsAndSnapshots) {
   };
   for (uint64_t i = 0; i < NumFlips() / 12 + 1; ++i) {
     flip("log record", log_key, record, DecodeEvent, event);
+    flip("mark record", mark_key, mark_record, DecodeMark, mark);
     flip("head record", user_key, head_record, DecodeHead, head);
     flip("snapshot record", user_key, snapshot_record, decode_snapshot,
          snapshot);

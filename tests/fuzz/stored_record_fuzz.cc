@@ -45,6 +45,9 @@ void DecodeAll(absl::string_view value) {
       [](const auto& snapshot) {
         return EncodeSnapshot(kKey, kFingerprint, snapshot);
       });
+  RoundTrip(
+      value, [](auto v) { return DecodeMark(kKey, v); },
+      [](const auto& mark) { return EncodeMark(kKey, mark); });
 }
 
 // The value with the checksum that a record of this kind should have: without
@@ -78,9 +81,9 @@ std::vector<std::string> Seeds() {
   snapshot.state = std::string(64, '\x3f');
   std::vector<std::string> seeds = {
       EncodeEvent(kKey, event), EncodeHead(kKey, head),
-      EncodeSnapshot(kKey, kFingerprint, snapshot)};
+      EncodeSnapshot(kKey, kFingerprint, snapshot), EncodeMark(kKey, "300")};
   // The messages alone: the target puts a checksum before them.
-  for (size_t i = 0; i < 3; ++i) seeds.push_back(seeds[i].substr(4));
+  for (size_t i = 0; i < 4; ++i) seeds.push_back(seeds[i].substr(4));
   return seeds;
 }
 
@@ -90,7 +93,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   google::protobuf::SetLogHandler(nullptr);
   const absl::string_view input = qlarank::fuzz::AsText(data, size);
   qlarank::fuzz::DecodeAll(input);
-  for (char kind : {'e', 'h', 's'}) {
+  for (char kind : {'e', 'h', 's', 'k'}) {
     qlarank::fuzz::DecodeAll(qlarank::fuzz::WithChecksum(kind, input));
   }
   return 0;

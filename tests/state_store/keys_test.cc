@@ -99,6 +99,21 @@ TEST(KeysTest, ASourcesMarkIsToldFromWhatIsBesideIt) {
   EXPECT_FALSE(SourceOfMarkKey("qlarank format").has_value());
 }
 
+TEST(KeysTest, AMarkIsToldFromWhatIsBesideIt) {
+  for (const std::string name : {"", "a", "source 1", "\xff"}) {
+    EXPECT_EQ(NameOfMarkKey(MarkKey(name)), name);
+    EXPECT_FALSE(SourceOfMarkKey(MarkKey(name)).has_value());
+    EXPECT_FALSE(NumberOfErasureKey(MarkKey(name)).has_value());
+  }
+  EXPECT_EQ(NumberOfSchemaKey(SchemaKey(7)), 7u);
+  for (const std::string& key :
+       {SourceMarkKey("a"), SchemaKey(7), ErasureKey(7),
+        std::string("qlarank format")}) {
+    EXPECT_FALSE(NameOfMarkKey(key).has_value()) << key;
+  }
+  EXPECT_FALSE(NumberOfSchemaKey(ErasureKey(7)).has_value());
+}
+
 TEST(KeysTest, RefusesWhatIsNoUserKey) {
   EXPECT_FALSE(UserOfUserKey("").has_value());
   EXPECT_FALSE(UserOfUserKey("short").has_value());

@@ -26,6 +26,8 @@ LoggedEvent FullEvent() {
   LoggedEvent event = MakeEvent("u", 1);
   event.item_id = std::numeric_limits<uint64_t>::max();
   event.time_us = std::numeric_limits<int64_t>::min();
+  event.schema = 3;
+  event.catalogue_version = std::numeric_limits<uint64_t>::max() - 1;
   event.features = {0.0f, -0.0f, std::numeric_limits<float>::max(),
                     std::numeric_limits<float>::denorm_min()};
   return event;
@@ -38,6 +40,8 @@ TEST(RecordsTest, ReadsBackWhatItWrote) {
               IsOkAndHolds(LoggedEvent()));
   EXPECT_THAT(DecodeHead("k", EncodeHead("k", MakeHead())),
               IsOkAndHolds(MakeHead()));
+  EXPECT_THAT(DecodeMark("k", EncodeMark("k", "\0v"s)), IsOkAndHolds("\0v"s));
+  EXPECT_THAT(DecodeMark("k", EncodeMark("k", "")), IsOkAndHolds(""s));
   Snapshot snapshot = MakeSnapshot("u", 3);
   EXPECT_THAT(DecodeSnapshot("k", "f", EncodeSnapshot("k", "f", snapshot)),
               IsOkAndHolds(snapshot));
@@ -74,6 +78,14 @@ std::vector<Kind> Kinds() {
        [](auto key, auto value) { return DecodeEvent(key, value).status(); }},
       {"head", EncodeHead("key", MakeHead()),
        [](auto key, auto value) { return DecodeHead(key, value).status(); }},
+      {"mark", EncodeMark("key", "\0\x7f position"s),
+       [](auto key, auto value) { return DecodeMark(key, value).status(); }},
+      {"mark of a source", EncodeSourceMark("key", {7, "note"}),
+       [](auto key, auto value) {
+         return DecodeSourceMark(key, value).status();
+       }},
+      {"schema", EncodeSchema("key", {"price", "rating"}),
+       [](auto key, auto value) { return DecodeSchema(key, value).status(); }},
       {"snapshot", EncodeSnapshot("key", "f", MakeSnapshot("u", 3)),
        [](auto key, auto value) {
          return DecodeSnapshot(key, "f", value).status();

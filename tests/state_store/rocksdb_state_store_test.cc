@@ -72,6 +72,29 @@ TEST(RocksDbStateStoreTest, KeepsEverythingAcrossReopening) {
   }
 }
 
+TEST(RocksDbStateStoreTest, KeepsThePartitionsAndMarksItWasMadeWith) {
+  TempFolder folder;
+  RocksDbOptions options = SmallOptions(folder / "store");
+  options.partitions = 5;
+  auto store = MustOpen(options);
+  EXPECT_EQ(store->num_partitions(), 5u);
+  ASSERT_THAT(store->AppendEvents({MakeAppend("u", 1, 1)}, {{"m", "1"}}),
+              IsOk());
+  store.reset();
+  options.partitions = 16;
+  store = MustOpen(options);
+  EXPECT_EQ(store->num_partitions(), 5u);
+  EXPECT_EQ(store->Statistics().at("partitions"), 5);
+  EXPECT_THAT(store->GetMark("m"), IsOkAndHolds(std::optional<std::string>("1")));
+  store.reset();
+  for (const uint32_t partitions : {0u, 4097u}) {
+    options.partitions = partitions;
+    EXPECT_THAT(OpenRocksDbStateStore(options),
+                IsStatus(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat("partitions is ", partitions)));
+  }
+}
+
 TEST(RocksDbStateStoreTest, ForgetsADroppedFingerprintForGood) {
   TempFolder folder;
   const RocksDbOptions options = SmallOptions(folder / "store");
@@ -114,11 +137,17 @@ TEST(RocksDbStateStoreTest, RefusesAnUnknownFormat) {
   TempFolder folder;
   const RocksDbOptions options = SmallOptions(folder / "store");
   MustOpen(options).reset();
-  PutFormat(options.path, "qlarank store, format 2");
+  PutFormat(options.path, "qlarank store, format 3");
   EXPECT_THAT(OpenRocksDbStateStore(options),
               IsStatus(absl::StatusCode::kFailedPrecondition,
-                       "says \"qlarank store, format 2\", this binary knows "
-                       "\"qlarank store, format 1\""));
+                       "says \"qlarank store, format 3\", this binary knows "
+                       "format 2: use the binary that wrote it"));
+  PutFormat(options.path, "qlarank store, format 1");
+  EXPECT_THAT(OpenRocksDbStateStore(options),
+              IsStatus(absl::StatusCode::kFailedPrecondition,
+                       "is of format 1, this binary reads format 2: make a new "
+                       "store of it with qlarank store upgrade " +
+                           options.path + " NEW_DIR"));
   PutFormat(options.path, "qlarank stose, format 1");
   EXPECT_THAT(OpenRocksDbStateStore(options),
               IsStatus(absl::StatusCode::kDataLoss, "format record"));

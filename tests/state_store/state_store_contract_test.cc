@@ -721,9 +721,71 @@ TEST_P(StateStoreTest, KeepsSchemasInTheOrderTheyCame) {
                   {"price", "rating"}, {"rating", "price"}, {}}));
   UserAppend append = MakeAppend("u", 1, 2);
   append.events[1].schema = 2;
+  append.events[1].catalogue_version = std::numeric_limits<uint64_t>::max();
   ASSERT_THAT(store_->AppendEvents({append}), IsOk());
   EXPECT_THAT(store_->ReadEvents("u", 1, kNoLimit),
               IsOkAndHolds(append.events));
+}
+
+TEST_P(StateStoreTest, HasSixteenPartitionsUnlessToldOtherwise) {
+  EXPECT_EQ(store_->num_partitions(), 16u);
+}
+
+TEST_P(StateStoreTest, KeepsMarksBesideTheEventsTheyCameWith) {
+  const Mark offset = {"topic\0-7"s, "\xff\0"s};
+  EXPECT_THAT(store_->GetMark(offset.name), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(store_->ListMarks(), IsOkAndHolds(std::vector<Mark>()));
+  ASSERT_THAT(store_->AppendEvents({MakeAppend("u", 1, 1)},
+                                   {offset, {"empty", ""}}),
+              IsOk());
+  EXPECT_THAT(store_->GetMark(offset.name),
+              IsOkAndHolds(std::optional(offset.value)));
+  EXPECT_THAT(store_->GetMark("empty"), IsOkAndHolds(std::optional(""s)));
+  // Without events, too; the newest holds.
+  ASSERT_THAT(store_->AppendEvents({}, {{offset.name, "9"}}), IsOk());
+  EXPECT_THAT(store_->ListMarks(),
+              IsOkAndHolds(std::vector<Mark>{{"empty", ""},
+                                             {offset.name, "9"}}));
+  // A source's mark is another thing.
+  ASSERT_THAT(store_->PutSourceMark("empty", {3, ""}), IsOk());
+  EXPECT_THAT(store_->GetMark("empty"), IsOkAndHolds(std::optional(""s)));
+}
+
+TEST_P(StateStoreTest, AMarkIsNotWrittenWithoutItsEvents) {
+  Append("u", 1, 2);
+  EXPECT_THAT(store_->AppendEvents({MakeAppend("u", 4, 4)}, {{"m", "1"}}),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "ends at 2"));
+  EXPECT_THAT(store_->GetMark("m"), IsOkAndHolds(std::nullopt));
+}
+
+TEST_P(StateStoreTest, RefusesMarksThatCannotBeStored) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  const UserAppend append = MakeAppend("u", 1, 1);
+  EXPECT_THAT(store_->AppendEvents({append}, {{"", "1"}}),
+              IsStatus(kInvalid, "name of 0 bytes, not 1 to 255"));
+  EXPECT_THAT(store_->AppendEvents({append}, {{std::string(256, 'n'), "1"}}),
+              IsStatus(kInvalid, "name of 256 bytes"));
+  EXPECT_THAT(
+      store_->AppendEvents(
+          {append}, {{"m", std::string(kMaxMarkValueBytes + 1, 'v')}}),
+      IsStatus(kInvalid, "mark \"m\" of 65536 bytes, at most 65535"));
+  EXPECT_THAT(store_->AppendEvents({append}, {{"m", "1"}, {"m", "2"}}),
+              IsStatus(kInvalid, "mark \"m\" twice"));
+  EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(UserHead()));
+  const Mark longest = {std::string(255, 'n'),
+                        std::string(kMaxMarkValueBytes, 'v')};
+  EXPECT_THAT(store_->AppendEvents({append}, {longest}), IsOk());
+  EXPECT_THAT(store_->ListMarks(), IsOkAndHolds(std::vector<Mark>{longest}));
+}
+
+TEST_P(StateStoreTest, MarksOutliveErasureAndTrimming) {
+  ASSERT_THAT(store_->AppendEvents({MakeAppend("u", 1, 9)}, {{"m", "9"}}),
+              IsOk());
+  ASSERT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", 8)), IsOk());
+  ASSERT_THAT(store_->TrimLog("u", 5, {kF}), IsOk());
+  EXPECT_THAT(store_->GetMark("m"), IsOkAndHolds(std::optional("9"s)));
+  ASSERT_THAT(store_->DeleteUser("u"), IsOkAndHolds(5u));
+  EXPECT_THAT(store_->GetMark("m"), IsOkAndHolds(std::optional("9"s)));
 }
 
 TEST_P(StateStoreTest, TrimsNothingThatNoSnapshotStandsFor) {

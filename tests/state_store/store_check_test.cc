@@ -14,6 +14,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "state_store/keys.h"
+#include "state_store/partition_hash.h"
+#include "state_store/partition_position.h"
+#include "state_store/record_names.h"
 #include "state_store/records.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/store_repair.h"
@@ -330,6 +333,143 @@ TEST_F(StoreCheckTest, ADamagedMarkIsNamedAndRepairLeavesItOut) {
   EXPECT_THAT(repaired->GetSourceMark("day-1"), IsOkAndHolds(std::nullopt));
   EXPECT_THAT(repaired->GetSourceMark("day-2"),
               IsOkAndHolds(std::optional(SourceMark{20, ""})));
+}
+
+TEST_F(StoreCheckTest, TellsThePartitions) {
+  Fill();
+  const auto totals = VerifyStore(path_, [](const auto&) {});
+  ASSERT_THAT(totals, IsOk());
+  EXPECT_EQ(totals->partitions, 16u);
+}
+
+// Users as an owner writes them: the only ones of their partitions, whose events
+// are counted.
+class CountedStoreTest : public StoreCheckTest {
+ protected:
+  CountedStoreTest() {
+    RocksDbOptions options = SmallOptions(path_);
+    options.partitions = kPartitions;
+    auto store = OpenRocksDbStateStore(options);
+    EXPECT_THAT(store, IsOk());
+    EXPECT_THAT((*store)->AppendEvents(
+                    {MakeAppend(kU, 1, 10, 1), MakeAppend(kNeighbour, 1, 4, 1)},
+                    {Position(kU, 10), Position(kNeighbour, 4), {"else", "!"}}),
+                IsOk());
+    EXPECT_THAT((*store)->Flush(), IsOk());
+    EXPECT_NE(PartitionOf(kU, kPartitions),
+              PartitionOf(kNeighbour, kPartitions));
+  }
+
+  static Mark Position(const std::string& user, uint64_t position) {
+    return PositionMark(PartitionOf(user, kPartitions), kPartitions, position);
+  }
+  void PutMark(const Mark& mark) {
+    const std::string key = MarkKey(mark.name);
+    RawDatabase(path_).Put("default", key, EncodeMark(key, mark.value));
+  }
+  void PutHead(uint64_t incarnation) {
+    const std::string key = UserKey(kU);
+    RawDatabase(path_).Put(
+        "heads", key,
+        EncodeHead(key, MakeAppend(kU, 1, 10, incarnation).head_after));
+  }
+  static std::optional<std::string> Value(const Mark& mark) {
+    return mark.value;
+  }
+
+  static constexpr uint32_t kPartitions = 8;
+  const std::string mark_of_u_ = MarkName(Position(kU, 10).name);
+};
+
+TEST_F(CountedStoreTest, AHealthyOneIsFoundSoAndRepairedWithItsMarks) {
+  EXPECT_THAT(Verify(path_), IsEmpty());
+  const auto before = Open(path_)->ListMarks();
+  auto repaired = Repair();
+  EXPECT_THAT(said_, IsEmpty());
+  EXPECT_EQ(repaired->num_partitions(), kPartitions);
+  EXPECT_THAT(repaired->ListMarks(), IsOkAndHolds(*before));
+  repaired.reset();
+  EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+}
+
+TEST_F(CountedStoreTest, ADamagedMarkIsFoundAndRepairLeavesItOut) {
+  FlipByte("default", MarkKey("else"), 5);
+  EXPECT_THAT(Verify(path_),
+              ElementsAre(HasSubstr("mark \"else\": checksum")));
+  EXPECT_THAT(Open(path_)->GetMark("else"), IsStatus(kDataLoss, "\"else\""));
+  const auto repaired = Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("left out")));
+  EXPECT_THAT(repaired->GetMark("else"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(repaired->GetMark(Position(kU, 10).name),
+              IsOkAndHolds(Value(Position(kU, 10))));
+}
+
+TEST_F(CountedStoreTest, ADamagedPositionIsFoundAndMadeAnew) {
+  FlipByte("default", MarkKey(Position(kU, 10).name), 5);
+  EXPECT_THAT(Verify(path_), ElementsAre(HasSubstr("checksum")));
+  auto repaired = Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("made anew of its users, 10")));
+  EXPECT_THAT(repaired->GetMark(Position(kU, 10).name),
+              IsOkAndHolds(Value(Position(kU, 10))));
+  repaired.reset();
+  EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+}
+
+TEST_F(CountedStoreTest, APositionBehindItsUsersIsFoundAndRaised) {
+  PutMark(Position(kU, 9));
+  EXPECT_THAT(Verify(path_), ElementsAre(HasSubstr(absl::StrCat(
+                                 "heads ", u_hash_,
+                                 " incarnation 1 and 10 events, but partition ",
+                                 PartitionOf(kU, kPartitions), " has had 9"))));
+  auto repaired = Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("behind its users")));
+  repaired.reset();
+  EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+}
+
+TEST_F(CountedStoreTest, AnIncarnationAheadOfItsPartitionIsFound) {
+  PutHead(2);
+  EXPECT_THAT(Verify(path_), ElementsAre(HasSubstr("incarnation 2 and 10")));
+  Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("made anew of its users, 11")));
+}
+
+TEST_F(CountedStoreTest, AMarkOfOtherPartitionsIsFoundAndLeftOut) {
+  PutMark(PositionMark(3, 16, 5));
+  EXPECT_THAT(Verify(path_), ElementsAre(HasSubstr("there are 8 partitions")));
+  const auto repaired = Repair();
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("left out")));
+  EXPECT_THAT(repaired->GetMark("partition 3 of 16"),
+              IsOkAndHolds(std::nullopt));
+}
+
+// Their life goes on behind all others of the partition.
+TEST_F(CountedStoreTest, AHeadMadeAnewTakesTheNextIncarnation) {
+  RawDatabase(path_).Delete("heads", UserKey(kU));
+  const auto repaired = Repair();
+  EXPECT_EQ(repaired->GetHead(kU)->incarnation, 11u);
+  EXPECT_THAT(repaired->GetMark(Position(kU, 10).name),
+              IsOkAndHolds(Value(Position(kU, 20))));
+}
+
+TEST_F(CountedStoreTest, TheFormatRecordIsMadeAnewOfTheMarks) {
+  for (const bool damaged : {true, false}) {
+    fs::remove_all(folder_ / "repaired");
+    if (damaged) {
+      FlipByte("default", "qlarank format", 25);
+    } else {
+      RawDatabase(path_).Delete("default", "qlarank format");
+    }
+    if (damaged) {
+      EXPECT_THAT(Verify(path_),
+                  ElementsAre(HasSubstr("format record is damaged")));
+    }
+    auto repaired = Repair();
+    ASSERT_NE(repaired, nullptr);
+    EXPECT_EQ(repaired->num_partitions(), kPartitions);
+    repaired.reset();
+    EXPECT_THAT(Verify(folder_ / "repaired"), IsEmpty());
+  }
 }
 
 TEST_F(StoreCheckTest, RepairLeavesDamagedSnapshotsOut) {

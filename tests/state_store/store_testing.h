@@ -81,7 +81,6 @@ inline Snapshot MakeSnapshot(absl::string_view user_id, uint64_t sequence,
   Snapshot snapshot;
   snapshot.incarnation = incarnation;
   snapshot.folded_sequence = sequence;
-  snapshot.time_us = 42;
   snapshot.state = absl::StrCat("state of ", user_id, " at ", sequence);
   return snapshot;
 }

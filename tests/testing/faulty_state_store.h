@@ -19,6 +19,7 @@ class FaultyStateStore final : public StateStore {
   // calling it. Set them before the store is shared.
   std::function<absl::Status(absl::Span<const UserAppend>)> before_append;
   std::function<absl::Status(absl::string_view source)> before_mark;
+  std::function<absl::Status(absl::string_view name)> before_get_mark;
   // An error for a user whose head is damaged, or OK.
   std::function<absl::Status(absl::string_view user_id)> before_get_head;
   std::function<void()> after_read_events;
@@ -34,13 +35,28 @@ class FaultyStateStore final : public StateStore {
                                            uint32_t keep)>
       backup;
 
-  absl::Status AppendEvents(absl::Span<const UserAppend> appends) override {
+  uint32_t num_partitions() const override { return base_.num_partitions(); }
+  using StateStore::AppendEvents;
+  absl::Status AppendEvents(absl::Span<const UserAppend> appends,
+                            absl::Span<const Mark> marks) override {
     if (before_append != nullptr) {
       if (absl::Status status = before_append(appends); !status.ok()) {
         return status;
       }
     }
-    return base_.AppendEvents(appends);
+    return base_.AppendEvents(appends, marks);
+  }
+  absl::StatusOr<std::optional<std::string>> GetMark(
+      absl::string_view name) const override {
+    if (before_get_mark != nullptr) {
+      if (absl::Status status = before_get_mark(name); !status.ok()) {
+        return status;
+      }
+    }
+    return base_.GetMark(name);
+  }
+  absl::StatusOr<std::vector<Mark>> ListMarks() const override {
+    return base_.ListMarks();
   }
   absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override {
     if (before_get_head != nullptr) {

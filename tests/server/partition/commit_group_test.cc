@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "server/metrics/metrics.h"
 #include "state_store/memory_state_store.h"
+#include "state_store/partition_position.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {
@@ -41,8 +42,8 @@ class CommitGroupTest : public ::testing::Test {
   MemoryStateStore store_;
   SourceMarks marks_{store_, metrics_.ingest.source_marks};
   GapFence fence_{metrics_.ingest};
-  absl::BitGen random_;
-  CommitGroup group_{2, marks_, fence_, load_, random_};
+  PartitionPositions positions_{0, 1, 16};
+  CommitGroup group_{2, marks_, fence_, load_, positions_};
 };
 
 TEST_F(CommitGroupTest, NumbersNewEventsOfANewUser) {
@@ -53,6 +54,31 @@ TEST_F(CommitGroupTest, NumbersNewEventsOfANewUser) {
   EXPECT_EQ(appends[0].head_after.last_sequence, 3);
   EXPECT_EQ(appends[0].head_after.watermarks.at("test"), 3);
   EXPECT_EQ(appends[0].events.size(), 3);
+}
+
+// Incarnations are positions of first events; a group that was not written has
+// not been.
+TEST_F(CommitGroupTest, CountsEventsOfEachPartition) {
+  heads_["known"] = {7, 2, kEpochUs, {{"test", 2}}};
+  const size_t of_user = positions_.PartitionOfUser("user");
+  std::string neighbour = "a";
+  while (positions_.PartitionOfUser(neighbour) != of_user) neighbour += "a";
+  EXPECT_EQ(Admit(MakeAppend(*bundle_, "user", 1, 3)).applied, 3);
+  EXPECT_EQ(Admit(MakeAppend(*bundle_, neighbour, 1, 2)).applied, 2);
+  EXPECT_EQ(Admit(MakeAppend(*bundle_, "known", 1, 3)).applied, 1);
+  const auto appends = std::move(group_).Take();
+  ASSERT_EQ(appends.size(), 3);
+  EXPECT_EQ(appends[0].head_after.incarnation, 1);
+  EXPECT_EQ(appends[1].head_after.incarnation, 4);
+  EXPECT_EQ(appends[2].head_after.incarnation, 7);
+  EXPECT_THAT(positions_.Changes(),
+              ::testing::IsSupersetOf({PositionMark(of_user, 16, 5)}));
+  positions_.TakeBack();
+  EXPECT_TRUE(positions_.Changes().empty());
+  EXPECT_EQ(positions_.Next(of_user), 0);
+  positions_.Keep();
+  EXPECT_TRUE(positions_.Changes().empty());
+  EXPECT_EQ(positions_.Next(of_user), 1);
 }
 
 TEST_F(CommitGroupTest, DropsWhatTheLogOrTheGroupHasSeen) {

@@ -41,7 +41,7 @@ class UserMemoryTest : public ::testing::Test {
     const auto load = [this](absl::string_view user) {
       return store_.GetHead(user);
     };
-    CommitGroup group(64, marks_, fence_, load, random_);
+    CommitGroup group(64, marks_, fence_, load, positions_);
     const auto request = MakeAppend(*bundle_, user_id, first, last);
     std::vector<uint32_t> indexes;
     for (int i = 0; i < request.events_size(); ++i) indexes.push_back(i);
@@ -82,7 +82,7 @@ class UserMemoryTest : public ::testing::Test {
   Metrics metrics_;
   SourceMarks marks_{store_, metrics_.ingest.source_marks};
   GapFence fence_{metrics_.ingest};
-  absl::BitGen random_;
+  PartitionPositions positions_{0, 1, 16};
   UserStates::Options options_{.cache_bytes = 1 << 20, .snapshot_interval = 8};
   std::unique_ptr<UserStates> states_;
   std::shared_ptr<UserMemory> memory_;

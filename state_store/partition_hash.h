@@ -4,8 +4,8 @@
 //
 // Source: Austin Appleby's MurmurHash2 (public domain), seed 0x9747b28c;
 // org.apache.kafka.common.utils.Utils.murmur2 and toPositive.
-#ifndef QLARANK_SERVER_PARTITION_PARTITION_HASH_H_
-#define QLARANK_SERVER_PARTITION_PARTITION_HASH_H_
+#ifndef QLARANK_STATE_STORE_PARTITION_HASH_H_
+#define QLARANK_STATE_STORE_PARTITION_HASH_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -45,4 +45,4 @@ inline size_t PartitionOf(absl::string_view user_id, size_t num_partitions) {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_SERVER_PARTITION_PARTITION_HASH_H_
+#endif  // QLARANK_STATE_STORE_PARTITION_HASH_H_
