@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@
 #include "state_store/store_check.h"
 #include "state_store/store_copies.h"
 #include "state_store/store_repair.h"
+#include "state_store/store_upgrade.h"
 
 namespace qlarank {
 namespace {
@@ -25,6 +27,7 @@ struct StoreArguments {
   std::string to;
   uint32_t keep = 0;
   uint32_t backup = 0;
+  uint32_t partitions = kDefaultPartitions;
 };
 
 // A path that is wrong, or what is there, is a matter of input.
@@ -123,7 +126,8 @@ absl::StatusOr<ExitCode> Verify(CommandContext& context,
   const auto totals = VerifyStore(arguments.from, Printer(context, problems));
   if (!totals.ok()) return AsInput(totals.status());
   if (context.json) {
-    context.out << nlohmann::json{{"users", totals->users},
+    context.out << nlohmann::json{{"partitions", totals->partitions},
+                                  {"users", totals->users},
                                   {"events", totals->events},
                                   {"snapshots", totals->snapshots},
                                   {"table_files", totals->table_files},
@@ -134,8 +138,8 @@ absl::StatusOr<ExitCode> Verify(CommandContext& context,
     context.out << WithCommas(totals->users) << " users, "
                 << WithCommas(totals->events) << " events, "
                 << WithCommas(totals->snapshots) << " snapshots, "
-                << WithCommas(totals->table_files)
-                << " table files: " << WithCommas(totals->problems)
+                << WithCommas(totals->table_files) << " table files, "
+                << WithCommas(totals->partitions) << " partitions: " << WithCommas(totals->problems)
                 << " problems\n";
   }
   return totals->problems == 0 ? ExitCode::kOk : ExitCode::kNegative;
@@ -180,13 +184,53 @@ absl::StatusOr<ExitCode> Repair(CommandContext& context,
              : ExitCode::kNegative;
 }
 
+absl::StatusOr<ExitCode> Upgrade(CommandContext& context,
+                                 const StoreArguments& arguments) {
+  Progress progress(context.err, {.terminal = context.err_is_terminal,
+                                  .label = "upgrading",
+                                  .unit = "users"});
+  UpgradeOptions options;
+  options.partitions = arguments.partitions;
+  options.on_progress = [&](const UpgradeTotals& so_far) {
+    progress.Update(std::nullopt, so_far.users);
+  };
+  const auto totals = UpgradeStore(arguments.from, arguments.to, options);
+  progress.Clear();
+  if (!totals.ok()) return AsInput(totals.status());
+  if (context.json) {
+    context.out << nlohmann::json{{"partitions", totals->partitions},
+                                  {"users", totals->users},
+                                  {"events", totals->events},
+                                  {"snapshots", totals->snapshots},
+                                  {"snapshots_dropped",
+                                   totals->snapshots_dropped},
+                                  {"erasures", totals->erasures},
+                                  {"source_marks", totals->source_marks},
+                                  {"schemas", totals->schemas}}
+                       .dump()
+                << "\n";
+  } else {
+    context.out << "upgraded to " << arguments.to << ", of "
+                << WithCommas(totals->partitions) << " partitions: "
+                << WithCommas(totals->users) << " users, "
+                << WithCommas(totals->events) << " events, "
+                << WithCommas(totals->snapshots) << " snapshots ("
+                << WithCommas(totals->snapshots_dropped)
+                << " of no use left out), records of "
+                << WithCommas(totals->erasures) << " erasures, "
+                << WithCommas(totals->source_marks) << " marks of sources, "
+                << WithCommas(totals->schemas) << " schemas\n";
+  }
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 void AddStoreCommand(CommandSet& commands) {
   auto arguments = std::make_shared<StoreArguments>();
   CommandContext& context = commands.context();
   CLI::App* store = commands.app().add_subcommand(
-      "store", "Back up, restore, verify and repair a store's folder");
+      "store", "Back up, restore, verify, repair and upgrade a store's folder");
   store->require_subcommand(1);
   store->fallthrough();
   const auto add = [&](const std::string& name, const std::string& description,
@@ -229,6 +273,19 @@ void AddStoreCommand(CommandSet& commands) {
   repair->add_option("store", arguments->from)->required();
   repair->add_option("repaired", arguments->to, "Nothing may be there")
       ->required();
+  CLI::App* upgrade =
+      add("upgrade",
+          "Make a store of this version's format of one that an older version "
+          "wrote, which stays as it is",
+          Upgrade);
+  upgrade->add_option("store", arguments->from)->required();
+  upgrade->add_option("upgraded", arguments->to, "Nothing may be there")
+      ->required();
+  upgrade->add_option("--partitions", arguments->partitions,
+                      "Into how many shares users are divided, for good: at "
+                      "least as many as ingest.shards")
+      ->transform(WholeNumber(1, kMaxPartitions))
+      ->capture_default_str();
 }
 
 }  // namespace qlarank

@@ -8,6 +8,7 @@
 #include "nlohmann/json.hpp"
 #include "state_store/rocksdb_state_store.h"
 #include "tests/cli/run_cli.h"
+#include "tests/state_store/format1_store.h"
 #include "tests/testing/temp_dir.h"
 
 namespace qlarank {
@@ -98,6 +99,7 @@ TEST_F(StoreCommandTest, VerifySaysWhatIsWrongAndRepairWhatItDid) {
   CliResult result = RunCli({"store", "verify", store});
   EXPECT_EQ(result.code, ExitCode::kOk);
   EXPECT_THAT(result.out, HasSubstr("2 users, 4 events, 2 snapshots"));
+  EXPECT_THAT(result.out, HasSubstr("16 partitions: 0 problems"));
 
   DamageTableFiles();
   result = RunCli({"store", "verify", store});
@@ -118,9 +120,61 @@ TEST_F(StoreCommandTest, VerifySaysWhatIsWrongAndRepairWhatItDid) {
   EXPECT_EQ(result.code, ExitCode::kBadInput);
 }
 
+TEST_F(StoreCommandTest, UpgradesAStoreOfTheFormatBefore) {
+  const std::string old_store = dir_.Path("old");
+  {
+    Format1Store old(old_store, {"f1"});
+    UserHead head;
+    head.incarnation = 7;
+    head.last_sequence = 2;
+    head.watermarks["s"] = 2;
+    LoggedEvent event;
+    event.source = "s";
+    event.source_sequence = 2;
+    old.PutUser("ann", head, {event, event});
+    old.PutSourceMark("t", {9, "digest"});
+    old.PutSchema(1, {"price"});
+  }
+  CliResult result = RunCli({"store", "verify", old_store});
+  EXPECT_EQ(result.code, ExitCode::kRpcError);
+  EXPECT_THAT(result.err, HasSubstr("qlarank store upgrade " + old_store));
+
+  const std::string upgraded = dir_.Path("new");
+  result = RunCli({"store", "upgrade", old_store, upgraded});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("of 16 partitions: 1 users, 2 events, 0 snapshots (0 "
+                        "of no use left out), records of 0 erasures, 1 marks "
+                        "of sources, 1 schemas"));
+  EXPECT_THAT(RunCli({"store", "verify", upgraded}).out,
+              HasSubstr("16 partitions: 0 problems"));
+  EXPECT_EQ(Open(upgraded)->GetHead("ann")->incarnation, 1u);
+
+  result = RunCli({"store", "upgrade", old_store, dir_.Path("few"),
+                   "--partitions", "4", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(result.out)["partitions"], 4);
+  EXPECT_EQ(Open(dir_.Path("few"))->num_partitions(), 4u);
+
+  for (const std::string partitions : {"0", "4097", "-1"}) {
+    EXPECT_EQ(RunCli({"store", "upgrade", old_store, dir_.Path("x"),
+                      "--partitions", partitions})
+                  .code,
+              ExitCode::kBadInput)
+        << partitions;
+  }
+  result = RunCli({"store", "upgrade", old_store, upgraded});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("something is there"));
+  result = RunCli({"store", "upgrade", upgraded, dir_.Path("x")});
+  EXPECT_EQ(result.code, ExitCode::kRpcError);
+  EXPECT_THAT(result.err, HasSubstr("there is nothing to upgrade"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.Path("x")));
+}
+
 TEST_F(StoreCommandTest, DoesNotTouchAStoreInUse) {
   const auto in_use = Open(dir_.Path("store"));
-  for (const std::string command : {"verify", "repair", "backup"}) {
+  for (const std::string command : {"verify", "repair", "backup",
+                                    "upgrade"}) {
     std::vector<std::string> words = {"store", command, dir_.Path("store")};
     if (command != "verify") words.push_back(dir_.Path("to"));
     const CliResult result = RunCli(words);
