@@ -139,7 +139,8 @@ absl::StatusOr<ExitCode> Verify(CommandContext& context,
                 << WithCommas(totals->events) << " events, "
                 << WithCommas(totals->snapshots) << " snapshots, "
                 << WithCommas(totals->table_files) << " table files, "
-                << WithCommas(totals->partitions) << " partitions: " << WithCommas(totals->problems)
+                << WithCommas(totals->partitions)
+                << " partitions: " << WithCommas(totals->problems)
                 << " problems\n";
   }
   return totals->problems == 0 ? ExitCode::kOk : ExitCode::kNegative;

@@ -61,16 +61,48 @@ absl::StatusOr<std::vector<LoggedEvent>> MemoryStateStore::ReadEvents(
   if (!status.ok()) return status;
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = users_.find(user_id);
-  if (it == users_.end() || from_sequence > it->second.head.last_sequence) {
+  if (it == users_.end()) return std::vector<LoggedEvent>();
+  return EventsOf(user_id, it->second, from_sequence, limit);
+}
+
+absl::StatusOr<std::vector<LoggedEvent>> MemoryStateStore::EventsOf(
+    absl::string_view user_id, const User& user, uint64_t from_sequence,
+    size_t limit) {
+  if (from_sequence > user.head.last_sequence) {
     return std::vector<LoggedEvent>();
   }
-  const UserHead& head = it->second.head;
-  status = ValidateNotTrimmed(user_id, head, from_sequence);
+  absl::Status status = ValidateNotTrimmed(user_id, user.head, from_sequence);
   if (!status.ok()) return status;
   const auto first =
-      it->second.events.begin() + (from_sequence - head.first_sequence);
-  const size_t count = std::min<size_t>(limit, it->second.events.end() - first);
+      user.events.begin() + (from_sequence - user.head.first_sequence);
+  const size_t count = std::min<size_t>(limit, user.events.end() - first);
   return std::vector<LoggedEvent>(first, first + count);
+}
+
+absl::StatusOr<PublishedState> MemoryStateStore::ReadPublished(
+    absl::string_view fingerprint, absl::string_view user_id,
+    const HeldState* held, size_t limit) const {
+  absl::Status status = ValidateUserId(user_id);
+  if (!status.ok()) return status;
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto by_user = snapshots_.find(fingerprint);
+  if (by_user == snapshots_.end()) return FingerprintNotOpenError(fingerprint);
+  PublishedState published;
+  const auto user = users_.find(user_id);
+  if (user == users_.end()) return published;
+  published.head = user->second.head;
+  if (held != nullptr && IsContinued(published.head, *held)) {
+    published.after = held->folded_sequence;
+  } else {
+    const auto snapshot = by_user->second.find(user_id);
+    if (snapshot != by_user->second.end()) {
+      published.snapshot = std::optional<Snapshot>(snapshot->second);
+    }
+    published.after = PointOf(published.head, published.snapshot);
+  }
+  published.events =
+      EventsOf(user_id, user->second, published.after + 1, limit);
+  return published;
 }
 
 absl::StatusOr<uint32_t> MemoryStateStore::PutSchema(

@@ -54,6 +54,10 @@ class MemoryStateStore final : public StateStore {
       absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::StatusOr<PublishedState> ReadPublished(absl::string_view fingerprint,
+                                               absl::string_view user_id,
+                                               const HeldState* held,
+                                               size_t limit) const override;
   absl::Status PutSourceMark(absl::string_view source,
                              const SourceMark& mark) override;
   absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
@@ -79,6 +83,11 @@ class MemoryStateStore final : public StateStore {
     UserHead head;
     std::vector<LoggedEvent> events;  // from head.first_sequence on
   };
+  // At most `limit` events from `from_sequence` on.
+  static absl::StatusOr<std::vector<LoggedEvent>> EventsOf(
+      absl::string_view user_id, const User& user, uint64_t from_sequence,
+      size_t limit);
+
   using SnapshotsByUser = absl::flat_hash_map<std::string, Snapshot>;
 
   const uint32_t num_partitions_;

@@ -18,7 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "state_store/state_store.h"
+#include "state_store/event_log.h"
 
 namespace qlarank {
 

@@ -100,13 +100,13 @@ absl::StatusOr<UserHead> RocksDbStateStore::GetHead(
 }
 
 absl::StatusOr<UserHead> RocksDbStateStore::ReadHead(
-    absl::string_view user_id) const {
+    absl::string_view user_id, const rocksdb::ReadOptions& options) const {
   absl::Status status = ValidateUserId(user_id);
   if (!status.ok()) return status;
   const std::string key = UserKey(user_id);
   rocksdb::PinnableSlice value;
   const rocksdb::Status read =
-      db_->Get(rocksdb::ReadOptions(), heads_.get(), key, &value);
+      db_->Get(options, heads_.get(), key, &value);
   if (read.IsNotFound()) return UserHead();
   if (!read.ok()) return ToAbslStatus(read, HeadName(user_id));
   absl::StatusOr<UserHead> head = DecodeHead(key, ToView(value));
@@ -115,7 +115,8 @@ absl::StatusOr<UserHead> RocksDbStateStore::ReadHead(
 }
 
 absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ScanLog(
-    absl::string_view user_id, uint64_t from_sequence, size_t limit) const {
+    absl::string_view user_id, uint64_t from_sequence, size_t limit,
+    rocksdb::ReadOptions read_options) const {
   constexpr uint64_t kMaxSequence = std::numeric_limits<uint64_t>::max();
   const uint64_t last_sequence = limit - 1 > kMaxSequence - from_sequence
                                      ? kMaxSequence
@@ -123,7 +124,6 @@ absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ScanLog(
   const std::string user_key = UserKey(user_id);
   const std::string upper_bound = AfterLogKey(user_id, last_sequence);
   const rocksdb::Slice upper_bound_slice = upper_bound;
-  rocksdb::ReadOptions read_options;
   read_options.iterate_upper_bound = &upper_bound_slice;
   read_options.prefix_same_as_start = true;
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -134,8 +134,7 @@ absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ScanLog(
   for (it->Seek(LogKey(user_id, from_sequence)); it->Valid(); it->Next()) {
     const absl::string_view key = ToView(it->key());
     if (SequenceOfLogKey(key, user_key) != expected) {
-      return absl::DataLossError(
-          absl::StrCat(EventName(user_id, expected), ": missing"));
+      return MissingEventError(user_id, expected);
     }
     absl::StatusOr<LoggedEvent> event = DecodeEvent(key, ToView(it->value()));
     if (!event.ok())
@@ -183,8 +182,7 @@ absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ReadCheckedEvents(
       ScanLog(user_id, from_sequence, limit);
   if (!events.ok()) return events.status();
   if (events->size() < *at_least) {
-    return absl::DataLossError(absl::StrCat(
-        EventName(user_id, from_sequence + events->size()), ": missing"));
+    return MissingEventError(user_id, from_sequence + events->size());
   }
   if (events->size() == *at_least) return events;
   // That of the cache comes later than the events.

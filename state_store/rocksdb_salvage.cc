@@ -93,11 +93,9 @@ void Salvage::NotePosition(const PartitionName& name, absl::string_view key,
             ": there are ", positions_.size(), " partitions; left out"));
   }
   const auto mark = DecodeMark(key, value);
-  const auto position =
-      mark.ok() ? ParsePosition(*mark) : absl::StatusOr<uint64_t>(mark.status());
-  if (position.ok()) {
-    positions_[name.partition].found = *position;
-  }  // else it is made anew, and that is reported
+  if (!mark.ok()) return;  // made anew, and that is reported
+  const auto position = ParsePosition(*mark);
+  if (position.ok()) positions_[name.partition].found = *position;
 }
 
 absl::Status Salvage::WritePositions() {

@@ -132,10 +132,15 @@ absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::GetSnapshot(
   if (!status.ok()) return status;
   const ColumnFamily states = States(fingerprint);
   if (states == nullptr) return FingerprintNotOpenError(fingerprint);
+  return ReadSnapshot(states, fingerprint, user_id, rocksdb::ReadOptions());
+}
+
+absl::StatusOr<std::optional<Snapshot>> RocksDbStateStore::ReadSnapshot(
+    const ColumnFamily& states, absl::string_view fingerprint,
+    absl::string_view user_id, const rocksdb::ReadOptions& options) const {
   const std::string key = UserKey(user_id);
   rocksdb::PinnableSlice value;
-  const rocksdb::Status read =
-      db_->Get(rocksdb::ReadOptions(), states.get(), key, &value);
+  const rocksdb::Status read = db_->Get(options, states.get(), key, &value);
   if (read.IsNotFound()) return std::optional<Snapshot>();
   if (!read.ok()) {
     return ToAbslStatus(read, SnapshotName(fingerprint, user_id));

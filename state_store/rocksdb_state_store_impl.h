@@ -4,6 +4,7 @@
 //   rocksdb_snapshots.cc    snapshots, and what they must not undo or stand for:
 //                           erasure and trimming
 //   rocksdb_erasures.cc     records of erasures, and purging
+//   rocksdb_published_states.cc  what readers take of both, of one moment
 //   rocksdb_marks.cc        marks, and those of sources
 //   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
@@ -78,6 +79,10 @@ class RocksDbStateStore final : public StateStore {
       absl::Span<const UserSnapshot> snapshots) override;
   absl::StatusOr<std::optional<Snapshot>> GetSnapshot(
       absl::string_view fingerprint, absl::string_view user_id) const override;
+  absl::StatusOr<PublishedState> ReadPublished(absl::string_view fingerprint,
+                                               absl::string_view user_id,
+                                               const HeldState* held,
+                                               size_t limit) const override;
   absl::Status PutSourceMark(absl::string_view source,
                              const SourceMark& mark) override;
   absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
@@ -119,15 +124,26 @@ class RocksDbStateStore final : public StateStore {
       ABSL_LOCKS_EXCLUDED(states_mutex_);
 
   // GetHead from the database.
-  absl::StatusOr<UserHead> ReadHead(absl::string_view user_id) const;
+  absl::StatusOr<UserHead> ReadHead(
+      absl::string_view user_id,
+      const rocksdb::ReadOptions& options = rocksdb::ReadOptions()) const;
+  // GetSnapshot, out of the column family of the fingerprint.
+  absl::StatusOr<std::optional<Snapshot>> ReadSnapshot(
+      const ColumnFamily& states, absl::string_view fingerprint,
+      absl::string_view user_id, const rocksdb::ReadOptions& options) const;
   // ReadEvents of valid arguments. DATA_LOSS also when the user is deleted on
   // the way.
   absl::StatusOr<std::vector<LoggedEvent>> ReadCheckedEvents(
       absl::string_view user_id, uint64_t from_sequence, size_t limit) const;
   // The same without the comparison with the head.
-  absl::StatusOr<std::vector<LoggedEvent>> ScanLog(absl::string_view user_id,
-                                                   uint64_t from_sequence,
-                                                   size_t limit) const;
+  absl::StatusOr<std::vector<LoggedEvent>> ScanLog(
+      absl::string_view user_id, uint64_t from_sequence, size_t limit,
+      rocksdb::ReadOptions options = rocksdb::ReadOptions()) const;
+  // At most `limit` events as far as `head` counts them, of the moment that
+  // `options` name, as `head` is.
+  absl::StatusOr<std::vector<LoggedEvent>> ScanCounted(
+      absl::string_view user_id, const UserHead& head, uint64_t from_sequence,
+      size_t limit, const rocksdb::ReadOptions& options) const;
   // The number of records in the log of a user, readable or not. Reads them
   // all.
   absl::StatusOr<uint64_t> CountLog(absl::string_view user_id) const;

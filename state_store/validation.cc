@@ -166,6 +166,29 @@ bool GoesBack(const UserHead& head, const std::optional<Snapshot>& stored,
          stored->folded_sequence > snapshot.folded_sequence;
 }
 
+bool IsOfLog(const UserHead& head, const HeldState& held) {
+  return held.incarnation == head.incarnation &&
+         held.folded_sequence <= head.last_sequence;
+}
+
+bool IsContinued(const UserHead& head, const HeldState& held) {
+  return IsOfLog(head, held) &&
+         held.folded_sequence + 1 >= head.first_sequence;
+}
+
+uint64_t PointOf(const UserHead& head,
+                 const absl::StatusOr<std::optional<Snapshot>>& snapshot) {
+  if (!snapshot.ok() || !snapshot->has_value()) return 0;
+  const HeldState held = {(*snapshot)->incarnation,
+                          (*snapshot)->folded_sequence};
+  return IsOfLog(head, held) ? held.folded_sequence : 0;
+}
+
+absl::Status MissingEventError(absl::string_view user_id, uint64_t sequence) {
+  return absl::DataLossError(
+      absl::StrCat(EventName(user_id, sequence), ": missing"));
+}
+
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint) {
   return absl::FailedPreconditionError(absl::StrCat(
       "fingerprint \"", absl::CHexEscape(fingerprint), "\" is not open"));

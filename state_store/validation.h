@@ -62,6 +62,20 @@ absl::Status ValidateStandsFor(absl::string_view fingerprint,
 bool GoesBack(const UserHead& head, const std::optional<Snapshot>& stored,
               const Snapshot& snapshot);
 
+// Whether a state that a reader holds is of the user's present life, and no
+// further than their log.
+bool IsOfLog(const UserHead& head, const HeldState& held);
+// Whether, besides, the events behind it are still in the log.
+bool IsContinued(const UserHead& head, const HeldState& held);
+
+// After which event the state of a stored snapshot goes on: 0 where there is
+// none that can be used.
+uint64_t PointOf(const UserHead& head,
+                 const absl::StatusOr<std::optional<Snapshot>>& snapshot);
+
+// DATA_LOSS: the log has no such event, though its head counts it.
+absl::Status MissingEventError(absl::string_view user_id, uint64_t sequence);
+
 // The status of a use of a fingerprint that is not open.
 absl::Status FingerprintNotOpenError(absl::string_view fingerprint);
 

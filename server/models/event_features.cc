@@ -19,7 +19,7 @@ EventFeatures::EventFeatures(absl::Span<const Names> schemas,
 }
 
 absl::StatusOr<EventFeatures> EventFeatures::Of(
-    const StateStore& store,
+    const EventLog& store,
     const google::protobuf::RepeatedPtrField<std::string>& wanted) {
   const auto schemas = store.ListSchemas();
   if (!schemas.ok()) return schemas.status();

@@ -1,6 +1,6 @@
 // Where a model finds its event features in the log: by their names, never by
 // their places. Each logged event carries the number of the schema, the list of
-// names, that its values were appended under (StateStore::PutSchema); what a
+// names, that its values were appended under (EventLog::PutSchema); what a
 // model declares under the same name is the same feature.
 //
 // A feature that a schema lacks is 0: the model was trained with it, and those
@@ -18,7 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
-#include "state_store/state_store.h"
+#include "state_store/event_log.h"
 
 namespace qlarank {
 
@@ -31,7 +31,7 @@ class EventFeatures {
   EventFeatures(absl::Span<const Names> schemas, const Names& wanted);
   // The same over the schemas of a store. Errors are those of ListSchemas.
   static absl::StatusOr<EventFeatures> Of(
-      const StateStore& store,
+      const EventLog& store,
       const google::protobuf::RepeatedPtrField<std::string>& wanted);
 
   // Puts the values of an event of schema `number` in the model's order. 0: an

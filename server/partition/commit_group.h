@@ -58,7 +58,7 @@ class CommitGroup {
                     absl::Span<const uint32_t> indexes,
                     const EventStamp& stamp);
 
-  // The users with new events, ready for StateStore::AppendEvents, without the
+  // The users with new events, ready for EventLog::AppendEvents, without the
   // watermarks that their sources' marks make needless. Ends the group.
   std::vector<UserAppend> Take() &&;
 

@@ -1,8 +1,8 @@
-// The one owner of some partitions, each a share of the users: only it extends their logs, erases and
-// trims them, folds their events into the states of every model, and publishes
-// these. So an event's life is a straight line: mailbox -> log ->
-// acknowledgement -> state -> cache; and nothing of it needs a check that nobody
-// else came between.
+// The one owner of some partitions, each a share of the users: only it extends
+// their logs, erases and trims them, folds their events into the states of every
+// model, and publishes these. So an event's life is a straight line: mailbox ->
+// log -> acknowledgement -> state -> cache; and nothing of it needs a check that
+// nobody else came between.
 //
 // It works on threads that owners share (owner_pool.h): one takes what waits, up
 // to a bound, and commits it with one sync, so that groups grow with the load,

@@ -5,10 +5,10 @@
 
 namespace qlarank {
 
-absl::Status PartitionPositions::Load(const StateStore& store) {
+absl::Status PartitionPositions::Load(const EventLog& log) {
   for (size_t i = owner_; i < positions_.size(); i += num_owners_) {
     const std::string name = PositionMarkName(i, positions_.size());
-    const auto mark = store.GetMark(name);
+    const auto mark = log.GetMark(name);
     if (!mark.ok()) return mark.status();
     if (!mark->has_value()) continue;
     const auto position = ParsePosition(**mark);

@@ -3,9 +3,9 @@
 // events makes the same ones (state_store/partition_position.h).
 //
 //   PartitionPositions positions(owner, num_owners, num_partitions);
-//   positions.Load(store);
+//   positions.Load(log);
 //   const uint64_t before = positions.Next(partition);   // for each new event
-//   committed = store.AppendEvents(appends, positions.Changes());
+//   committed = log.AppendEvents(appends, positions.Changes());
 //   committed.ok() ? positions.Keep() : positions.TakeBack();
 //
 // Not thread-safe.
@@ -18,8 +18,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "state_store/event_log.h"
 #include "state_store/partition_hash.h"
-#include "state_store/state_store.h"
 
 namespace qlarank {
 
@@ -32,7 +32,7 @@ class PartitionPositions {
 
   // Reads what the store has. DATA_LOSS for a damaged mark, UNAVAILABLE when it
   // cannot be read.
-  absl::Status Load(const StateStore& store);
+  absl::Status Load(const EventLog& log);
 
   size_t PartitionOfUser(absl::string_view user_id) const {
     return PartitionOf(user_id, positions_.size());

@@ -44,7 +44,8 @@ bool StateReader::TooFarBehind() const {
 
 void StateReader::Look() {
   looked_ = true;
-  absl::StatusOr<UserMemory::Lookup> lookup = memory_.Find(user_id_);
+  absl::StatusOr<UserMemory::Lookup> lookup =
+      memory_.Find(user_id_, kStepEvents);
   if (!lookup.ok()) return Fail(lookup.status());
   lookup_ = *std::move(lookup);
   memory_.CountLookup(lookup_);

@@ -9,7 +9,7 @@
 
 namespace qlarank {
 
-SnapshotWriter::SnapshotWriter(StateStore& store, Metrics& metrics)
+SnapshotWriter::SnapshotWriter(StateSnapshots& store, Metrics& metrics)
     : store_(store), metrics_(metrics), thread_([this] { Loop(); }) {}
 
 SnapshotWriter::~SnapshotWriter() {

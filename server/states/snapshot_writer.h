@@ -24,7 +24,7 @@
 #include "model/engine.h"
 #include "server/metrics/metrics.h"
 #include "server/states/user_fold.h"
-#include "state_store/state_store.h"
+#include "state_store/state_snapshots.h"
 
 namespace qlarank {
 
@@ -34,7 +34,7 @@ class SnapshotWriter {
   static constexpr size_t kMaxBatch = 64;
 
   // Both must outlive the writer.
-  SnapshotWriter(StateStore& store, Metrics& metrics);
+  SnapshotWriter(StateSnapshots& store, Metrics& metrics);
   // Writes what is queued, then stops.
   ~SnapshotWriter();
 
@@ -67,7 +67,7 @@ class SnapshotWriter {
   void Queue(const EnginePtr& engine, absl::string_view user_id,
              const KnownState& known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  StateStore& store_;
+  StateSnapshots& store_;
   Metrics& metrics_;
 
   absl::Mutex mutex_;

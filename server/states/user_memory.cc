@@ -37,7 +37,8 @@ UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
                        SnapshotWriter& snapshots, uint64_t snapshot_interval)
     : model_(std::move(model)),
       engine_(*model_->engine),
-      store_(store),
+      log_(store),
+      published_(store),
       metrics_(metrics),
       cache_(cache),
       readings_(std::move(readings)),
@@ -45,58 +46,68 @@ UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
       snapshot_interval_(snapshot_interval),
       summary_bytes_(SummaryBytes(engine_)) {}
 
-absl::StatusOr<UserMemory::Lookup> UserMemory::Find(
-    absl::string_view user_id) const {
+absl::StatusOr<UserMemory::Lookup> UserMemory::Find(absl::string_view user_id,
+                                                    size_t tail_limit) const {
   // The cache first: what is published later than the head was read might be
   // ahead of it. Before it, what others have seen: it is forgotten when it is
   // published.
   const SeenAhead::Ahead seen = seen_ahead_.Find(user_id);
-  const std::shared_ptr<const KnownState> cached = cache_.Lookup(KeyOf(user_id));
-  absl::StatusOr<UserHead> head = store_.GetHead(user_id);
+  const std::shared_ptr<const KnownState> cached =
+      cache_.Lookup(KeyOf(user_id));
+  if (cached == nullptr) return FindStored(user_id, tail_limit);
+  absl::StatusOr<UserHead> head = log_.GetHead(user_id);
   if (!head.ok()) {
     return ReportDamage(head.status(), user_id, metrics_.state);
   }
-
+  // One that fell out of the cache and is on its way back may be behind its own
+  // snapshot, and that is all there is of what was trimmed.
+  if (cached->incarnation != head->incarnation ||
+      cached->folded_sequence() + 1 < head->first_sequence) {
+    return FindStored(user_id, tail_limit);
+  }
   Lookup lookup;
   lookup.head = *std::move(head);
+  lookup.known = *cached;
+  lookup.known.reach =
+      std::max(lookup.known.reach, seen.Through(cached->incarnation));
+  lookup.origin = Origin::kCache;
+  return lookup;
+}
+
+absl::StatusOr<UserMemory::Lookup> UserMemory::FindStored(
+    absl::string_view user_id, size_t tail_limit) const {
+  absl::StatusOr<PublishedState> published = published_.ReadPublished(
+      engine_.state_fingerprint(), user_id, nullptr, tail_limit);
+  if (!published.ok()) {
+    return ReportDamage(published.status(), user_id, metrics_.state);
+  }
+  Lookup lookup;
+  lookup.head = std::move(published->head);
   if (lookup.head.incarnation == 0) {
     lookup.known.state = engine_.empty_state();
     return lookup;
   }
-  // One that fell out of the cache and is on its way back may be behind its own
-  // snapshot, and that is all there is of what was trimmed.
-  if (cached != nullptr && cached->incarnation == lookup.head.incarnation &&
-      cached->folded_sequence() + 1 >= lookup.head.first_sequence) {
-    lookup.known = *cached;
-    lookup.known.reach =
-        std::max(lookup.known.reach, seen.Through(cached->incarnation));
-    lookup.origin = Origin::kCache;
-    return lookup;
-  }
-  absl::StatusOr<KnownState> snapshot = FromSnapshot(user_id, lookup.head);
-  if (!snapshot.ok()) return snapshot.status();
-  lookup.known = *std::move(snapshot);
+  absl::StatusOr<KnownState> known =
+      FromSnapshot(published->snapshot, lookup.head);
+  if (!known.ok()) return known.status();
+  lookup.known = *std::move(known);
   if (lookup.known.snapshot_sequence > 0) lookup.origin = Origin::kSnapshot;
+  // Not behind a snapshot whose state cannot be used.
+  if (tail_limit > 0 &&
+      published->after == lookup.known.folded_sequence()) {
+    lookup.tail = std::move(published->events);
+  }
   return lookup;
 }
 
 absl::StatusOr<KnownState> UserMemory::FromSnapshot(
-    absl::string_view user_id, UserHead& head) const {
-  const absl::StatusOr<std::optional<Snapshot>> snapshot =
-      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
-  if (snapshot.ok() && snapshot->has_value() &&
-      (*snapshot)->folded_sequence > head.last_sequence) {
-    // Ahead of the log, or written since the head was read.
-    absl::StatusOr<UserHead> now = store_.GetHead(user_id);
-    if (!now.ok()) return ReportDamage(now.status(), user_id, metrics_.state);
-    head = *std::move(now);
-  }
-
+    const absl::StatusOr<std::optional<Snapshot>>& snapshot,
+    const UserHead& head) const {
   KnownState known;
   known.state = engine_.empty_state();
   known.incarnation = head.incarnation;
   known.reach = head.last_sequence;
-  if (head.incarnation == 0) return known;  // erased meanwhile
+
   if (absl::IsDataLoss(snapshot.status())) {
     metrics_.state.lookups_corrupt.Increment();
     return known;  // rebuilt from the log
@@ -122,15 +133,6 @@ absl::StatusOr<KnownState> UserMemory::FromSnapshot(
   return known;
 }
 
-bool UserMemory::HasNewerSnapshot(absl::string_view user_id,
-                                  const KnownState& known) const {
-  const auto snapshot =
-      store_.GetSnapshot(engine_.state_fingerprint(), user_id);
-  return snapshot.ok() && snapshot->has_value() &&
-         (*snapshot)->incarnation == known.incarnation &&
-         (*snapshot)->folded_sequence > known.folded_sequence();
-}
-
 void UserMemory::CountLookup(const Lookup& lookup) const {
   StateMetrics& state = metrics_.state;
   if (lookup.head.incarnation == 0) {
@@ -144,38 +146,44 @@ void UserMemory::CountLookup(const Lookup& lookup) const {
   }
 }
 
+absl::StatusOr<std::vector<LoggedEvent>> UserMemory::ReadBehind(
+    absl::string_view user_id, Lookup& lookup, size_t limit) const {
+  if (lookup.tail.has_value()) {
+    auto tail = *std::exchange(lookup.tail, std::nullopt);
+    if (tail.ok() && tail->size() > limit) tail->resize(limit);
+    return tail;
+  }
+  const HeldState held = {lookup.head.incarnation,
+                          lookup.known.folded_sequence()};
+  auto published = published_.ReadPublished(
+      engine_.state_fingerprint(), user_id, &held,
+      // No further than the look-up saw.
+      std::min<uint64_t>(limit, lookup.events_behind()));
+  if (!published.ok()) return published.status();
+  if (published->head.incarnation != lookup.head.incarnation) {
+    return absl::AbortedError(
+        absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
+  }
+  // Events behind a snapshot that is further than the state at hand, which what
+  // is left of the log does not continue.
+  if (published->after != held.folded_sequence) {
+    return absl::AbortedError(absl::StrCat(
+        "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
+  }
+  return std::move(published->events);
+}
+
 absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
-                                              const Lookup& lookup,
+                                              Lookup& lookup,
                                               size_t limit) const {
   std::vector<LoggedEvent> events;
   if (lookup.events_behind() > 0) {
-    absl::StatusOr<std::vector<LoggedEvent>> tail =
-        store_.ReadEvents(user_id, lookup.known.folded_sequence() + 1,
-                          // What the head does not count yet is not there yet.
-                          std::min<uint64_t>(limit, lookup.events_behind()));
-    // Whatever was read, or could not be, counts only if the log is still the
-    // one that the look-up saw.
-    const absl::StatusOr<UserHead> head = store_.GetHead(user_id);
-    if (!head.ok()) return head.status();
-    if (head->incarnation != lookup.head.incarnation) {
-      return absl::AbortedError(
-          absl::StrCat("user ", Quoted(user_id), " was erased meanwhile"));
+    absl::StatusOr<std::vector<LoggedEvent>> behind =
+        ReadBehind(user_id, lookup, limit);
+    if (!behind.ok()) {
+      return ReportDamage(behind.status(), user_id, metrics_.state);
     }
-    if (absl::IsFailedPrecondition(tail.status()) &&
-        (head->first_sequence > lookup.head.first_sequence ||
-         HasNewerSnapshot(user_id, lookup.known))) {
-      return absl::AbortedError(absl::StrCat(
-          "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
-    }
-    if (tail.ok() && tail->empty()) {
-      tail = absl::DataLossError(absl::StrCat(
-          "the log of user ", Quoted(user_id), " ends at event ",
-          lookup.known.folded_sequence(), " of ", head->last_sequence));
-    }
-    if (!tail.ok()) {
-      return ReportDamage(tail.status(), user_id, metrics_.state);
-    }
-    events = *std::move(tail);
+    events = *std::move(behind);
   }
   return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
                   engine_.bundle(), model_->features);
@@ -197,7 +205,7 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
     return UserFold(std::move(known), std::move(events), last_sequence,
                     engine_.bundle(), model_->features);
   }
-  const absl::StatusOr<Lookup> lookup = Find(user_id);
+  absl::StatusOr<Lookup> lookup = Find(user_id, limit);
   if (!lookup.ok()) return lookup.status();
   return ReadTail(user_id, *lookup, limit);
 }

@@ -46,6 +46,8 @@ class UserMemory {
     KnownState known;  // folded_sequence() <= head.last_sequence
     UserHead head;     // of the log, at the time of the look-up
     Origin origin = Origin::kNothing;
+    // The events behind it that were read with it: not read, if there are none.
+    std::optional<absl::StatusOr<std::vector<LoggedEvent>>> tail = std::nullopt;
 
     uint64_t events_behind() const {
       return head.last_sequence - known.folded_sequence();
@@ -79,9 +81,12 @@ class UserMemory {
 
   const LoadedModel& model() const { return *model_; }
 
-  // What is known of the user. An unknown user has the empty state.
-  // UNAVAILABLE or DATA_LOSS when the log's head cannot be read.
-  absl::StatusOr<Lookup> Find(absl::string_view user_id) const;
+  // What is known of the user. An unknown user has the empty state. Where the
+  // store has to be read for it, so are the first `tail_limit` events behind the
+  // state, of the same moment. UNAVAILABLE or DATA_LOSS when the log's head
+  // cannot be read.
+  absl::StatusOr<Lookup> Find(absl::string_view user_id,
+                              size_t tail_limit = 0) const;
 
   // A caller has folded the state of a look-up further by themselves, or read it
   // from a snapshot: until as much is published, nobody who comes after them
@@ -93,12 +98,13 @@ class UserMemory {
   // Counts what a caller's look-up found (state_lookups_total).
   void CountLookup(const Lookup& lookup) const;
 
-  // Reads at most `limit` events that `lookup` is behind, ready to fold; none
-  // when it is up to date. DATA_LOSS for a damaged log; ABORTED when the user
-  // was erased since, or their log trimmed: look again. FAILED_PRECONDITION
+  // Takes at most `limit` events that `lookup` is behind, ready to fold: those of
+  // its tail, which is gone then, or else those that the store has; none when it
+  // is up to date. DATA_LOSS for a damaged log; ABORTED when the user was erased
+  // since the look-up, or their log trimmed: look again. FAILED_PRECONDITION
   // when events that this model has no snapshot of were trimmed before.
   absl::StatusOr<UserFold> ReadTail(absl::string_view user_id,
-                                    const Lookup& lookup, size_t limit) const;
+                                    Lookup& lookup, size_t limit) const;
 
   // The owner's. At most `limit` events that come after the state at hand, ready
   // to fold: out of `tail` where it has them, which takes no look at the store,
@@ -138,19 +144,21 @@ class UserMemory {
   void SaveEvicted(absl::string_view user_id, const KnownState& known);
 
  private:
-  // The newest usable snapshot; the empty state when there is none. Reads the
-  // head again when the snapshot is ahead of it.
-  absl::StatusOr<KnownState> FromSnapshot(absl::string_view user_id,
-                                          UserHead& head) const;
+  // Find where the cache has nothing that can be used.
+  absl::StatusOr<Lookup> FindStored(absl::string_view user_id,
+                                    size_t tail_limit) const;
+  // The state of a stored snapshot, if it can be used, else the empty one.
+  absl::StatusOr<KnownState> FromSnapshot(
+      const absl::StatusOr<std::optional<Snapshot>>& snapshot,
+      const UserHead& head) const;
+  // The events of ReadTail, where there are any.
+  absl::StatusOr<std::vector<LoggedEvent>> ReadBehind(
+      absl::string_view user_id, Lookup& lookup, size_t limit) const;
   // Read, where no reading is kept.
   std::shared_ptr<const Reading> MakeReading(const KnownState& known,
                                              const RequestView& request,
                                              const std::string& inputs,
                                              EngineScratch& scratch) const;
-  // Whether there is one that has more than what is known: what was found is not
-  // the newest any more.
-  bool HasNewerSnapshot(absl::string_view user_id,
-                        const KnownState& known) const;
   // Publish, but for who has seen more.
   void Insert(absl::string_view user_id, KnownState known, Snapshots snapshots);
   // What a state takes in the cache.
@@ -162,7 +170,8 @@ class UserMemory {
 
   const LoadedModelPtr model_;
   const Engine& engine_;  // the model's
-  StateStore& store_;
+  const EventLog& log_;
+  const PublishedStates& published_;
   Metrics& metrics_;
   Cache& cache_;
   const std::shared_ptr<ReadingCache> readings_;

@@ -85,7 +85,8 @@ TEST(RocksDbStateStoreTest, KeepsThePartitionsAndMarksItWasMadeWith) {
   store = MustOpen(options);
   EXPECT_EQ(store->num_partitions(), 5u);
   EXPECT_EQ(store->Statistics().at("partitions"), 5);
-  EXPECT_THAT(store->GetMark("m"), IsOkAndHolds(std::optional<std::string>("1")));
+  EXPECT_THAT(store->GetMark("m"),
+              IsOkAndHolds(std::optional<std::string>("1")));
   store.reset();
   for (const uint32_t partitions : {0u, 4097u}) {
     options.partitions = partitions;

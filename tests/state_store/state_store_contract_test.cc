@@ -1,6 +1,5 @@
 // What holds for every StateStore, run over each implementation.
 #include <atomic>
-#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -11,9 +10,8 @@
 
 #include "gtest/gtest.h"
 #include "state_store/keys.h"
-#include "state_store/memory_state_store.h"
-#include "state_store/rocksdb_state_store.h"
 #include "state_store/state_store.h"
+#include "tests/state_store/implementations.h"
 #include "tests/state_store/store_testing.h"
 
 namespace qlarank {
@@ -55,11 +53,6 @@ std::vector<LoggedEvent> Events(absl::string_view user_id, uint64_t first,
   return MakeAppend(user_id, first, last).events;
 }
 
-struct Implementation {
-  std::string name;
-  std::function<std::unique_ptr<StateStore>(const TempFolder&)> make;
-};
-
 class StateStoreTest : public testing::TestWithParam<Implementation> {
  protected:
   void SetUp() override {
@@ -79,21 +72,8 @@ class StateStoreTest : public testing::TestWithParam<Implementation> {
   std::unique_ptr<StateStore> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    All, StateStoreTest,
-    testing::Values(Implementation{"Memory",
-                                   [](const TempFolder&) {
-                                     return NewMemoryStateStore();
-                                   }},
-                    Implementation{"RocksDb",
-                                   [](const TempFolder& folder) {
-                                     auto store = OpenRocksDbStateStore(
-                                         SmallOptions(folder / "store"));
-                                     EXPECT_THAT(store, IsOk());
-                                     return store.ok() ? *std::move(store)
-                                                       : nullptr;
-                                   }}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, StateStoreTest, Implementations(),
+                         ImplementationName);
 
 TEST_P(StateStoreTest, KnowsNothingOfAnUnknownUser) {
   EXPECT_THAT(store_->GetHead("u"), IsOkAndHolds(UserHead()));

@@ -114,6 +114,22 @@ class FaultyStateStore final : public StateStore {
     }
     return snapshot;
   }
+  absl::StatusOr<PublishedState> ReadPublished(
+      absl::string_view fingerprint, absl::string_view user_id,
+      const HeldState* held, size_t limit) const override {
+    if (before_get_head != nullptr) {
+      if (absl::Status status = before_get_head(user_id); !status.ok()) {
+        return status;
+      }
+    }
+    auto published = base_.ReadPublished(fingerprint, user_id, held, limit);
+    if (spoil_snapshot != nullptr && published.ok() &&
+        published->snapshot.ok() && published->snapshot->has_value()) {
+      spoil_snapshot(**published->snapshot);
+    }
+    if (limit > 0 && after_read_events != nullptr) after_read_events();
+    return published;
+  }
   absl::Status PutSourceMark(absl::string_view source,
                              const SourceMark& mark) override {
     if (before_mark != nullptr) {

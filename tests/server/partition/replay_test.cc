@@ -1,5 +1,6 @@
 // The same events in the same order make the same bytes, whoever takes them,
 // however they are grouped, and whatever comes in between.
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "state_store/keys.h"
 #include "state_store/partition_position.h"
 #include "state_store/rocksdb_state_store.h"
+#include "tests/testing/faulty_state_store.h"
 #include "tests/testing/requests.h"
 #include "tests/testing/temp_dir.h"
 
@@ -179,6 +181,34 @@ TEST(ReplayTest, WhoReturnsIsAnother) {
   ASSERT_TRUE(marks.ok());
   ASSERT_EQ(marks->size(), 1u);
   EXPECT_EQ(marks->front().value, "5");
+}
+
+// A group that the store did not take leaves no gap behind.
+TEST(ReplayTest, WhatWasNotWrittenTakesNoPosition) {
+  FaultyStateStore store;
+  std::atomic<bool> fail = true;
+  store.before_append = [&](absl::Span<const UserAppend>) {
+    return fail.exchange(false) ? absl::UnavailableError("disk on fire")
+                                : absl::OkStatus();
+  };
+  Metrics metrics;
+  const auto pipeline = *Pipeline::Create(TestOptions(), store, metrics);
+  const auto request =
+      MakeAppend(*LoadGolden(GoldenModel()), "ann", 1, 3);
+  for (const uint64_t applied : {0, 3}) {
+    absl::Notification done;
+    pipeline->ingest().Append(
+        request, absl::Now(), {"client"}, IngestPipeline::OnFull::kWait,
+        [&](const AppendResult& result) {
+          EXPECT_EQ(result.response.applied(), applied) << result.status;
+          done.Notify();
+        });
+    done.WaitForNotification();
+  }
+  EXPECT_EQ(store.GetHead("ann")->incarnation, 1u);
+  const auto marks = store.ListMarks();
+  ASSERT_EQ(marks->size(), 1u);
+  EXPECT_EQ(marks->front().value, "3");
 }
 
 TEST(ReplayTest, EveryEventNamesItsSchemaAndCatalogue) {

@@ -382,14 +382,54 @@ TEST_F(UserMemoryTest, AnOlderStateDoesNotReplaceANewerOne) {
 
 TEST_F(UserMemoryTest, ATailReadAcrossAnErasureIsNotFolded) {
   Append("user", 1, 5);
-  const auto lookup = memory_->Find("user");
-  store_.after_read_events = [&] {
-    store_.after_read_events = nullptr;
-    Erase("user");
-    Append("user", 1, 5);
-  };
+  auto lookup = memory_->Find("user");
+  Erase("user");
+  Append("user", 1, 5);
   const auto fold = memory_->ReadTail("user", *lookup, 100);
   EXPECT_TRUE(absl::IsAborted(fold.status())) << fold.status();
+}
+
+// It is of the moment of the look-up, whatever comes after it.
+TEST_F(UserMemoryTest, ATailThatWasReadWithTheStateNeedsNoSecondLook) {
+  Append("user", 1, 9);
+  FoldAndPublish("user");  // with a snapshot
+  Append("user", 10, 14);
+  const std::string expected = *FreshFold(*engine_, store_, "user");
+  Restart();
+  auto lookup = memory_->Find("user", 100);
+  EXPECT_EQ(lookup->known.folded_sequence(), 9);
+  Erase("user");
+  Append("user", 1, 2);
+  auto fold = memory_->ReadTail("user", *lookup, 100);
+  ASSERT_TRUE(fold.ok()) << fold.status();
+  memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+  EXPECT_TRUE(fold->complete());
+  EXPECT_EQ(Bytes(fold->after()), expected);
+}
+
+// A step at a time, what is at hand first, then what the store has.
+TEST_F(UserMemoryTest, GoesOnBehindTheTailOfTheLookUp) {
+  Append("user", 1, 10);
+  const std::string expected = *FreshFold(*engine_, store_, "user");
+  auto lookup = memory_->Find("user", 4);
+  for (const uint64_t folded : {3, 6, 9, 10}) {
+    auto fold = memory_->ReadTail("user", *lookup, 3);
+    ASSERT_TRUE(fold.ok()) << fold.status();
+    memory_->RunFolds(absl::MakeSpan(&*fold, 1), *scratch_);
+    lookup->known = fold->after();
+    EXPECT_EQ(lookup->known.folded_sequence(), folded);
+  }
+  EXPECT_EQ(Bytes(lookup->known), expected);
+}
+
+TEST_F(UserMemoryTest, ALogTrimmedBehindTheLookUpIsLookedAtAgain) {
+  Append("user", 1, 9);
+  auto lookup = memory_->Find("user");
+  FoldAndPublish("user");  // with a snapshot
+  ASSERT_TRUE(
+      store_.TrimLog("user", 5, {engine_->state_fingerprint()}).ok());
+  EXPECT_TRUE(absl::IsAborted(
+      memory_->ReadTail("user", *lookup, 100).status()));
 }
 
 class ReadingTest : public UserMemoryTest {
