@@ -304,11 +304,13 @@ void Walker::Trim(Serving& serving) {
   user.Trimming(kept);
   absl::Status status;
   absl::Notification done;
-  serving.pipeline().ingest().TrimLog(user.user_id(), kept,
-                                      [&](absl::Status result) {
-                                        status = std::move(result);
-                                        done.Notify();
-                                      });
+  serving.pipeline()
+      .partitions()
+      .OwnerOf(user.user_id())
+      .Trim(user.user_id(), kept, [&](absl::Status result) {
+        status = std::move(result);
+        done.Notify();
+      });
   done.WaitForNotification();
   user.Note(operations_, absl::StrCat("is trimmed to ", kept, " of ", events,
                                       ": ", status.ToString()));

@@ -134,22 +134,6 @@ TEST_F(UserMemoryTest, ASnapshotOfAnotherLifeIsNotUsed) {
   EXPECT_EQ(metrics_.state.lookups_version_mismatch.Value(), 1);
 }
 
-// Nor is it taken for one that is ahead of the log.
-TEST_F(UserMemoryTest, ASnapshotThatIsWrittenDuringALookUpIsUsed) {
-  Append("user", 1, 3);
-  store_.before_get_snapshot = [this] {
-    store_.before_get_snapshot = nullptr;
-    Append("user", 4, 9);
-    FoldAndPublish("user");
-  };
-  const auto lookup = memory_->Find("user");
-  ASSERT_TRUE(lookup.ok()) << lookup.status();
-  EXPECT_EQ(lookup->origin, Origin::kSnapshot);
-  EXPECT_EQ(lookup->known.folded_sequence(), 9);
-  EXPECT_EQ(lookup->head.last_sequence, 9);
-  EXPECT_EQ(metrics_.state.lookups_corrupt.Value(), 0);
-}
-
 // Evicted at 9 events, on its way back from none, and then 1 to 8 were trimmed:
 // the log is of no use to it any more, its snapshot is.
 TEST_F(UserMemoryTest, AStateBehindATrimmedLogIsNotUsed) {
