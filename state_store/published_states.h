@@ -35,8 +35,8 @@ struct PublishedState {
 
   // The events after this sequence, in their order: that of the reader's own
   // state, where the log continues it, else of the snapshot, else 0, where
-  // neither is of this life and of this log. DATA_LOSS for a damaged event, FAILED_PRECONDITION when the first
-  // of them was trimmed.
+  // neither is of this life and of this log. DATA_LOSS for a damaged event,
+  // FAILED_PRECONDITION when the first of them was trimmed.
   uint64_t after = 0;
   absl::StatusOr<std::vector<LoggedEvent>> events =
       std::vector<LoggedEvent>();

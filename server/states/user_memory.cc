@@ -167,6 +167,14 @@ absl::StatusOr<std::vector<LoggedEvent>> UserMemory::ReadBehind(
   // Events behind a snapshot that is further than the state at hand, which what
   // is left of the log does not continue.
   if (published->after != held.folded_sequence) {
+    const auto newer = FromSnapshot(published->snapshot, published->head);
+    if (!newer.ok() || newer->folded_sequence() != published->after) {
+      // Looking again would find the same.
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the log of user ", Quoted(user_id), " begins at event ",
+          published->head.first_sequence, ", and this model's snapshot of what "
+          "was trimmed is no state of it"));
+    }
     return absl::AbortedError(absl::StrCat(
         "the log of user ", Quoted(user_id), " was trimmed meanwhile"));
   }

@@ -165,6 +165,24 @@ TEST_F(UserMemoryTest, ALookUpThatATrimOvertookIsMadeAgain) {
   EXPECT_TRUE(absl::IsAborted(tail)) << tail;
 }
 
+// Looking again would find the same: whoever folds must not go on trying.
+TEST_F(UserMemoryTest, ATrimmedLogWhoseSnapshotIsNoStateIsNotLookedAtAgain) {
+  Append("user", 1, 9);
+  FoldAndPublish("user");
+  Append("user", 10, 12);
+  ASSERT_TRUE(
+      store_.TrimLog("user", 5, {engine_->state_fingerprint()}).ok());
+  store_.spoil_snapshot = [](Snapshot& snapshot) { snapshot.state.pop_back(); };
+  Restart();
+  for (const size_t tail_limit : {0, 100}) {
+    auto lookup = memory_->Find("user", tail_limit);
+    ASSERT_TRUE(lookup.ok()) << lookup.status();
+    EXPECT_EQ(lookup->known.folded_sequence(), 0);
+    const auto tail = memory_->ReadTail("user", *lookup, 100).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(tail)) << tail;
+  }
+}
+
 TEST_F(UserMemoryTest, PostponedSnapshotsAreWrittenAfterSixteenIntervals) {
   const auto publish = [&] {
     memory_->Publish("user", Fold("user"), UserMemory::Snapshots::kPostponed);
@@ -267,7 +285,9 @@ TEST_F(UserMemoryTest, AnEvictionWaitsForNoSnapshot) {
   EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(60)));
   go.Notify();
   folding.join();
-  memory_ = nullptr;  // and its writer, which `go` is for
+  // And its writer, which `go` is for.
+  memory_ = nullptr;
+  states_ = nullptr;
 }
 
 // A state that fell out of the cache is folded again from an older snapshot, a
