@@ -74,6 +74,10 @@ class UserOracle {
   // Of all that was issued.
   const Standing& issued() const { return issued_; }
   uint64_t sent(size_t source) const { return sent_[source]; }
+  // Those that were refused, and hold back what follows them.
+  const std::set<uint64_t>& refused(size_t source) const {
+    return refused_[source];
+  }
   // The lowest sequence that the source should send: one that was refused, or
   // the next.
   uint64_t NextOf(size_t source) const;

@@ -1,6 +1,7 @@
 #include "tests/owners/walker.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -235,6 +236,9 @@ void Walker::AddEvents(size_t index, size_t source, size_t count,
     next -= Below(std::min<uint64_t>(next - user.FirstOf(source) + 1, 8));
   } else if (OneIn(12)) {
     next = user.sent(source) + 1 + Below(5);  // a gap, or past a refused one
+  } else if (const auto& refused = user.refused(source);
+             !refused.empty() && OneIn(3)) {
+    next = *std::next(refused.begin(), Below(refused.size()));  // too early
   }
   const uint64_t first = next;
   // Where everything is refused that is no more than what was sent before.
