@@ -74,55 +74,78 @@ class LivenessTest : public ::testing::Test {
     answered.Wait();
   }
 
-  // What one thread sends: bursts, and what comes behind each at once.
-  std::vector<v1::AppendEventsRequest> Bursts(int thread) {
-    const Bundle& bundle = serving_->engine().bundle();
-    const std::string source = absl::StrCat("source-", thread);
+  // What one thread sends: bursts, and what comes behind each, after some more
+  // bursts or after all of them.
+  std::vector<v1::AppendEventsRequest> Bursts(int thread, size_t bursts_before) {
     std::vector<int> users;
     for (int user = thread; user < kUsers; user += kThreads) {
       users.push_back(user);
     }
     std::shuffle(users.begin(), users.end(), std::mt19937(thread));
-    std::vector<v1::AppendEventsRequest> requests(1), behind(1);
-    const auto add = [&](int user, uint64_t first, uint64_t last,
-                         v1::AppendEventsRequest& request) {
-      request.set_source(source);
-      for (uint64_t n = first; n <= last; ++n) {
-        AddEvent(bundle, UserName(user), n, request);
-      }
+    std::vector<v1::AppendEventsRequest> requests(1), behind;
+    const auto send_behind = [&] {
+      std::move(behind.begin(), behind.end(), std::back_inserter(requests));
+      behind.clear();
+      requests.emplace_back();
     };
     for (const int user : users) {
       const uint64_t burst = BurstOf(user);
       if (requests.back().events_size() + burst > 5'000) requests.emplace_back();
-      add(user, 1, burst, requests.back());
+      Add(user, 1, burst, thread, requests.back());
       if (MoreOf(user) == 0) continue;
-      add(user, burst + 1, burst + MoreOf(user), behind.emplace_back());
-      if (behind.size() < 20) continue;
-      std::move(behind.begin() + 1, behind.end(), std::back_inserter(requests));
-      behind.resize(1);
-      requests.emplace_back();
+      Add(user, burst + 1, burst + MoreOf(user), thread, behind.emplace_back());
+      if (behind.size() == bursts_before) send_behind();
     }
-    std::move(behind.begin() + 1, behind.end(), std::back_inserter(requests));
+    send_behind();
     std::erase_if(requests, [](const auto& request) {
       return request.events_size() == 0;
     });
     return requests;
   }
 
-  void AppendAll() {
+  void Add(int user, uint64_t first, uint64_t last, int source,
+           v1::AppendEventsRequest& request) {
+    request.set_source(absl::StrCat("source-", source));
+    for (uint64_t n = first; n <= last; ++n) {
+      AddEvent(serving_->engine().bundle(), UserName(user), n, request);
+    }
+  }
+
+  void AppendAll(size_t bursts_before = 20) {
     std::vector<std::thread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
-      threads.emplace_back([this, thread] { Append(Bursts(thread)); });
+      threads.emplace_back(
+          [=, this] { Append(Bursts(thread, bursts_before)); });
     }
     for (std::thread& thread : threads) thread.join();
   }
 
+  // One of whom the log is read as soon as they are caught up: nothing of theirs
+  // is at hand.
+  void AppendUnseen(const std::string& user_id) {
+    UserAppend append;
+    append.user_id = user_id;
+    append.head_after.incarnation = 7;
+    append.head_after.last_sequence = 1;
+    append.events.resize(1);
+    append.events[0].features.resize(
+        serving_->engine().bundle().spec().event_features_size());
+    ASSERT_TRUE(store_.AppendEvents(absl::MakeConstSpan(&append, 1)).ok());
+  }
+  void CatchUp(const std::string& user_id) {
+    Pipeline& pipeline = serving_->pipeline();
+    for (const auto& model : pipeline.models().models()) {
+      pipeline.partitions().CatchUp(*model, user_id);
+    }
+  }
+
   // What is published is the log's end; how many are, of each model.
-  std::vector<int> ExpectLogsEnds() {
+  std::vector<int> ExpectLogsEnds(const std::vector<uint64_t>& later = {}) {
     std::vector<int> published(kModels), behind(kModels);
     for (int model = 0; model < kModels; ++model) {
       for (int user = 0; user < kUsers; ++user) {
-        const uint64_t end = BurstOf(user) + MoreOf(user);
+        const uint64_t end = BurstOf(user) + MoreOf(user) +
+                             (later.empty() ? 0 : later[user]);
         EXPECT_EQ(store_.GetHead(UserName(user))->last_sequence, end);
         const auto state = *serving_->Published(UserName(user), model);
         if (!state.has_value()) continue;
@@ -171,6 +194,49 @@ TEST_F(LivenessTest, SoDoThoseThatACacheForSomeHolds) {
   }
 }
 
+// In the middle of rounds, more of those comes of whom each leaves a rest: while
+// the log of somebody else in the round is read.
+TEST_F(LivenessTest, SoDoThoseOfWhomMoreComesDuringARound) {
+  Start(size_t{1} << 30);
+  constexpr int kTimes = 40, kStep = 2'000;
+  std::vector<uint64_t> later(kUsers);
+  absl::Mutex mutex;
+  int times = 0;
+  store_.after_read_events = [&] {
+    absl::MutexLock lock(&mutex);
+    if (times == kModels * kTimes) return;
+    ++times;
+    std::vector<v1::AppendEventsRequest> requests(1);
+    for (int user = 7; user < kUsers; user += kStep) {
+      const uint64_t end = BurstOf(user) + MoreOf(user) + later[user];
+      if (store_.GetHead(UserName(user))->last_sequence < end) continue;
+      Add(user, end + 1, end + 1, user % kThreads, requests[0]);
+      ++later[user];
+    }
+    if (requests[0].events_size() > 0) Append(std::move(requests));
+  };
+  for (int i = 0; i < kTimes; ++i) AppendUnseen(absl::StrCat("unseen-", i));
+  AppendAll();
+  for (int i = 0; i < kTimes; ++i) {
+    // Those of whom more comes have a burst behind them again.
+    std::vector<v1::AppendEventsRequest> requests(1);
+    {
+      absl::MutexLock lock(&mutex);
+      for (int user = 7; user < kUsers; user += kStep) {
+        const uint64_t end = BurstOf(user) + MoreOf(user) + later[user];
+        Add(user, end + 1, end + 3 * FoldQueue::kChunk, user % kThreads,
+            requests[0]);
+        later[user] += 3 * FoldQueue::kChunk;
+      }
+    }
+    Append(std::move(requests));
+    CatchUp(absl::StrCat("unseen-", i));  // and in a round with some of them
+  }
+  ASSERT_TRUE(serving_->pipeline().WaitUntilFolded(kPatience));
+  EXPECT_EQ(times, kModels * kTimes);
+  EXPECT_EQ(ExpectLogsEnds(later), std::vector<int>(kModels, kUsers));
+}
+
 // Folding waits until all is appended: more than is kept at hand.
 TEST_F(LivenessTest, AndWhenMoreWaitsThanIsKeptAtHand) {
   Start(size_t{1} << 30);
@@ -179,17 +245,8 @@ TEST_F(LivenessTest, AndWhenMoreWaitsThanIsKeptAtHand) {
     if (!reached.HasBeenNotified()) reached.Notify();
     go.WaitForNotification();
   };
-  // One who is not at hand, so that the log is read; there is one fold slot.
-  UserAppend append;
-  append.user_id = "gate";
-  append.head_after.incarnation = 7;
-  append.head_after.last_sequence = 1;
-  append.events.resize(1);
-  append.events[0].features.resize(
-      serving_->engine().bundle().spec().event_features_size());
-  ASSERT_TRUE(store_.AppendEvents(absl::MakeConstSpan(&append, 1)).ok());
-  Pipeline& pipeline = serving_->pipeline();
-  pipeline.partitions().CatchUp(*pipeline.models().Current()->models()[0], "gate");
+  AppendUnseen("gate");  // there is one fold slot
+  CatchUp("gate");
   reached.WaitForNotification();
 
   uint64_t events = 0;
@@ -197,9 +254,9 @@ TEST_F(LivenessTest, AndWhenMoreWaitsThanIsKeptAtHand) {
     events += BurstOf(user) + MoreOf(user);
   }
   EXPECT_GT(events, 2 * FoldQueue::kMaxHeldEvents);  // of each of two owners
-  AppendAll();
+  AppendAll(/*bursts_before=*/kUsers);
   go.Notify();
-  ASSERT_TRUE(pipeline.WaitUntilFolded(kPatience));
+  ASSERT_TRUE(serving_->pipeline().WaitUntilFolded(kPatience));
   EXPECT_EQ(ExpectLogsEnds(), std::vector<int>(kModels, kUsers));
 }
 

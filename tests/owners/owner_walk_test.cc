@@ -198,7 +198,18 @@ class OwnerWalkTest
 
   void Stop() {
     findings_.Count("stops");
-    for (const auto& walker : walkers_) walker->Settle(*serving_);
+    size_t with_events = 0;
+    for (const auto& walker : walkers_) {
+      walker->Settle(*serving_);
+      for (const auto& user : walker->users()) {
+        with_events += user->issued().events > 0;
+      }
+    }
+    const double cached = serving_->metrics().state.cached_users.Value();
+    if (cached > with_events && !wrong()) {
+      findings_.Report(absl::StrCat(cached, " states are kept in memory, ",
+                                    with_events, " users have events"));
+    }
     if (OneIn(2)) {
       ASSERT_TRUE(serving_->pipeline().Flush().ok());
     }

@@ -67,6 +67,22 @@ std::map<std::string, uint64_t> Findings::counts() const {
   return counts_;
 }
 
+namespace {
+
+// What could not be read, with what there is now.
+std::string Unread(const absl::Status& status, Serving& serving,
+                   const UserOracle& user) {
+  const auto head = serving.store().GetHead(user.user_id());
+  const auto snapshot = serving.Snapshotted(user.user_id());
+  return absl::StrCat(
+      status.ToString(), "; now the log has ",
+      head.ok() ? head->first_sequence : 0, " to ",
+      head.ok() ? head->last_sequence : 0, ", the snapshot ",
+      snapshot.ok() ? absl::StrCat(*snapshot) : snapshot.status().ToString());
+}
+
+}  // namespace
+
 // -- Look-ups -----------------------------------------------------------------
 
 void LookUp(UserOracle& user, Serving& serving, std::mt19937_64& random,
@@ -100,7 +116,7 @@ void LookUp(UserOracle& user, Serving& serving, std::mt19937_64& random,
         least.erasing || user.Begin().erasures != least.erasures;
     if (!erased || !(absl::IsFailedPrecondition(sight.status()) ||
                      absl::IsUnavailable(sight.status()))) {
-      wrong(name, sight.status().ToString());
+      wrong(name, Unread(sight.status(), serving, user));
     }
     return;
   }
@@ -454,7 +470,8 @@ void Walker::CheckUser(size_t index, Serving& serving) {
   demand.min_event_count = events;
   const auto sight = serving.Read(user.user_id(), demand, *served_scratch_);
   std::string fault =
-      sight.ok() ? user.End(least, *sight) : sight.status().ToString();
+      sight.ok() ? user.End(least, *sight)
+                 : Unread(sight.status(), serving, user);
   if (fault.empty() && sight->folded != events) {
     fault = absl::StrCat(sight->folded, " events are folded, of ", events);
   }
