@@ -134,7 +134,8 @@ class LivenessTest : public ::testing::Test {
   }
   void CatchUp(const std::string& user_id) {
     Pipeline& pipeline = serving_->pipeline();
-    for (const auto& model : pipeline.models().models()) {
+    const auto registry = pipeline.models().Current();
+    for (const auto& model : registry->models()) {
       pipeline.partitions().CatchUp(*model, user_id);
     }
   }
