@@ -243,6 +243,10 @@ std::string UserOracle::CheckLog(const StateStore& store) const {
   // One more than there may be.
   const auto log = store.ReadEvents(user_id_, head->first_sequence,
                                     head->num_events() + 1);
+  const auto later = store.GetHead(user_id_);
+  if (later.ok() && later->first_sequence > head->first_sequence) {
+    return CheckLog(store);  // trimmed meanwhile
+  }
   if (!log.ok()) return log.status().ToString();
   absl::MutexLock lock(&mutex_);
   return CheckEvents(*head, *log, issued_);
