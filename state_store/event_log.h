@@ -16,8 +16,10 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -128,6 +130,16 @@ class EventLog {
 
   // The user's head; an empty one (incarnation 0) for an unknown user.
   virtual absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const = 0;
+
+  // The same for the user's one writer, never null: as they wrote it last, from
+  // memory where it is kept there. Not for readers, who may see events before it
+  // does.
+  virtual absl::StatusOr<std::shared_ptr<const UserHead>> GetHeadToExtend(
+      absl::string_view user_id) const {
+    absl::StatusOr<UserHead> head = GetHead(user_id);
+    if (!head.ok()) return head.status();
+    return std::make_shared<const UserHead>(*std::move(head));
+  }
 
   // At most `limit` events of the user, in sequence order, from
   // `from_sequence` (>= 1) on. Empty when there are none.

@@ -57,9 +57,9 @@ absl::Status RocksDbStateStore::AppendEvents(
     const UserAppend& append = *sorted;
     // The caller knows the head; looking at it again is what notices a second
     // writer before it overwrites events.
-    absl::StatusOr<UserHead> head = GetHead(append.user_id);
+    const auto head = GetHeadToExtend(append.user_id);
     if (!head.ok()) return head.status();
-    status = ValidateContinues(*head, append);
+    status = ValidateContinues(**head, append);
     if (!status.ok()) return status;
 
     uint64_t sequence = append.head_after.last_sequence - append.events.size();
@@ -91,12 +91,14 @@ absl::Status RocksDbStateStore::AppendEvents(
   return status;
 }
 
-absl::StatusOr<UserHead> RocksDbStateStore::GetHead(
-    absl::string_view user_id) const {
-  if (const auto cached = head_cache_.Lookup(user_id); cached != nullptr) {
-    return *cached;
+absl::StatusOr<std::shared_ptr<const UserHead>>
+RocksDbStateStore::GetHeadToExtend(absl::string_view user_id) const {
+  if (auto cached = head_cache_.Lookup(user_id); cached != nullptr) {
+    return cached;
   }
-  return ReadHead(user_id);
+  absl::StatusOr<UserHead> head = ReadHead(user_id);
+  if (!head.ok()) return head.status();
+  return std::make_shared<const UserHead>(*std::move(head));
 }
 
 absl::StatusOr<UserHead> RocksDbStateStore::ReadHead(
@@ -185,8 +187,7 @@ absl::StatusOr<std::vector<LoggedEvent>> RocksDbStateStore::ReadCheckedEvents(
     return MissingEventError(user_id, from_sequence + events->size());
   }
   if (events->size() == *at_least) return events;
-  // That of the cache comes later than the events.
-  const absl::StatusOr<uint64_t> at_most = due(ReadHead(user_id));
+  const absl::StatusOr<uint64_t> at_most = due(GetHead(user_id));
   if (!at_most.ok()) return at_most.status();
   if (events->size() > *at_most) {
     return absl::DataLossError(

@@ -59,7 +59,11 @@ class RocksDbStateStore final : public StateStore {
   absl::StatusOr<std::optional<std::string>> GetMark(
       absl::string_view name) const override;
   absl::StatusOr<std::vector<Mark>> ListMarks() const override;
-  absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override;
+  absl::StatusOr<UserHead> GetHead(absl::string_view user_id) const override {
+    return ReadHead(user_id);
+  }
+  absl::StatusOr<std::shared_ptr<const UserHead>> GetHeadToExtend(
+      absl::string_view user_id) const override;
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(
       absl::string_view user_id, uint64_t from_sequence,
       size_t limit) const override;
@@ -123,7 +127,7 @@ class RocksDbStateStore final : public StateStore {
   std::vector<ColumnFamily> AllColumnFamilies() const
       ABSL_LOCKS_EXCLUDED(states_mutex_);
 
-  // GetHead from the database.
+  // GetHead, as of any moment.
   absl::StatusOr<UserHead> ReadHead(
       absl::string_view user_id,
       const rocksdb::ReadOptions& options = rocksdb::ReadOptions()) const;
@@ -205,9 +209,8 @@ class RocksDbStateStore final : public StateStore {
   rocksdb::WriteOptions synced_;    // in the WAL, synced if the options say so
   rocksdb::WriteOptions unlogged_;  // not in the WAL
 
-  // Heads as they were written last. Only who writes them puts them here, user
-  // by user in turn, so none is out of date but for the moment between the
-  // write and the insertion, when nobody has been told of it yet.
+  // Heads as they were written last, for who writes them: they are put here a
+  // moment after they can be read, and nobody else looks.
   mutable UserCache<UserHead> head_cache_;
 
   absl::Mutex put_snapshots_mutex_;

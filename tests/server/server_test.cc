@@ -249,7 +249,10 @@ TEST(ServerTest, TheStoreHasTheCachesThatAreConfigured) {
 
 TEST(ServerTest, DoesNotStartWhenItsModelsExceedTheBudget) {
   ServerOptions options = InABudget();
-  options.store.user_cache_bytes = PlanMemory(options, 0)->user_cache_bytes;
+  const MemoryPlan plan = *PlanMemory(options, 0);
+  // All of it: readings get along with a MiB.
+  options.store.user_cache_bytes =
+      plan.user_cache_bytes + plan.reading_cache_bytes - (1 << 20);
   ASSERT_TRUE(PlanMemory(options, 0).ok());
   const absl::Status status = Server::Start(options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);

@@ -1,6 +1,7 @@
 // Requests that are refused, cancelled or late.
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -67,8 +68,7 @@ TEST_F(RankPipelineTest, NoTileIsBegunOnceTheDeadlinePassed) {
 }
 
 TEST_F(RankPipelineTest, WhatCannotMeetItsDeadlineIsRefusedAtOnce) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   const auto ahead = NewCall(640, absl::Hours(1));
   SetTileCost(absl::Seconds(1));
   Start(*ahead);  // 11 s of work
@@ -88,7 +88,7 @@ TEST_F(RankPipelineTest, WhatCannotMeetItsDeadlineIsRefusedAtOnce) {
     Start(*call);
     EXPECT_FALSE(call->done.HasBeenNotified());
   }
-  release.Notify();
+  held.Release();
   for (Call* call : {ahead.get(), patient.get(), little.get()}) {
     call->done.WaitForNotification();
     EXPECT_TRUE(call->status.ok()) << call->status;
@@ -150,8 +150,7 @@ TEST_F(RankPipelineTest, ARepeatedRequestReadsTheStateOnceAndScoresTheSame) {
 
 // A partial reply is refused only when it would be empty.
 TEST_F(RankPipelineTest, APartialReplyNeedsTimeForOneTile) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   SetTileCost(absl::Seconds(1));
   const auto ahead = NewCall(640, absl::Hours(1));
   Start(*ahead);  // 11 s of work
@@ -165,7 +164,7 @@ TEST_F(RankPipelineTest, APartialReplyNeedsTimeForOneTile) {
   EXPECT_TRUE(late->done.HasBeenNotified());
   EXPECT_TRUE(absl::IsResourceExhausted(late->status)) << late->status;
   EXPECT_FALSE(in_time->done.HasBeenNotified()) << in_time->status;
-  release.Notify();
+  held.Release();
   for (Call* call : {ahead.get(), in_time.get()}) {
     call->done.WaitForNotification();
   }
@@ -194,11 +193,11 @@ class GivenUpTest
 TEST_P(GivenUpTest, EndsWithinATileFreesItsSlotAndIsCounted) {
   const Stage stage = std::get<0>(GetParam());
   SetTileCost(absl::Microseconds(10));
-  absl::Notification release;
+  std::optional<HeldWorker> held;
   // As much as the other, and before it: its turn is far away.
   const auto ahead = NewCall(kCandidates, absl::Hours(1));
   if (stage == Stage::kQueued) {
-    Interrupt([&] { release.WaitForNotification(); });
+    held.emplace(*this);
     Start(*ahead);
   }
   const auto call = NewCall(
@@ -215,7 +214,7 @@ TEST_P(GivenUpTest, EndsWithinATileFreesItsSlotAndIsCounted) {
   size_t scored = 0;
   if (stage == Stage::kQueued) {
     GiveUp(*call);
-    release.Notify();
+    held->Release();
   } else if (stage == Stage::kScoring) {
     scored = InterruptWhileScoring(*call, [&] { GiveUp(*call); });
   } else {
@@ -246,8 +245,7 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(End::kCancelled, End::kDeadline)));
 
 TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   std::vector<std::unique_ptr<Call>> flood;
   for (int i = 0; i < 80; ++i) {
     flood.push_back(NewCall(1, absl::InfiniteDuration()));
@@ -262,7 +260,7 @@ TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
   const auto other = NewCall(1, absl::InfiniteDuration());
   other->context.client = "other";
   Start(*other);
-  release.Notify();
+  held.Release();
   other->done.WaitForNotification();
   EXPECT_TRUE(other->status.ok()) << other->status;
   for (const auto& call : flood) call->done.WaitForNotification();
@@ -271,8 +269,7 @@ TEST_F(RankPipelineTest, AClientDoesNotHoldAllSlots) {
 // Of two clients' requests of one size, the one that came last does not wait
 // for all of the other's.
 TEST_F(RankPipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   SetTileCost(absl::Milliseconds(1));
   std::vector<std::unique_ptr<Call>> flood;
   for (int i = 0; i < 20; ++i) {
@@ -287,7 +284,7 @@ TEST_F(RankPipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
     for (const auto& call : flood) before += call->done.HasBeenNotified();
   };
   Start(*other);
-  release.Notify();
+  held.Release();
   other->done.WaitForNotification();
   EXPECT_LE(before, 2);
   for (const auto& call : flood) call->done.WaitForNotification();
@@ -295,8 +292,7 @@ TEST_F(RankPipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
 
 // A flood of one client that fills their time to the deadline leaves another's.
 TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   SetTileCost(absl::Seconds(1));
   std::vector<std::unique_ptr<Call>> flood;
   do {
@@ -312,7 +308,7 @@ TEST_F(RankPipelineTest, AFloodDoesNotPredictAnotherClientAway) {
   other->context.client = "other";
   Start(*other);
   EXPECT_FALSE(other->done.HasBeenNotified()) << other->status;
-  release.Notify();
+  held.Release();
   for (const auto& call : flood) call->done.WaitForNotification();
   other->done.WaitForNotification();
   EXPECT_TRUE(other->status.ok()) << other->status;
@@ -341,8 +337,7 @@ class BesideOthersTest : public RankPipelineTest {
   // How many requests of 2 ms of work, whose deadlines are in 200 ms, are let
   // in one after the other while the worker does not come to them.
   size_t Admitted() {
-    absl::Notification release;
-    Interrupt([&] { release.WaitForNotification(); });
+    HeldWorker held(*this);
     SetTileCost(absl::Milliseconds(1));
     std::vector<std::unique_ptr<Call>> calls;
     do {
@@ -352,7 +347,7 @@ class BesideOthersTest : public RankPipelineTest {
     EXPECT_TRUE(absl::IsResourceExhausted(calls.back()->status));
     for (const auto& call : calls) call->cancelled = true;
     rank_->NoticeCancellation();
-    release.Notify();
+    held.Release();
     for (const auto& call : calls) call->done.WaitForNotification();
     return calls.size() - 1;
   }
@@ -391,8 +386,7 @@ TEST_F(BesideOthersTest, WaitingForAProcessorIsNoCost) {
 // What was refused is told so when another try makes sense, the later the more
 // wait for that; and never so late that nothing can be done without it.
 TEST_F(BesideOthersTest, ARefusalWaitsForItsTurn) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   SetTileCost(absl::Milliseconds(1));
   std::vector<std::unique_ptr<Call>> calls;
   do {
@@ -422,7 +416,7 @@ TEST_F(BesideOthersTest, ARefusalWaitsForItsTurn) {
   EXPECT_EQ(status.code(), first.code());
   EXPECT_EQ(status.message(), first.message());
   EXPECT_LT(*RetryDelay(status), *RetryDelay(first));
-  release.Notify();
+  held.Release();
   for (const auto& call : calls) call->done.WaitForNotification();
 }
 

@@ -135,6 +135,31 @@ class RankPipelineTest : public ::testing::Test {
                        absl::ZeroDuration());
   }
 
+  // The worker does nothing from the constructor to Release, or the end of this.
+  class HeldWorker {
+   public:
+    explicit HeldWorker(RankPipelineTest& test) {
+      test.Interrupt([this] {
+        held_.Notify();
+        released_.WaitForNotification();
+        left_.Notify();
+      });
+      // Else what comes first might end before the worker holds on to this.
+      held_.WaitForNotification();
+    }
+    ~HeldWorker() {
+      Release();
+      left_.WaitForNotification();
+    }
+
+    void Release() {
+      if (!released_.HasBeenNotified()) released_.Notify();
+    }
+
+   private:
+    absl::Notification held_, released_, left_;
+  };
+
   // Stops the worker between two tiles of `call`, some of which it has scored,
   // does `act`, and returns how many; 0 when it ended before.
   size_t InterruptWhileScoring(const Call& call, std::function<void()> act) {

@@ -48,15 +48,14 @@ class StatePipelineTest : public RankPipelineTest {
 };
 
 TEST_F(StatePipelineTest, OneTooManyIsRefusedWithAHint) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   std::vector<std::unique_ptr<Reading>> flood;
   for (int i = 0; i < 75; ++i) flood.push_back(Read("flood"));
   const auto refused = Read("flood");
   EXPECT_TRUE(refused->done.HasBeenNotified());
   const auto other = Read("other");
   EXPECT_FALSE(other->done.HasBeenNotified());
-  release.Notify();
+  held.Release();
   refused->done.WaitForNotification();
   EXPECT_TRUE(absl::IsResourceExhausted(refused->status)) << refused->status;
   EXPECT_TRUE(RetryDelay(refused->status).has_value());
@@ -67,13 +66,12 @@ TEST_F(StatePipelineTest, OneTooManyIsRefusedWithAHint) {
 }
 
 TEST_F(StatePipelineTest, AFloodLeavesAnotherClientTheirShareOfTheWorker) {
-  absl::Notification release;
-  Interrupt([&] { release.WaitForNotification(); });
+  HeldWorker held(*this);
   SetTileCost(absl::Milliseconds(1));
   std::vector<std::unique_ptr<Reading>> flood;
   for (int i = 0; i < 50; ++i) flood.push_back(Read("flood"));
   const auto other = Read("other");
-  release.Notify();
+  held.Release();
   other->done.WaitForNotification();
   for (const auto& reading : flood) reading->done.WaitForNotification();
   EXPECT_LE(other->place, 3);
