@@ -41,6 +41,7 @@
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/rocksdb_types.h"
 #include "state_store/state_store.h"
+#include "state_store/store_format.h"
 #include "state_store/user_cache.h"
 
 namespace qlarank::rocksdb_internal {
@@ -53,6 +54,8 @@ class RocksDbStateStore final : public StateStore {
   ~RocksDbStateStore() override = default;
 
   uint32_t num_partitions() const override { return num_partitions_; }
+  // The only one that a store can be opened with.
+  uint32_t format() const override { return kStoreFormat; }
   using StateStore::AppendEvents;
   absl::Status AppendEvents(absl::Span<const UserAppend> appends,
                             absl::Span<const Mark> marks) override;

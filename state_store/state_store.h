@@ -124,6 +124,10 @@ class StateStore : public EventLog,
   virtual absl::StatusOr<BackupInfo> Backup(const std::string& folder,
                                             uint32_t keep);
 
+  // The number of the format that its files have (store_format.h); 0 without
+  // files.
+  virtual uint32_t format() const { return 0; }
+
   // Figures for operators, by metric name without prefix (for instance
   // "block_cache_usage_bytes"). Cheap enough for every scrape.
   virtual std::map<std::string, double> Statistics() const = 0;

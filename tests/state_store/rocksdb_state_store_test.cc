@@ -84,6 +84,7 @@ TEST(RocksDbStateStoreTest, KeepsThePartitionsAndMarksItWasMadeWith) {
   options.partitions = 16;
   store = MustOpen(options);
   EXPECT_EQ(store->num_partitions(), 5u);
+  EXPECT_EQ(store->format(), 2u);
   EXPECT_EQ(store->Statistics().at("partitions"), 5);
   EXPECT_THAT(store->GetMark("m"),
               IsOkAndHolds(std::optional<std::string>("1")));
