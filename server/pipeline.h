@@ -18,6 +18,7 @@
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/retention.h"
+#include "server/upkeep/server_info.h"
 #include "server/work/fair_quota.h"
 #include "server/work/tile_scheduler.h"
 #include "state_store/state_store.h"
@@ -41,6 +42,7 @@ class Pipeline {
   IngestPipeline& ingest() { return *ingest_; }
   StatePipeline& state() { return *state_; }
   AdminPipeline& admin() { return *admin_; }
+  const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
 
   // Writes a snapshot of every state that is ahead of its last one, so that the
@@ -68,6 +70,7 @@ class Pipeline {
   std::unique_ptr<IngestPipeline> ingest_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<AdminPipeline> admin_;
+  std::unique_ptr<const ServerInfo> info_;
 };
 
 }  // namespace qlarank

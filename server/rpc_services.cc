@@ -37,7 +37,7 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
       listener, pipeline.state(), pipeline.ingest(), drain_, replies_,
       callers_));
   services_.push_back(Make<v1::AdminService, AdminService>(
-      listener, pipeline.admin(), drain_));
+      listener, pipeline.admin(), pipeline.info(), drain_));
   std::erase(services_, nullptr);
 }
 

@@ -39,6 +39,8 @@ class Registry {
                                          uint64_t version) const;
 
   absl::Span<const LoadedModelPtr> models() const { return models_; }
+  // One of them.
+  const LoadedModelPtr& default_model() const { return default_model_; }
   // Of the same models.
   absl::Span<const Bundle* const> bundles() const { return bundles_; }
   // What an event without an action did: the default model's first.

@@ -39,4 +39,17 @@ grpc::ServerUnaryReactor* AdminService::ListErasures(
   return Start(*context, *request, *response);
 }
 
+grpc::ServerUnaryReactor* AdminService::GetServerInfo(
+    grpc::CallbackServerContext* context, const v1::GetServerInfoRequest*,
+    v1::GetServerInfoResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  *response = info_.Describe();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
 }  // namespace qlarank

@@ -6,17 +6,23 @@
 #include "server/rpc/drain.h"
 #include "server/rpc/served_methods.h"
 #include "server/upkeep/admin_pipeline.h"
+#include "server/upkeep/server_info.h"
 
 namespace qlarank {
 
 class AdminService final : public ServedMethods<v1::AdminService> {
  public:
-  // Both must outlive the server that this is registered with.
-  AdminService(Listener listener, AdminPipeline& pipeline, const Drain& drain)
-      : ServedMethods(listener), pipeline_(pipeline), drain_(drain) {
+  // All must outlive the server that this is registered with.
+  AdminService(Listener listener, AdminPipeline& pipeline,
+               const ServerInfo& info, const Drain& drain)
+      : ServedMethods(listener),
+        pipeline_(pipeline),
+        info_(info),
+        drain_(drain) {
     ServeUnary("Checkpoint", &AdminService::Checkpoint);
     ServeUnary("Backup", &AdminService::Backup);
     ServeUnary("ListErasures", &AdminService::ListErasures);
+    ServeUnary("GetServerInfo", &AdminService::GetServerInfo);
   }
 
   grpc::ServerUnaryReactor* Checkpoint(
@@ -33,12 +39,18 @@ class AdminService final : public ServedMethods<v1::AdminService> {
       const v1::ListErasuresRequest* request,
       v1::ListErasuresResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetServerInfo(
+      grpc::CallbackServerContext* context,
+      const v1::GetServerInfoRequest* request,
+      v1::GetServerInfoResponse* response) override;
+
  private:
   template <typename Request, typename Response>
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext& context,
                                   const Request& request, Response& response);
 
   AdminPipeline& pipeline_;
+  const ServerInfo& info_;
   const Drain& drain_;
 };
 

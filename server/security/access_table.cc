@@ -31,6 +31,7 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "ListErasures", ServedOn::kAdmin, Role::kAdmin},
+    {kAdmin, "GetServerInfo", ServedOn::kAdmin, Role::kAdmin},
     {kHealth, "Check", ServedOn::kBoth, std::nullopt},
     {kHealth, "Watch", ServedOn::kBoth, std::nullopt},
     {kReflection, "ServerReflectionInfo", ServedOn::kBoth, Role::kAdmin},

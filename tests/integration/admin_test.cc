@@ -1,5 +1,5 @@
 // What operators ask of a running server: copies of its store, taken while it
-// works, and who was erased.
+// works, who was erased, and what runs.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -15,6 +15,7 @@
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
 #include "model/engine.h"
+#include "server/metrics/version.h"
 #include "state_store/rocksdb_state_store.h"
 #include "state_store/store_check.h"
 #include "state_store/store_copies.h"
@@ -250,6 +251,36 @@ TEST_F(AdminTest, ErasuresAreListedWithoutTheUser) {
     absl::SleepFor(absl::Milliseconds(20));
   }
   EXPECT_EQ(server.GetState("bob", 3)->state().event_count(), 3u);
+}
+
+TEST_F(AdminTest, ServerInfoIsOfTheServerAndOfNobody) {
+  options_.ingest.shards = 3;
+  TestServer server(options_);
+  ASSERT_TRUE(server.Append(MakeAppend(*bundle_, "annabel", 1, 4)).ok());
+  const auto state = server.GetState("annabel", 4);
+  ASSERT_TRUE(state.ok()) << state.status();
+
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  const grpc::Status status = server.admin().GetServerInfo(
+      &context, v1::GetServerInfoRequest(), &info);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(info.server_version(), BuildVersion());
+  EXPECT_EQ(info.store_format(), 2u);
+  EXPECT_EQ(info.num_partitions(), 16u);
+  EXPECT_EQ(info.num_owners(), 3u);
+  ASSERT_EQ(info.models_size(), 1);
+  const v1::ServedModel& model = info.models(0);
+  EXPECT_EQ(model.name(), state->model_name());
+  EXPECT_EQ(model.version(), state->model_version());
+  EXPECT_TRUE(model.is_default());
+  EXPECT_EQ(model.state_fingerprint(), state->state_fingerprint());
+  EXPECT_EQ(model.state_bytes() +
+                bundle_->spec().event_features_size() * sizeof(float),
+            state->state_bytes());
+  EXPECT_EQ(model.scoring_precision(), v1::SCORING_PRECISION_F32);
+  EXPECT_THAT(info.ShortDebugString(),
+              ::testing::Not(::testing::HasSubstr("annabel")));
 }
 
 TEST_F(AdminTest, TheCommandLineDoesAllOfIt) {

@@ -76,6 +76,13 @@ TEST(AccessTableTest, ErasureIsForOperatorsOnly) {
   EXPECT_EQ(FindAccess(state, "DeleteUser")->role, Role::kAdmin);
 }
 
+TEST(AccessTableTest, WhatRunsIsForOperatorsOnly) {
+  const absl::string_view admin = "qlarank.v1.AdminService";
+  EXPECT_FALSE(IsServedOn(Listener::kMain, admin, "GetServerInfo"));
+  EXPECT_TRUE(IsServedOn(Listener::kAdmin, admin, "GetServerInfo"));
+  EXPECT_EQ(FindAccess(admin, "GetServerInfo")->role, Role::kAdmin);
+}
+
 TEST(AccessTableTest, ServesNothingWithoutAnEntry) {
   EXPECT_FALSE(IsServedOn(Listener::kMain, "qlarank.v1.RankService", "No"));
   EXPECT_FALSE(ServesAnyOf(Listener::kMain, "qlarank.v1.NoService"));
