@@ -153,6 +153,15 @@ absl::StatusOr<v1::ListErasuresResponse> Client::ListErasures(
   return ResultOf(status, std::move(response));
 }
 
+absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetServerInfoResponse response;
+  grpc::Status status =
+      admin_->GetServerInfo(&context, v1::GetServerInfoRequest(), &response);
+  return ResultOf(status, std::move(response));
+}
+
 absl::StatusOr<grpc::health::v1::HealthCheckResponse> Client::CheckHealth(
     const std::string& service) const {
   grpc::ClientContext context;

@@ -51,6 +51,7 @@ class Client {
       const v1::BackupRequest& request) const;
   absl::StatusOr<v1::ListErasuresResponse> ListErasures(
       const v1::ListErasuresRequest& request) const;
+  absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo() const;
   // The standard health service; `service` "" is the server as a whole.
   absl::StatusOr<grpc::health::v1::HealthCheckResponse> CheckHealth(
       const std::string& service) const;

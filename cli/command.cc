@@ -136,6 +136,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddSummaryCommand(commands);
   AddDeleteUserCommand(commands);
   AddServeCheckCommand(commands);
+  AddServerInfoCommand(commands);
   AddModelCommand(commands);
   AddStoreCommand(commands);
   AddAdminCommands(commands);

@@ -84,6 +84,7 @@ void AddSummaryCommand(CommandSet& commands);
 void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
 void AddServeCheckCommand(CommandSet& commands);
+void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);
 void AddAdminCommands(CommandSet& commands);  // checkpoint, backup, erasures
 

@@ -97,6 +97,33 @@ TEST_F(CommandsTest, StateTellsWhatIsRemembered) {
   EXPECT_THAT(text.out, HasSubstr("size         19,532 bytes"));
 }
 
+TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
+  const CliResult text = Run({"server-info"});
+  EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
+  EXPECT_EQ(
+      text.out,
+      "server      0.1.0 (58acfbc)\n"
+      "store       format 2\n"
+      "partitions  4,096\n"
+      "owners      2\n\n"
+      "model  version  default  scored in  state bytes  fingerprint\n"
+      "toy          1           f32             19,532  feed1\n"
+      "toy          2           bf16            19,532  feed2\n"
+      "toy          3  yes      int8            19,532  feed3\n"
+      "toy          4           unknown         19,532  feed4\n");
+  const auto json = RunJson({"server-info"});
+  EXPECT_EQ(json["server_version"], "0.1.0 (58acfbc)");
+  EXPECT_EQ(json["store_format"], 2);
+  EXPECT_EQ(json["num_partitions"], 4096);
+  EXPECT_EQ(json["num_owners"], 2);
+  ASSERT_EQ(json["models"].size(), 4U);
+  EXPECT_EQ(json["models"][2], nlohmann::json::parse(R"({
+    "name": "toy", "version": 3, "default": true,
+    "state_fingerprint": "feed3", "scoring_precision": "int8",
+    "state_bytes": 19532})"));
+  EXPECT_EQ(json["models"][3]["scoring_precision"], "unknown");
+}
+
 TEST_F(CommandsTest, StateOfAnUnknownUserIsANegativeAnswer) {
   CliResult result = Run({"state", "--user", "nobody"});
   EXPECT_EQ(result.code, ExitCode::kNegative);

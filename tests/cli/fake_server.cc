@@ -210,10 +210,35 @@ class FakeServer::State final : public v1::StateService::Service {
   FakeServer& fake_;
 };
 
+// A store of files, and a model in each precision that there is or may come.
+class FakeServer::Admin final : public v1::AdminService::Service {
+ public:
+  grpc::Status GetServerInfo(grpc::ServerContext*,
+                             const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    response->set_server_version("0.1.0 (58acfbc)");
+    response->set_store_format(2);
+    response->set_num_partitions(4096);
+    response->set_num_owners(2);
+    for (int precision = 1; precision <= 4; ++precision) {
+      v1::ServedModel& model = *response->add_models();
+      model.set_name("toy");
+      model.set_version(precision);
+      model.set_is_default(precision == 3);
+      model.set_state_fingerprint(absl::StrCat("feed", precision));
+      model.set_scoring_precision(
+          static_cast<v1::ScoringPrecision>(precision));
+      model.set_state_bytes(19'532);
+    }
+    return grpc::Status::OK;
+  }
+};
+
 FakeServer::FakeServer()
     : ingest_(std::make_unique<Ingest>(*this)),
       rank_(std::make_unique<Ranker>(*this)),
-      state_(std::make_unique<State>(*this)) {
+      state_(std::make_unique<State>(*this)),
+      admin_(std::make_unique<Admin>()) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   int port = 0;
@@ -222,6 +247,7 @@ FakeServer::FakeServer()
   builder.RegisterService(ingest_.get());
   builder.RegisterService(rank_.get());
   builder.RegisterService(state_.get());
+  builder.RegisterService(admin_.get());
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
   SetServing(true);

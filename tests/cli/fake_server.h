@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/server.h"
+#include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -71,6 +72,7 @@ class FakeServer {
   class Ingest;
   class Ranker;
   class State;
+  class Admin;
 
   grpc::Status Append(const v1::AppendEventsRequest& request,
                       v1::AppendEventsResponse& response);
@@ -89,6 +91,7 @@ class FakeServer {
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<Ranker> rank_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Admin> admin_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

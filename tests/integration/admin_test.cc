@@ -281,6 +281,12 @@ TEST_F(AdminTest, ServerInfoIsOfTheServerAndOfNobody) {
   EXPECT_EQ(model.scoring_precision(), v1::SCORING_PRECISION_F32);
   EXPECT_THAT(info.ShortDebugString(),
               ::testing::Not(::testing::HasSubstr("annabel")));
+
+  const CliResult shown =
+      RunCli({"--admin-server", server.admin_address(), "server-info"});
+  EXPECT_EQ(shown.code, ExitCode::kOk) << shown.err;
+  EXPECT_THAT(shown.out, ::testing::HasSubstr("partitions  16\n"));
+  EXPECT_THAT(shown.out, ::testing::HasSubstr(model.state_fingerprint()));
 }
 
 TEST_F(AdminTest, TheCommandLineDoesAllOfIt) {

@@ -1,0 +1,89 @@
+// qlarank server-info: the build that runs, its store and its models.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "nlohmann/json.hpp"
+
+namespace qlarank {
+namespace {
+
+std::string PrecisionText(v1::ScoringPrecision precision) {
+  switch (precision) {
+    case v1::SCORING_PRECISION_F32:
+      return "f32";
+    case v1::SCORING_PRECISION_BF16:
+      return "bf16";
+    case v1::SCORING_PRECISION_INT8:
+      return "int8";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
+
+nlohmann::json ToJson(const v1::GetServerInfoResponse& info) {
+  nlohmann::json models = nlohmann::json::array();
+  for (const v1::ServedModel& model : info.models()) {
+    models.push_back(
+        {{"name", model.name()},
+         {"version", model.version()},
+         {"default", model.is_default()},
+         {"state_fingerprint", model.state_fingerprint()},
+         {"scoring_precision", PrecisionText(model.scoring_precision())},
+         {"state_bytes", model.state_bytes()}});
+  }
+  return {{"server_version", info.server_version()},
+          {"store_format", info.store_format()},
+          {"num_partitions", info.num_partitions()},
+          {"num_owners", info.num_owners()},
+          {"models", models}};
+}
+
+void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
+  out << "server      " << info.server_version() << "\n"
+      << "store       "
+      << (info.store_format() == 0
+              ? "in memory"
+              : absl::StrCat("format ", info.store_format()))
+      << "\n"
+      << "partitions  " << WithCommas(info.num_partitions()) << "\n"
+      << "owners      " << WithCommas(info.num_owners()) << "\n\n";
+  Table table({{"model"},
+               {"version", Align::kRight},
+               {"default"},
+               {"scored in"},
+               {"state bytes", Align::kRight},
+               {"fingerprint"}});
+  for (const v1::ServedModel& model : info.models()) {
+    table.AddRow({model.name(), absl::StrCat(model.version()),
+                  model.is_default() ? "yes" : "",
+                  PrecisionText(model.scoring_precision()),
+                  WithCommas(model.state_bytes()), model.state_fingerprint()});
+  }
+  table.Print(out);
+}
+
+absl::StatusOr<ExitCode> ShowServerInfo(CommandContext& context) {
+  const auto info = context.ConnectAdmin().GetServerInfo();
+  if (!info.ok()) return info.status();
+  if (context.json) {
+    context.out << ToJson(*info).dump() << "\n";
+  } else {
+    Print(*info, context.out);
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddServerInfoCommand(CommandSet& commands) {
+  CommandContext& context = commands.context();
+  commands.Add("server-info",
+               "Show the build of a running server, how its store is divided, "
+               "and its models",
+               [&context] { return ShowServerInfo(context); });
+}
+
+}  // namespace qlarank
