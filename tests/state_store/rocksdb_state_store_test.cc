@@ -304,7 +304,7 @@ TEST(RocksDbStateStoreTest, KeepsAsManyHeadsAsItHasRoomFor) {
              figures["block_cache_misses_total"];
     };
     const double before = block_reads();
-    ASSERT_THAT(store->GetHead("u"), IsOk());
+    ASSERT_THAT(store->GetHeadToExtend("u"), IsOk());
     EXPECT_EQ(block_reads() > before, bytes == 0);
   }
 }
