@@ -178,7 +178,8 @@ extern "C" const char* __tsan_default_suppressions() {
   // Interceptors inside RocksDB see only half of what orders its work.
   return "called_from_lib:librocksdb.so\n"
          "race:librocksdb.so\n"
-         "race:libzstd.so\n"  // called by it
+         "race:libzstd.so\n"  // called by it, as is the next
+         "race:liblz4.so\n"
          // Its threads copy paths and join the batches of a write group with
          // the string functions that all of us share, and with no more of
          // their stack than that.
