@@ -175,9 +175,9 @@ LayerReadout Layer::MakeReadout(const float* state) const {
   return readout;
 }
 
-void Layer::ForwardReaders(const Products& products, size_t rows,
-                           const LayerReadout& readout, float* x,
-                           TileBuffers& buffers, GemmScratch& gemm) const {
+void Layer::ForwardTile(const Products& products, size_t rows,
+                        const LayerReadout& readout, float* x,
+                        TileBuffers& buffers, GemmScratch& gemm) const {
   if (has_window()) {
     kernels::RmsNormScaleShift(x, norm_attn_.data(), conv_.data(),
                                readout.conv_shift.data(), rows, d_model_,

@@ -63,12 +63,12 @@ class Layer {
   // [rows, d_model] in and out. The tile's rows beyond must be finite.
   void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
                          TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardReaders(scoring_, rows, readout, x, buffers, gemm);
+    ForwardTile(scoring_, rows, readout, x, buffers, gemm);
   }
   // The same for seeds: always in float32, as what they give is kept.
   void ForwardSeeds(size_t rows, const LayerReadout& readout, float* x,
                     TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardReaders(exact_, rows, readout, x, buffers, gemm);
+    ForwardTile(exact_, rows, readout, x, buffers, gemm);
   }
 
   // Its matrices, for GemmScratch and the self-check.
@@ -89,9 +89,9 @@ class Layer {
   const float* NormAndMix(size_t rows, float* const* states,
                           TileBuffers& buffers) const;
   void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
-  void ForwardReaders(const Products& products, size_t rows,
-                      const LayerReadout& readout, float* x,
-                      TileBuffers& buffers, GemmScratch& gemm) const;
+  void ForwardTile(const Products& products, size_t rows,
+                   const LayerReadout& readout, float* x, TileBuffers& buffers,
+                   GemmScratch& gemm) const;
   void FeedForward(const Products& products, size_t rows, float* x,
                    TileBuffers& buffers, GemmScratch& gemm) const;
 

@@ -22,7 +22,8 @@ class InfoMetrics {
   // A model version is loaded:
   //   qlarank_model_info{model, version, fingerprint} = 1
   //   qlarank_state_bytes{model, version} = the size of one user's state
-  // The latter is the same for every user, whatever the history's length.
+  // The latter does not depend on the history's length; the features of the
+  // newest event, 4 bytes each, come on top.
   void ModelLoaded(absl::string_view name, uint64_t version,
                    absl::string_view fingerprint, uint64_t state_bytes);
 

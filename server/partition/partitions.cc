@@ -67,6 +67,8 @@ void Partitions::CatchUp(const LoadedModel& model, absl::string_view user_id) {
   const auto found = std::find_if(
       models_.begin(), models_.end(),
       [&](const auto& memory) { return memory->model().id == model.id; });
+  // One that was loaded later has no owner who folds for it.
+  if (found == models_.end()) return;
   OwnerOf(user_id).CatchUp(found - models_.begin(), user_id);
 }
 

@@ -54,7 +54,8 @@ class Partitions {
 
   SourceMarks& marks() { return marks_; }
 
-  // Has the owner bring the user's published state of a model up to date.
+  // Has the owner bring the user's published state of a model up to date, if it
+  // is one of those that owners fold for.
   void CatchUp(const LoadedModel& model, absl::string_view user_id);
 
   // Blocks until all that was queued before was dealt with and answered.

@@ -313,5 +313,13 @@ TEST_F(PartitionsTest, CatchesUpWhomAReaderAsksFor) {
             *FreshFold(model().engine(), store_, "user"));
 }
 
+// Owners fold for the models that were there when they began.
+TEST_F(PartitionsTest, AModelThatWasLoadedLaterIsNoOnesToCatchUp) {
+  const LoadedModelPtr later =
+      AsLoaded(*Engine::Create(LoadGolden(GoldenModel())));
+  pipeline_->partitions().CatchUp(*later, "user");
+  EXPECT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+}
+
 }  // namespace
 }  // namespace qlarank::testing
