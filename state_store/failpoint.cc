@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -33,9 +34,21 @@ struct Armed {
   }
 };
 
+std::function<void(absl::string_view)>& Hook() {
+  static auto& hook = *new std::function<void(absl::string_view)>();
+  return hook;
+}
+
 }  // namespace
 
+FailpointHook::FailpointHook(std::function<void(absl::string_view)> hook) {
+  Hook() = std::move(hook);
+}
+
+FailpointHook::~FailpointHook() { Hook() = nullptr; }
+
 void ReachFailpoint(absl::string_view name) {
+  if (Hook() != nullptr) Hook()(name);
   static Armed armed;
   if (armed.name != name || --armed.hits_left != 0) return;
   kill(getpid(), SIGKILL);

@@ -6,7 +6,8 @@
 //   QLARANK_FAILPOINT_KILL=ingest.before_append=3 qlarank_server ...
 //
 // dies by SIGKILL, as if by power or by the kernel, when it comes to that place
-// for the third time. tests/crash tries all of them.
+// for the third time. tests/crash tries all of them. A test in the same process
+// may hold a thread there instead.
 //
 // Only where CMake's QLARANK_FAILPOINTS is on, as in the presets for testing; a
 // release has no trace of them. Thread-safe.
@@ -14,6 +15,8 @@
 #define QLARANK_STATE_STORE_FAILPOINT_H_
 
 #ifdef QLARANK_FAILPOINTS
+
+#include <functional>
 
 #include "absl/strings/string_view.h"
 
@@ -23,6 +26,16 @@ namespace qlarank {
 
 // Does not return if this is the place, and the time, to die.
 void ReachFailpoint(absl::string_view name);
+
+// While it lives, every thread that comes to a failpoint calls this first. One at
+// a time in a process, made and destroyed while no other thread is near one.
+class FailpointHook {
+ public:
+  explicit FailpointHook(std::function<void(absl::string_view name)> hook);
+  ~FailpointHook();
+  FailpointHook(const FailpointHook&) = delete;
+  FailpointHook& operator=(const FailpointHook&) = delete;
+};
 
 }  // namespace qlarank
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "rocksdb/utilities/backup_engine.h"
 #include "rocksdb/utilities/checkpoint.h"
+#include "state_store/rocksdb_flush_reminder.h"
 #include "state_store/rocksdb_state_store_impl.h"
 #include "state_store/rocksdb_types.h"
 
@@ -67,6 +68,7 @@ absl::Status RocksDbStateStore::Checkpoint(const std::string& path) {
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   // Flushes the memtables first, so that snapshots, which are not in the WAL,
   // are copied too. What is appended meanwhile is in the copy of the WAL.
+  const FlushReminder reminder(*db_, AllColumnFamilies());
   return ToAbslStatus(checkpoint->CreateCheckpoint(path), doing);
 }
 
@@ -83,6 +85,7 @@ absl::StatusOr<BackupInfo> RocksDbStateStore::Backup(const std::string& folder,
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
   rocksdb::BackupID id = 0;
+  const FlushReminder reminder(*db_, AllColumnFamilies());
   status = ToAbslStatus(engine->CreateNewBackup(create, db_.get(), &id), doing);
   if (!status.ok()) return status;
   BackupInfo info;

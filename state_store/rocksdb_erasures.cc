@@ -13,6 +13,7 @@
 #include "state_store/failpoint.h"
 #include "state_store/keys.h"
 #include "state_store/record_names.h"
+#include "state_store/rocksdb_flush_reminder.h"
 #include "state_store/rocksdb_state_store_impl.h"
 #include "state_store/user_digest.h"
 
@@ -115,7 +116,9 @@ absl::Status RocksDbStateStore::CompactRange(absl::string_view first,
   const std::string after = AfterPrefix(last);
   const rocksdb::Slice begin = ToSlice(first);
   const rocksdb::Slice end = after;
-  for (const ColumnFamily& column_family : AllColumnFamilies()) {
+  const std::vector<ColumnFamily> all = AllColumnFamilies();
+  const FlushReminder reminder(*db_, all);  // it flushes what is in the range
+  for (const ColumnFamily& column_family : all) {
     const rocksdb::Status compacted =
         db_->CompactRange(options, column_family.get(), &begin, &end);
     if (compacted.ok() || compacted.IsColumnFamilyDropped()) continue;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "state_store/rocksdb_flush_reminder.h"
 #include "state_store/rocksdb_state_store.h"
 
 namespace qlarank::rocksdb_internal {
@@ -56,14 +57,14 @@ absl::Status NewStore::WriteBatch() {
 
 absl::Status NewStore::Finish() {
   if (absl::Status status = WriteBatch(); !status.ok()) return status;
-  std::vector<rocksdb::ColumnFamilyHandle*> all = {
-      store_.db->DefaultColumnFamily(), store_.log.get(), store_.heads.get()};
+  std::vector<ColumnFamily> all = {records(), store_.log, store_.heads};
   for (const auto& [fingerprint, states] : store_.states) {
-    all.push_back(states.get());
+    all.push_back(states);
   }
-  for (rocksdb::ColumnFamilyHandle* column_family : all) {
+  const FlushReminder reminder(*store_.db, all);
+  for (const ColumnFamily& column_family : all) {
     const rocksdb::Status flushed =
-        store_.db->Flush(rocksdb::FlushOptions(), column_family);
+        store_.db->Flush(rocksdb::FlushOptions(), column_family.get());
     if (!flushed.ok()) return ToAbslStatus(flushed, kDoing);
   }
   return absl::OkStatus();

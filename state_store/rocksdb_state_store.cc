@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "rocksdb/db.h"
+#include "state_store/rocksdb_flush_reminder.h"
 #include "state_store/rocksdb_open.h"
 #include "state_store/rocksdb_state_store_impl.h"
 #include "state_store/rocksdb_types.h"
@@ -34,6 +35,12 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
                                       *db_, write_faults_, options_.path)) {
   synced_.sync = options_.sync_log;
   unlogged_.disableWAL = true;
+}
+
+RocksDbStateStore::~RocksDbStateStore() {
+  // Snapshots are not in the WAL, and closing a database does not flush. What
+  // this fails to save is folded again.
+  if (recovery_ != nullptr) Flush().IgnoreError();
 }
 
 absl::Mutex& RocksDbStateStore::SnapshotLock(absl::string_view user_id) const {
@@ -80,11 +87,13 @@ absl::Status RocksDbStateStore::Flush() {
         ToAbslStatus(db_->FlushWAL(/*sync=*/true), "flushing");
     if (!status.ok()) return status;
   }
+  const std::vector<ColumnFamily> all = AllColumnFamilies();
+  const FlushReminder reminder(*db_, all);
   absl::Status status = ToAbslStatus(
       db_->Flush(rocksdb::FlushOptions(), db_->DefaultColumnFamily()),
       "flushing");
   if (!status.ok()) return status;
-  for (const ColumnFamily& column_family : AllColumnFamilies()) {
+  for (const ColumnFamily& column_family : all) {
     const rocksdb::Status flushed =
         db_->Flush(rocksdb::FlushOptions(), column_family.get());
     if (flushed.IsColumnFamilyDropped()) continue;

@@ -50,8 +50,8 @@ class RocksDbStateStore final : public StateStore {
  public:
   explicit RocksDbStateStore(OpenedStore store);
 
-  // Closing the database flushes what is not in the WAL.
-  ~RocksDbStateStore() override = default;
+  // Flushes, unless it was opened to be read.
+  ~RocksDbStateStore() override;
 
   uint32_t num_partitions() const override { return num_partitions_; }
   // The only one that a store can be opened with.

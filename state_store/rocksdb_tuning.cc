@@ -105,6 +105,8 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options,
           ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
           : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.track_and_verify_wals_in_manifest = true;
+  // It could wait for ever: rocksdb_flush_reminder.h.
+  db.avoid_flush_during_shutdown = true;
   db.bytes_per_sync = 1 << 20;  // no long stall when a table file is finished
   db.statistics = rocksdb::CreateDBStatistics();
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);

@@ -2,9 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
-#include "server/ops/log_throttle.h"
-#include "server/ops/logging.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -98,13 +95,6 @@ absl::Status SnapshotWriter::Write(const std::vector<Queued>& batch) {
   if (!refused.ok()) return refused.status();
   metrics_.state.snapshots_written.Increment(
       static_cast<double>(batch.size() - *refused));
-  if (*refused > 0) {
-    static LogThrottle throttle(absl::Seconds(10));
-    if (const auto held_back = throttle.Admit(absl::Now())) {
-      LogError("snapshots that would go back are refused",
-               {{"snapshots", *refused}, {"held_back", *held_back}});
-    }
-  }
   return absl::OkStatus();
 }
 

@@ -143,10 +143,9 @@ class OwnerWalkTest
     RocksDbOptions options;
     options.path = store_path_;
     options.block_cache_bytes = 8 << 20;
-    // So much that no memtable is flushed but by Walker::Flush. Where RocksDB
-    // (7.8) flushes by itself meanwhile, a flush that is waited for may never
-    // end: min_write_buffer_number_to_merge above 1, its issue 13280.
-    options.memtable_bytes = 256 << 20;
+    // So little that RocksDB flushes and compacts by itself as well, or so much
+    // that only Walker::Flush does.
+    options.memtable_bytes = OneIn(2) ? 1 << 20 : 256 << 20;
     options.head_cache_bytes = OneIn(2) ? 4'000 : 32 << 20;
     // What is in the files' copy is there without a sync as well.
     options.sync_log = OneIn(8);

@@ -120,10 +120,9 @@ absl::StatusOr<Sight> Serving::GetUserState(const std::string& user_id,
   return sight;
 }
 
-absl::Status Serving::Flush() {
-  absl::MutexLock lock(&flush_mutex_);
-  return store_.Flush();
-}
+absl::Status Serving::Flush() { return store_.Flush(); }
+
+absl::Status Serving::Purge() { return store_.PurgeErased().status(); }
 
 absl::StatusOr<std::optional<uint64_t>> Serving::Published(
     const std::string& user_id, size_t model) const {

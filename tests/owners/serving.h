@@ -14,7 +14,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "config/server_options.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline.h"
@@ -49,9 +48,9 @@ class Serving {
   absl::StatusOr<Sight> GetUserState(const std::string& user_id,
                                      const StateDemand& demand);
 
-  // Makes all that the store has durable; one call after the other, as in a
-  // server.
-  absl::Status Flush() ABSL_LOCKS_EXCLUDED(flush_mutex_);
+  // Makes all that the store has durable, and erased events leave its files.
+  absl::Status Flush();
+  absl::Status Purge();
 
   // Events in the state that is published of a user; nothing when none is.
   absl::StatusOr<std::optional<uint64_t>> Published(
@@ -67,7 +66,6 @@ class Serving {
   StateStore& store_;
   Metrics metrics_;
   std::unique_ptr<Pipeline> pipeline_;
-  absl::Mutex flush_mutex_;
 };
 
 }  // namespace qlarank::testing

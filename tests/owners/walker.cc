@@ -193,6 +193,8 @@ void Walker::Operate(Serving& serving) {
     MarkSource(serving);
   } else if (choice < 655) {
     Flush(serving);
+  } else if (choice < 656) {
+    Purge(serving);
   } else if (choice < 690) {
     CheckUser(AnyUser(), serving);
   } else {
@@ -381,6 +383,12 @@ void Walker::Flush(Serving& serving) {
   if (!status.ok()) findings_.Report(status.ToString());
   for (const auto& user : users_) user->Flushed();
   findings_.Count("flushes");
+}
+
+void Walker::Purge(Serving& serving) {
+  const absl::Status status = serving.Purge();
+  if (!status.ok()) findings_.Report(status.ToString());
+  findings_.Count("purges");
 }
 
 // -- Answers ------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // Random operations on users of its own, one walker a thread: appends of several
 // users at once with duplicates, retries, gaps and refused events, bursts,
-// erasures, trims, marks of sources, forced flushes, and look-ups. It issues many
+// erasures, trims, marks of sources, flushes, purges, and look-ups. It issues many
 // before the first is answered, and holds every answer, and what it reads,
 // against the oracles.
 //
@@ -108,6 +108,7 @@ class Walker {
   void Trim(Serving& serving);
   void MarkSource(Serving& serving);
   void Flush(Serving& serving);
+  void Purge(Serving& serving);
   void CheckUser(size_t user, Serving& serving);
 
   // Takes the answers that are there, in order; with `all`, waits for them.
