@@ -169,15 +169,7 @@ ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
                   PaddedWidth(spec.head_width())) {}
 
 bool AllFinite(absl::Span<const float> values) {
-  // Zero unless one is not: a loop without a branch is a vector's.
-  float nothing[16] = {};
-  size_t i = 0;
-  for (; i + 16 <= values.size(); i += 16) {
-    for (size_t k = 0; k < 16; ++k) nothing[k] += values[i + k] * 0.0f;
-  }
-  for (; i < values.size(); ++i) nothing[0] += values[i] * 0.0f;
-  for (size_t k = 1; k < 16; ++k) nothing[0] += nothing[k];
-  return nothing[0] == 0;
+  return kernels::AllFinite(values.data(), values.size());
 }
 
 EngineScratch::EngineScratch(std::unique_ptr<ScratchBuffers> buffers)
@@ -247,7 +239,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
   auto empty = std::make_shared<UserState>();
-  empty->values.resize(impl.layout.floats());
+  empty->values = StateVector(impl.layout.floats());
   engine->empty_state_ = std::move(empty);
   return engine;
 }

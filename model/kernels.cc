@@ -1,6 +1,8 @@
 #include "model/kernels.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 
 #include "model/prefetch_row.h"
 
@@ -74,6 +76,27 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out) {
                  d, out + i);
     }
   });
+}
+
+// A value that is not finite has the largest exponent there is.
+bool AllFinite(const float* values, size_t size) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToUnsigned<decltype(d)> bits;
+  const size_t lanes = hn::Lanes(d);
+  const auto exponent = hn::Set(bits, uint32_t{0x7F800000});
+  auto most0 = hn::Zero(bits);
+  auto most1 = hn::Zero(bits);
+  size_t i = 0;
+  for (; i + 2 * lanes <= size; i += 2 * lanes) {
+    const auto first = hn::BitCast(bits, hn::LoadU(d, values + i));
+    const auto second = hn::BitCast(bits, hn::LoadU(d, values + i + lanes));
+    most0 = hn::Max(most0, hn::And(first, exponent));
+    most1 = hn::Max(most1, hn::And(second, exponent));
+  }
+  const auto most = hn::Max(most0, most1);
+  bool finite = hn::AllTrue(bits, hn::Lt(most, exponent));
+  for (; i < size; ++i) finite = finite && std::isfinite(values[i]);
+  return finite;
 }
 
 float Dot(const float* a, const float* b, size_t width) {
@@ -150,6 +173,7 @@ HWY_EXPORT(RmsNorm);
 HWY_EXPORT(RmsNormScaleShift);
 HWY_EXPORT(MultiplyAdd);
 HWY_EXPORT(ScaleAdd);
+HWY_EXPORT(AllFinite);
 HWY_EXPORT(Dot);
 HWY_EXPORT(CandidateRows);
 HWY_EXPORT(Silu);
@@ -175,6 +199,10 @@ void MultiplyAdd(const float* a, const float* b, size_t width, float* out) {
 
 void ScaleAdd(float scale, const float* a, size_t width, float* out) {
   HWY_DYNAMIC_DISPATCH(ScaleAdd)(scale, a, width, out);
+}
+
+bool AllFinite(const float* values, size_t size) {
+  return HWY_DYNAMIC_DISPATCH(AllFinite)(values, size);
 }
 
 float Dot(const float* a, const float* b, size_t width) {

@@ -35,6 +35,9 @@ void MultiplyAdd(const float* a, const float* b, size_t width, float* out);
 // out += scale * a, [width].
 void ScaleAdd(float scale, const float* a, size_t width, float* out);
 
+// Whether none of the values is infinite or not a number, [size].
+bool AllFinite(const float* values, size_t size);
+
 // <a, b>, [width].
 float Dot(const float* a, const float* b, size_t width);
 

@@ -1,7 +1,10 @@
 #include "model/state_memory.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -76,6 +79,31 @@ void FreeStateBlock(void* block, size_t bytes) {
   } else {
     ::operator delete (block, std::align_val_t{kAlignment});
   }
+}
+
+StateVector::StateVector(size_t size, float value) : size_(size) {
+  if (size == 0) return;
+  data_ = static_cast<float*>(AllocateStateBlock(size * sizeof(float)));
+  std::fill(begin(), end(), value);
+}
+
+StateVector::StateVector(const StateVector& other) : size_(other.size_) {
+  if (size_ == 0) return;
+  data_ = static_cast<float*>(AllocateStateBlock(size_ * sizeof(float)));
+  std::memcpy(data_, other.data_, size_ * sizeof(float));
+}
+
+StateVector::~StateVector() {
+  if (data_ != nullptr) FreeStateBlock(data_, size_ * sizeof(float));
+}
+
+void StateVector::Swap(StateVector& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+}
+
+bool operator==(const StateVector& a, const StateVector& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
 }  // namespace qlarank

@@ -12,7 +12,6 @@
 #define QLARANK_MODEL_STATE_MEMORY_H_
 
 #include <cstddef>
-#include <vector>
 
 namespace qlarank {
 
@@ -21,23 +20,40 @@ void* AllocateStateBlock(size_t bytes);
 // REQUIRES: AllocateStateBlock returned `block` for the same `bytes`.
 void FreeStateBlock(void* block, size_t bytes);
 
-template <typename T>
-struct StateAllocator {
-  using value_type = T;
+// The values of a state, in such a block. Every fold copies one: std::vector with
+// an allocator of its own would do so in steps of 16 bytes.
+class StateVector {
+ public:
+  using value_type = float;
 
-  StateAllocator() = default;
-  template <typename U>
-  StateAllocator(const StateAllocator<U>&) {}
-
-  T* allocate(size_t n) {
-    return static_cast<T*>(AllocateStateBlock(n * sizeof(T)));
+  StateVector() = default;
+  explicit StateVector(size_t size, float value = 0);
+  StateVector(const StateVector& other);
+  StateVector(StateVector&& other) noexcept { Swap(other); }
+  StateVector& operator=(StateVector other) noexcept {
+    Swap(other);
+    return *this;
   }
-  void deallocate(T* p, size_t n) { FreeStateBlock(p, n * sizeof(T)); }
+  ~StateVector();
 
-  friend bool operator==(StateAllocator, StateAllocator) { return true; }
+  size_t size() const { return size_; }
+  float* data() { return data_; }
+  const float* data() const { return data_; }
+  float& operator[](size_t i) { return data_[i]; }
+  float operator[](size_t i) const { return data_[i]; }
+  float* begin() { return data_; }
+  float* end() { return data_ + size_; }
+  const float* begin() const { return data_; }
+  const float* end() const { return data_ + size_; }
+
+  friend bool operator==(const StateVector& a, const StateVector& b);
+
+ private:
+  void Swap(StateVector& other) noexcept;
+
+  float* data_ = nullptr;
+  size_t size_ = 0;
 };
-
-using StateVector = std::vector<float, StateAllocator<float>>;
 
 }  // namespace qlarank
 

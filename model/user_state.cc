@@ -42,7 +42,7 @@ void CopyFloats(const char* bytes, absl::Span<float> floats) {
 
 size_t UserState::size_bytes() const {
   return sizeof(*this) + pending_features.capacity() * sizeof(float) +
-         values.capacity() * sizeof(float);
+         values.size() * sizeof(float);
 }
 
 std::string Engine::SerializeState(const UserState& state) const {
@@ -103,7 +103,7 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
   state->pending_time_us = header.pending_time_us;
   state->predecessor_time_us = header.predecessor_time_us;
   state->pending_features.resize(features);
-  state->values.resize(values);
+  state->values = StateVector(values);
   const char* floats = bytes.data() + sizeof(header);
   CopyFloats(floats, absl::MakeSpan(state->pending_features));
   CopyFloats(floats + features * sizeof(float), absl::MakeSpan(state->values));
