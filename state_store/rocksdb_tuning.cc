@@ -9,6 +9,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/write_buffer_manager.h"
 #include "state_store/keys.h"
+#include "state_store/rocksdb_key_order.h"
 #include "state_store/rocksdb_logger.h"
 
 namespace qlarank::rocksdb_internal {
@@ -49,6 +50,7 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(
 
 rocksdb::ColumnFamilyOptions MakeCommonOptions(const RocksDbOptions& options) {
   rocksdb::ColumnFamilyOptions cf;
+  cf.comparator = KeyOrder();
   // Memtables of all column families share memtable_bytes; a quarter each lets
   // one be filled while another is written out.
   cf.write_buffer_size = std::max<size_t>(options.memtable_bytes / 4, 64 << 10);
