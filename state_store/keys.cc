@@ -61,8 +61,12 @@ std::string UserKey(absl::string_view user_id) {
 
 std::string LogKey(absl::string_view user_id, uint64_t sequence) {
   std::string key = UserKey(user_id);
-  AppendBigEndian(key, sequence, kSequenceBytes);
+  AppendSequence(key, sequence);
   return key;
+}
+
+void AppendSequence(std::string& user_key, uint64_t sequence) {
+  AppendBigEndian(user_key, sequence, kSequenceBytes);
 }
 
 std::string AfterLogKey(absl::string_view user_id, uint64_t sequence) {

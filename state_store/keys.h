@@ -37,6 +37,9 @@ std::string LogKey(absl::string_view user_id, uint64_t sequence);
 // REQUIRES: user_id.size() <= kMaxUserIdBytes.
 std::string AfterLogKey(absl::string_view user_id, uint64_t sequence);
 
+// Makes a user key a log key.
+void AppendSequence(std::string& user_key, uint64_t sequence);
+
 // Overwrites the sequence of a log key.
 void SetSequence(std::string& log_key, uint64_t sequence);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -55,14 +56,20 @@ uint32_t LoadLittleEndian32(const char* in) {
   return value;
 }
 
-std::string Frame(RecordKind kind, absl::string_view key,
-                  const google::protobuf::MessageLite& message) {
-  std::string value(kChecksumBytes, '\0');
+void Frame(RecordKind kind, absl::string_view key,
+           const google::protobuf::MessageLite& message, std::string& value) {
+  value.assign(kChecksumBytes, '\0');
   message.AppendToString(&value);
   StoreLittleEndian32(
       value.data(),
       RecordChecksum(kind, key,
                      absl::string_view(value).substr(kChecksumBytes)));
+}
+
+std::string Frame(RecordKind kind, absl::string_view key,
+                  const google::protobuf::MessageLite& message) {
+  std::string value;
+  Frame(kind, key, message, value);
   return value;
 }
 
@@ -89,8 +96,19 @@ absl::Status Unframe(RecordKind kind, absl::string_view key,
 
 }  // namespace
 
-std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
-  EventRecord record;
+struct RecordEncoder::Messages {
+  EventRecord event;
+  UserHeadRecord head;
+};
+
+RecordEncoder::RecordEncoder() : messages_(std::make_unique<Messages>()) {}
+
+RecordEncoder::~RecordEncoder() = default;
+
+absl::string_view RecordEncoder::Event(absl::string_view key,
+                                       const LoggedEvent& event) {
+  EventRecord& record = messages_->event;
+  record.Clear();
   record.set_item_id(event.item_id);
   record.set_action(event.action);
   record.set_time_us(event.time_us);
@@ -99,7 +117,12 @@ std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
   record.mutable_features()->Add(event.features.begin(), event.features.end());
   record.set_schema(event.schema);
   record.set_catalogue_version(event.catalogue_version);
-  return Frame(RecordKind::kEvent, key, record);
+  Frame(RecordKind::kEvent, key, record, value_);
+  return value_;
+}
+
+std::string EncodeEvent(absl::string_view key, const LoggedEvent& event) {
+  return std::string(RecordEncoder().Event(key, event));
 }
 
 absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
@@ -119,8 +142,10 @@ absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,
   return event;
 }
 
-std::string EncodeHead(absl::string_view key, const UserHead& head) {
-  UserHeadRecord record;
+absl::string_view RecordEncoder::Head(absl::string_view key,
+                                      const UserHead& head) {
+  UserHeadRecord& record = messages_->head;
+  record.Clear();
   record.set_incarnation(head.incarnation);
   record.set_last_sequence(head.last_sequence);
   record.set_last_event_time_us(head.last_event_time_us);
@@ -130,7 +155,12 @@ std::string EncodeHead(absl::string_view key, const UserHead& head) {
     watermark.set_source(source);
     watermark.set_sequence(sequence);
   }
-  return Frame(RecordKind::kHead, key, record);
+  Frame(RecordKind::kHead, key, record, value_);
+  return value_;
+}
+
+std::string EncodeHead(absl::string_view key, const UserHead& head) {
+  return std::string(RecordEncoder().Head(key, head));
 }
 
 absl::StatusOr<UserHead> DecodeHead(absl::string_view key,

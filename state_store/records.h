@@ -13,6 +13,7 @@
 #ifndef QLARANK_STATE_STORE_RECORDS_H_
 #define QLARANK_STATE_STORE_RECORDS_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,25 @@
 #include "state_store/state_store.h"
 
 namespace qlarank {
+
+// What EncodeEvent and EncodeHead return, of one record after the other in the
+// same memory: valid until the next. Not thread-safe.
+class RecordEncoder {
+ public:
+  RecordEncoder();
+  ~RecordEncoder();
+  RecordEncoder(const RecordEncoder&) = delete;
+  RecordEncoder& operator=(const RecordEncoder&) = delete;
+
+  absl::string_view Event(absl::string_view key, const LoggedEvent& event);
+  absl::string_view Head(absl::string_view key, const UserHead& head);
+
+ private:
+  struct Messages;
+
+  const std::unique_ptr<Messages> messages_;
+  std::string value_;
+};
 
 std::string EncodeEvent(absl::string_view key, const LoggedEvent& event);
 absl::StatusOr<LoggedEvent> DecodeEvent(absl::string_view key,

@@ -19,20 +19,25 @@
 namespace qlarank::rocksdb_internal {
 namespace {
 
-// In the order of the log's keys: what goes into a memtable side by side is
-// found side by side.
-std::vector<const UserAppend*> SortedByKey(
+// Appends with their users' keys, in the order of these: what goes into a
+// memtable side by side is found side by side.
+std::vector<std::pair<std::string, const UserAppend*>> SortedByKey(
     absl::Span<const UserAppend> appends) {
-  std::vector<std::pair<std::string, const UserAppend*>> keyed;
-  keyed.reserve(appends.size());
+  std::vector<std::pair<std::string, const UserAppend*>> sorted;
+  sorted.reserve(appends.size());
   for (const UserAppend& append : appends) {
-    keyed.emplace_back(UserKey(append.user_id), &append);
+    sorted.emplace_back(UserKey(append.user_id), &append);
   }
-  std::sort(keyed.begin(), keyed.end());
-  std::vector<const UserAppend*> sorted;
-  sorted.reserve(keyed.size());
-  for (const auto& [key, append] : keyed) sorted.push_back(append);
+  std::sort(sorted.begin(), sorted.end());
   return sorted;
+}
+
+// About what a batch takes: an event and, at worst, a head for each.
+size_t BatchBytes(absl::Span<const UserAppend> appends) {
+  constexpr size_t kEventBytes = 256;
+  size_t events = 0;
+  for (const UserAppend& append : appends) events += append.events.size();
+  return kEventBytes * events;
 }
 
 // Roughly, what a head takes in memory.
@@ -52,8 +57,10 @@ absl::Status RocksDbStateStore::AppendEvents(
   absl::Status status = ValidateAppends(appends);
   status.Update(ValidateMarks(marks));
   if (!status.ok()) return status;
-  rocksdb::WriteBatch batch;
-  for (const UserAppend* sorted : SortedByKey(appends)) {
+  rocksdb::WriteBatch batch(BatchBytes(appends));
+  RecordEncoder encode;
+  std::string log_key;
+  for (const auto& [user_key, sorted] : SortedByKey(appends)) {
     const UserAppend& append = *sorted;
     // The caller knows the head; looking at it again is what notices a second
     // writer before it overwrites events.
@@ -63,13 +70,14 @@ absl::Status RocksDbStateStore::AppendEvents(
     if (!status.ok()) return status;
 
     uint64_t sequence = append.head_after.last_sequence - append.events.size();
-    std::string key = LogKey(append.user_id, sequence);
+    log_key = user_key;
+    AppendSequence(log_key, sequence);
     for (const LoggedEvent& event : append.events) {
-      SetSequence(key, ++sequence);
-      batch.Put(log_.get(), key, EncodeEvent(key, event));
+      SetSequence(log_key, ++sequence);
+      batch.Put(log_.get(), log_key, ToSlice(encode.Event(log_key, event)));
     }
-    const std::string head_key = UserKey(append.user_id);
-    batch.Put(heads_.get(), head_key, EncodeHead(head_key, append.head_after));
+    batch.Put(heads_.get(), user_key,
+              ToSlice(encode.Head(user_key, append.head_after)));
   }
   for (const Mark& mark : marks) {
     const std::string key = MarkKey(mark.name);

@@ -236,8 +236,9 @@ bool UserCache<V>::InsertIf(const UserCacheKey& key, Value value,
                             absl::FunctionRef<bool(const V* old)> replaces) {
   const size_t bytes = charge_bytes + key.user_id.size() + kUserCacheEntryBytes;
   Shard& shard = ShardOf(key);
-  // Freed, as evicted ones are handed over, after the lock is released.
-  Entries replaced;
+  // Freed, as evicted ones are handed over, after the lock is released. The
+  // value that is replaced goes with the argument.
+  Entries removed;
   Entries evicted;
   Size change;
   {
@@ -246,19 +247,28 @@ bool UserCache<V>::InsertIf(const UserCacheKey& key, Value value,
     const auto it = shard.by_key.find(key);
     const bool found = it != shard.by_key.end();
     if (!replaces(found ? it->second->value.get() : nullptr)) return false;
-    if (found) shard.Remove(it->second, replaced);
-    Entries fresh;
-    fresh.push_back({std::string(key.user_id), key.space, std::move(value), bytes});
     if (bytes > share_bytes_) {
-      evicted.splice(evicted.end(), fresh);
+      if (found) shard.Remove(it->second, removed);
+      evicted.push_back(
+          {std::string(key.user_id), key.space, std::move(value), bytes});
     } else {
-      while (shard.bytes + bytes > share_bytes_) {
+      const size_t old_bytes = found ? it->second->bytes : 0;
+      if (found) {  // the last that room is made of, so never
+        shard.entries.splice(shard.entries.begin(), shard.entries, it->second);
+      }
+      while (shard.bytes - old_bytes + bytes > share_bytes_) {
         shard.Remove(std::prev(shard.entries.end()), evicted);
       }
-      shard.entries.splice(shard.entries.begin(), fresh);
-      shard.by_key.emplace(shard.entries.front().key(),
-                            shard.entries.begin());
-      shard.bytes += bytes;
+      if (found) {
+        it->second->value.swap(value);
+        it->second->bytes = bytes;
+      } else {
+        shard.entries.push_front(
+            {std::string(key.user_id), key.space, std::move(value), bytes});
+        shard.by_key.emplace(shard.entries.front().key(),
+                             shard.entries.begin());
+      }
+      shard.bytes = shard.bytes - old_bytes + bytes;
     }
     shard.evictions += evicted.size();
     change = Change(before, SizeOf(shard));

@@ -40,13 +40,13 @@ CommitGroup::CommitGroup(size_t max_sources_per_user, const SourceMarks& marks,
       positions_(positions) {}
 
 CommitGroup::User& CommitGroup::Find(absl::string_view user_id) {
-  if (const auto found = index_.find(user_id); found != index_.end()) {
-    return users_[found->second];
+  if (const auto found = by_id_.find(user_id); found != by_id_.end()) {
+    return *found->second;
   }
   absl::StatusOr<UserHead> head = load_head_(user_id);
-  index_.emplace(user_id, users_.size());
   User& user = users_.emplace_back();
   user.append.user_id = std::string(user_id);
+  by_id_.emplace(user.append.user_id, &user);
   user.readable = head.status();
   user.partition = positions_.PartitionOfUser(user_id);
   if (head.ok()) user.append.head_after = *std::move(head);

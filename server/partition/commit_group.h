@@ -9,6 +9,7 @@
 #define QLARANK_SERVER_PARTITION_COMMIT_GROUP_H_
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -85,8 +86,8 @@ class CommitGroup {
   GapFence& fence_;
   const LoadHead load_head_;
   PartitionPositions& positions_;
-  std::vector<User> users_;
-  absl::flat_hash_map<std::string, size_t> index_;  // in users_, by id
+  std::deque<User> users_;  // where they are, they stay
+  absl::flat_hash_map<absl::string_view, User*> by_id_;
 };
 
 }  // namespace qlarank
