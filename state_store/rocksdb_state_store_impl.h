@@ -146,6 +146,11 @@ class RocksDbStateStore final : public StateStore {
   absl::StatusOr<std::vector<LoggedEvent>> ScanLog(
       absl::string_view user_id, uint64_t from_sequence, size_t limit,
       rocksdb::ReadOptions options = rocksdb::ReadOptions()) const;
+  // ReadPublished, of the moment that `options` name, if they do.
+  absl::StatusOr<PublishedState> LookUpPublished(
+      const ColumnFamily& states, absl::string_view fingerprint,
+      absl::string_view user_id, const HeldState* held, size_t limit,
+      const rocksdb::ReadOptions& options) const;
   // At most `limit` events as far as `head` counts them, of the moment that
   // `options` name, as `head` is.
   absl::StatusOr<std::vector<LoggedEvent>> ScanCounted(

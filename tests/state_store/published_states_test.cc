@@ -2,6 +2,7 @@
 #include "state_store/published_states.h"
 
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "state_store/failpoint.h"
 #include "state_store/keys.h"
 #include "tests/state_store/damage.h"
 #include "tests/state_store/implementations.h"
@@ -165,6 +167,99 @@ TEST_P(PublishedStatesTest, IsOfOneMoment) {
   done = true;
   reader.join();
 }
+
+// -- What comes between two looks, in RocksDB ----------------------------------
+
+#ifdef QLARANK_FAILPOINTS
+
+class PublishedMeanwhileTest : public testing::Test {
+ protected:
+  PublishedMeanwhileTest() {
+    store_ = *OpenRocksDbStateStore(SmallOptions(folder_ / "store"));
+    EXPECT_THAT(store_->OpenFingerprint(kF), IsOk());
+    Append(1, 10);
+    Snapshot(6);
+  }
+
+  void Append(uint64_t first, uint64_t last, uint64_t life = 1) {
+    EXPECT_THAT(store_->AppendEvents({MakeAppend("u", first, last, life)}),
+                IsOk());
+  }
+  void Snapshot(uint64_t folded, uint64_t life = 1) {
+    EXPECT_THAT(store_->PutSnapshot(kF, "u", MakeSnapshot("u", folded, life)),
+                IsOk());
+  }
+  void EraseAndBeginAnew() {
+    EXPECT_THAT(store_->DeleteUser("u"), IsOk());
+    Append(1, 7, ++life_);
+    Snapshot(5, life_);
+  }
+
+  // What a reader is given if this happens at the place, the first `times` that
+  // they come there.
+  PublishedState ReadWhile(absl::string_view place, int times,
+                           const std::function<void()>& happens) {
+    const FailpointHook hook([&](absl::string_view name) {
+      if (name == place && times-- > 0) happens();
+    });
+    auto published = store_->ReadPublished(kF, "u", nullptr, kNoLimit);
+    EXPECT_THAT(published, IsOk());
+    return published.ok() ? *std::move(published) : PublishedState();
+  }
+
+  static void ExpectWhole(const PublishedState& published, uint64_t life,
+                          uint64_t after, uint64_t last) {
+    EXPECT_EQ(published.head.incarnation, life);
+    EXPECT_EQ(published.head.last_sequence, last);
+    ASSERT_THAT(published.snapshot, IsOk());
+    ASSERT_TRUE(published.snapshot->has_value());
+    EXPECT_EQ((*published.snapshot)->incarnation, life);
+    EXPECT_EQ((*published.snapshot)->folded_sequence, after);
+    EXPECT_EQ(published.after, after);
+    EXPECT_THAT(published.events,
+                IsOkAndHolds(MakeAppend("u", after + 1, last).events));
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<StateStore> store_;
+  uint64_t life_ = 1;
+};
+
+TEST_F(PublishedMeanwhileTest, AnErasureIsSeenAsAWhole) {
+  for (const char* place : {"published.head_read", "published.snapshot_read"}) {
+    const PublishedState published =
+        ReadWhile(place, 1, [&] { EraseAndBeginAnew(); });
+    ExpectWhole(published, life_, 5, 7);
+  }
+}
+
+TEST_F(PublishedMeanwhileTest, ATrimmingIsSeenAsAWhole) {
+  const PublishedState published =
+      ReadWhile("published.snapshot_read", 1, [&] {
+        Snapshot(9);
+        EXPECT_THAT(store_->TrimLog("u", 10, {kF}), IsOk());
+      });
+  EXPECT_EQ(published.head.first_sequence, 10u);
+  ExpectWhole(published, 1, 9, 10);
+}
+
+TEST_F(PublishedMeanwhileTest, ASnapshotOfLaterEventsComesWithTheirHead) {
+  const PublishedState published = ReadWhile("published.head_read", 1, [&] {
+    Append(11, 13);
+    Snapshot(12);
+  });
+  ExpectWhole(published, 1, 12, 13);
+}
+
+// Who erases all the time: the last look is of one moment whatever happens.
+TEST_F(PublishedMeanwhileTest, LooksDoNotGoOnForEver) {
+  const PublishedState published = ReadWhile(
+      "published.head_read", 1000, [&] { EraseAndBeginAnew(); });
+  EXPECT_LT(life_, 10u);
+  ExpectWhole(published, life_ - 1, 5, 7);
+}
+
+#endif  // QLARANK_FAILPOINTS
 
 // -- Damage, in RocksDB --------------------------------------------------------
 
