@@ -71,6 +71,9 @@ struct UserAppend {
   UserHead head_after;
   // Take the sequences head_after.last_sequence - events.size() + 1, ....
   std::vector<LoggedEvent> events;
+  // What the user's one writer was given by GetHeadToExtend, and has done nothing
+  // to since. Null: it is looked up, which notices a second writer.
+  std::shared_ptr<const UserHead> head_before = nullptr;
 };
 
 // A position that somebody keeps, by a name that is theirs, opaque here: what

@@ -62,11 +62,13 @@ absl::Status RocksDbStateStore::AppendEvents(
   std::string log_key;
   for (const auto& [user_key, sorted] : SortedByKey(appends)) {
     const UserAppend& append = *sorted;
-    // The caller knows the head; looking at it again is what notices a second
-    // writer before it overwrites events.
-    const auto head = GetHeadToExtend(append.user_id);
-    if (!head.ok()) return head.status();
-    status = ValidateContinues(**head, append);
+    std::shared_ptr<const UserHead> head = append.head_before;
+    if (head == nullptr) {
+      auto found = GetHeadToExtend(append.user_id);
+      if (!found.ok()) return found.status();
+      head = *std::move(found);
+    }
+    status = ValidateContinues(*head, append);
     if (!status.ok()) return status;
 
     uint64_t sequence = append.head_after.last_sequence - append.events.size();

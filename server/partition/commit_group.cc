@@ -43,13 +43,16 @@ CommitGroup::User& CommitGroup::Find(absl::string_view user_id) {
   if (const auto found = by_id_.find(user_id); found != by_id_.end()) {
     return *found->second;
   }
-  absl::StatusOr<UserHead> head = load_head_(user_id);
+  absl::StatusOr<std::shared_ptr<const UserHead>> head = load_head_(user_id);
   User& user = users_.emplace_back();
   user.append.user_id = std::string(user_id);
   by_id_.emplace(user.append.user_id, &user);
   user.readable = head.status();
   user.partition = positions_.PartitionOfUser(user_id);
-  if (head.ok()) user.append.head_after = *std::move(head);
+  if (head.ok()) {
+    user.append.head_after = **head;
+    user.append.head_before = *std::move(head);
+  }
   return user;
 }
 

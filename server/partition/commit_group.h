@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,9 +40,11 @@ struct EventStamp {
 
 class CommitGroup {
  public:
-  // The head of a user as of the last commit. Must outlive the group.
+  // The head of a user as of the last commit: EventLog::GetHeadToExtend. Must
+  // outlive the group.
   using LoadHead =
-      absl::FunctionRef<absl::StatusOr<UserHead>(absl::string_view user_id)>;
+      absl::FunctionRef<absl::StatusOr<std::shared_ptr<const UserHead>>(
+          absl::string_view user_id)>;
 
   // Events are of the schema (EventLog::PutSchema), and counted in `positions`:
   // keep these if they were written, else take them back. All must outlive the

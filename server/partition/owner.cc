@@ -157,7 +157,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
   const auto load_head = [this](absl::string_view user_id) {
     const auto head = store_.GetHeadToExtend(user_id);
     ReportDamage(head.status(), user_id, metrics_.state).IgnoreError();
-    return head.ok() ? absl::StatusOr<UserHead>(**head) : head.status();
+    return head;
   };
   CommitGroup group(options_.max_sources_per_user, marks_, fence_, load_head,
                     positions_);

@@ -139,6 +139,21 @@ TEST_P(StateStoreTest, RefusesAnAppendThatDoesNotContinueTheLog) {
   EXPECT_THAT(store_->GetHead("new"), IsOkAndHolds(UserHead()));
 }
 
+// With the head that the writer has at hand.
+TEST_P(StateStoreTest, AnAppendContinuesTheHeadThatItComesWith) {
+  for (uint64_t n = 1; n <= 3; ++n) {
+    UserAppend append = MakeAppend("u", n, n);
+    append.head_before = *store_->GetHeadToExtend("u");
+    EXPECT_EQ(append.head_before->last_sequence, n - 1);
+    ASSERT_THAT(store_->AppendEvents({append}), IsOk());
+  }
+  EXPECT_THAT(store_->ReadEvents("u", 1, 9), IsOkAndHolds(Events("u", 1, 3)));
+  UserAppend skips = MakeAppend("u", 5, 5);
+  skips.head_before = *store_->GetHeadToExtend("u");
+  EXPECT_THAT(store_->AppendEvents({skips}),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "\"u\""));
+}
+
 TEST_P(StateStoreTest, AppendsAllUsersOfABatchOrNone) {
   Append("b", 1, 1);
   EXPECT_THAT(store_->AppendEvents({MakeAppend("a", 1, 2),

@@ -32,11 +32,13 @@ class CommitGroupTest : public ::testing::Test {
 
   const std::shared_ptr<const Bundle> bundle_ = LoadGolden(GoldenModel());
   std::map<std::string, UserHead> heads_;
-  std::function<absl::StatusOr<UserHead>(absl::string_view)> load_ =
-      [this](absl::string_view user_id) -> absl::StatusOr<UserHead> {
+  std::function<absl::StatusOr<std::shared_ptr<const UserHead>>(
+      absl::string_view)>
+      load_ = [this](absl::string_view user_id)
+      -> absl::StatusOr<std::shared_ptr<const UserHead>> {
     if (user_id == "damaged") return absl::DataLossError("checksum mismatch");
     if (user_id == "unread") return absl::UnavailableError("disk on fire");
-    return heads_[std::string(user_id)];
+    return std::make_shared<const UserHead>(heads_[std::string(user_id)]);
   };
   Metrics metrics_;
   MemoryStateStore store_;

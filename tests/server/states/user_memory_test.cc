@@ -39,7 +39,7 @@ class UserMemoryTest : public ::testing::Test {
   // Events first ... last, as the ingest pipeline writes them.
   void Append(const std::string& user_id, uint64_t first, uint64_t last) {
     const auto load = [this](absl::string_view user) {
-      return store_.GetHead(user);
+      return store_.GetHeadToExtend(user);
     };
     CommitGroup group(64, marks_, fence_, load, positions_);
     const auto request = MakeAppend(*bundle_, user_id, first, last);
