@@ -12,8 +12,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 
 namespace qlarank {
 namespace {
@@ -34,21 +36,54 @@ struct Armed {
   }
 };
 
-std::function<void(absl::string_view)>& Hook() {
-  static auto& hook = *new std::function<void(absl::string_view)>();
-  return hook;
+// Threads of every kind come here, so also while a hook is put up or taken down.
+class Hooked {
+ public:
+  void Set(const std::function<void(absl::string_view)>* hook) {
+    const auto nobody_calls = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return calls_ == 0;
+    };
+    absl::MutexLock lock(&mutex_);
+    hook_ = hook;
+    mutex_.Await(absl::Condition(&nobody_calls));
+  }
+
+  void Call(absl::string_view name) {
+    const std::function<void(absl::string_view)>* hook = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (hook_ == nullptr) return;
+      hook = hook_;
+      ++calls_;
+    }
+    (*hook)(name);
+    absl::MutexLock lock(&mutex_);
+    --calls_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  const std::function<void(absl::string_view)>* hook_
+      ABSL_GUARDED_BY(mutex_) = nullptr;
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+Hooked& AllHooked() {
+  static auto& hooked = *new Hooked;
+  return hooked;
 }
 
 }  // namespace
 
-FailpointHook::FailpointHook(std::function<void(absl::string_view)> hook) {
-  Hook() = std::move(hook);
+FailpointHook::FailpointHook(std::function<void(absl::string_view)> hook)
+    : hook_(std::move(hook)) {
+  AllHooked().Set(&hook_);
 }
 
-FailpointHook::~FailpointHook() { Hook() = nullptr; }
+FailpointHook::~FailpointHook() { AllHooked().Set(nullptr); }
 
 void ReachFailpoint(absl::string_view name) {
-  if (Hook() != nullptr) Hook()(name);
+  AllHooked().Call(name);
   static Armed armed;
   if (armed.name != name || --armed.hits_left != 0) return;
   kill(getpid(), SIGKILL);

@@ -28,13 +28,16 @@ namespace qlarank {
 void ReachFailpoint(absl::string_view name);
 
 // While it lives, every thread that comes to a failpoint calls this first. One at
-// a time in a process, made and destroyed while no other thread is near one.
+// a time in a process; its end waits for those who are calling it.
 class FailpointHook {
  public:
   explicit FailpointHook(std::function<void(absl::string_view name)> hook);
   ~FailpointHook();
   FailpointHook(const FailpointHook&) = delete;
   FailpointHook& operator=(const FailpointHook&) = delete;
+
+ private:
+  const std::function<void(absl::string_view name)> hook_;
 };
 
 }  // namespace qlarank
