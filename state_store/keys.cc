@@ -65,6 +65,10 @@ std::string LogKey(absl::string_view user_id, uint64_t sequence) {
   return key;
 }
 
+uint64_t HashOfUserKey(absl::string_view user_key) {
+  return ReadBigEndian(user_key.substr(0, kUserHashBytes));
+}
+
 void AppendSequence(std::string& user_key, uint64_t sequence) {
   AppendBigEndian(user_key, sequence, kSequenceBytes);
 }

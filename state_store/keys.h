@@ -37,6 +37,9 @@ std::string LogKey(absl::string_view user_id, uint64_t sequence);
 // REQUIRES: user_id.size() <= kMaxUserIdBytes.
 std::string AfterLogKey(absl::string_view user_id, uint64_t sequence);
 
+// What a user key begins with, as a number in the order of its bytes.
+uint64_t HashOfUserKey(absl::string_view user_key);
+
 // Makes a user key a log key.
 void AppendSequence(std::string& user_key, uint64_t sequence);
 

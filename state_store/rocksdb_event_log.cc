@@ -19,16 +19,27 @@
 namespace qlarank::rocksdb_internal {
 namespace {
 
-// Appends with their users' keys, in the order of these: what goes into a
-// memtable side by side is found side by side.
-std::vector<std::pair<std::string, const UserAppend*>> SortedByKey(
-    absl::Span<const UserAppend> appends) {
-  std::vector<std::pair<std::string, const UserAppend*>> sorted;
+struct KeyedAppend {
+  uint64_t hash;  // of the user: what the key begins with
+  std::string user_key;
+  const UserAppend* append;
+};
+
+// In the order of the keys: what goes into a memtable side by side is found side
+// by side.
+std::vector<KeyedAppend> SortedByKey(absl::Span<const UserAppend> appends) {
+  std::vector<KeyedAppend> sorted;
   sorted.reserve(appends.size());
   for (const UserAppend& append : appends) {
-    sorted.emplace_back(UserKey(append.user_id), &append);
+    std::string key = UserKey(append.user_id);
+    const uint64_t hash = HashOfUserKey(key);
+    sorted.push_back({hash, std::move(key), &append});
   }
-  std::sort(sorted.begin(), sorted.end());
+  std::sort(sorted.begin(), sorted.end(),
+            [](const KeyedAppend& a, const KeyedAppend& b) {
+              return a.hash != b.hash ? a.hash < b.hash
+                                      : a.user_key < b.user_key;
+            });
   return sorted;
 }
 
@@ -60,8 +71,9 @@ absl::Status RocksDbStateStore::AppendEvents(
   rocksdb::WriteBatch batch(BatchBytes(appends));
   RecordEncoder encode;
   std::string log_key;
-  for (const auto& [user_key, sorted] : SortedByKey(appends)) {
-    const UserAppend& append = *sorted;
+  for (const KeyedAppend& sorted : SortedByKey(appends)) {
+    const std::string& user_key = sorted.user_key;
+    const UserAppend& append = *sorted.append;
     std::shared_ptr<const UserHead> head = append.head_before;
     if (head == nullptr) {
       auto found = GetHeadToExtend(append.user_id);
