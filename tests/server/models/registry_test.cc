@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/precision.h"
+#include "server/metrics/metrics.h"
 #include "state_store/memory_state_store.h"
 #include "tests/testing/requests.h"
 
