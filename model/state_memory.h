@@ -20,8 +20,8 @@ void* AllocateStateBlock(size_t bytes);
 // REQUIRES: AllocateStateBlock returned `block` for the same `bytes`.
 void FreeStateBlock(void* block, size_t bytes);
 
-// The values of a state, in such a block. Every fold copies one: std::vector with
-// an allocator of its own would do so in steps of 16 bytes.
+// The values of a state, in such a block. Every fold copies one, with memcpy:
+// std::vector with an allocator of its own would do so element by element.
 class StateVector {
  public:
   using value_type = float;

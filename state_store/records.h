@@ -9,7 +9,7 @@
 //
 // Decoding trusts nothing: any bytes give a value or DATA_LOSS, whose message
 // says what is wrong but not where; the caller knows user and sequence and adds
-// them. Thread-safe: pure functions.
+// them. Thread-safe: pure functions, but for RecordEncoder.
 #ifndef QLARANK_STATE_STORE_RECORDS_H_
 #define QLARANK_STATE_STORE_RECORDS_H_
 

@@ -2,12 +2,14 @@
 // fails, and NaN comes out, in every precision.
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "hwy/highway.h"
 #include "model/engine.h"
 #include "model/gemm.h"
 #include "model/precision.h"
@@ -136,7 +138,19 @@ TEST(ToBf16Test, KeepsWhatIsNotFinite) {
   EXPECT_EQ(out[0], 0xff80);
 }
 
-TEST(AllFiniteTest, SeesEveryPlace) {
+// On every instruction set that this processor has.
+class AllFiniteTest : public ::testing::TestWithParam<int64_t> {
+ protected:
+  AllFiniteTest() { Use(GetParam()); }
+  ~AllFiniteTest() override { Use(0); }
+
+  static void Use(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().DeInit();
+  }
+};
+
+TEST_P(AllFiniteTest, SeesEveryPlace) {
   for (const size_t size : {1u, 15u, 16u, 17u, 100u}) {
     std::vector<float> values(size, std::numeric_limits<float>::max());
     EXPECT_TRUE(AllFinite(values));
@@ -150,6 +164,11 @@ TEST(AllFiniteTest, SeesEveryPlace) {
   }
   EXPECT_TRUE(AllFinite({}));
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Targets, AllFiniteTest,
+    ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+    [](const auto& info) { return hwy::TargetName(info.param); });
 
 }  // namespace
 }  // namespace qlarank::testing

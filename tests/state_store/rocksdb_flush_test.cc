@@ -111,8 +111,9 @@ TEST(RocksDbFlushesTest, EndBesideWriters) {
   std::atomic<bool> stop = false;
   std::thread writer([&] {
     for (uint64_t first = 1; !stop; first += 200) {
-      EXPECT_THAT((*store)->AppendEvents({MakeAppend("u", first, 200)}),
-                  IsOk());
+      EXPECT_THAT(
+          (*store)->AppendEvents({MakeAppend("u", first, first + 199)}),
+          IsOk());
     }
   });
   std::thread other([&] {
