@@ -16,6 +16,7 @@ import sys
 from bench.performance import context as context_lib
 from bench.performance import machine as machine_lib
 from bench.performance import report
+from bench.performance import store
 from bench.soak import gates, load, plot
 
 RESULTS = pathlib.Path(__file__).parent / 'results'
@@ -47,6 +48,13 @@ def minutes(text):
     return value
 
 
+def verdict(judged):
+    """What a terminal is told of gates.judge's figures."""
+    section = store.Section(judged)
+    return (report.section_text('soak', section) + '\n'
+            + report.summary({'soak': section}))
+
+
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     context = context_lib.Context(args.build, args.cache)
@@ -58,8 +66,7 @@ def main(arguments=None):
         {'machine': machine, 'minutes': args.length,
          'figures': [figure.__dict__ for figure in judged], 'data': data}))
     plot.draw(data, args.results / 'soak.png')
-    print(report.markdown({'soak': (machine, judged)}))
-    print(report.summary({'soak': judged}))
+    print(verdict(judged))
     return 0 if all(figure.met is not False for figure in judged) else 1
 
 

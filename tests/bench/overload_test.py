@@ -173,6 +173,16 @@ class SoakTest(unittest.TestCase):
                 ('exit code after SIGTERM', soaked(exit_code=1))):
             with self.subTest(name):
                 self.assertEqual(self.missed(data), [name])
+                said = soak.verdict(gates.judge(data))
+                self.assertIn(f'not: soak: {name}', said)
+                self.assertIn('NOT met', said)
+
+    def test_the_terminal_is_told_every_gate(self):
+        judged = gates.judge(soaked())
+        said = soak.verdict(judged)
+        for figure in judged:
+            self.assertIn(figure.name, said)
+        self.assertNotIn('NOT', said)
 
     def test_a_length_is_minutes(self):
         self.assertEqual(soak.minutes('30m'), 30)
