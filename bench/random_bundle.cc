@@ -21,7 +21,8 @@ namespace qlarank::bench {
 namespace {
 
 // Values that keep activations near 1 through any number of layers.
-std::string RandomTensor(const TensorSchema& tensor, std::mt19937& random) {
+std::string RandomTensor(const model::v1::ModelSpec& spec,
+                         const TensorSchema& tensor, std::mt19937& random) {
   size_t size = 1;
   for (uint64_t dimension : tensor.shape) size *= dimension;
   if (tensor.dtype == DType::kU64) {
@@ -33,25 +34,35 @@ std::string RandomTensor(const TensorSchema& tensor, std::mt19937& random) {
     return bytes;
   }
   const double scale = 1.0 / std::sqrt(tensor.shape.back());
-  std::normal_distribution<float> normal(0.0f, scale);
   const bool around_one = absl::StrContains(tensor.name, "norm") ||
                           absl::EndsWith(tensor.name, ".alpha") ||
                           absl::EndsWith(tensor.name, ".beta");
   std::vector<float> values(size);
   for (float& value : values) {
-    value = normal(random);
+    // Uniform, of deviation `scale`; not by a distribution of the library's,
+    // which may differ from one to the next.
+    value =
+        static_cast<float>((random() * 0x1p-31 - 1) * std::sqrt(3.0) * scale);
     if (around_one) value += 1;
-    if (absl::EndsWith(tensor.name, ".decay_rate")) value = std::abs(value);
+  }
+  if (absl::EndsWith(tensor.name, ".decay_rate")) {
+    for (size_t head = 0; head < size; ++head) {
+      const double half_life = spec.initial_half_lives(head);
+      values[head] = half_life > 0
+                         ? static_cast<float>(0.69314718056 / half_life)
+                         : std::abs(values[head]);
+    }
   }
   return {reinterpret_cast<const char*>(values.data()), size * sizeof(float)};
 }
 
-std::string SafetensorsBytes(const std::vector<TensorSchema>& schema,
+std::string SafetensorsBytes(const model::v1::ModelSpec& spec,
+                             const std::vector<TensorSchema>& schema,
                              std::mt19937& random) {
   nlohmann::json header;
   std::string data;
   for (const TensorSchema& tensor : schema) {
-    const std::string bytes = RandomTensor(tensor, random);
+    const std::string bytes = RandomTensor(spec, tensor, random);
     header[tensor.name] = {
         {"dtype", DTypeName(tensor.dtype)},
         {"shape", tensor.shape},
@@ -92,7 +103,7 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
   spec.set_phi2(model::v1::PHI2_IDENTITY);
   spec.set_target_aware(target_aware);
   if (IsTargetAware(spec)) spec.set_head_width(d_model);
-  // Informative, and unknown here: the rates are random.
+  // Random ones.
   for (uint32_t head = 0; head < num_heads; ++head) {
     spec.add_initial_half_lives(0);
   }
@@ -112,8 +123,8 @@ absl::Status WriteRandomBundle(model::v1::ModelSpec spec,
   const BundleSchema schema = SchemaOf(spec);
   const std::string weights_path = folder + "/weights.safetensors";
   const std::string items_path = folder + "/items.safetensors";
-  const std::string weights = SafetensorsBytes(schema.weights, random);
-  const std::string items = SafetensorsBytes(schema.items, random);
+  const std::string weights = SafetensorsBytes(spec, schema.weights, random);
+  const std::string items = SafetensorsBytes(spec, schema.items, random);
   absl::Status status = WriteFile(weights_path, weights);
   status.Update(WriteFile(items_path, items));
   if (!status.ok()) return status;

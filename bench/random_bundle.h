@@ -19,7 +19,8 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
                                uint64_t num_items);
 
 // Writes the spec's bundle to `folder` (made if missing); digests and
-// fingerprint are filled in. Items have the ids 1 ... num_items.
+// fingerprint are filled in. Items have the ids 1 ... num_items; a head whose
+// initial_half_lives is 0 gets a random decay.
 absl::Status WriteRandomBundle(model::v1::ModelSpec spec,
                                const std::string& folder);
 
