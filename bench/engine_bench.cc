@@ -54,7 +54,7 @@ const Engine& BenchEngine(Precision precision = Precision::kF32) {
   static auto* const engines =
       new std::map<Precision, std::unique_ptr<const Engine>>;
   std::unique_ptr<const Engine>& engine = (*engines)[precision];
-  if (!engine) engine = ValueOrDie(Engine::Create(bundle, {precision, {}}));
+  if (!engine) engine = ValueOrDie(Engine::Create(bundle, {precision}));
   return *engine;
 }
 

@@ -28,19 +28,12 @@ void Readout(const float* z, float scale, bool silu, size_t size, float* out) {
 // From o of one head to its share of the output: norm, gate.
 template <class D>
 HWY_INLINE void NormAndGate(D d, const float* o, const float* weight,
-                            const float* g, size_t width, float* out) {
+                            const float* gate, size_t width, float* out) {
   const auto inverse = hn::Set(d, InverseRms(SumOfSquares(d, o, width), width));
   for (size_t i = 0; i < width; i += hn::Lanes(d)) {
     const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, o + i), inverse),
                                 hn::LoadU(d, weight + i));
-    hn::StoreU(hn::Mul(normed, SiluVector(d, hn::LoadU(d, g + i))), d, out + i);
-  }
-}
-
-template <class D>
-HWY_INLINE void SiluCopy(D d, const float* x, size_t width, float* out) {
-  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-    hn::StoreU(SiluVector(d, hn::LoadU(d, x + i)), d, out + i);
+    hn::StoreU(hn::Mul(normed, hn::LoadU(d, gate + i)), d, out + i);
   }
 }
 
@@ -54,8 +47,7 @@ HWY_INLINE void AddDiagonalTerm(D d, const float* q, const float* k,
                                 float* o) {
   const auto weight = hn::Set(d, beta * DotWith(d, q, k, width));
   for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-    hn::StoreU(hn::MulAdd(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i)), d,
-               o + i);
+    hn::StoreU(Fma(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i)), d, o + i);
   }
 }
 
@@ -66,51 +58,37 @@ HWY_INLINE void AttendSharedBlock(D d, const float* in, const float* m,
                                   float beta, const float* norm_head,
                                   HeadShape heads, size_t rows, float* out) {
   const size_t width = heads.head_width, model = heads.num_heads * width;
-  HWY_ALIGN float q[kRowBlock * kMaxHeadWidth];
-  HWY_ALIGN float weights[kRowBlock];    // beta <q, k>
+  const size_t stride = 4 * model;
   HWY_ALIGN float sums[kRowBlock] = {};  // of the squares of o
   HWY_ALIGN float inverses[kRowBlock];
-  for (size_t row = 0; row < rows; ++row) {
-    const float* q_in = in + row * 4 * model;
-    auto dot = hn::Zero(d);
-    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto query = SiluVector(d, hn::LoadU(d, q_in + i));
-      const auto key = SiluVector(d, hn::LoadU(d, q_in + model + i));
-      hn::StoreU(query, d, q + row * width + i);
-      dot = hn::MulAdd(query, key, dot);
-    }
-    weights[row] = beta * hn::GetLane(hn::SumOfLanes(d, dot));
-  }
   size_t done = 0;
   for (; done + 4 <= rows; done += 4) {
-    MultiplyRows<4>(d, q + done * width, width, m, width, width, model,
+    MultiplyRows<4>(d, in + done * stride, stride, m, width, width, model,
                     out + done * model);
   }
   for (; done < rows; ++done) {
-    Multiply(d, q + done * width, m, width, width, out + done * model);
+    Multiply(d, in + done * stride, m, width, width, out + done * model);
   }
   for (size_t row = 0; row < rows; ++row) {
+    const float* q = in + row * stride;
+    const float* v = q + 2 * model;
     float* o = out + row * model;
-    const float* v = in + row * 4 * model + 2 * model;
-    const auto weight = hn::Set(d, weights[row]);
-    auto sum = hn::Zero(d);
-    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto x =
-          hn::MulAdd(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i));
+    const auto weight = hn::Set(d, beta * DotWith(d, q, q + model, width));
+    sums[row] = SumRow(d, width, [&](size_t i, auto sum) {
+      const auto x = Fma(weight, hn::LoadU(d, v + i), hn::LoadU(d, o + i));
       hn::StoreU(x, d, o + i);
-      sum = hn::MulAdd(x, x, sum);
-    }
-    sums[row] = hn::GetLane(hn::SumOfLanes(d, sum));
+      return Fma(x, x, sum);
+    });
   }
   InverseRmsOfBlock(sums, width, inverses);
   for (size_t row = 0; row < rows; ++row) {
     float* o = out + row * model;
-    const float* g = in + row * 4 * model + 3 * model;
+    const float* gate = in + row * stride + 3 * model;
     const auto inverse = hn::Set(d, inverses[row]);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
       const auto normed = hn::Mul(hn::Mul(hn::LoadU(d, o + i), inverse),
                                   hn::LoadU(d, norm_head + i));
-      hn::StoreU(hn::Mul(normed, SiluVector(d, hn::LoadU(d, g + i))), d, o + i);
+      hn::StoreU(hn::Mul(normed, hn::LoadU(d, gate + i)), d, o + i);
     }
   }
 }
@@ -134,30 +112,34 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
   });
 }
 
-// kVectors vectors of z's columns: z <- decay z + k^T v, rows of z by key.
+// kVectors vectors of z's columns: after = z - loss z + k^T v, rows by key.
+// A decay near 1 has few digits in float32; what it takes has all of them. And
+// z is rounded once, after the event has come in: decayed by itself it would be
+// rounded in the same direction again and again.
 // Where kReads, o = q . z of the z before, summed as MultiplyBlock does: z is
-// fetched once for both. z, v and o begin at the columns.
+// fetched once for both. z, v, after and o begin at the columns; after may be
+// z.
 template <size_t kVectors, bool kReads, class D>
 HWY_INLINE void FoldColumns(D d, const float* q, const float* k, const float* v,
-                            float decay, size_t width, float* z, float* o) {
+                            float loss, size_t width, const float* z,
+                            float* after, float* o) {
   const size_t lanes = hn::Lanes(d);
-  const auto factor = hn::Set(d, decay);
+  const auto minus_loss = hn::Set(d, -loss);
   hn::Vec<D> values[kVectors], sums[2][kVectors];
   for (size_t j = 0; j < kVectors; ++j) {
     values[j] = hn::LoadU(d, v + j * lanes);
     sums[0][j] = sums[1][j] = hn::Zero(d);
   }
   for (size_t i = 0; i < width; i += 2) {
-    for (size_t odd = 0; odd < 2; ++odd, z += width) {
+    for (size_t odd = 0; odd < 2; ++odd, z += width, after += width) {
       const auto key = hn::Set(d, k[i + odd]);
       for (size_t j = 0; j < kVectors; ++j) {
         const auto before = hn::LoadU(d, z + j * lanes);
         if constexpr (kReads) {
-          sums[odd][j] =
-              hn::MulAdd(hn::Set(d, q[i + odd]), before, sums[odd][j]);
+          sums[odd][j] = Fma(hn::Set(d, q[i + odd]), before, sums[odd][j]);
         }
-        hn::StoreU(hn::MulAdd(key, values[j], hn::Mul(factor, before)), d,
-                   z + j * lanes);
+        const auto change = Fma(minus_loss, before, hn::Mul(key, values[j]));
+        hn::StoreU(hn::Add(before, change), d, after + j * lanes);
       }
     }
   }
@@ -171,17 +153,18 @@ HWY_INLINE void FoldColumns(D d, const float* q, const float* k, const float* v,
 // FoldColumns for all columns of a head; q and o are not used unless kReads.
 template <bool kReads, class D>
 HWY_INLINE void FoldHead(D d, const float* q, const float* k, const float* v,
-                         float decay, size_t width, float* z, float* o) {
+                         float loss, size_t width, const float* z, float* after,
+                         float* o) {
   const size_t lanes = hn::Lanes(d);
   const auto out = [o](size_t column) { return kReads ? o + column : nullptr; };
   size_t column = 0;
   for (; column + 2 * lanes <= width; column += 2 * lanes) {
-    FoldColumns<2, kReads>(d, q, k, v + column, decay, width, z + column,
-                           out(column));
+    FoldColumns<2, kReads>(d, q, k, v + column, loss, width, z + column,
+                           after + column, out(column));
   }
   for (; column < width; column += lanes) {
-    FoldColumns<1, kReads>(d, q, k, v + column, decay, width, z + column,
-                           out(column));
+    FoldColumns<1, kReads>(d, q, k, v + column, loss, width, z + column,
+                           after + column, out(column));
   }
 }
 
@@ -194,7 +177,7 @@ HWY_INLINE void MultiplyBySilu(D d, const float* q, const float* z, float scale,
     auto sum = hn::Zero(d);
     for (size_t i = 0; i < width; ++i) {
       const auto scaled = hn::Mul(factor, hn::LoadU(d, z + i * width + j));
-      sum = hn::MulAdd(hn::Set(d, q[i]), SiluVector(d, scaled), sum);
+      sum = Fma(hn::Set(d, q[i]), SiluVector(d, scaled), sum);
     }
     hn::StoreU(sum, d, o + j);
   }
@@ -208,46 +191,45 @@ HWY_INLINE void ScaleInPlace(D d, float scale, size_t width, float* x) {
   }
 }
 
-void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
-                   float* z, float* c, float* out) {
+void AttendAndFold(const float* qkvg, const EventLayer& layer,
+                   const float* scales, HeadShape heads, const float* z,
+                   float* after, float* out) {
   const size_t width = heads.head_width, model = heads.num_heads * width;
-  HWY_ALIGN float q[kMaxHeadWidth], k[kMaxHeadWidth], o[kMaxHeadWidth];
+  HWY_ALIGN float o[kMaxHeadWidth];
   WithTag(width, [&](auto d) {
     for (size_t head = 0; head < heads.num_heads; ++head) {
       const size_t offset = head * width;
-      const float* in = qkvg + offset;
-      float* state = z + head * width * width;
-      SiluCopy(d, in, width, q);
-      SiluCopy(d, in + model, width, k);
-      const float scale = layer.alpha[head] / std::max(c[head], 1.0f);
-      const float* v = in + 2 * model;
-      const float decay = layer.decay[head];
+      const float* q = qkvg + offset;
+      const float* k = q + model;
+      const float* v = k + model;
+      const float* gate = v + model;
+      const float* z_head = z + head * width * width;
+      float* after_head = after + head * width * width;
+      const float loss = layer.loss[head];
       if (layer.silu_phi2) {
-        MultiplyBySilu(d, q, state, scale, width, o);
-        FoldHead</*kReads=*/false>(d, q, k, v, decay, width, state, o);
+        MultiplyBySilu(d, q, z_head, scales[head], width, o);
+        FoldHead</*kReads=*/false>(d, q, k, v, loss, width, z_head, after_head,
+                                   o);
       } else {
-        FoldHead</*kReads=*/true>(d, q, k, v, decay, width, state, o);
-        ScaleInPlace(d, scale, width, o);
+        FoldHead</*kReads=*/true>(d, q, k, v, loss, width, z_head, after_head,
+                                  o);
+        ScaleInPlace(d, scales[head], width, o);
       }
       AddDiagonalTerm(d, q, k, v, layer.beta[head], width, o);
-      NormAndGate(d, o, layer.norm_head + offset, in + 3 * model, width,
-                  out + offset);
-      c[head] = decay * c[head] + 1.0f;
+      NormAndGate(d, o, layer.norm_head + offset, gate, width, out + offset);
     }
   });
 }
 
-void FoldOnly(const float* kv, const float* decay, HeadShape heads, float* z,
-              float* c) {
+void FoldOnly(const float* kv, const float* loss, HeadShape heads,
+              const float* z, float* after) {
   const size_t width = heads.head_width, model = heads.num_heads * width;
-  HWY_ALIGN float k[kMaxHeadWidth];
   WithTag(width, [&](auto d) {
     for (size_t head = 0; head < heads.num_heads; ++head) {
-      const float* in = kv + head * width;
-      SiluCopy(d, in, width, k);
-      FoldHead</*kReads=*/false>(d, nullptr, k, in + model, decay[head], width,
-                                 z + head * width * width, nullptr);
-      c[head] = decay[head] * c[head] + 1.0f;
+      const float* k = kv + head * width;
+      FoldHead</*kReads=*/false>(d, nullptr, k, k + model, loss[head], width,
+                                 z + head * width * width,
+                                 after + head * width * width, nullptr);
     }
   });
 }
@@ -274,14 +256,16 @@ void AttendShared(const float* qkvg, const float* readout, const float* beta,
   (qkvg, readout, beta, norm_head, heads, rows, out);
 }
 
-void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
-                   float* z, float* c, float* out) {
-  HWY_DYNAMIC_DISPATCH(AttendAndFold)(qkvg, layer, heads, z, c, out);
+void AttendAndFold(const float* qkvg, const EventLayer& layer,
+                   const float* scales, HeadShape heads, const float* z,
+                   float* after, float* out) {
+  HWY_DYNAMIC_DISPATCH(AttendAndFold)
+  (qkvg, layer, scales, heads, z, after, out);
 }
 
-void FoldOnly(const float* kv, const float* decay, HeadShape heads, float* z,
-              float* c) {
-  HWY_DYNAMIC_DISPATCH(FoldOnly)(kv, decay, heads, z, c);
+void FoldOnly(const float* kv, const float* loss, HeadShape heads,
+              const float* z, float* after) {
+  HWY_DYNAMIC_DISPATCH(FoldOnly)(kv, loss, heads, z, after);
 }
 
 }  // namespace qlarank::kernels

@@ -42,7 +42,7 @@ class Bundle {
       const std::string& folder);
 
   const model::v1::ModelSpec& spec() const { return spec_; }
-  // Of all that shapes a state, without the engine's numerics tag.
+  // Of all that shapes a state, without the version of the engine's arithmetic.
   const std::string& fingerprint() const { return spec_.fingerprint(); }
   const std::string& folder() const { return folder_; }
 

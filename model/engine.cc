@@ -7,19 +7,16 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "model/canary.h"
 #include "model/engine_impl.h"
 #include "model/kernels.h"
 
 namespace qlarank {
 namespace {
 
-// Counts changes of this code that change a state's last bits.
-constexpr int kNumericsVersion = 4;
-
-std::string NumericsTag() {
-  return absl::StrCat("f32v", kNumericsVersion, "-", kernels::NumericsTag(),
-                      "-", GemmNumericsTag());
-}
+// Counts the definitions of our arithmetic (docs/model.md section 10): what
+// changes a state's last bits changes it.
+constexpr int kArithmeticVersion = 5;
 
 std::vector<float> InverseNorms(absl::Span<const float> rows, size_t width) {
   std::vector<float> inverse;
@@ -60,7 +57,9 @@ Engine::Impl::Impl(const Bundle& bundle)
       norm_user(bundle.tensor("norm_user")) {
   std::iota(all_tasks.begin(), all_tasks.end(), 0);
   for (const auto& task : spec.tasks()) dot_weight.push_back(task.dot_term());
-  if (HasDotTerm(spec)) dot_scale = std::exp(bundle.tensor("log_scale")[0]);
+  if (HasDotTerm(spec)) {
+    dot_scale = static_cast<float>(kernels::Exp(bundle.tensor("log_scale")[0]));
+  }
   if (!IsTargetAware(spec)) return;
   norm_cand = bundle.tensor("norm_cand");
   head_width = PaddedWidth(spec.head_width());
@@ -85,11 +84,11 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
   seeds = *std::move(created);
   const auto pack = [&](const std::string& name,
                         absl::Span<const float> weights,
-                        std::unique_ptr<const PackedMatrix>& matrix,
+                        std::unique_ptr<const Matrix>& matrix,
                         Precision in_precision = Precision::kF32) {
-    auto packed =
-        PackedMatrix::Create(name, weights, weights.size() / d_model, d_model,
-                             PackedMatrix::Output::kOverwrite, in_precision);
+    auto packed = Matrix::Create(
+        name, weights, d_model,
+        {{weights.size() / d_model, Matrix::Ending::kStore}}, in_precision);
     if (packed.ok()) matrix = *std::move(packed);
     return packed.status();
   };
@@ -99,16 +98,13 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
     status.Update(pack("w_user_in", bundle.tensor("w_user_in"), w_user_in));
     // A task's hidden rows follow one another, so padding them is padding rows
     // of head_width * d_model floats.
-    const AlignedVector<float> w1 =
-        PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model,
-                head_width * d_model);
-    status.Update(pack("head.w1", w1, head_w1, precision));
-    const absl::Span<const float> all = w1;
     const size_t size = head_width * d_model;
-    for (size_t task = 0; num_tasks > 1 && task < num_tasks; ++task) {
+    const AlignedVector<float> w1 =
+        PadRows(bundle.tensor("head.w1"), spec.head_width() * d_model, size);
+    for (size_t task = 0; task < num_tasks; ++task) {
       status.Update(pack(absl::StrCat("head.w1[", task, "]"),
-                         all.subspan(task * size, size), task_w1.emplace_back(),
-                         precision));
+                         absl::MakeConstSpan(w1).subspan(task * size, size),
+                         head_w1.emplace_back(), precision));
     }
   }
   return status;
@@ -125,11 +121,10 @@ bool Engine::Impl::ReadsLayer(size_t index) const {
   }
 }
 
-std::vector<const PackedMatrix*> Engine::Impl::matrices() const {
-  std::vector<const PackedMatrix*> all = {w_user_out.get()};
-  if (w_user_in != nullptr)
-    all.insert(all.end(), {w_user_in.get(), head_w1.get()});
-  for (const auto& matrix : task_w1) all.push_back(matrix.get());
+std::vector<const Matrix*> Engine::Impl::matrices() const {
+  std::vector<const Matrix*> all = {w_user_out.get()};
+  if (w_user_in != nullptr) all.push_back(w_user_in.get());
+  for (const auto& matrix : head_w1) all.push_back(matrix.get());
   const auto add_layer = [&](const Layer& layer) {
     const auto of_layer = layer.matrices();
     all.insert(all.end(), of_layer.begin(), of_layer.end());
@@ -160,13 +155,11 @@ absl::Span<const std::unique_ptr<const Layer>> Engine::Impl::seed_layers()
   return candidate_layers().empty() ? layers : candidate_layers();
 }
 
-ScratchBuffers::ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
-                               const TileChoice& tiles,
+ScratchBuffers::ScratchBuffers(absl::Span<const Matrix* const> of_model,
                                const model::v1::ModelSpec& spec)
-    : gemm(matrices, tiles),
-      tile(spec.d_model(), spec.ffn_width()),
-      head_hidden(Engine::kTileRows * spec.tasks_size() *
-                  PaddedWidth(spec.head_width())) {}
+    : matrices(of_model),
+      tile(spec.d_model(), spec.num_heads(), spec.ffn_width()),
+      head_hidden(Engine::kTileRows * PaddedWidth(spec.head_width())) {}
 
 bool AllFinite(absl::Span<const float> values) {
   return kernels::AllFinite(values.data(), values.size());
@@ -188,8 +181,8 @@ bool Reading::finite() const {
   const ReadingValues& values = *values_;
   bool finite = AllFinite(values.user) && AllFinite(values.shared);
   for (const LayerReadout& readout : values.readouts) {
-    finite = finite && AllFinite(readout.matrix) &&
-             AllFinite(readout.conv_shift);
+    finite =
+        finite && AllFinite(readout.matrix) && AllFinite(readout.conv_shift);
   }
   return finite;
 }
@@ -219,6 +212,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 
 absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
     std::shared_ptr<const Bundle> bundle, const Options& options) {
+  if (absl::Status status = CheckArithmetic(); !status.ok()) return status;
   auto engine = absl::WrapUnique(new Engine(std::move(bundle)));
   if (ProcessorHas(options.precision)) {
     engine->impl_->precision = options.precision;
@@ -227,19 +221,10 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
       !status.ok()) {
     return status;
   }
-  const absl::StatusOr<TileChoice> agreeing =
-      ChooseTiles(engine->impl_->matrices());
-  if (!agreeing.ok()) return agreeing.status();
-  Impl& impl = *engine->impl_;
-  impl.tiles = options.tiles.value_or(*agreeing);
-  if (!impl.task_w1.empty()) {
-    impl.heads_together = options.heads_together.value_or(
-        PartsAgree(*impl.head_w1, impl.task_w1));
-  }
   engine->state_fingerprint_ =
-      absl::StrCat(engine->bundle_->fingerprint(), ".", NumericsTag());
+      absl::StrCat(engine->bundle_->fingerprint(), ".f32v", kArithmeticVersion);
   auto empty = std::make_shared<UserState>();
-  empty->values = StateVector(impl.layout.floats());
+  empty->values = StateVector(engine->impl_->layout.floats());
   engine->empty_state_ = std::move(empty);
   return engine;
 }
@@ -257,8 +242,8 @@ size_t Engine::num_seeds() const { return impl_->spec.num_seeds(); }
 bool Engine::attends_summaries() const { return impl_->attends_summaries(); }
 
 std::unique_ptr<EngineScratch> Engine::NewScratch() const {
-  return std::make_unique<EngineScratch>(std::make_unique<ScratchBuffers>(
-      impl_->matrices(), impl_->tiles, impl_->spec));
+  return std::make_unique<EngineScratch>(
+      std::make_unique<ScratchBuffers>(impl_->matrices(), impl_->spec));
 }
 
 }  // namespace qlarank

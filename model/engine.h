@@ -26,7 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/bundle.h"
-#include "model/gemm.h"
+#include "model/precision.h"
 #include "model/user_state.h"
 #include "model/user_summary.h"
 
@@ -98,12 +98,6 @@ class Engine {
     // Of scoring; float32 is used where the processor does not have it
     // (precision() tells). States are folded in float32 in any case.
     Precision precision = Precision::kF32;
-    // The tile sizes to use; default: those that agree bitwise on this
-    // processor.
-    std::optional<TileChoice> tiles = std::nullopt;
-    // Whether the heads of all tasks are one product; default: where that gives
-    // each the bits that it has alone on this processor.
-    std::optional<bool> heads_together = std::nullopt;
   };
 
   // Packs the weights and makes every primitive: takes tens of milliseconds.

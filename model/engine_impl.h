@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "model/engine.h"
-#include "model/gemm.h"
 #include "model/layer.h"
+#include "model/matrix.h"
 #include "model/seeds.h"
 #include "model/state_layout.h"
 #include "model/tokens.h"
@@ -20,7 +20,7 @@ struct Engine::Impl {
   absl::Status PackWeights(const Bundle& bundle);
   // Whether candidates pass through layer `index`.
   bool ReadsLayer(size_t index) const;
-  std::vector<const PackedMatrix*> matrices() const;
+  std::vector<const Matrix*> matrices() const;
 
   // Layers that candidates pass through: all, the dedicated block, or none.
   absl::Span<const std::unique_ptr<const Layer>> candidate_layers() const;
@@ -34,10 +34,10 @@ struct Engine::Impl {
   // Passes `rows` events through all layers and folds them, as
   // Layer::ForwardEvents takes them. buffers.x holds the tokens before and x^L
   // afterwards.
-  void ForwardEvents(size_t rows, float* const* states,
+  void ForwardEvents(size_t rows, const FoldRow* fold_rows,
                      ScratchBuffers& scratch) const;
   // The same, without x^L: the last layer that holds a state only folds.
-  void FoldEvents(size_t rows, float* const* states,
+  void FoldEvents(size_t rows, const FoldRow* fold_rows,
                   ScratchBuffers& scratch) const;
 
   // x^L of the newest event -> the user vector u, [d_model].
@@ -45,7 +45,6 @@ struct Engine::Impl {
 
   const model::v1::ModelSpec& spec;
   Precision precision = Precision::kF32;  // of scoring
-  TileChoice tiles = TileChoice::All();
   size_t d_model;
   size_t num_tasks;
   std::vector<uint32_t> all_tasks;  // 0, 1 ... num_tasks - 1
@@ -59,29 +58,26 @@ struct Engine::Impl {
   absl::Span<const float> item_embedding, item_bias;
   std::vector<float> item_inverse_norm;  // 1 / max(||E_item||, 1e-12), by row
   absl::Span<const float> norm_user;
-  std::unique_ptr<const PackedMatrix> w_user_out, w_user_in;  // in: or null
+  std::unique_ptr<const Matrix> w_user_out, w_user_in;  // in: or null
   float dot_scale = 0;                                        // exp(s)
   std::vector<float> dot_weight;  // 1 or 0 by task: Task.dot_term
 
   absl::Span<const float> norm_cand;
   // Of MLP_task, padded with zeros to whole vectors.
   size_t head_width = 0;
-  std::unique_ptr<const PackedMatrix> head_w1;  // [tasks head_width, d] or null
-  // The same by task, [head_width, d] each, where there are several.
-  std::vector<std::unique_ptr<const PackedMatrix>> task_w1;
-  // Whether head_w1 gives each task the bits that its own matrix does.
-  bool heads_together = true;
+  // By task, [head_width, d] each; none where target_aware is off.
+  std::vector<std::unique_ptr<const Matrix>> head_w1;
   AlignedVector<float> head_b1, head_w2;        // [tasks, head_width]
   absl::Span<const float> head_b2;              // [tasks]
 };
 
 struct ScratchBuffers {
-  ScratchBuffers(absl::Span<const PackedMatrix* const> matrices,
-                 const TileChoice& tiles, const model::v1::ModelSpec& spec);
+  ScratchBuffers(absl::Span<const Matrix* const> matrices,
+                 const model::v1::ModelSpec& spec);
 
-  GemmScratch gemm;
+  MatrixScratch matrices;
   TileBuffers tile;
-  AlignedVector<float> head_hidden;  // [kTileRows, tasks head_width]
+  AlignedVector<float> head_hidden;  // [kTileRows, head_width]
 };
 
 struct ReadingValues {

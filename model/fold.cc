@@ -31,11 +31,18 @@ void SetPending(const ModelEvent& event, UserState& state) {
   state.pending_features.assign(event.features.begin(), event.features.end());
 }
 
-// Rows that only fill the tile stay finite.
-void ClearRowsFrom(size_t rows, size_t d_model, ScratchBuffers& scratch) {
-  AlignedVector<float>& x = scratch.tile.x;
-  std::fill(x.begin() + rows * d_model,
-            x.begin() + scratch.gemm.TileRows(rows) * d_model, 0.0f);
+// What is before its next fold: all of `state` but its values, for which there
+// is only room.
+std::shared_ptr<UserState> WithRoomForValues(const UserState& state) {
+  auto result = std::make_shared<UserState>();
+  result->event_count = state.event_count;
+  result->pending_item_row = state.pending_item_row;
+  result->pending_action = state.pending_action;
+  result->pending_time_us = state.pending_time_us;
+  result->pending_features = state.pending_features;
+  result->predecessor_time_us = state.predecessor_time_us;
+  result->values = StateVector::Unwritten(state.values.size());
+  return result;
 }
 
 // A tile being filled; folded whenever it is full.
@@ -45,20 +52,21 @@ class FoldTile {
       : impl_(impl), scratch_(scratch) {}
 
   // Takes the pending event of `state`, which an event at `next_time_us`
-  // follows. state.values are up to date after the next Finish.
-  void AddPending(UserState& state, int64_t next_time_us) {
+  // follows: folded into `before` it makes state.values, up to date after the
+  // next Finish.
+  void AddPending(const float* before, UserState& state, int64_t next_time_us) {
     const ModelEvent pending{state.pending_item_row, state.pending_action,
                              state.pending_time_us, state.pending_features};
     impl_.tokens.EventToken({&pending, state.event_count, state.event_count > 1,
                              state.predecessor_time_us, next_time_us},
                             scratch_.tile.x.data() + rows_ * impl_.d_model);
-    states_[rows_++] = state.values.data();
+    fold_rows_[rows_++] = {before, state.values.data(), state.event_count - 1};
     if (rows_ == kTileRows) Finish();
   }
 
   // Folds what was added.
   void Finish() {
-    if (rows_ > 0) impl_.FoldEvents(rows_, states_.data(), scratch_);
+    if (rows_ > 0) impl_.FoldEvents(rows_, fold_rows_.data(), scratch_);
     rows_ = 0;
   }
 
@@ -66,30 +74,30 @@ class FoldTile {
   const Engine::Impl& impl_;
   ScratchBuffers& scratch_;
   size_t rows_ = 0;
-  std::array<float*, kTileRows> states_;
+  std::array<FoldRow, kTileRows> fold_rows_;
 };
 
 }  // namespace
 
-void Engine::Impl::ForwardEvents(size_t rows, float* const* states,
+void Engine::Impl::ForwardEvents(size_t rows, const FoldRow* fold_rows,
                                  ScratchBuffers& scratch) const {
-  ClearRowsFrom(rows, d_model, scratch);
   for (const auto& layer : layers) {
-    layer->ForwardEvents(rows, states, scratch.tile, scratch.gemm);
+    layer->ForwardEvents(rows, fold_rows, scratch.tile, scratch.matrices);
   }
   if (dedicated_block != nullptr) {
-    dedicated_block->FoldEvents(rows, states, scratch.tile, scratch.gemm);
+    dedicated_block->FoldEvents(rows, fold_rows, scratch.tile);
   }
 }
 
-void Engine::Impl::FoldEvents(size_t rows, float* const* states,
+void Engine::Impl::FoldEvents(size_t rows, const FoldRow* fold_rows,
                               ScratchBuffers& scratch) const {
-  if (dedicated_block != nullptr) return ForwardEvents(rows, states, scratch);
-  ClearRowsFrom(rows, d_model, scratch);
-  for (size_t i = 0; i + 1 < layers.size(); ++i) {
-    layers[i]->ForwardEvents(rows, states, scratch.tile, scratch.gemm);
+  if (dedicated_block != nullptr) {
+    return ForwardEvents(rows, fold_rows, scratch);
   }
-  layers.back()->FoldEvents(rows, states, scratch.tile, scratch.gemm);
+  for (size_t i = 0; i + 1 < layers.size(); ++i) {
+    layers[i]->ForwardEvents(rows, fold_rows, scratch.tile, scratch.matrices);
+  }
+  layers.back()->FoldEvents(rows, fold_rows, scratch.tile);
 }
 
 void Engine::Fold(absl::Span<FoldJob> jobs,
@@ -100,14 +108,22 @@ void Engine::Fold(absl::Span<FoldJob> jobs,
       job.after = job.before;
       continue;
     }
-    auto state = std::make_shared<UserState>(*job.before);
+    // The first fold reads the state before and writes the one after, so that
+    // nothing is copied; a user's first event alone is not folded.
+    const bool folds = job.before->found() || job.events.size() > 1;
+    auto state = folds ? WithRoomForValues(*job.before)
+                       : std::make_shared<UserState>(*job.before);
+    const float* before = job.before->values.data();
     for (size_t i = 0; i < job.events.size(); ++i) {
       const ModelEvent& event = job.events[i];
       if (i + kItemsAhead < job.events.size()) {
         impl_->tokens.PrefetchItem(job.events[i + kItemsAhead].item_row);
       }
       // A first event only becomes pending.
-      if (state->found()) tile.AddPending(*state, event.time_us);
+      if (state->found()) {
+        tile.AddPending(before, *state, event.time_us);
+        before = state->values.data();
+      }
       SetPending(event, *state);
     }
     job.after = std::move(state);

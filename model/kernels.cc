@@ -51,9 +51,8 @@ void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
                        float* out) {
   WithTag(width, [&](auto d) {
     NormRows(d, x, weight, rows, width, [&](size_t row, size_t i, auto normed) {
-      hn::StoreU(
-          hn::MulAdd(normed, hn::LoadU(d, scale + i), hn::LoadU(d, shift + i)),
-          d, out + row * width + i);
+      hn::StoreU(Fma(normed, hn::LoadU(d, scale + i), hn::LoadU(d, shift + i)),
+                 d, out + row * width + i);
     });
   });
 }
@@ -61,9 +60,39 @@ void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
 void MultiplyAdd(const float* a, const float* b, size_t width, float* out) {
   WithTag(width, [&](auto d) {
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      hn::StoreU(hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i),
-                            hn::LoadU(d, out + i)),
-                 d, out + i);
+      hn::StoreU(
+          Fma(hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, out + i)),
+          d, out + i);
+    }
+  });
+}
+
+void MixWindow(const float* conv, const float* n, const float* window,
+               size_t conv_width, size_t width, float* after, float* mixed) {
+  WithTag(width, [&](auto d) {
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      auto sum = hn::Zero(d);
+      for (size_t age = conv_width - 1; age > 0; --age) {
+        const auto past = hn::LoadU(d, window + (age - 1) * width + i);
+        sum = Fma(hn::LoadU(d, conv + age * width + i), past, sum);
+        if (age + 1 < conv_width) hn::StoreU(past, d, after + age * width + i);
+      }
+      const auto newest = hn::LoadU(d, n + i);
+      hn::StoreU(newest, d, after + i);
+      hn::StoreU(Fma(hn::LoadU(d, conv + i), newest, sum), d, mixed + i);
+    }
+  });
+}
+
+void SumOfRows(const float* const* rows, const float* scales, size_t num_rows,
+               size_t width, float* out) {
+  WithTag(width, [&](auto d) {
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      auto sum = hn::Zero(d);
+      for (size_t row = 0; row < num_rows; ++row) {
+        sum = Fma(hn::Set(d, scales[row]), hn::LoadU(d, rows[row] + i), sum);
+      }
+      hn::StoreU(sum, d, out + i);
     }
   });
 }
@@ -72,8 +101,8 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out) {
   WithTag(width, [&](auto d) {
     const auto factor = hn::Set(d, scale);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      hn::StoreU(hn::MulAdd(factor, hn::LoadU(d, a + i), hn::LoadU(d, out + i)),
-                 d, out + i);
+      hn::StoreU(Fma(factor, hn::LoadU(d, a + i), hn::LoadU(d, out + i)), d,
+                 out + i);
     }
   });
 }
@@ -118,22 +147,21 @@ void CandidateRows(const CandidateItems& items, const float* shared,
     for (size_t row = 0; row < items.count; ++row, x += width) {
       if (row + kRowsAhead < items.count) fetch(row + kRowsAhead);
       const float* item = items.embedding + items.rows[row] * width;
-      auto dot = hn::Zero(d);
-      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      dots[row] = SumRow(d, width, [&](size_t i, auto dot) {
         const auto value = hn::LoadU(d, item + i);
-        hn::StoreU(hn::MulAdd(scale, value, hn::LoadU(d, shared + i)), d,
-                   x + i);
-        dot = hn::MulAdd(hn::LoadU(d, user + i), value, dot);
-      }
-      dots[row] = hn::GetLane(hn::SumOfLanes(d, dot));
+        hn::StoreU(Fma(scale, value, hn::LoadU(d, shared + i)), d, x + i);
+        return Fma(hn::LoadU(d, user + i), value, dot);
+      });
     }
   });
 }
 
-void Silu(size_t width, float* x) {
+void SiluRows(size_t rows, size_t width, size_t stride, float* x) {
   WithTag(width, [&](auto d) {
-    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      hn::StoreU(SiluVector(d, hn::LoadU(d, x + i)), d, x + i);
+    for (size_t row = 0; row < rows; ++row, x += stride) {
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        hn::StoreU(SiluVector(d, hn::LoadU(d, x + i)), d, x + i);
+      }
     }
   });
 }
@@ -152,12 +180,10 @@ void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
 float HeadLogit(const float* hidden, const float* b1, const float* w2,
                 size_t width) {
   return WithTag(width, [&](auto d) {
-    auto sum = hn::Zero(d);
-    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+    return SumRow(d, width, [&](size_t i, auto sum) {
       const auto h = hn::Add(hn::LoadU(d, hidden + i), hn::LoadU(d, b1 + i));
-      sum = hn::MulAdd(SiluVector(d, h), hn::LoadU(d, w2 + i), sum);
-    }
-    return hn::GetLane(hn::SumOfLanes(d, sum));
+      return Fma(SiluVector(d, h), hn::LoadU(d, w2 + i), sum);
+    });
   });
 }
 
@@ -172,11 +198,13 @@ namespace qlarank::kernels {
 HWY_EXPORT(RmsNorm);
 HWY_EXPORT(RmsNormScaleShift);
 HWY_EXPORT(MultiplyAdd);
+HWY_EXPORT(MixWindow);
+HWY_EXPORT(SumOfRows);
 HWY_EXPORT(ScaleAdd);
 HWY_EXPORT(AllFinite);
 HWY_EXPORT(Dot);
 HWY_EXPORT(CandidateRows);
-HWY_EXPORT(Silu);
+HWY_EXPORT(SiluRows);
 HWY_EXPORT(GatedSilu);
 HWY_EXPORT(HeadLogit);
 HWY_EXPORT(TargetName);
@@ -197,6 +225,17 @@ void MultiplyAdd(const float* a, const float* b, size_t width, float* out) {
   HWY_DYNAMIC_DISPATCH(MultiplyAdd)(a, b, width, out);
 }
 
+void MixWindow(const float* conv, const float* n, const float* window,
+               size_t conv_width, size_t width, float* after, float* mixed) {
+  HWY_DYNAMIC_DISPATCH(MixWindow)
+  (conv, n, window, conv_width, width, after, mixed);
+}
+
+void SumOfRows(const float* const* rows, const float* scales, size_t num_rows,
+               size_t width, float* out) {
+  HWY_DYNAMIC_DISPATCH(SumOfRows)(rows, scales, num_rows, width, out);
+}
+
 void ScaleAdd(float scale, const float* a, size_t width, float* out) {
   HWY_DYNAMIC_DISPATCH(ScaleAdd)(scale, a, width, out);
 }
@@ -214,7 +253,9 @@ void CandidateRows(const CandidateItems& items, const float* shared,
   HWY_DYNAMIC_DISPATCH(CandidateRows)(items, shared, user, width, x, dots);
 }
 
-void Silu(size_t width, float* x) { HWY_DYNAMIC_DISPATCH(Silu)(width, x); }
+void SiluRows(size_t rows, size_t width, size_t stride, float* x) {
+  HWY_DYNAMIC_DISPATCH(SiluRows)(rows, width, stride, x);
+}
 
 void GatedSilu(const float* pr, size_t rows, size_t width, float* out) {
   HWY_DYNAMIC_DISPATCH(GatedSilu)(pr, rows, width, out);
@@ -225,7 +266,7 @@ float HeadLogit(const float* hidden, const float* b1, const float* w2,
   return HWY_DYNAMIC_DISPATCH(HeadLogit)(hidden, b1, w2, width);
 }
 
-std::string NumericsTag() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
+std::string TargetName() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 
 }  // namespace qlarank::kernels
 #endif  // HWY_ONCE

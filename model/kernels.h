@@ -32,6 +32,17 @@ void RmsNormScaleShift(const float* x, const float* weight, const float* scale,
 // out += a * b, element-wise, [width].
 void MultiplyAdd(const float* a, const float* b, size_t width, float* out);
 
+// An event's convolution and what its window becomes, the newest first:
+//   mixed = conv_0 n + sum_{i>=1} conv_i window_{i-1}, the oldest first
+//   after_0 = n, after_i = window_{i-1}.  after may be window.
+// conv [conv_width, width]; window and after [conv_width - 1, width].
+void MixWindow(const float* conv, const float* n, const float* window,
+               size_t conv_width, size_t width, float* after, float* mixed);
+
+// out = sum_i scales_i rows_i, in order, [width].
+void SumOfRows(const float* const* rows, const float* scales, size_t num_rows,
+               size_t width, float* out);
+
 // out += scale * a, [width].
 void ScaleAdd(float scale, const float* a, size_t width, float* out);
 
@@ -55,8 +66,8 @@ struct CandidateItems {
 void CandidateRows(const CandidateItems& items, const float* shared,
                    const float* user, size_t width, float* x, float* dots);
 
-// x = SiLU(x) in place, [width].
-void Silu(size_t width, float* x);
+// x = SiLU(x) in place, [rows, width], the rows `stride` apart.
+void SiluRows(size_t rows, size_t width, size_t stride, float* x);
 
 // out = p * SiLU(r) for rows [p r] of 2 width: the gated feed-forward.
 void GatedSilu(const float* pr, size_t rows, size_t width, float* out);
@@ -64,10 +75,10 @@ void GatedSilu(const float* pr, size_t rows, size_t width, float* out);
 // out = phi2-ready readout: scale * z, or SiLU(scale * z), [size].
 void Readout(const float* z, float scale, bool silu, size_t size, float* out);
 
-// Candidates: rows [q k v g] of 4 d read one shared readout per head
-// ([num_heads, head_width, head_width], rows: key) and themselves:
-//   out = RMSNorm(q . readout + beta <q, k> v; norm_head) * SiLU(g)
-// with q, k <- SiLU(q), SiLU(k). out [rows, d].
+// Candidates: rows [q k v g] of 4 d, SiLU applied to q, k and g, read one
+// shared readout per head ([num_heads, head_width, head_width], rows: key) and
+// themselves:
+//   out = RMSNorm(q . readout + beta <q, k> v; norm_head) * g.  out [rows, d].
 void AttendShared(const float* qkvg, const float* readout, const float* beta,
                   const float* norm_head, HeadShape heads, size_t rows,
                   float* out);
@@ -85,30 +96,51 @@ struct SummaryHeads {
 void AttendSummaries(const float* q, const SummaryHeads& summary,
                      HeadShape heads, size_t rows, float* out);
 
+// What a layer's heads have forgotten, [num_heads] each but for padding.
+struct HeadDecay {
+  const double* rate;          // lambda = exp(-rate), padded to whole vectors
+  const double* inverse_loss;  // 1 / (1 - lambda), or 0 at a rate of 0; padded
+  const double* alpha;         // padded
+};
+// What `rate`, `inverse_loss`, `alpha` and `scales` are padded to.
+inline constexpr size_t kHeadPadding = 8;
+
+// exp(x) for |x| <= 64.
+double Exp(double x);
+
+// 1 - exp(-rate), to double's digits however small the rate, [size], padded.
+void Losses(const double* rates, size_t size, double* losses);
+
+// alpha / max(c, 1) with the decayed count after n events, in closed form:
+//   c = (1 - lambda^n) / (1 - lambda), or n at a rate of 0.
+// scales [num_heads], padded.
+void ReadoutScales(const HeadDecay& decay, size_t num_heads, uint64_t n,
+                   float* scales);
+
 // An event: the same as AttendShared for one row with its own state z
-// [num_heads, head_width, head_width] and c [num_heads], then the fold
-//   z <- decay z + k^T v;  c <- decay c + 1.
-// `silu_phi2` applies SiLU to alpha z / max(c, 1).
+// [num_heads, head_width, head_width], of which it reads scales * z, or
+// SiLU(scales * z) where `silu_phi2`; and the fold
+//   after = z - loss z + k^T v.  after may be z.
 struct EventLayer {
-  const float* alpha;      // [num_heads]
   const float* beta;       // [num_heads]
-  const float* decay;      // [num_heads], lambda
+  const float* loss;       // [num_heads], 1 - lambda
   const float* norm_head;  // [d]
   bool silu_phi2;
 };
-void AttendAndFold(const float* qkvg, const EventLayer& layer, HeadShape heads,
-                   float* z, float* c, float* out);
+void AttendAndFold(const float* qkvg, const EventLayer& layer,
+                   const float* scales, HeadShape heads, const float* z,
+                   float* after, float* out);
 
-// Only the fold, from a row [k v] of 2 d.
-void FoldOnly(const float* kv, const float* decay, HeadShape heads, float* z,
-              float* c);
+// Only the fold, from a row [k v] of 2 d, SiLU applied to k.
+void FoldOnly(const float* kv, const float* loss, HeadShape heads,
+              const float* z, float* after);
 
 // The head's hidden layer to its logit: sum_i w2_i SiLU(h_i + b1_i), [width].
 float HeadLogit(const float* hidden, const float* b1, const float* w2,
                 size_t width);
 
 // Names the instruction set in use, for instance "AVX3".
-std::string NumericsTag();
+std::string TargetName();
 
 }  // namespace qlarank::kernels
 

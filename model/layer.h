@@ -5,35 +5,46 @@
 #define QLARANK_MODEL_LAYER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "model/aligned_vector.h"
 #include "model/bundle.h"
-#include "model/gemm.h"
+#include "model/head_decays.h"
 #include "model/kernels.h"
+#include "model/matrix.h"
 #include "model/state_layout.h"
 
 namespace qlarank {
 
 // A tile's intermediate rows; x is the only one that lives between layers.
 struct TileBuffers {
-  TileBuffers(size_t d_model, size_t ffn_width);
+  TileBuffers(size_t d_model, size_t num_heads, size_t ffn_width);
 
   AlignedVector<float> x;         // [kTileRows, d_model]
   AlignedVector<float> normed;    // [kTileRows, d_model]
   AlignedVector<float> mixed;     // [kTileRows, d_model], after convolution
   AlignedVector<float> qkvg;      // [kTileRows, 4 d_model]
   AlignedVector<float> attended;  // [kTileRows, d_model]
-  AlignedVector<float> pr;        // [kTileRows, 2 ffn_width]
   AlignedVector<float> gated;     // [kTileRows, ffn_width]
+  AlignedVector<float> scales;    // [num_heads], padded: of one row
 };
 
 // What candidates of one request read in one layer.
 struct LayerReadout {
   AlignedVector<float> matrix;      // phi2(alpha Z / max(c, 1)), as Z
   AlignedVector<float> conv_shift;  // sum_{i>=1} conv_i n_{-i}, [d_model]
+};
+
+// The state that a row of events is folded into: UserState::values before it
+// and after it, which may be the same place. All of `after` is written.
+struct FoldRow {
+  const float* before;
+  float* after;
+  uint64_t folded;  // events folded into it before this one
 };
 
 // Immutable, shared by threads.
@@ -44,56 +55,55 @@ class Layer {
   static absl::StatusOr<std::unique_ptr<const Layer>> Create(
       const Bundle& bundle, size_t index, Precision scoring);
 
-  // Passes `rows` events through the layer and folds them: states[i] is row i's
-  // UserState::values, updated. Rows of one user are consecutive events, the
-  // oldest first: each reads the state that the rows before it left.
-  // buffers.x in and out.
-  void ForwardEvents(size_t rows, float* const* states, TileBuffers& buffers,
-                     GemmScratch& gemm) const;
+  // Passes `rows` events through the layer and folds them. Rows of one user are
+  // consecutive events, the oldest first: each reads the state that the rows
+  // before it left. buffers.x in and out.
+  void ForwardEvents(size_t rows, const FoldRow* fold_rows,
+                     TileBuffers& buffers, MatrixScratch& scratch) const;
 
   // The same where nobody reads the events' outputs: only folds them. buffers.x
   // is kept.
-  void FoldEvents(size_t rows, float* const* states, TileBuffers& buffers,
-                  GemmScratch& gemm) const;
+  void FoldEvents(size_t rows, const FoldRow* fold_rows,
+                  TileBuffers& buffers) const;
 
-  // Derives what candidates read from a state's values.
-  LayerReadout MakeReadout(const float* state) const;
+  // Derives what candidates read from a state's values, into which `folded`
+  // events were folded.
+  LayerReadout MakeReadout(const float* state, uint64_t folded) const;
 
   // Passes `rows` candidates of a tile through in the scoring precision: x
-  // [rows, d_model] in and out. The tile's rows beyond must be finite.
+  // [rows, d_model] in and out.
   void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
-                         TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardTile(scoring_, rows, readout, x, buffers, gemm);
+                         TileBuffers& buffers, MatrixScratch& scratch) const {
+    ForwardTile(scoring_, rows, readout, x, buffers, scratch);
   }
   // The same for seeds: always in float32, as what they give is kept.
   void ForwardSeeds(size_t rows, const LayerReadout& readout, float* x,
-                    TileBuffers& buffers, GemmScratch& gemm) const {
-    ForwardTile(exact_, rows, readout, x, buffers, gemm);
+                    TileBuffers& buffers, MatrixScratch& scratch) const {
+    ForwardTile(exact_, rows, readout, x, buffers, scratch);
   }
 
-  // Its matrices, for GemmScratch and the self-check.
-  std::vector<const PackedMatrix*> matrices() const;
+  // Its matrices, for MatrixScratch.
+  std::vector<const Matrix*> matrices() const;
 
  private:
   Layer(const Bundle& bundle, size_t index);
 
   // The layer's matrices in one precision.
   struct Products {
-    const PackedMatrix *w_qkvg, *w_o, *w_12, *w_3;
+    const Matrix *w_qkvg, *w_o, *w_12, *w_3;
   };
 
   absl::StatusOr<Products> Pack(const Bundle& bundle, Precision precision);
   bool has_window() const { return !conv_.empty(); }
   // The rows that the matrix products take: normed, and mixed with the window
   // where there is one.
-  const float* NormAndMix(size_t rows, float* const* states,
+  const float* NormAndMix(size_t rows, const FoldRow* fold_rows,
                           TileBuffers& buffers) const;
-  void MixEvent(size_t row, float* state, TileBuffers& buffers) const;
   void ForwardTile(const Products& products, size_t rows,
                    const LayerReadout& readout, float* x, TileBuffers& buffers,
-                   GemmScratch& gemm) const;
+                   MatrixScratch& scratch) const;
   void FeedForward(const Products& products, size_t rows, float* x,
-                   TileBuffers& buffers, GemmScratch& gemm) const;
+                   TileBuffers& buffers, MatrixScratch& scratch) const;
 
   size_t index_;
   size_t d_model_;
@@ -105,13 +115,12 @@ class Layer {
 
   absl::Span<const float> norm_attn_, norm_head_, norm_ffn_;
   absl::Span<const float> conv_;  // [conv_width, d_model] or empty
-  absl::Span<const float> alpha_, beta_;
-  std::vector<float> decay_;  // lambda
+  absl::Span<const float> beta_;
+  std::optional<HeadDecays> decays_;  // set by Create
 
-  std::vector<std::unique_ptr<const PackedMatrix>> packed_;
+  std::vector<std::unique_ptr<const Matrix>> packed_;
   Products exact_ = {};    // float32: events and seeds
   Products scoring_ = {};  // candidates; the same where that is float32
-  const PackedMatrix* w_kv_ = nullptr;
 };
 
 }  // namespace qlarank

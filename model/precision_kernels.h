@@ -1,5 +1,5 @@
 // From float32 rows to those of a lower precision and back, around a matrix
-// product (model/gemm.h). A row's values depend on that row only.
+// product (model/matrix.h). A row's values depend on that row only.
 //
 // Widths are multiples of 8.
 #ifndef QLARANK_MODEL_PRECISION_KERNELS_H_

@@ -15,10 +15,7 @@ void Engine::Impl::UserVector(const float* x, ScratchBuffers& scratch,
                               float* user) const {
   float* normed = scratch.tile.normed.data();
   kernels::RmsNorm(x, norm_user.data(), 1, d_model, normed);
-  // The buffers hold a whole tile, whatever its size.
-  float* projected = scratch.tile.mixed.data();
-  scratch.gemm.Run(*w_user_out, 1, normed, projected);
-  std::copy_n(projected, d_model, user);
+  w_user_out->Run(1, normed, user, scratch.matrices);
   const float norm = std::sqrt(kernels::Dot(user, user, d_model));
   const float inverse = 1.0f / std::max(norm, 1e-12f);
   for (size_t i = 0; i < d_model; ++i) user[i] *= inverse;
@@ -36,8 +33,10 @@ std::unique_ptr<const Reading> Engine::Read(
     Fold(absl::MakeSpan(&recent, 1), engine_scratch);
   }
   const UserState& newest = recent.after ? *recent.after : state;
-  // The private copy, into which the pending event is folded.
-  StateVector values = newest.values;
+  // Of the private state that the pending event is folded into.
+  StateVector values = newest.found()
+                           ? StateVector::Unwritten(newest.values.size())
+                           : newest.values;
 
   auto reading = std::make_unique<ReadingValues>();
   reading->user.resize(impl.d_model);
@@ -50,8 +49,9 @@ std::unique_ptr<const Reading> Engine::Read(
         {&pending, newest.event_count, newest.event_count > 1,
          newest.predecessor_time_us, request.time_us},
         x);
-    float* const states[] = {values.data()};
-    impl.ForwardEvents(1, states, scratch);
+    const FoldRow fold_row{newest.values.data(), values.data(),
+                           newest.event_count - 1};
+    impl.ForwardEvents(1, &fold_row, scratch);
     impl.UserVector(x, scratch, reading->user.data());
     gap_bucket = GapBucket(newest.pending_time_us, request.time_us);
   }
@@ -59,16 +59,16 @@ std::unique_ptr<const Reading> Engine::Read(
     return std::make_unique<Reading>(std::move(reading));
   }
 
-  float* user = scratch.tile.normed.data();
-  std::copy_n(reading->user.data(), impl.d_model, user);
-  scratch.gemm.Run(*impl.w_user_in, 1, user, scratch.tile.mixed.data());
+  impl.w_user_in->Run(1, reading->user.data(), scratch.tile.mixed.data(),
+                      scratch.matrices);
   const absl::Span<const float> user_projection(scratch.tile.mixed.data(),
                                                 impl.d_model);
   reading->shared.resize(impl.d_model);
   impl.tokens.CandidateShared(gap_bucket, user_projection, request.context_rows,
                               absl::MakeSpan(reading->shared));
   for (const auto& layer : impl.candidate_layers()) {
-    reading->readouts.push_back(layer->MakeReadout(values.data()));
+    reading->readouts.push_back(
+        layer->MakeReadout(values.data(), newest.event_count));
   }
   if (impl.attends_summaries()) {
     const bool usable = summary != nullptr && recent.after == nullptr;
@@ -116,35 +116,26 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
                        const CandidateTile& tile, ScratchBuffers& scratch,
                        float* dots) {
   float* x = scratch.tile.x.data();
-  const size_t d = impl.d_model, rows = tile.rows.size();
+  const size_t rows = tile.rows.size();
   impl.tokens.CandidateTokens(tile.rows, reading.shared, reading.user,
                               tile.features, x, dots);
-  // Rows that only fill the tile stay finite.
-  std::fill(x + rows * d, x + scratch.gemm.TileRows(rows) * d, 0.0f);
   const auto layers = impl.candidate_layers();
   for (size_t l = 0; l < layers.size(); ++l) {
     layers[l]->ForwardCandidates(rows, reading.readouts[l], x, scratch.tile,
-                                 scratch.gemm);
+                                 scratch.matrices);
   }
 }
 
-// A task's hidden values, whose rows are `stride` apart.
-struct Hidden {
-  size_t task;
-  const float* values;
-  size_t stride;
-};
-
-// Adds what the task's head makes of them to every num_tasks-th score.
-void AddLogits(const Engine::Impl& impl, const Hidden& hidden, size_t rows,
-               size_t num_tasks, float* scores) {
-  const size_t width = impl.head_width, first = hidden.task * width;
+// Adds what a task's head makes of its hidden values to every num_tasks-th
+// score.
+void AddLogits(const Engine::Impl& impl, size_t task, const float* hidden,
+               size_t rows, size_t num_tasks, float* scores) {
+  const size_t width = impl.head_width, first = task * width;
   for (size_t row = 0; row < rows; ++row) {
     scores[row * num_tasks] +=
-        kernels::HeadLogit(hidden.values + row * hidden.stride,
-                           impl.head_b1.data() + first,
+        kernels::HeadLogit(hidden + row * width, impl.head_b1.data() + first,
                            impl.head_w2.data() + first, width) +
-        impl.head_b2[hidden.task];
+        impl.head_b2[task];
   }
 }
 
@@ -155,25 +146,16 @@ void AddHeadTerm(const Engine::Impl& impl, const ReadingValues& reading,
                  ScratchBuffers& scratch, float* scores) {
   float* x = scratch.tile.x.data();
   if (reading.summary != nullptr) {
-    impl.seeds->Attend(rows, *reading.summary, x, scratch.tile, scratch.gemm);
+    impl.seeds->Attend(rows, *reading.summary, x, scratch.tile,
+                       scratch.matrices);
   }
   kernels::RmsNorm(x, impl.norm_cand.data(), rows, impl.d_model,
                    scratch.tile.normed.data());
   const float* normed = scratch.tile.normed.data();
   float* hidden = scratch.head_hidden.data();
-  const size_t width = impl.head_width;
-  const bool together = impl.task_w1.empty() ||
-                        (impl.heads_together && tasks.size() == impl.num_tasks);
-  if (together) scratch.gemm.Run(*impl.head_w1, rows, normed, hidden);
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const size_t task = tasks[i];
-    if (together) {
-      AddLogits(impl, {task, hidden + task * width, tasks.size() * width}, rows,
-                tasks.size(), scores + i);
-    } else {
-      scratch.gemm.Run(*impl.task_w1[task], rows, normed, hidden);
-      AddLogits(impl, {task, hidden, width}, rows, tasks.size(), scores + i);
-    }
+    impl.head_w1[tasks[i]]->Run(rows, normed, hidden, scratch.matrices);
+    AddLogits(impl, tasks[i], hidden, rows, tasks.size(), scores + i);
   }
 }
 

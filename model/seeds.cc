@@ -31,25 +31,24 @@ absl::StatusOr<std::unique_ptr<const Seeds>> Seeds::Create(const Bundle& bundle,
   if (!bundle.spec().summary_attention()) return seeds;
   seeds->norm_attn_ = bundle.tensor("summary.norm_attn");
   absl::Status status;
-  const auto pack = [&](const std::string& name, PackedMatrix::Output output,
-                        Precision precision,
-                        std::unique_ptr<const PackedMatrix>& matrix) {
-    const absl::Span<const float> weights = bundle.tensor(name);
-    auto packed =
-        PackedMatrix::Create(name, weights, weights.size() / seeds->d_model_,
-                             seeds->d_model_, output, precision);
+  const size_t d = seeds->d_model_;
+  const auto pack = [&](const std::string& name,
+                        std::vector<Matrix::Part> parts, Precision precision,
+                        std::unique_ptr<const Matrix>& matrix) {
+    auto packed = Matrix::Create(name, bundle.tensor(name), d, std::move(parts),
+                                 precision);
     status.Update(packed.status());
     if (packed.ok()) matrix = *std::move(packed);
   };
-  using enum PackedMatrix::Output;
-  pack("summary.w_q", kOverwrite, scoring, seeds->w_q_);
-  pack("summary.w_kv", kOverwrite, Precision::kF32, seeds->w_kv_);
-  pack("summary.w_o", kAccumulate, scoring, seeds->w_o_);
+  using enum Matrix::Ending;
+  pack("summary.w_q", {{d, kStore}}, scoring, seeds->w_q_);
+  pack("summary.w_kv", {{2 * d, kStore}}, Precision::kF32, seeds->w_kv_);
+  pack("summary.w_o", {{d, kAdd}}, scoring, seeds->w_o_);
   if (!status.ok()) return status;
   return seeds;
 }
 
-std::vector<const PackedMatrix*> Seeds::matrices() const {
+std::vector<const Matrix*> Seeds::matrices() const {
   if (!attended()) return {};
   return {w_q_.get(), w_kv_.get(), w_o_.get()};
 }
@@ -62,7 +61,7 @@ void Seeds::MakeRoom(UserSummary& summary) const {
 }
 
 void Seeds::Conclude(size_t first, size_t rows, TileBuffers& buffers,
-                     GemmScratch& gemm, UserSummary& summary) const {
+                     MatrixScratch& scratch, UserSummary& summary) const {
   float* normed = buffers.normed.data();
   kernels::RmsNorm(buffers.x.data(), norm_summary_.data(), rows, d_model_,
                    normed);
@@ -70,7 +69,7 @@ void Seeds::Conclude(size_t first, size_t rows, TileBuffers& buffers,
               summary.values.data() + first * d_model_);
   if (!attended()) return;
   float* kv = buffers.qkvg.data();  // [rows, 2 d_model]
-  gemm.Run(*w_kv_, rows, normed, kv);
+  w_kv_->Run(rows, normed, kv, scratch);
   const size_t width = heads_.head_width, n = num_seeds();
   for (size_t row = 0; row < rows; ++row, kv += 2 * d_model_) {
     for (size_t i = 0; i < d_model_; ++i) {
@@ -83,14 +82,14 @@ void Seeds::Conclude(size_t first, size_t rows, TileBuffers& buffers,
 }
 
 void Seeds::Attend(size_t rows, const UserSummary& summary, float* x,
-                   TileBuffers& buffers, GemmScratch& gemm) const {
+                   TileBuffers& buffers, MatrixScratch& scratch) const {
   kernels::RmsNorm(x, norm_attn_.data(), rows, d_model_, buffers.normed.data());
-  gemm.Run(*w_q_, rows, buffers.normed.data(), buffers.mixed.data());
+  w_q_->Run(rows, buffers.normed.data(), buffers.mixed.data(), scratch);
   kernels::AttendSummaries(
       buffers.mixed.data(),
       {summary.head_keys.data(), summary.head_values.data(), num_seeds()},
       heads_, rows, buffers.attended.data());
-  gemm.Run(*w_o_, rows, buffers.attended.data(), x);
+  w_o_->Run(rows, buffers.attended.data(), x, scratch);
 }
 
 }  // namespace qlarank

@@ -11,9 +11,9 @@
 #include "absl/types/span.h"
 #include "model/aligned_vector.h"
 #include "model/bundle.h"
-#include "model/gemm.h"
 #include "model/kernels.h"
 #include "model/layer.h"
+#include "model/matrix.h"
 #include "model/user_summary.h"
 
 namespace qlarank {
@@ -35,16 +35,16 @@ class Seeds {
   // Turns a tile of seeds' outputs, buffers.x, into the summaries of seeds
   // first ... first + rows - 1. REQUIRES: MakeRoom(summary) was called.
   void Conclude(size_t first, size_t rows, TileBuffers& buffers,
-                GemmScratch& gemm, UserSummary& summary) const;
+                MatrixScratch& scratch, UserSummary& summary) const;
   void MakeRoom(UserSummary& summary) const;
 
   // Adds to `rows` candidates of a tile, x, what they read of the summaries.
   // REQUIRES: attended().
   void Attend(size_t rows, const UserSummary& summary, float* x,
-              TileBuffers& buffers, GemmScratch& gemm) const;
+              TileBuffers& buffers, MatrixScratch& scratch) const;
 
-  // Its matrices, for GemmScratch and the self-check.
-  std::vector<const PackedMatrix*> matrices() const;
+  // Its matrices, for MatrixScratch.
+  std::vector<const Matrix*> matrices() const;
 
  private:
   explicit Seeds(const Bundle& bundle);
@@ -53,7 +53,7 @@ class Seeds {
   kernels::HeadShape heads_;
   AlignedVector<float> tokens_;
   absl::Span<const float> norm_summary_, norm_attn_;
-  std::unique_ptr<const PackedMatrix> w_q_, w_kv_, w_o_;  // or null
+  std::unique_ptr<const Matrix> w_q_, w_kv_, w_o_;  // or null
 };
 
 }  // namespace qlarank

@@ -1,5 +1,5 @@
 // Where the parts of a user state lie in UserState::values: every layer's Z,
-// then every convolution window, then every decayed count.
+// then every convolution window.
 #ifndef QLARANK_MODEL_STATE_LAYOUT_H_
 #define QLARANK_MODEL_STATE_LAYOUT_H_
 
@@ -15,7 +15,6 @@ class StateLayout {
   explicit StateLayout(const model::v1::ModelSpec& spec)
       : z_floats_(spec.d_model() / spec.num_heads() * spec.d_model()),
         window_floats_((spec.conv_width() - 1) * spec.d_model()),
-        num_heads_(spec.num_heads()),
         conv_layers_(spec.num_layers()),
         state_layers_(NumStateLayers(spec)) {}
 
@@ -28,18 +27,14 @@ class StateLayout {
     return state_layers_ * z_floats_ + layer * window_floats_;
   }
   size_t window_floats() const { return window_floats_; }
-  // c of one layer: [num_heads].
-  size_t count(size_t layer) const {
-    return state_layers_ * z_floats_ + conv_layers_ * window_floats_ +
-           layer * num_heads_;
-  }
   // All of it.
-  size_t floats() const { return count(state_layers_); }
+  size_t floats() const {
+    return state_layers_ * z_floats_ + conv_layers_ * window_floats_;
+  }
 
  private:
   size_t z_floats_;
   size_t window_floats_;
-  size_t num_heads_;
   size_t conv_layers_;
   size_t state_layers_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
@@ -81,16 +82,28 @@ void FreeStateBlock(void* block, size_t bytes) {
   }
 }
 
-StateVector::StateVector(size_t size, float value) : size_(size) {
-  if (size == 0) return;
-  data_ = static_cast<float*>(AllocateStateBlock(size * sizeof(float)));
+StateVector::StateVector(size_t size, float value)
+    : StateVector(Allocated{size}) {
   std::fill(begin(), end(), value);
 }
 
-StateVector::StateVector(const StateVector& other) : size_(other.size_) {
+StateVector StateVector::Unwritten(size_t size) {
+  StateVector vector(Allocated{size});
+#ifndef NDEBUG
+  std::fill(vector.begin(), vector.end(),
+            std::numeric_limits<float>::quiet_NaN());
+#endif
+  return vector;
+}
+
+StateVector::StateVector(Allocated allocated) : size_(allocated.size) {
   if (size_ == 0) return;
   data_ = static_cast<float*>(AllocateStateBlock(size_ * sizeof(float)));
-  std::memcpy(data_, other.data_, size_ * sizeof(float));
+}
+
+StateVector::StateVector(const StateVector& other)
+    : StateVector(Allocated{other.size_}) {
+  if (size_ > 0) std::memcpy(data_, other.data_, size_ * sizeof(float));
 }
 
 StateVector::~StateVector() {

@@ -20,14 +20,17 @@ void* AllocateStateBlock(size_t bytes);
 // REQUIRES: AllocateStateBlock returned `block` for the same `bytes`.
 void FreeStateBlock(void* block, size_t bytes);
 
-// The values of a state, in such a block. Every fold copies one, with memcpy:
-// std::vector with an allocator of its own would do so element by element.
+// The values of a state, in such a block. Where one is copied, it is with
+// memcpy: std::vector with an allocator of its own would do so element by
+// element.
 class StateVector {
  public:
   using value_type = float;
 
   StateVector() = default;
   explicit StateVector(size_t size, float value = 0);
+  // Whose values are nothing yet (NaN in debug builds): to be written by a fold.
+  static StateVector Unwritten(size_t size);
   StateVector(const StateVector& other);
   StateVector(StateVector&& other) noexcept { Swap(other); }
   StateVector& operator=(StateVector other) noexcept {
@@ -49,6 +52,10 @@ class StateVector {
   friend bool operator==(const StateVector& a, const StateVector& b);
 
  private:
+  struct Allocated {
+    size_t size;
+  };
+  explicit StateVector(Allocated allocated);
   void Swap(StateVector& other) noexcept;
 
   float* data_ = nullptr;

@@ -14,9 +14,11 @@ std::shared_ptr<const UserSummary> Engine::Summarize(
   const Seeds& seeds = *impl_->seeds;
   ScratchBuffers& scratch = engine_scratch.buffers();
   const auto layers = impl_->seed_layers();
+  const uint64_t folded = state.found() ? state.event_count - 1 : 0;
   std::vector<LayerReadout> readouts;
   for (const auto& layer : layers) {
-    readouts.push_back(layer->MakeReadout(state.values.data()));
+    readouts.push_back(
+        layer->MakeReadout(state.values.data(), folded));
   }
   auto summary = std::make_shared<UserSummary>();
   seeds.MakeRoom(*summary);
@@ -25,14 +27,11 @@ std::shared_ptr<const UserSummary> Engine::Summarize(
   for (size_t first = 0; first < seeds.num_seeds(); first += kTileRows) {
     const size_t rows = std::min(kTileRows, seeds.num_seeds() - first);
     std::copy_n(seeds.tokens().data() + first * d, rows * d, x.data());
-    // Rows that only fill the tile stay finite.
-    std::fill(x.begin() + rows * d, x.begin() + scratch.gemm.TileRows(rows) * d,
-              0.0f);
     for (size_t l = 0; l < layers.size(); ++l) {
       layers[l]->ForwardSeeds(rows, readouts[l], x.data(), scratch.tile,
-                              scratch.gemm);
+                              scratch.matrices);
     }
-    seeds.Conclude(first, rows, scratch.tile, scratch.gemm, *summary);
+    seeds.Conclude(first, rows, scratch.tile, scratch.matrices, *summary);
   }
   return summary;
 }

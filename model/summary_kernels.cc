@@ -9,7 +9,6 @@
 #define HWY_TARGET_INCLUDE "model/summary_kernels.cc"
 #include "hwy/foreach_target.h"
 // Must follow foreach_target.h.
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 #include "model/kernels-inl.h"
 
@@ -24,14 +23,16 @@ HWY_INLINE float ExpInPlace(D d, float scale, size_t width, float* x) {
     highest = hn::Max(highest, hn::LoadU(d, x + i));
   }
   const auto shift = hn::MaxOfLanes(d, highest), factor = hn::Set(d, scale);
-  auto sum = hn::Zero(d);
-  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-    const auto exponent = hn::Mul(factor, hn::Sub(hn::LoadU(d, x + i), shift));
-    const auto power = hn::Exp(d, exponent);
+  const auto bound = hn::Set(d, kMaxExponent);
+  return SumRow(d, width, [&](size_t i, auto sum) {
+    const auto below = hn::Mul(factor, hn::Sub(shift, hn::LoadU(d, x + i)));
+    // A NaN shows in the sum.
+    const auto power =
+        hn::IfThenElse(hn::IsNaN(below), below,
+                       BoundedExpOfNegative(d, hn::Min(below, bound)));
     hn::StoreU(power, d, x + i);
-    sum = hn::Add(sum, power);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
+    return hn::Add(sum, power);
+  });
 }
 
 // out_r = factor_r weights_r . m for kRows rows side by side, so that they
@@ -48,8 +49,8 @@ HWY_INLINE void WeightedSums(D d, const float* weights, const float* factors,
       const auto m1 = hn::LoadU(d, m + (i + 1) * width + column);
       for (size_t r = 0; r < kRows; ++r) {
         const float* w = weights + r * inner + i;
-        even[r] = hn::MulAdd(hn::Set(d, w[0]), m0, even[r]);
-        odd[r] = hn::MulAdd(hn::Set(d, w[1]), m1, odd[r]);
+        even[r] = Fma(hn::Set(d, w[0]), m0, even[r]);
+        odd[r] = Fma(hn::Set(d, w[1]), m1, odd[r]);
       }
     }
     for (size_t r = 0; r < kRows; ++r) {

@@ -48,20 +48,20 @@ TokenBuilder::TokenBuilder(const Bundle& bundle)
 }
 
 void TokenBuilder::EventToken(const EventInContext& in, float* x) const {
-  const auto add_row = [&](absl::Span<const float> table, size_t row) {
-    kernels::ScaleAdd(1.0f, table.data() + row * d_model_, d_model_, x);
-  };
   const ModelEvent& event = *in.event;
-  std::fill_n(x, d_model_, 0.0f);
-  kernels::ScaleAdd(
-      item_scale_,
-      items_.data() + static_cast<size_t>(event.item_row) * d_model_, d_model_,
-      x);
+  const float* rows[5];
+  const float scales[5] = {item_scale_, 1, 1, 1, 1};
+  size_t num_rows = 0;
+  const auto add_row = [&](absl::Span<const float> table, size_t row) {
+    rows[num_rows++] = table.data() + row * d_model_;
+  };
+  add_row(items_, event.item_row);
   if (event.action != Bundle::kUnknownAction) add_row(actions_, event.action);
   add_row(gaps_, in.has_previous ? GapBucket(in.previous_time_us, event.time_us)
                                  : kNoGapBucket);
   add_row(nexts_, GapBucket(event.time_us, in.next_time_us));
   add_row(counts_, CountBucket(in.position));
+  kernels::SumOfRows(rows, scales, num_rows, d_model_, x);
   for (size_t i = 0; i * d_model_ < event_projection_.size(); ++i) {
     kernels::ScaleAdd(event.features[i], &event_projection_[i * d_model_],
                       d_model_, x);

@@ -12,7 +12,7 @@
 namespace qlarank {
 namespace {
 
-constexpr uint32_t kStateFormat = 1;
+constexpr uint32_t kStateFormat = 2;
 
 // Little-endian, as every processor that we run on is.
 struct StateHeader {

@@ -36,7 +36,7 @@ struct UserState {
   // Time of the event before it. Meaningless when event_count is below 2.
   int64_t predecessor_time_us = 0;
 
-  // Z, c and the convolution's window of every layer: StateLayout gives the
+  // Z and the convolution's window of every layer: StateLayout gives the
   // offsets. State after event_count - 1 events.
   StateVector values;
 

@@ -52,7 +52,7 @@ class Hstu : public Mechanism {
     own.bias.Reserve(own.num_keys + rows.count);
     for (size_t row = 0; row < rows.count; ++row) {
       const Rows one{rows.q(row), rows.stride, 1};
-      kernels::Silu(3 * kWidth, one.data);
+      kernels::SiluRows(1, 3 * kWidth, one.stride, one.data);
       const uint32_t self_bucket =
           GapBucket(times[row].time_us, times[row].next_time_us);
       for (size_t head = 0; head < kHeads; ++head) {
@@ -73,7 +73,7 @@ class Hstu : public Mechanism {
   void Attend(size_t layer, const Rows& rows, float* attended) override {
     Layer& own = layers_[layer];
     for (size_t row = 0; row < rows.count; ++row) {
-      kernels::Silu(3 * kWidth, rows.q(row));
+      kernels::SiluRows(1, 3 * kWidth, rows.stride, rows.q(row));
     }
     // A candidate happens when it is asked for.
     const uint32_t self_bucket = CountBucket(0);

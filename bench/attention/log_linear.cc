@@ -59,7 +59,7 @@ class LogLinear : public Mechanism {
   void Read(size_t layer, const Rows& rows, float* o) const {
     const Layer& own = layers_[layer];
     for (size_t row = 0; row < rows.count; ++row) {
-      kernels::Silu(2 * kWidth, rows.q(row));
+      kernels::SiluRows(1, 2 * kWidth, rows.stride, rows.q(row));
       Softplus(kHeads * kLevels, rows.rest(row));
     }
     std::fill_n(o, rows.count * kWidth, 0.0f);

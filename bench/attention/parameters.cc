@@ -26,14 +26,14 @@ class Generator {
   std::mt19937 random_;
 };
 
-// exp(-rate) of half-lives in events.
-std::vector<float> Decays() {
-  std::vector<float> decays;
+// Rates of half-lives in events.
+std::vector<float> DecayRates() {
+  std::vector<float> rates;
   for (double half_life : {1.0, 4.0, 16.0, 1000.0}) {
-    decays.push_back(static_cast<float>(std::exp2(-1.0 / half_life)));
+    rates.push_back(static_cast<float>(std::log(2.0) / half_life));
   }
   static_assert(kHeads == 4);
-  return decays;
+  return rates;
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
     layer.w_3 = generator.Matrix(kWidth, kFfnWidth);
     layer.alpha = generator.AroundOne(kHeads);
     layer.beta = generator.AroundOne(kHeads);
-    layer.decay = Decays();
+    layer.decay_rate = DecayRates();
     layer.position_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
     layer.time_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
   }

@@ -22,7 +22,7 @@ struct LayerParameters {
   std::vector<float> w_3;         // [d, F]
 
   std::vector<float> alpha, beta;    // [H]: QLA; beta also log-linear
-  std::vector<float> decay;          // [H], lambda of QLA
+  std::vector<float> decay_rate;     // [H], of QLA: lambda = exp(-rate)
   std::vector<float> position_bias;  // [H, kBiasBuckets]: softmax, HSTU
   std::vector<float> time_bias;      // [H, kBiasBuckets]: HSTU
 };

@@ -1,11 +1,12 @@
 // Quasi-linear attention, docs/model.md section 3, on the very kernels that
 // the engine serves with.
 
-#include <algorithm>
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "bench/attention/mechanism.h"
+#include "model/head_decays.h"
 #include "model/kernels.h"
 
 namespace qlarank::bench::attention {
@@ -15,27 +16,33 @@ constexpr kernels::HeadShape kShape{kHeads, kHeadWidth};
 
 class Qla : public Mechanism {
  public:
-  explicit Qla(const Parameters& parameters) : parameters_(parameters) {}
+  explicit Qla(const Parameters& parameters) : parameters_(parameters) {
+    for (const LayerParameters& layer : parameters.layers) {
+      decays_.emplace_back(layer.decay_rate, layer.alpha);
+    }
+  }
 
   void Append(size_t layer, const Rows& rows, absl::Span<const EventTime>,
               float* attended) override {
     const LayerParameters& p = parameters_.layers[layer];
-    const kernels::EventLayer event_layer{p.alpha.data(), p.beta.data(),
-                                          p.decay.data(), p.norm_head.data(),
+    const kernels::EventLayer event_layer{p.beta.data(), decays_[layer].loss(),
+                                          p.norm_head.data(),
                                           /*silu_phi2=*/false};
+    Activate(rows);
     Layer& own = layers_[layer];
     for (size_t row = 0; row < rows.count; ++row) {
-      kernels::AttendAndFold(rows.q(row), event_layer, kShape, own.z.data(),
-                             own.c.data(), attended + row * kWidth);
+      const auto scales = Scales(layer, own.folded++);
+      kernels::AttendAndFold(rows.q(row), event_layer, scales.data(), kShape,
+                             own.z.data(), own.z.data(),
+                             attended + row * kWidth);
     }
   }
 
   void BeginRanking(int64_t) override {
     for (size_t l = 0; l < kLayers; ++l) {
+      const auto scales = Scales(l, layers_[l].folded);
       for (size_t head = 0; head < kHeads; ++head) {
-        const float scale = parameters_.layers[l].alpha[head] /
-                            std::max(layers_[l].c[head], 1.0f);
-        kernels::Readout(layers_[l].z.data() + head * kHeadFloats, scale,
+        kernels::Readout(layers_[l].z.data() + head * kHeadFloats, scales[head],
                          /*silu=*/false, kHeadFloats,
                          readouts_[l].data() + head * kHeadFloats);
       }
@@ -46,21 +53,37 @@ class Qla : public Mechanism {
   // more.
   void Attend(size_t layer, const Rows& rows, float* attended) override {
     const LayerParameters& p = parameters_.layers[layer];
+    Activate(rows);
     kernels::AttendShared(rows.data, readouts_[layer].data(), p.beta.data(),
                           p.norm_head.data(), kShape, rows.count, attended);
   }
 
   uint64_t BytesKept() const override {
-    return kLayers * (sizeof(Layer::z) + sizeof(Layer::c));
+    return kLayers * sizeof(Layer::z) + sizeof(Layer::folded);
   }
 
  private:
   struct Layer {
     std::array<float, kHeads * kHeadFloats> z{};
-    std::array<float, kHeads> c{};
+    uint64_t folded = 0;
   };
 
+  // SiLU of q, k and g, which the engine's products end with.
+  static void Activate(const Rows& rows) {
+    kernels::SiluRows(rows.count, 2 * kWidth, rows.stride, rows.q(0));
+    kernels::SiluRows(rows.count, kWidth, rows.stride, rows.g(0));
+  }
+
+  std::array<float, kernels::kHeadPadding> Scales(size_t layer,
+                                                  uint64_t folded) const {
+    std::array<float, kernels::kHeadPadding> scales;
+    kernels::ReadoutScales(decays_[layer].view(), kHeads, folded,
+                           scales.data());
+    return scales;
+  }
+
   const Parameters& parameters_;
+  std::vector<HeadDecays> decays_;  // by layer
   std::array<Layer, kLayers> layers_;
   std::array<std::array<float, kHeads * kHeadFloats>, kLayers> readouts_;
 };

@@ -17,16 +17,12 @@ Trunk::Trunk(const MechanismKind& kind, uint32_t seed)
       normed_(kTileRows * kWidth),
       attended_(kTileRows * kWidth),
       projected_(kTileRows * (4 * kWidth + kind.extra_outputs)),
-      pr_(kTileRows * 2 * kFfnWidth),
       gated_(kTileRows * kFfnWidth) {}
 
 absl::StatusOr<std::unique_ptr<Trunk>> Trunk::Create(const MechanismKind& kind,
                                                      uint32_t seed) {
   auto trunk = absl::WrapUnique(new Trunk(kind, seed));
   if (absl::Status status = trunk->PackWeights(); !status.ok()) return status;
-  const auto tiles = ChooseTiles(trunk->matrices());
-  if (!tiles.ok()) return tiles.status();
-  trunk->gemm_ = std::make_unique<GemmScratch>(trunk->matrices(), *tiles);
   return trunk;
 }
 
@@ -34,32 +30,21 @@ absl::Status Trunk::PackWeights() {
   absl::Status status;
   const auto pack = [&](absl::string_view name,
                         const std::vector<float>& weights, size_t in,
-                        PackedMatrix::Output output) {
-    auto matrix =
-        PackedMatrix::Create(absl::StrCat("layer ", layers_.size(), " ", name),
-                             weights, weights.size() / in, in, output);
+                        Matrix::Part part) {
+    auto matrix = Matrix::Create(
+        absl::StrCat("layer ", layers_.size(), " ", name), weights, in, {part});
     status.Update(matrix.status());
     return matrix.ok() ? *std::move(matrix) : nullptr;
   };
-  using enum PackedMatrix::Output;
+  using enum Matrix::Ending;
   for (const LayerParameters& layer : parameters_.layers) {
-    layers_.push_back({pack("projection", layer.projection, kWidth, kOverwrite),
-                       pack("w_o", layer.w_o, kWidth, kAccumulate),
-                       pack("w_12", layer.w_12, kWidth, kOverwrite),
-                       pack("w_3", layer.w_3, kFfnWidth, kAccumulate)});
+    layers_.push_back({pack("projection", layer.projection, kWidth,
+                            {layer.projection.size() / kWidth, kStore}),
+                       pack("w_o", layer.w_o, kWidth, {kWidth, kAdd}),
+                       pack("w_12", layer.w_12, kWidth, {kFfnWidth, kGate}),
+                       pack("w_3", layer.w_3, kFfnWidth, {kWidth, kAdd})});
   }
   return status;
-}
-
-std::vector<const PackedMatrix*> Trunk::matrices() const {
-  std::vector<const PackedMatrix*> matrices;
-  for (const Layer& layer : layers_) {
-    for (const auto* matrix :
-         {&layer.projection, &layer.w_o, &layer.w_12, &layer.w_3}) {
-      matrices.push_back(matrix->get());
-    }
-  }
-  return matrices;
 }
 
 void Trunk::Reset() { mechanism_ = kind_.make(parameters_); }
@@ -67,23 +52,20 @@ void Trunk::Reset() { mechanism_ = kind_.make(parameters_); }
 template <typename Attend>
 void Trunk::Forward(const float* tokens, size_t rows, Attend attend) {
   std::copy_n(tokens, rows * kWidth, x_.data());
-  // Rows that only fill the tile stay finite.
-  std::fill(x_.begin() + rows * kWidth,
-            x_.begin() + gemm_->TileRows(rows) * kWidth, 0.0f);
   const Rows projected{projected_.data(), 4 * kWidth + kind_.extra_outputs,
                        rows};
   for (size_t l = 0; l < kLayers; ++l) {
     const LayerParameters& parameters = parameters_.layers[l];
     kernels::RmsNorm(x_.data(), parameters.norm_attn.data(), rows, kWidth,
                      normed_.data());
-    gemm_->Run(*layers_[l].projection, rows, normed_.data(), projected_.data());
+    layers_[l].projection->Run(rows, normed_.data(), projected_.data(),
+                               scratch_);
     attend(l, projected);
-    gemm_->Run(*layers_[l].w_o, rows, attended_.data(), x_.data());
+    layers_[l].w_o->Run(rows, attended_.data(), x_.data(), scratch_);
     kernels::RmsNorm(x_.data(), parameters.norm_ffn.data(), rows, kWidth,
                      normed_.data());
-    gemm_->Run(*layers_[l].w_12, rows, normed_.data(), pr_.data());
-    kernels::GatedSilu(pr_.data(), rows, kFfnWidth, gated_.data());
-    gemm_->Run(*layers_[l].w_3, rows, gated_.data(), x_.data());
+    layers_[l].w_12->Run(rows, normed_.data(), gated_.data(), scratch_);
+    layers_[l].w_3->Run(rows, gated_.data(), x_.data(), scratch_);
   }
 }
 

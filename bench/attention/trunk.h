@@ -1,6 +1,6 @@
 // The model around the compared mechanisms, the same for all: tokens through
 // kLayers of norm, projection, attention, gated feed-forward, then a score
-// (docs/model.md section 3). Matrix products are the engine's (model/gemm.h).
+// (docs/model.md section 3). Matrix products are the engine's (model/matrix.h).
 //
 // Holds one user's history. Use by one thread.
 #ifndef QLARANK_BENCH_ATTENTION_TRUNK_H_
@@ -15,7 +15,7 @@
 #include "bench/attention/mechanism.h"
 #include "bench/attention/parameters.h"
 #include "model/aligned_vector.h"
-#include "model/gemm.h"
+#include "model/matrix.h"
 
 namespace qlarank::bench::attention {
 
@@ -43,12 +43,11 @@ class Trunk {
 
  private:
   struct Layer {
-    std::unique_ptr<const PackedMatrix> projection, w_o, w_12, w_3;
+    std::unique_ptr<const Matrix> projection, w_o, w_12, w_3;
   };
 
   Trunk(const MechanismKind& kind, uint32_t seed);
   absl::Status PackWeights();
-  std::vector<const PackedMatrix*> matrices() const;
 
   // Passes the `rows` tokens at `tokens` through all layers; attend(layer,
   // rows) is the mechanism's part.
@@ -59,13 +58,12 @@ class Trunk {
   const MechanismKind kind_;
   const Parameters parameters_;
   std::vector<Layer> layers_;
-  std::unique_ptr<GemmScratch> gemm_;
+  MatrixScratch scratch_{{}};  // float32 needs nothing of it
   std::unique_ptr<Mechanism> mechanism_;
 
   // One tile.
   AlignedVector<float> x_, normed_, attended_;  // [kTileRows, d]
   AlignedVector<float> projected_;              // [kTileRows, 4 d + extra]
-  AlignedVector<float> pr_;                     // [kTileRows, 2 F]
   AlignedVector<float> gated_;                  // [kTileRows, F]
 };
 

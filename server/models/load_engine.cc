@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "model/canary.h"
 #include "server/ops/logging.h"
 #include "server/work/field_error.h"
 
@@ -46,10 +47,11 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
 
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options) {
+  if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
   const Precision wanted = WantedPrecision(options.precision);
-  auto engine = Engine::Create(*std::move(bundle), {wanted, {}});
+  auto engine = Engine::Create(*std::move(bundle), {wanted});
   if (!engine.ok()) return engine.status();
   if ((*engine)->precision() != wanted) {
     LogWarning("the processor lacks the configured precision",

@@ -81,7 +81,7 @@ Vector LinearWeights(const Head& head, const Token& token, const Keys& keys) {
 }
 
 Vector QlaWeights(const Head& head, const Token& token, const Keys& keys) {
-  const double lambda = head.parameter(head.layer.decay);
+  const double lambda = std::exp(-head.parameter(head.layer.decay_rate));
   Vector weights;
   double count = 0;
   for (const Token* key : keys) {

@@ -152,9 +152,9 @@ TEST(BytesKept, AreThoseOfTheDefinition) {
   // And one time of 8 bytes.
   EXPECT_EQ(BytesAfter("hstu", 100), 4 * 100 * 2 * 64 * 4 + 100 * 8);
   EXPECT_EQ(BytesAfter("sliding_window", 1000), 4 * (64 + 4) * 2 * 64 * 4);
-  // Per head a matrix of 16 x 16, and a vector or a count.
+  // Per head a matrix of 16 x 16, and a vector; or one count of all events.
   EXPECT_EQ(BytesAfter("linear", 1000), 4 * 4 * (16 * 16 + 16) * 4);
-  EXPECT_EQ(BytesAfter("qla", 1000), 4 * 4 * (16 * 16 + 1) * 4);
+  EXPECT_EQ(BytesAfter("qla", 1000), 4 * 4 * 16 * 16 * 4 + 8);
   // 7 = 0b111 events: three matrices per head.
   EXPECT_EQ(BytesAfter("log_linear", 7), 3 * 4 * 4 * 16 * 16 * 4);
   EXPECT_EQ(BytesAfter("log_linear", 8), 1 * 4 * 4 * 16 * 16 * 4);

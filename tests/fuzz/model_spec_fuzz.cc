@@ -100,8 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto bundle = qlarank::Bundle::Load(folder.path());
   fuzz::Check(bundle.ok(), "a sound bundle loads");
   const auto engine = qlarank::Engine::Create(
-      *std::move(bundle), {.precision = qlarank::Precision::kF32,
-                           .tiles = qlarank::TileChoice::LargestOnly()});
+      *std::move(bundle), {.precision = qlarank::Precision::kF32});
   fuzz::Check(engine.ok(), "an engine can be made of every sound bundle");
   fuzz::Use(**engine);
   return 0;

@@ -52,34 +52,17 @@ class AllocationTest : public ::testing::TestWithParam<Precision> {
  protected:
   AllocationTest() : model_(LoadGoldenModel(kModel, GetParam())) {}
 
-  // What oneDNN allocates to multiply a tile.
-  static size_t OfProduct(PackedMatrix::Output output, Precision precision) {
-    const std::vector<float> weights(64, 1.0f);
-    const auto matrix =
-        *PackedMatrix::Create("probe", weights, 8, 8, output, precision);
-    GemmScratch scratch({matrix.get()}, TileChoice::All());
-    std::vector<float> x(Engine::kTileRows * 8), y(x.size());
-    const size_t before = allocations;
-    scratch.Run(*matrix, Engine::kTileRows, x.data(), y.data());
-    return allocations - before;
-  }
-
-  // In the two layers and the head that a tile passes through.
-  static size_t OfTile(Precision precision) {
-    using enum PackedMatrix::Output;
-    return 5 * OfProduct(kOverwrite, precision) +
-           4 * OfProduct(kAccumulate, precision);
-  }
-
   GoldenModel model_;
 };
 
+// But for oneDNN, which allocates the same for every tile.
 TEST_P(AllocationTest, ScoreAllocatesNothing) {
   if (!ProcessorHas(GetParam())) GTEST_SKIP();
   const Engine& engine = *model_.engine;
   const auto scratch = engine.NewScratch();
   const auto reading = engine.Read(*FoldHistory(model_, "long", 50),
                                    {kRequestTimeUs, {}, {}}, *scratch);
+  size_t of_tile = 0;
   for (size_t tiles : {1, 2, 33}) {
     const size_t n = tiles * Engine::kTileRows;
     const std::vector<uint32_t> rows(n, 1);
@@ -89,7 +72,8 @@ TEST_P(AllocationTest, ScoreAllocatesNothing) {
     const size_t before = allocations;
     engine.Score(*reading, rows, features, absl::MakeSpan(scores), *scratch);
     const size_t after = allocations;
-    EXPECT_EQ(after - before, tiles * OfTile(GetParam())) << tiles << " tiles";
+    if (tiles == 1 && GetParam() == Precision::kBf16) of_tile = after - before;
+    EXPECT_EQ(after - before, tiles * of_tile) << tiles << " tiles";
   }
 }
 
@@ -107,10 +91,7 @@ TEST_P(AllocationTest, ReadAllocatesTheSameForEveryHistory) {
     return allocations - before;
   };
   EXPECT_EQ(count(1000), count(2));
-  using enum PackedMatrix::Output;
-  const size_t of_products = 6 * OfProduct(kOverwrite, Precision::kF32) +
-                             4 * OfProduct(kAccumulate, Precision::kF32);
-  EXPECT_LE(count(2), of_products + 12);
+  EXPECT_LE(count(2), 14);
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, AllocationTest,

@@ -141,7 +141,7 @@ TEST_P(EngineTest, ScoreIsBitwiseTheSameWhenPermuted) {
   }
 }
 
-// Every tile size, and every position in a tile.
+// Every number of rows in a tile, and every position.
 TEST_P(EngineTest, ScoreIsBitwiseTheSameAtAnyTilePosition) {
   const auto reading = ReadLongHistory();
   const Candidates probe = RandomCandidates(1);
@@ -160,19 +160,16 @@ TEST_P(EngineTest, ScoreIsBitwiseTheSameAtAnyTilePosition) {
   }
 }
 
-// Alone, in any order, some or all of them; and where the heads of all tasks may
-// not be one product, too.
+// Alone, in any order, some or all of them.
 TEST_P(EngineTest, ATaskScoresBitwiseTheSameWhateverOthersAreAskedFor) {
   const auto reading = ReadLongHistory();
   const Candidates all = RandomCandidates(100);
   const std::vector<float> expected = Score(*reading, all);
   const size_t num_tasks = engine_.num_tasks();
-  const auto expect_the_same = [&](const Engine& engine,
-                                   std::vector<uint32_t> tasks) {
-    const auto scratch = engine.NewScratch();
+  const auto expect_the_same = [&](std::vector<uint32_t> tasks) {
     std::vector<float> scores(all.rows.size() * tasks.size());
-    engine.Score(*reading, all.rows, all.features, tasks,
-                 absl::MakeSpan(scores), *scratch);
+    engine_.Score(*reading, all.rows, all.features, tasks,
+                  absl::MakeSpan(scores), *scratch_);
     for (size_t i = 0; i < scores.size(); ++i) {
       const uint32_t task = tasks[i % tasks.size()];
       const size_t row = i / tasks.size();
@@ -184,17 +181,10 @@ TEST_P(EngineTest, ATaskScoresBitwiseTheSameWhateverOthersAreAskedFor) {
   };
   const std::vector<uint32_t> in_order(engine_.all_tasks().begin(),
                                        engine_.all_tasks().end());
-  const auto apart = Engine::Create(
-      model_.bundle,
-      {.precision = precision(), .heads_together = false});
-  ASSERT_TRUE(apart.ok()) << apart.status();
-  for (const Engine* engine : {&engine_, apart->get()}) {
-    for (const uint32_t task : in_order) expect_the_same(*engine, {task});
-    expect_the_same(*engine, in_order);
-    expect_the_same(*engine, {in_order.rbegin(), in_order.rend()});
-    expect_the_same(*engine, {in_order.begin() + num_tasks / 2,
-                              in_order.end()});
-  }
+  for (const uint32_t task : in_order) expect_the_same({task});
+  expect_the_same(in_order);
+  expect_the_same({in_order.rbegin(), in_order.rend()});
+  expect_the_same({in_order.begin() + num_tasks / 2, in_order.end()});
 }
 
 TEST_P(EngineTest, StateIsBitwiseTheSameHoweverTheLogIsCut) {
@@ -253,33 +243,6 @@ TEST_P(EngineTest, RecentEventsScoreAsStoredEvents) {
 TEST_P(EngineTest, StateHasTheSameSizeForEveryHistory) {
   const size_t one = FoldHistory(model_, "long", 1)->size_bytes();
   EXPECT_EQ(FoldHistory(model_, "long", 1000)->size_bytes(), one);
-}
-
-// What a processor gets on which the small tiles disagree with the largest.
-TEST_P(EngineTest, OneTileSizeGivesTheSameBitsAsAll) {
-  const auto largest_only =
-      Engine::Create(model_.bundle, {precision(), TileChoice::LargestOnly()});
-  ASSERT_TRUE(largest_only.ok()) << largest_only.status();
-  const auto scratch = (*largest_only)->NewScratch();
-  const auto events = model_.histories.at("long").First(50);
-  FoldJob job{(*largest_only)->empty_state(), events, nullptr};
-  (*largest_only)->Fold(absl::MakeSpan(&job, 1), *scratch);
-  EXPECT_EQ((*largest_only)->SerializeState(*job.after),
-            engine_.SerializeState(*FoldHistory(model_, "long", 50)));
-  if (engine_.num_seeds() > 0) {
-    EXPECT_EQ(Bits((*largest_only)->Summarize(*job.after, *scratch)->values),
-              Bits(engine_.Summarize(*job.after, *scratch_)->values));
-  }
-
-  const RequestView request{kRequestTimeUs, {}, {}};
-  const Candidates candidates = RandomCandidates(70);
-  std::vector<float> scores(candidates.rows.size() * engine_.num_tasks());
-  (*largest_only)
-      ->Score(*(*largest_only)->Read(*job.after, request, *scratch),
-              candidates.rows, candidates.features, absl::MakeSpan(scores),
-              *scratch);
-  const auto reading = engine_.Read(*job.after, request, *scratch_);
-  EXPECT_EQ(Bits(scores), Bits(Score(*reading, candidates)));
 }
 
 // Models whose candidates attend to summaries.

@@ -87,7 +87,6 @@ GoldenCase ReadCase(const Bundle& bundle, const json& entry) {
     const json& state = entry.at("state");
     Flatten(state.at("z"), result.state);
     Flatten(state.at("window"), result.state);
-    Flatten(state.at("c"), result.state);
   }
   if (entry.contains("summaries")) {
     Flatten(entry.at("summaries"), result.summaries);
@@ -125,7 +124,7 @@ std::string GoldenBundleFolder(const std::string& name) {
 GoldenModel LoadGoldenModel(const std::string& name, Precision precision) {
   GoldenModel model;
   model.bundle = ValueOrDie(Bundle::Load(GoldenBundleFolder(name)));
-  model.engine = ValueOrDie(Engine::Create(model.bundle, {precision, {}}));
+  model.engine = ValueOrDie(Engine::Create(model.bundle, {precision}));
   std::ifstream file(std::string(QLARANK_GOLDEN_DIR) + "/" + name +
                      "/cases.json");
   const json cases = json::parse(file);

@@ -11,7 +11,6 @@
 #include "gtest/gtest.h"
 #include "hwy/highway.h"
 #include "model/engine.h"
-#include "model/gemm.h"
 #include "model/precision.h"
 #include "model/precision_kernels.h"
 #include "tests/model/golden.h"

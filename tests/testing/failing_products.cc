@@ -1,8 +1,12 @@
 #include "tests/testing/failing_products.h"
 
 #include <dlfcn.h>
-
 #include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "model/product.h"
 
 namespace qlarank::testing {
 std::atomic<bool> products_fail = false;
@@ -16,4 +20,28 @@ extern "C" dnnl_status_t dnnl_primitive_execute(
   static const auto real = reinterpret_cast<decltype(&dnnl_primitive_execute)>(
       dlsym(RTLD_NEXT, "dnnl_primitive_execute"));
   return real(primitive, stream, count, arguments);
+}
+
+// Takes the place of kernels::MultiplyWeights (the linker's --wrap, see
+// tests/testing/CMakeLists.txt), which cannot fail but overflows.
+#define QLARANK_PRODUCT \
+  _ZN7qlarank7kernels15MultiplyWeightsERKNS0_7ProductEPKfmPfm
+#define QLARANK_PASTE(a, b) a##b
+#define QLARANK_JOIN(a, b) QLARANK_PASTE(a, b)
+extern "C" {
+void QLARANK_JOIN(__real_,
+                  QLARANK_PRODUCT)(const qlarank::kernels::Product& product,
+                                   const float* x, size_t rows, float* y,
+                                   size_t y_stride);
+void QLARANK_JOIN(__wrap_,
+                  QLARANK_PRODUCT)(const qlarank::kernels::Product& product,
+                                   const float* x, size_t rows, float* y,
+                                   size_t y_stride) {
+  QLARANK_JOIN(__real_, QLARANK_PRODUCT)(product, x, rows, y, y_stride);
+  if (!qlarank::testing::products_fail) return;
+  for (size_t row = 0; row < rows; ++row) {
+    std::fill_n(y + row * y_stride, product.columns,
+                std::numeric_limits<float>::quiet_NaN());
+  }
+}
 }
