@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "hwy/cache_control.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "model/product.cc"
 #include "hwy/foreach_target.h"
@@ -26,6 +28,8 @@ constexpr size_t kLoneRowPanels = 8;
 constexpr size_t kMostPanels = 1;
 constexpr size_t kLoneRowPanels = 4;
 #endif
+
+constexpr size_t kStepsAhead = 16;
 
 // The columns of a row of y that one vector of sums belongs to: `columns` of
 // them, 8 or more, or none; adds to them or overwrites them.
@@ -70,6 +74,12 @@ HWY_INLINE void MultiplyBlock(const float* panels, size_t in, const float* x,
     for (size_t v = 0; v < kVectors; ++v) {
       weights[v] = hn::Load(d, panels + v / kPanelVectors * panel_size +
                                    v % kPanelVectors * kLanes);
+    }
+    // Panels come from L2 where another thread has a share of L1. (A row alone
+    // has no time for it.)
+    HWY_UNROLL(16)
+    for (size_t p = 0; kRows > 1 && p < kPanels; ++p) {
+      hwy::Prefetch(panels + p * panel_size + kStepsAhead * kPanelOutputs);
     }
     HWY_UNROLL(16)
     for (size_t r = 0; r < kRows; ++r) {
