@@ -298,6 +298,7 @@ def main(arguments):
         raise BadList('no mutation has such a name')
 
     WORK.mkdir(parents=True, exist_ok=True)
+    tested = commit()  # the tree may go on meanwhile
     copy_tree()
     print('building what is sound, and running its tests', flush=True)
     code, output = run(['cmake', '--preset', PRESET], WORK / 'configure.log')
@@ -317,7 +318,7 @@ def main(arguments):
               flush=True)
     survived = [m.name for m, outcome in results if not outcome.noticed_by]
     if len(chosen) == len(mutations):
-        made_of = (f'At commit {commit()}, {datetime.date.today()}: '
+        made_of = (f'At commit {tested}, {datetime.date.today()}: '
                    f'{len(results)} lines broken, {len(survived)} unnoticed.')
         PROOF.write_text(with_table(PROOF.read_text(), made_of,
                                     table(results)))
