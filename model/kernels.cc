@@ -132,9 +132,11 @@ float Dot(const float* a, const float* b, size_t width) {
   return WithTag(width, [&](auto d) { return DotWith(d, a, b, width); });
 }
 
-void CandidateRows(const CandidateItems& items, const float* shared,
-                   const float* user, size_t width, float* x, float* dots) {
-  // Far enough ahead for a row to come from memory meanwhile.
+// Calls use(row, item's values) for every item in order, whose rows are fetched
+// far enough ahead to come from memory meanwhile.
+template <class Use>
+HWY_INLINE void ForEveryItem(const CandidateItems& items, size_t width,
+                             Use&& use) {
   constexpr size_t kRowsAhead = 6;
   const auto fetch = [&](size_t row) {
     PrefetchRow(items.embedding + items.rows[row] * width, width);
@@ -142,17 +144,33 @@ void CandidateRows(const CandidateItems& items, const float* shared,
   for (size_t row = 0; row < std::min(kRowsAhead, items.count); ++row) {
     fetch(row);
   }
+  for (size_t row = 0; row < items.count; ++row) {
+    if (row + kRowsAhead < items.count) fetch(row + kRowsAhead);
+    use(row, items.embedding + items.rows[row] * width);
+  }
+}
+
+void CandidateRows(const CandidateItems& items, const float* shared,
+                   const float* user, size_t width, float* x, float* dots) {
   WithTag(width, [&](auto d) {
     const auto scale = hn::Set(d, items.scale);
-    for (size_t row = 0; row < items.count; ++row, x += width) {
-      if (row + kRowsAhead < items.count) fetch(row + kRowsAhead);
-      const float* item = items.embedding + items.rows[row] * width;
+    ForEveryItem(items, width, [&](size_t row, const float* item) {
+      float* out = x + row * width;
       dots[row] = SumRow(d, width, [&](size_t i, auto dot) {
         const auto value = hn::LoadU(d, item + i);
-        hn::StoreU(Fma(scale, value, hn::LoadU(d, shared + i)), d, x + i);
+        hn::StoreU(Fma(scale, value, hn::LoadU(d, shared + i)), d, out + i);
         return Fma(hn::LoadU(d, user + i), value, dot);
       });
-    }
+    });
+  });
+}
+
+void ItemDots(const CandidateItems& items, const float* user, size_t width,
+              float* dots) {
+  WithTag(width, [&](auto d) {
+    ForEveryItem(items, width, [&](size_t row, const float* item) {
+      dots[row] = DotWith(d, user, item, width);
+    });
   });
 }
 
@@ -204,6 +222,7 @@ HWY_EXPORT(ScaleAdd);
 HWY_EXPORT(AllFinite);
 HWY_EXPORT(Dot);
 HWY_EXPORT(CandidateRows);
+HWY_EXPORT(ItemDots);
 HWY_EXPORT(SiluRows);
 HWY_EXPORT(GatedSilu);
 HWY_EXPORT(HeadLogit);
@@ -251,6 +270,11 @@ float Dot(const float* a, const float* b, size_t width) {
 void CandidateRows(const CandidateItems& items, const float* shared,
                    const float* user, size_t width, float* x, float* dots) {
   HWY_DYNAMIC_DISPATCH(CandidateRows)(items, shared, user, width, x, dots);
+}
+
+void ItemDots(const CandidateItems& items, const float* user, size_t width,
+              float* dots) {
+  HWY_DYNAMIC_DISPATCH(ItemDots)(items, user, width, dots);
 }
 
 void SiluRows(size_t rows, size_t width, size_t stride, float* x) {

@@ -66,6 +66,10 @@ struct CandidateItems {
 void CandidateRows(const CandidateItems& items, const float* shared,
                    const float* user, size_t width, float* x, float* dots);
 
+// The dots alone, where no token is made of the items.
+void ItemDots(const CandidateItems& items, const float* user, size_t width,
+              float* dots);
+
 // x = SiLU(x) in place, [rows, width], the rows `stride` apart.
 void SiluRows(size_t rows, size_t width, size_t stride, float* x);
 

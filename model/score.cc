@@ -99,17 +99,6 @@ void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
   }
 }
 
-// <u, E_item> of every row, where no token is made of it.
-void DotsOnly(const Engine::Impl& impl, const ReadingValues& reading,
-              const CandidateTile& tile, float* dots) {
-  for (size_t row = 0; row < tile.rows.size(); ++row) {
-    const size_t item = tile.rows[row];
-    dots[row] = kernels::Dot(reading.user.data(),
-                             impl.item_embedding.data() + item * impl.d_model,
-                             impl.d_model);
-  }
-}
-
 // Passes the candidates through their layers; scratch.tile.x holds x_c then,
 // and dots <u, E_item>.
 void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
@@ -173,7 +162,9 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
     float* out = scores.data() + first * tasks.size();
     float dots[kTileRows];
     if (impl_->candidate_layers().empty()) {
-      DotsOnly(*impl_, reading.values(), tile, dots);
+      kernels::ItemDots({impl_->item_embedding.data(), tile.rows.data(),
+                         tile.rows.size(), /*scale=*/1},
+                        reading.values().user.data(), impl_->d_model, dots);
     } else {
       ScratchBuffers& buffers = scratch.buffers();
       ForwardCandidates(*impl_, reading.values(), tile, buffers, dots);
