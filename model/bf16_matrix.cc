@@ -16,7 +16,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "model/aligned_vector.h"
-#include "model/precision.h"
 
 namespace qlarank {
 namespace {
@@ -71,22 +70,7 @@ memory Pack(memory& source, const memory::desc& wanted) {
   return packed;
 }
 
-bool HasInstructions(dnnl_cpu_isa_t wanted) {
-  return (dnnl_get_effective_cpu_isa() & wanted) == wanted;
-}
-
 }  // namespace
-
-bool ProcessorHas(Precision precision) {
-  switch (precision) {
-    case Precision::kBf16:
-      return HasInstructions(dnnl_cpu_isa_avx512_core_bf16);
-    case Precision::kInt8:
-      return HasInstructions(dnnl_cpu_isa_avx512_core_vnni);
-    default:
-      return true;
-  }
-}
 
 struct Bf16Matrix::Primitive {
   dnnl::matmul::primitive_desc description;

@@ -17,20 +17,22 @@ size_t WholeBlocks(size_t channels) {
 
 }  // namespace
 
-Int8Matrix::Int8Matrix(absl::Span<const float> weights, size_t out, size_t in)
-    : out_(out),
+Int8Matrix::Int8Matrix(absl::Span<const float> weights, size_t out, size_t in,
+                       const kernels::Int8Kernels& kernels)
+    : kernels_(kernels),
+      out_(out),
       in_(in),
       packed_(WholeBlocks(out) * in),
       scales_(WholeBlocks(out)),
       zero_share_(WholeBlocks(out)) {
   std::vector<uint8_t> shifted(out * in);
-  kernels::QuantizeRows(weights.data(), out, in, shifted.data(),
-                        scales_.data());
+  kernels::QuantizeRows(weights.data(), out, in, kernels.weight_levels,
+                        shifted.data(), scales_.data());
   for (size_t channel = 0; channel < out; ++channel) {
     const size_t block = channel / kInt8BlockChannels;
     const size_t in_block = channel % kInt8BlockChannels;
     for (size_t i = 0; i < in; ++i) {
-      const int value = shifted[channel * in + i] - kernels::kQuantizedZero;
+      const int value = shifted[channel * in + i] - (kernels.weight_levels + 1);
       const size_t group = i / kInt8GroupInputs;
       const size_t at =
           ((block * (in / kInt8GroupInputs) + group) * kInt8BlockChannels +
@@ -38,7 +40,7 @@ Int8Matrix::Int8Matrix(absl::Span<const float> weights, size_t out, size_t in)
               kInt8GroupInputs +
           i % kInt8GroupInputs;
       packed_[at] = static_cast<int8_t>(value);
-      zero_share_[channel] -= kernels::kQuantizedZero * value;
+      zero_share_[channel] -= (kernels.input_levels + 1) * value;
     }
   }
 }

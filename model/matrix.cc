@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "model/bf16_matrix.h"
 #include "model/int8_matrix.h"
 #include "model/kernels.h"
@@ -44,7 +46,13 @@ absl::StatusOr<std::unique_ptr<const Matrix>> Matrix::Create(
   auto matrix = absl::WrapUnique(new Matrix(in, std::move(parts)));
   const size_t out = matrix->out();
   if (precision == Precision::kInt8) {
-    matrix->int8_ = std::make_unique<const Int8Matrix>(weights, out, in);
+    const kernels::Int8Kernels* kernels = Int8KernelsOfProcessor();
+    if (kernels == nullptr) {
+      return absl::InternalError(
+          absl::StrCat("nothing here multiplies ", name, " in int8"));
+    }
+    matrix->int8_ =
+        std::make_unique<const Int8Matrix>(weights, out, in, *kernels);
   } else if (precision == Precision::kBf16) {
     const bool adds = matrix->parts_.front().ending == Ending::kAdd;
     auto bf16 = Bf16Matrix::Create(std::move(name), weights, out, in, adds);
@@ -108,12 +116,11 @@ void Matrix::RunLower(size_t rows, const float* x, float* y,
   const Ending first = parts_.front().ending;
   float* sums = first == Ending::kGate ? scratch.sums_.data() : y;
   if (int8_ != nullptr) {
-    kernels::QuantizeRows(x, rows, in_, scratch.converted_.data(),
+    kernels::QuantizeRows(x, rows, in_, int8_->kernels().input_levels,
+                          scratch.converted_.data(),
                           scratch.row_scales_.data());
-    const auto multiply = first == Ending::kAdd ? kernels::MultiplyAddInt8
-                                                : kernels::MultiplyInt8;
-    multiply(int8_->weights(), scratch.converted_.data(),
-             scratch.row_scales_.data(), rows, sums);
+    int8_->Run(scratch.converted_.data(), scratch.row_scales_.data(), rows,
+               first == Ending::kAdd, sums);
   } else {
     auto* converted = reinterpret_cast<uint16_t*>(scratch.converted_.data());
     kernels::ToBf16(x, rows * in_, converted);

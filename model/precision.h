@@ -4,14 +4,16 @@
 #ifndef QLARANK_MODEL_PRECISION_H_
 #define QLARANK_MODEL_PRECISION_H_
 
+#include "model/int8_product.h"
+
 namespace qlarank {
 
 enum class Precision {
   kF32,
   // Weights and what they multiply in bfloat16, sums in float32.
   kBf16,
-  // Weights in 8 bits with a scale per output channel, what they multiply in 8
-  // bits with a scale per row taken from that row; exact sums.
+  // Weights in 8 bits (7 on AVX2) with a scale per output channel, what they
+  // multiply likewise with a scale per row taken from that row; exact sums.
   kInt8,
 };
 
@@ -29,6 +31,9 @@ constexpr const char* PrecisionName(Precision precision) {
 
 // Whether this processor has instructions for it, so that it gains anything.
 bool ProcessorHas(Precision precision);
+
+// The fastest that this processor has; null where it has none.
+const kernels::Int8Kernels* Int8KernelsOfProcessor();
 
 }  // namespace qlarank
 

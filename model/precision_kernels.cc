@@ -48,7 +48,7 @@ HWY_INLINE float LargestMagnitude(D d, const float* x, size_t width) {
 
 template <class D>
 HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
-                              uint8_t* out, float* scales) {
+                              int levels, uint8_t* out, float* scales) {
   const hn::RebindToUnsigned<D> bits_tag;
   const hn::Rebind<uint8_t, D> out_tag;
   HWY_ALIGN float largest[kRowBlock];
@@ -59,10 +59,11 @@ HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
         std::max(LargestMagnitude(d, x + row * width, width), 1e-30f);
   }
   // Adding 1.5 * 2^23 rounds and leaves the whole number in the lowest bits.
-  const auto shifter = hn::Set(d, 12582912.0f + kQuantizedZero);
+  const auto most = static_cast<float>(levels);
+  const auto shifter = hn::Set(d, 12582913.0f + most);
   for (size_t row = 0; row < rows; ++row, x += width, out += width) {
-    scales[row] = largest[row] / 127.0f;
-    const auto inverse = hn::Set(d, 127.0f / largest[row]);
+    scales[row] = largest[row] / most;
+    const auto inverse = hn::Set(d, most / largest[row]);
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
       const auto whole = hn::MulAdd(hn::LoadU(d, x + i), inverse, shifter);
       hn::StoreU(hn::TruncateTo(out_tag, hn::BitCast(bits_tag, whole)), out_tag,
@@ -71,12 +72,12 @@ HWY_INLINE void QuantizeBlock(D d, const float* x, size_t rows, size_t width,
   }
 }
 
-void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
-                  float* scales) {
+void QuantizeRows(const float* x, size_t rows, size_t width, int levels,
+                  uint8_t* out, float* scales) {
   WithTag(width, [&](auto d) {
     for (size_t row = 0; row < rows; row += kRowBlock) {
       QuantizeBlock(d, x + row * width, std::min(kRowBlock, rows - row), width,
-                    out + row * width, scales + row);
+                    levels, out + row * width, scales + row);
     }
   });
 }
@@ -94,9 +95,9 @@ void ToBf16(const float* x, size_t size, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(ToBf16)(x, size, out);
 }
 
-void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
-                  float* scales) {
-  HWY_DYNAMIC_DISPATCH(QuantizeRows)(x, rows, width, out, scales);
+void QuantizeRows(const float* x, size_t rows, size_t width, int levels,
+                  uint8_t* out, float* scales) {
+  HWY_DYNAMIC_DISPATCH(QuantizeRows)(x, rows, width, levels, out, scales);
 }
 
 }  // namespace qlarank::kernels

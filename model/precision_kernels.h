@@ -13,14 +13,11 @@ namespace qlarank::kernels {
 // out = x in bfloat16, to the nearest, ties to even, [size].
 void ToBf16(const float* x, size_t size, uint16_t* out);
 
-// What stands for 0 in a row of QuantizeRows.
-inline constexpr int kQuantizedZero = 128;
-
-// out = kQuantizedZero + round(x / scale), scale = max |x| / 127 of each row:
-// [rows, width], scales [rows]. Unsigned, as processors multiply unsigned rows
-// by signed weights.
-void QuantizeRows(const float* x, size_t rows, size_t width, uint8_t* out,
-                  float* scales);
+// out = levels + 1 + round(x / scale), scale = max |x| / levels of each row:
+// [rows, width], scales [rows]. levels: at most 127. Unsigned, as processors
+// multiply unsigned rows by signed weights.
+void QuantizeRows(const float* x, size_t rows, size_t width, int levels,
+                  uint8_t* out, float* scales);
 
 }  // namespace qlarank::kernels
 

@@ -302,7 +302,10 @@ TEST_P(EngineTest, LowerPrecisionIsCloseToFloat32) {
     errors += (scores[i] - expected[i]) * (scores[i] - expected[i]);
   }
   // Relative to how much the scores differ from one another.
-  const double bound = precision() == Precision::kInt8 ? 0.05 : 0.02;
+  const bool in_7_bits = precision() == Precision::kInt8 &&
+                         Int8KernelsOfProcessor() == &kernels::kAvx2Int8;
+  const double bound =
+      in_7_bits ? 0.1 : precision() == Precision::kInt8 ? 0.05 : 0.02;
   EXPECT_LT(std::sqrt(errors / squares), bound);
   const bool rounds =
       precision() != Precision::kF32 && engine_.bundle().HasTensor("norm_cand");
@@ -332,8 +335,13 @@ std::string NameOf(const ::testing::TestParamInfo<ModelAndPrecision>& info) {
   return std::get<0>(info.param) + "_" + PrecisionName(std::get<1>(info.param));
 }
 
+// A lesser processor (lesser_processor_test.cc) has other kernels in 8 bits.
+#ifdef QLARANK_ONLY_INT8
+const auto kPrecisions = ::testing::Values(Precision::kInt8);
+#else
 const auto kPrecisions =
     ::testing::Values(Precision::kF32, Precision::kBf16, Precision::kInt8);
+#endif
 
 INSTANTIATE_TEST_SUITE_P(
     Models, EngineTest,

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "model/precision.h"
 #include "model/precision_kernels.h"
 
@@ -21,19 +22,32 @@ namespace {
 
 using ::testing::Each;
 
-// x / scale rounded, the scale that 127 stands for x's largest magnitude.
-std::vector<double> Rounded(absl::Span<const float> x) {
+// x / scale rounded, the scale that `levels` stands for x's largest magnitude.
+std::vector<double> Rounded(absl::Span<const float> x, int levels) {
   double largest = 0;
   for (float value : x) largest = std::max(largest, std::abs(double{value}));
   std::vector<double> rounded;
   for (float value : x) {
-    rounded.push_back(std::nearbyint(value / (largest / 127)) * largest / 127);
+    rounded.push_back(std::nearbyint(value / (largest / levels)) * largest /
+                      levels);
   }
   return rounded;
 }
 
+// Those that this processor can run.
+std::vector<const kernels::Int8Kernels*> AllKernels() {
+  std::vector<const kernels::Int8Kernels*> all;
+  if (Int8KernelsOfProcessor() == &kernels::kVnniInt8) {
+    all.push_back(&kernels::kVnniInt8);
+  }
+  if (Int8KernelsOfProcessor() != nullptr) all.push_back(&kernels::kAvx2Int8);
+  return all;
+}
+
+// Kernels, outputs, inputs, rows.
 class Int8MatrixTest
-    : public ::testing::TestWithParam<std::tuple<size_t, size_t, size_t>> {
+    : public ::testing::TestWithParam<
+          std::tuple<const kernels::Int8Kernels*, size_t, size_t, size_t>> {
  protected:
   // What stands behind the last row of y, which is nobody's.
   static constexpr float kBeyond = 12345.0f;
@@ -44,30 +58,23 @@ class Int8MatrixTest
     for (float& value : x_) value = normal(random_);
   }
 
-  void SetUp() override {
-    if (!ProcessorHas(Precision::kInt8)) GTEST_SKIP() << "no int8 here";
-  }
-
-  static size_t out() { return std::get<0>(GetParam()); }
-  static size_t in() { return std::get<1>(GetParam()); }
-  static size_t rows() { return std::get<2>(GetParam()); }
-
-  using Product = void (*)(const kernels::Int8Weights&, const uint8_t*,
-                           const float*, size_t, float*);
+  static const kernels::Int8Kernels& int8() { return *std::get<0>(GetParam()); }
+  static size_t out() { return std::get<1>(GetParam()); }
+  static size_t in() { return std::get<2>(GetParam()); }
+  static size_t rows() { return std::get<3>(GetParam()); }
 
   // y of `count` rows, which begins as `before`, and kBeyond behind it.
-  std::vector<float> Multiply(Product multiply, absl::Span<const float> x,
+  std::vector<float> Multiply(bool adds, absl::Span<const float> x,
                               float before) const {
     const size_t count = x.size() / in();
-    const Int8Matrix matrix(weights_, out(), in());
+    const Int8Matrix matrix(weights_, out(), in(), int8());
     std::vector<uint8_t> quantized(x.size());
     std::vector<float> scales(count);
-    kernels::QuantizeRows(x.data(), count, in(), quantized.data(),
-                          scales.data());
+    kernels::QuantizeRows(x.data(), count, in(), int8().input_levels,
+                          quantized.data(), scales.data());
     std::vector<float> y(count * out() + 64, kBeyond);
     std::fill_n(y.begin(), count * out(), before);
-    multiply(matrix.weights(), quantized.data(), scales.data(), count,
-             y.data());
+    matrix.Run(quantized.data(), scales.data(), count, adds, y.data());
     return y;
   }
 
@@ -76,13 +83,15 @@ class Int8MatrixTest
 };
 
 TEST_P(Int8MatrixTest, MultipliesTheRoundedNumbers) {
-  const std::vector<float> y = Multiply(kernels::MultiplyInt8, x_, -1.0f);
-  const std::vector<float> sum = Multiply(kernels::MultiplyAddInt8, x_, 0.5f);
+  const std::vector<float> y = Multiply(/*adds=*/false, x_, -1.0f);
+  const std::vector<float> sum = Multiply(/*adds=*/true, x_, 0.5f);
   const absl::Span<const float> x = x_, weights = weights_;
   for (size_t r = 0; r < rows(); ++r) {
-    const std::vector<double> inputs = Rounded(x.subspan(r * in(), in()));
+    const std::vector<double> inputs =
+        Rounded(x.subspan(r * in(), in()), int8().input_levels);
     for (size_t o = 0; o < out(); ++o) {
-      const std::vector<double> w = Rounded(weights.subspan(o * in(), in()));
+      const std::vector<double> w =
+          Rounded(weights.subspan(o * in(), in()), int8().weight_levels);
       double expected = 0, size = 0;
       for (size_t i = 0; i < in(); ++i) {
         expected += w[i] * inputs[i];
@@ -102,12 +111,11 @@ TEST_P(Int8MatrixTest, MultipliesTheRoundedNumbers) {
 }
 
 TEST_P(Int8MatrixTest, ARowHasTheSameBitsAlone) {
-  for (const Product multiply :
-       {kernels::MultiplyInt8, kernels::MultiplyAddInt8}) {
-    const std::vector<float> together = Multiply(multiply, x_, 0.5f);
+  for (const bool adds : {false, true}) {
+    const std::vector<float> together = Multiply(adds, x_, 0.5f);
     for (size_t r = 0; r < rows(); ++r) {
       const std::vector<float> alone =
-          Multiply(multiply, absl::MakeSpan(x_).subspan(r * in(), in()), 0.5f);
+          Multiply(adds, absl::MakeSpan(x_).subspan(r * in(), in()), 0.5f);
       ASSERT_EQ(std::memcmp(alone.data(), together.data() + r * out(),
                             out() * sizeof(float)),
                 0)
@@ -116,13 +124,33 @@ TEST_P(Int8MatrixTest, ARowHasTheSameBitsAlone) {
   }
 }
 
+// What would not be exact if sums overflowed on the way: every weight and every
+// input as large as it can be.
+TEST_P(Int8MatrixTest, TheLargestNumbersDoNotOverflow) {
+  std::fill(weights_.begin(), weights_.end(), -1.0f);
+  std::fill(x_.begin(), x_.end(), 1.0f);
+  const std::vector<float> y = Multiply(/*adds=*/false, x_, 0.0f);
+  for (size_t i = 0; i < rows() * out(); ++i) {
+    ASSERT_NEAR(y[i], -static_cast<double>(in()), 1e-5 * in()) << i;
+  }
+}
+
 // Whole blocks of channels, parts of one, parts of a vector; and rows that do
 // not fill a block of theirs.
-INSTANTIATE_TEST_SUITE_P(Shapes, Int8MatrixTest,
-                         ::testing::Combine(::testing::Values(8, 16, 24, 64, 72,
-                                                              128, 200),
-                                            ::testing::Values(8, 40, 128),
-                                            ::testing::Values(1, 3, 4, 9, 64)));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Int8MatrixTest,
+    ::testing::Combine(::testing::ValuesIn(AllKernels()),
+                       ::testing::Values(8, 16, 24, 64, 72, 128, 200),
+                       ::testing::Values(8, 40, 128),
+                       ::testing::Values(1, 3, 4, 9, 64)),
+    [](const auto& info) {
+      const bool avx2 = std::get<0>(info.param) == &kernels::kAvx2Int8;
+      return absl::StrCat(avx2 ? "AVX2_" : "VNNI_", std::get<1>(info.param),
+                          "_", std::get<2>(info.param), "_",
+                          std::get<3>(info.param));
+    });
+// A processor without any has none of these tests.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Int8MatrixTest);
 
 }  // namespace
 }  // namespace qlarank::testing

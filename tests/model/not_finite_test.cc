@@ -108,7 +108,8 @@ TEST(QuantizeRowsTest, ARowThatIsNotFiniteHasNoScale) {
       rows[kWidth + place] = poison;
       std::vector<uint8_t> quantized(rows.size());
       float scales[3];
-      kernels::QuantizeRows(rows.data(), 3, kWidth, quantized.data(), scales);
+      kernels::QuantizeRows(rows.data(), 3, kWidth, 127, quantized.data(),
+                            scales);
       EXPECT_EQ(scales[0], 0.5f / 127);
       EXPECT_TRUE(std::isnan(scales[1])) << poison << " at " << place;
       EXPECT_EQ(scales[2], 0.5f / 127);

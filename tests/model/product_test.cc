@@ -238,6 +238,14 @@ TEST_P(FunctionsTest, ScalesAreThoseOfTheDecayedCount) {
   EXPECT_NEAR(Scale(1e-5, uint64_t{1} << 62), 1e-5, 1e-10);
 }
 
+TEST_P(FunctionsTest, AProcessorWithoutVectorsOfOursIsRefused) {
+  const bool plain = GetParam() == HWY_SCALAR || GetParam() == HWY_EMU128;
+  const absl::Status status = CheckProcessor();
+  EXPECT_EQ(status.code(), plain ? absl::StatusCode::kFailedPrecondition
+                                 : absl::StatusCode::kOk)
+      << status;
+}
+
 TEST_P(FunctionsTest, TheCanaryHasTheCommittedDigest) {
   EXPECT_EQ(CheckArithmetic(), absl::OkStatus());
 }
