@@ -9,6 +9,8 @@ namespace qlarank::testing {
 // While it is set, every product of this process in float32 and bfloat16
 // fails: oneDNN's by its status, ours as if it overflowed.
 extern std::atomic<bool> products_fail;
+// Likewise those in bfloat16 alone.
+extern std::atomic<bool> bf16_products_fail;
 
 }  // namespace qlarank::testing
 
