@@ -71,7 +71,7 @@ absl::StatusOr<Layer::Products> Layer::Pack(const Bundle& bundle,
     packed_.push_back(*std::move(matrix));
     return packed_.back().get();
   };
-  using enum Matrix::Ending;
+  using enum kernels::Ending;
   const size_t d = d_model_, f = ffn_width_;
   const Products products{
       pack("w_qkvg", d, {{d, kSilu}, {d, kSilu}, {d, kStore}, {d, kSilu}}),

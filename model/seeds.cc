@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<const Seeds>> Seeds::Create(const Bundle& bundle,
     status.Update(packed.status());
     if (packed.ok()) matrix = *std::move(packed);
   };
-  using enum Matrix::Ending;
+  using enum kernels::Ending;
   pack("summary.w_q", {{d, kStore}}, scoring, seeds->w_q_);
   pack("summary.w_kv", {{2 * d, kStore}}, Precision::kF32, seeds->w_kv_);
   pack("summary.w_o", {{d, kAdd}}, scoring, seeds->w_o_);

@@ -36,7 +36,7 @@ absl::Status Trunk::PackWeights() {
     status.Update(matrix.status());
     return matrix.ok() ? *std::move(matrix) : nullptr;
   };
-  using enum Matrix::Ending;
+  using enum kernels::Ending;
   for (const LayerParameters& layer : parameters_.layers) {
     layers_.push_back({pack("projection", layer.projection, kWidth,
                             {layer.projection.size() / kWidth, kStore}),
