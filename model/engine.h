@@ -1,11 +1,11 @@
 // Folds events into user states and scores candidates against them: the
-// mathematics of docs/model.md in float32, on oneDNN and our own kernels.
+// mathematics of docs/model.md, in arithmetic that is the same bits everywhere
+// (its section 10) but for scores in a lower precision.
 //
 // One forward pass serves both: an event and a candidate are rows of a tile.
 // A row's result is bitwise the same whatever the tile's other rows are, so
 // scores do not depend on a candidate's neighbours, nor states on whose
-// events were folded together (ARCHITECTURE.md, invariants 1 and 3; Create
-// tries it out on this processor and uses only the tile sizes that agree).
+// events were folded together (ARCHITECTURE.md, invariants 1 and 3).
 //
 // What cannot be computed is NaN and never a plausible number, in every
 // precision: weights that overflow, or a product that failed. Callers look at
@@ -100,8 +100,8 @@ class Engine {
     Precision precision = Precision::kF32;
   };
 
-  // Packs the weights and makes every primitive: takes tens of milliseconds.
-  // INTERNAL when oneDNN refuses, naming the primitive.
+  // Packs the weights: takes milliseconds. INTERNAL when this processor or build
+  // computes other bits (canary.h), or when oneDNN refuses a matrix, naming it.
   static absl::StatusOr<std::unique_ptr<const Engine>> Create(
       std::shared_ptr<const Bundle> bundle, const Options& options);
   // With the default options.
