@@ -141,12 +141,16 @@ TEST_P(LibraryTest, IsNotFasterThanThePeak) {
     GTEST_SKIP() << "this processor does not have it";
   }
   const FastestProduct& product = FastestProduct::Of(GetParam());
+  // The best of each grow with the turns. A loop that is slower stays so; one
+  // that is not catches up, whoever had the other half of the core before.
+  const absl::Time end = absl::Now() + absl::Seconds(10);
   double library = 0, peak = 0;
-  for (int turn = 0; turn < 10; ++turn) {
+  int turns = 0;
+  do {
     library = std::max(library, product.MeasureAgain(absl::Milliseconds(5)));
     peak = std::max(peak, OperationsPerSecond(FastestLoop(GetParam()),
                                               absl::Milliseconds(5)));
-  }
+  } while (++turns < 10 || (peak <= .97 * library && absl::Now() < end));
   // Clocks differ from one turn to the next.
   EXPECT_GT(peak, .97 * library);
 }
