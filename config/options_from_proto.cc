@@ -112,6 +112,7 @@ ModelOptions ModelFromProto(const proto::ModelConfig& config,
   options.expected_fingerprint = config.expected_fingerprint();
   options.default_model = config.default_model();
   options.precision = PrecisionFromProto(config.precision());
+  SetUnlessZero(config.item_share_bytes(), options.item_share_bytes);
   if (config.name().empty()) {
     problems.AddQuoted(field + ".name", "", "is required");
   } else if (!IsModelName(config.name())) {

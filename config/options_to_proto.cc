@@ -40,6 +40,7 @@ void SetModel(const ModelOptions& from, proto::ModelConfig& to) {
   to.set_expected_fingerprint(from.expected_fingerprint);
   to.set_default_model(from.default_model);
   to.set_precision(PrecisionToProto(from.precision));
+  to.set_item_share_bytes(from.item_share_bytes);
 }
 
 void SetStore(const StoreOptions& from, proto::StoreConfig& to) {

@@ -49,6 +49,7 @@ struct ModelOptions {
   std::string expected_fingerprint;  // empty: any
   bool default_model = false;        // true for exactly one
   ScoringPrecision precision = ScoringPrecision::kF32;
+  uint64_t item_share_bytes = 1 << 30;
 
   bool operator==(const ModelOptions&) const = default;
 };

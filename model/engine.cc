@@ -18,16 +18,6 @@ namespace {
 // changes a state's last bits changes it.
 constexpr int kArithmeticVersion = 5;
 
-std::vector<float> InverseNorms(absl::Span<const float> rows, size_t width) {
-  std::vector<float> inverse;
-  for (size_t i = 0; i < rows.size(); i += width) {
-    double sum = 0;
-    for (float x : rows.subspan(i, width)) sum += static_cast<double>(x) * x;
-    inverse.push_back(1.0 / std::max(std::sqrt(sum), 1e-12));
-  }
-  return inverse;
-}
-
 // Rows of `width` floats made `padded_width` long with zeros.
 AlignedVector<float> PadRows(absl::Span<const float> rows, size_t width,
                              size_t padded_width) {
@@ -51,9 +41,6 @@ Engine::Impl::Impl(const Bundle& bundle)
       all_tasks(num_tasks),
       layout(spec),
       tokens(bundle),
-      item_embedding(bundle.tensor("item_embedding")),
-      item_bias(bundle.tensor("item_bias")),
-      item_inverse_norm(InverseNorms(item_embedding, d_model)),
       norm_user(bundle.tensor("norm_user")) {
   std::iota(all_tasks.begin(), all_tasks.end(), 0);
   for (const auto& task : spec.tasks()) dot_weight.push_back(task.dot_term());
@@ -182,7 +169,8 @@ bool Reading::finite() const {
   bool finite = AllFinite(values.user) && AllFinite(values.shared);
   for (const LayerReadout& readout : values.readouts) {
     finite =
-        finite && AllFinite(readout.matrix) && AllFinite(readout.conv_shift);
+        finite && AllFinite(readout.matrix) &&
+             AllFinite(readout.conv_shift) && AllFinite(readout.shared);
   }
   return finite;
 }
@@ -191,7 +179,8 @@ size_t Reading::size_bytes() const {
   const ReadingValues& values = *values_;
   size_t floats = values.user.capacity() + values.shared.capacity();
   for (const LayerReadout& readout : values.readouts) {
-    floats += readout.matrix.capacity() + readout.conv_shift.capacity();
+    floats += readout.matrix.capacity() + readout.conv_shift.capacity() +
+              readout.shared.capacity();
   }
   const size_t of_summary =
       values.summary == nullptr ? 0 : values.summary->size_bytes();
@@ -221,6 +210,11 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
       !status.ok()) {
     return status;
   }
+  const auto candidate_layers = engine->impl_->candidate_layers();
+  engine->impl_->candidates = std::make_unique<Candidates>(
+      *engine->bundle_, engine->impl_->precision,
+      candidate_layers.empty() ? nullptr : candidate_layers.front().get(),
+      options.most_share_bytes);
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".f32v", kArithmeticVersion);
   auto empty = std::make_shared<UserState>();

@@ -98,6 +98,9 @@ class Engine {
     // Of scoring; float32 is used where the processor does not have it
     // (precision() tells). States are folded in float32 in any case.
     Precision precision = Precision::kF32;
+    // What items' shares of the first layer may take in memory, all together;
+    // else they are computed for every candidate, with the same bits.
+    size_t most_share_bytes = size_t{1} << 30;
   };
 
   // Packs the weights: takes milliseconds. INTERNAL when this processor or build

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "model/candidates.h"
 #include "model/engine.h"
 #include "model/layer.h"
 #include "model/matrix.h"
@@ -55,8 +56,7 @@ struct Engine::Impl {
   std::unique_ptr<const Layer> dedicated_block;      // or null
   std::unique_ptr<const Seeds> seeds;                // or null
 
-  absl::Span<const float> item_embedding, item_bias;
-  std::vector<float> item_inverse_norm;  // 1 / max(||E_item||, 1e-12), by row
+  std::unique_ptr<const Candidates> candidates;
   absl::Span<const float> norm_user;
   std::unique_ptr<const Matrix> w_user_out, w_user_in;  // in: or null
   float dot_scale = 0;                                        // exp(s)

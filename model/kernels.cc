@@ -132,45 +132,159 @@ float Dot(const float* a, const float* b, size_t width) {
   return WithTag(width, [&](auto d) { return DotWith(d, a, b, width); });
 }
 
-// Calls use(row, item's values) for every item in order, whose rows are fetched
-// far enough ahead to come from memory meanwhile.
-template <class Use>
-HWY_INLINE void ForEveryItem(const CandidateItems& items, size_t width,
-                             Use&& use) {
+void ScaleColumns(const float* x, const float* scale, size_t rows, size_t width,
+                  float* out) {
+  WithTag(width, [&](auto d) {
+    for (size_t row = 0; row < rows; ++row, x += width, out += width) {
+      for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+        hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, scale + i)), d,
+                   out + i);
+      }
+    }
+  });
+}
+
+// Floats, from what they are or from bfloat16.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadValues(D d, const float* values) {
+  return hn::LoadU(d, values);
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadValues(D d, const uint16_t* values) {
+  const hn::Rebind<uint16_t, D> half_tag;
+  const hn::RebindToUnsigned<D> bits_tag;
+  const auto bits = hn::PromoteTo(bits_tag, hn::LoadU(half_tag, values));
+  return hn::BitCast(d, hn::ShiftLeft<16>(bits));
+}
+
+// Calls use(row, values) for every item in order, values those of its row of
+// `table`, `size` of them, which are fetched far enough ahead to come from
+// memory meanwhile.
+template <class Value, class Use>
+HWY_INLINE void ForEveryRow(const CandidateItems& items, const Value* table,
+                            size_t size, Use&& use) {
   constexpr size_t kRowsAhead = 6;
-  const auto fetch = [&](size_t row) {
-    PrefetchRow(items.embedding + items.rows[row] * width, width);
+  const auto values = [&](size_t row) {
+    return table + items.rows[row] * size;
   };
   for (size_t row = 0; row < std::min(kRowsAhead, items.count); ++row) {
-    fetch(row);
+    PrefetchRow(values(row), size);
   }
   for (size_t row = 0; row < items.count; ++row) {
-    if (row + kRowsAhead < items.count) fetch(row + kRowsAhead);
-    use(row, items.embedding + items.rows[row] * width);
+    if (row + kRowsAhead < items.count) {
+      PrefetchRow(values(row + kRowsAhead), size);
+    }
+    use(row, values(row));
   }
 }
 
-void CandidateRows(const CandidateItems& items, const float* shared,
-                   const float* user, size_t width, float* x, float* dots) {
+// The same, whatever the values are; f(d, row, values), with lanes that divide
+// `width`.
+template <class F>
+HWY_INLINE void ForEveryItem(const CandidateItems& items, const void* table,
+                             size_t size, size_t width, F&& f) {
   WithTag(width, [&](auto d) {
-    const auto scale = hn::Set(d, items.scale);
-    ForEveryItem(items, width, [&](size_t row, const float* item) {
-      float* out = x + row * width;
-      dots[row] = SumRow(d, width, [&](size_t i, auto dot) {
-        const auto value = hn::LoadU(d, item + i);
-        hn::StoreU(Fma(scale, value, hn::LoadU(d, shared + i)), d, out + i);
-        return Fma(hn::LoadU(d, user + i), value, dot);
-      });
+    const auto use = [&](size_t row, auto* values) { f(d, row, values); };
+    if (items.known.bf16) {
+      ForEveryRow(items, static_cast<const uint16_t*>(table), size, use);
+    } else {
+      ForEveryRow(items, static_cast<const float*>(table), size, use);
+    }
+  });
+}
+
+template <class F>
+HWY_INLINE void ForEveryEmbedding(const CandidateItems& items, size_t width,
+                                  F&& f) {
+  ForEveryItem(items, items.known.embedding, width, width, f);
+}
+
+void CandidateRows(const CandidateItems& items, float scale,
+                   const float* shared, const float* user, size_t width,
+                   float* x, float* dots) {
+  ForEveryEmbedding(items, width, [&](auto d, size_t row, auto* item) {
+    const auto factor = hn::Set(d, scale);
+    float* out = x + row * width;
+    dots[row] = SumRow(d, width, [&](size_t i, auto dot) {
+      const auto value = LoadValues(d, item + i);
+      hn::StoreU(Fma(factor, value, hn::LoadU(d, shared + i)), d, out + i);
+      return Fma(hn::LoadU(d, user + i), value, dot);
     });
   });
 }
 
 void ItemDots(const CandidateItems& items, const float* user, size_t width,
               float* dots) {
-  WithTag(width, [&](auto d) {
-    ForEveryItem(items, width, [&](size_t row, const float* item) {
-      dots[row] = DotWith(d, user, item, width);
+  ForEveryEmbedding(items, width, [&](auto d, size_t row, auto* item) {
+    dots[row] = SumRow(d, width, [&](size_t i, auto dot) {
+      return Fma(hn::LoadU(d, user + i), LoadValues(d, item + i), dot);
     });
+  });
+}
+
+void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
+                 float* out) {
+  ForEveryEmbedding(items, width, [&](auto d, size_t row, auto* item) {
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      hn::StoreU(hn::Mul(LoadValues(d, item + i), hn::LoadU(d, scale + i)), d,
+                 out + row * width + i);
+    }
+  });
+}
+
+// One row of CandidateQkvg: q, k, v or g, whose SiLU is taken or not.
+template <bool kSilu, class D, class Value>
+HWY_INLINE void QkvgPart(D d, const Value* item_share, const QkvgShares& shares,
+                         const float* features, float inverse_rms, size_t begin,
+                         size_t width, float* out) {
+  const auto scale = hn::Set(d, shares.scale);
+  const auto inverse = hn::Set(d, inverse_rms);
+  for (size_t i = begin; i < begin + width; i += hn::Lanes(d)) {
+    auto sum = Fma(scale, LoadValues(d, item_share + i),
+                   hn::LoadU(d, shares.shared + i));
+    for (size_t j = 0; j < shares.num_features; ++j) {
+      sum = Fma(hn::Set(d, features[j]),
+                hn::LoadU(d, shares.feature_shares + j * 4 * width + i), sum);
+    }
+    const auto y = Fma(sum, inverse, hn::LoadU(d, shares.shift + i));
+    hn::StoreU(kSilu ? SiluVector(d, y) : y, d, out + i);
+  }
+}
+
+void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
+                   const float* features, const float* x, size_t width,
+                   float* qkvg) {
+  HWY_ALIGN float sums[kRowBlock] = {};
+  HWY_ALIGN float inverses[kRowBlock];
+  const auto make_row = [&](auto d, size_t row, auto* item_share) {
+    if (row % kRowBlock == 0) {
+      const size_t rows = std::min(kRowBlock, items.count - row);
+      for (size_t r = 0; r < rows; ++r) {
+        sums[r] = SumOfSquares(d, x + (row + r) * width, width);
+      }
+      InverseRmsOfBlock(sums, width, inverses);
+    }
+    const float inverse = inverses[row % kRowBlock];
+    const float* f = features + row * shares.num_features;
+    float* out = qkvg + row * 4 * width;
+    for (size_t part = 0; part < 4; ++part) {
+      if (part == 2) {
+        QkvgPart<false>(d, item_share, shares, f, inverse, part * width, width,
+                        out);
+      } else {
+        QkvgPart<true>(d, item_share, shares, f, inverse, part * width, width,
+                       out);
+      }
+    }
+  };
+  if (items.known.shares != nullptr) {
+    return ForEveryItem(items, items.known.shares, 4 * width, width, make_row);
+  }
+  WithTag(width, [&](auto d) {
+    for (size_t row = 0; row < items.count; ++row) {
+      make_row(d, row, qkvg + row * 4 * width);
+    }
   });
 }
 
@@ -223,6 +337,9 @@ HWY_EXPORT(AllFinite);
 HWY_EXPORT(Dot);
 HWY_EXPORT(CandidateRows);
 HWY_EXPORT(ItemDots);
+HWY_EXPORT(ScaleColumns);
+HWY_EXPORT(ScaledItems);
+HWY_EXPORT(CandidateQkvg);
 HWY_EXPORT(SiluRows);
 HWY_EXPORT(GatedSilu);
 HWY_EXPORT(HeadLogit);
@@ -267,14 +384,32 @@ float Dot(const float* a, const float* b, size_t width) {
   return HWY_DYNAMIC_DISPATCH(Dot)(a, b, width);
 }
 
-void CandidateRows(const CandidateItems& items, const float* shared,
-                   const float* user, size_t width, float* x, float* dots) {
-  HWY_DYNAMIC_DISPATCH(CandidateRows)(items, shared, user, width, x, dots);
+void ScaleColumns(const float* x, const float* scale, size_t rows, size_t width,
+                  float* out) {
+  HWY_DYNAMIC_DISPATCH(ScaleColumns)(x, scale, rows, width, out);
+}
+
+void CandidateRows(const CandidateItems& items, float scale,
+                   const float* shared, const float* user, size_t width,
+                   float* x, float* dots) {
+  HWY_DYNAMIC_DISPATCH(CandidateRows)
+  (items, scale, shared, user, width, x, dots);
 }
 
 void ItemDots(const CandidateItems& items, const float* user, size_t width,
               float* dots) {
   HWY_DYNAMIC_DISPATCH(ItemDots)(items, user, width, dots);
+}
+
+void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
+                 float* out) {
+  HWY_DYNAMIC_DISPATCH(ScaledItems)(items, scale, width, out);
+}
+
+void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
+                   const float* features, const float* x, size_t width,
+                   float* qkvg) {
+  HWY_DYNAMIC_DISPATCH(CandidateQkvg)(items, shares, features, x, width, qkvg);
 }
 
 void SiluRows(size_t rows, size_t width, size_t stride, float* x) {

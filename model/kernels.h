@@ -52,19 +52,51 @@ bool AllFinite(const float* values, size_t size);
 // <a, b>, [width].
 float Dot(const float* a, const float* b, size_t width);
 
-// A tile of candidates: rows of the table that holds items, [items, width].
-struct CandidateItems {
-  const float* embedding;
-  const uint32_t* rows;  // [count]
-  size_t count;
-  float scale;
+// out = x * scale, element-wise, [rows, width]; scale [width].
+void ScaleColumns(const float* x, const float* scale, size_t rows, size_t width,
+                  float* out);
+
+// What is known of every item (model/item_table.h): its embedding [items,
+// width] and its share of the first layer [items, 4 width], both in float32 or
+// both in bfloat16; shares may be null.
+struct ItemRows {
+  const void* embedding;
+  const void* shares;
+  bool bf16;
 };
 
-// Candidates' tokens without their features, and their share of the dot term,
-// in one pass over the items' rows, which are fetched ahead:
+// A tile of candidates; what is known of them is fetched ahead.
+struct CandidateItems {
+  ItemRows known;
+  const uint32_t* rows;  // [count]
+  size_t count;
+};
+
+// Candidates' tokens without their features, and their share of the dot term:
 //   x = scale * item + shared, [count, width];  dots = <user, item>, [count].
-void CandidateRows(const CandidateItems& items, const float* shared,
-                   const float* user, size_t width, float* x, float* dots);
+void CandidateRows(const CandidateItems& items, float scale,
+                   const float* shared, const float* user, size_t width,
+                   float* x, float* dots);
+
+// out = item * scale, element-wise, [count, width]; scale [width].
+void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
+                 float* out);
+
+// q, k, v and g of candidates in the first layer:
+//   s = scale * item's share + shared + sum_j f_j feature_shares_j
+//   qkvg = s / RMS(x) + shift, and of q, k and g the SiLU.  [count, 4 width]
+// Items' shares are those that are known, or else come in qkvg.
+// features [count, num_features], x [count, width].
+struct QkvgShares {
+  float scale;
+  const float* shared;          // [4 width]
+  const float* shift;           // [4 width]
+  const float* feature_shares;  // [num_features, 4 width]
+  size_t num_features;
+};
+void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
+                   const float* features, const float* x, size_t width,
+                   float* qkvg);
 
 // The dots alone, where no token is made of the items.
 void ItemDots(const CandidateItems& items, const float* user, size_t width,

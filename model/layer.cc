@@ -46,6 +46,11 @@ absl::StatusOr<std::unique_ptr<const Layer>> Layer::Create(const Bundle& bundle,
   if (bundle.HasTensor(absl::StrCat("layers.", index, ".conv"))) {
     layer->conv_ = tensor("conv");
   }
+  layer->token_scale_.assign(layer->norm_attn_.begin(),
+                             layer->norm_attn_.end());
+  for (size_t i = 0; layer->has_window() && i < layer->d_model_; ++i) {
+    layer->token_scale_[i] *= layer->conv_[i];
+  }
   layer->decays_.emplace(tensor("decay_rate"), tensor("alpha"));
   auto exact = layer->Pack(bundle, Precision::kF32);
   if (!exact.ok()) return exact.status();
@@ -158,9 +163,9 @@ LayerReadout Layer::MakeReadout(const float* state, uint64_t folded) const {
   return readout;
 }
 
-void Layer::ForwardTile(const Products& products, size_t rows,
-                        const LayerReadout& readout, float* x,
-                        TileBuffers& buffers, MatrixScratch& scratch) const {
+void Layer::MakeQkvg(const Products& products, size_t rows,
+                     const LayerReadout& readout, const float* x,
+                     TileBuffers& buffers, MatrixScratch& scratch) const {
   if (has_window()) {
     kernels::RmsNormScaleShift(x, norm_attn_.data(), conv_.data(),
                                readout.conv_shift.data(), rows, d_model_,
@@ -171,6 +176,11 @@ void Layer::ForwardTile(const Products& products, size_t rows,
   }
   products.w_qkvg->Run(rows, buffers.mixed.data(), buffers.qkvg.data(),
                        scratch);
+}
+
+void Layer::Finish(const Products& products, size_t rows,
+                   const LayerReadout& readout, float* x, TileBuffers& buffers,
+                   MatrixScratch& scratch) const {
   kernels::AttendShared(buffers.qkvg.data(), readout.matrix.data(),
                         beta_.data(), norm_head_.data(), heads_, rows,
                         buffers.attended.data());

@@ -37,6 +37,9 @@ struct TileBuffers {
 struct LayerReadout {
   AlignedVector<float> matrix;      // phi2(alpha Z / max(c, 1)), as Z
   AlignedVector<float> conv_shift;  // sum_{i>=1} conv_i n_{-i}, [d_model]
+  // Of the first layer alone: what q, k, v and g of all candidates have in
+  // common (Candidates::ShareReadout), [2, 4 d_model].
+  AlignedVector<float> shared;
 };
 
 // The state that a row of events is folded into: UserState::values before it
@@ -74,13 +77,27 @@ class Layer {
   // [rows, d_model] in and out.
   void ForwardCandidates(size_t rows, const LayerReadout& readout, float* x,
                          TileBuffers& buffers, MatrixScratch& scratch) const {
-    ForwardTile(scoring_, rows, readout, x, buffers, scratch);
+    MakeQkvg(scoring_, rows, readout, x, buffers, scratch);
+    Finish(scoring_, rows, readout, x, buffers, scratch);
+  }
+  // The same where buffers.qkvg holds q, k, v and g (Candidates::MakeQkvg).
+  void FinishCandidates(size_t rows, const LayerReadout& readout, float* x,
+                        TileBuffers& buffers, MatrixScratch& scratch) const {
+    Finish(scoring_, rows, readout, x, buffers, scratch);
   }
   // The same for seeds: always in float32, as what they give is kept.
   void ForwardSeeds(size_t rows, const LayerReadout& readout, float* x,
                     TileBuffers& buffers, MatrixScratch& scratch) const {
-    ForwardTile(exact_, rows, readout, x, buffers, scratch);
+    MakeQkvg(exact_, rows, readout, x, buffers, scratch);
+    Finish(exact_, rows, readout, x, buffers, scratch);
   }
+
+  // What a candidate's normalised token is multiplied by before W_qkvg:
+  // norm_attn * conv_0, [d_model].
+  const AlignedVector<float>& token_scale() const { return token_scale_; }
+  // W_qkvg in float32, and in the scoring precision.
+  const Matrix& exact_w_qkvg() const { return *exact_.w_qkvg; }
+  const Matrix& scoring_w_qkvg() const { return *scoring_.w_qkvg; }
 
   // Its matrices, for MatrixScratch.
   std::vector<const Matrix*> matrices() const;
@@ -99,9 +116,14 @@ class Layer {
   // where there is one.
   const float* NormAndMix(size_t rows, const FoldRow* fold_rows,
                           TileBuffers& buffers) const;
-  void ForwardTile(const Products& products, size_t rows,
-                   const LayerReadout& readout, float* x, TileBuffers& buffers,
-                   MatrixScratch& scratch) const;
+  // q, k, v and g of rows that read `readout`, from x into buffers.qkvg; and
+  // what follows, x in and out.
+  void MakeQkvg(const Products& products, size_t rows,
+                const LayerReadout& readout, const float* x,
+                TileBuffers& buffers, MatrixScratch& scratch) const;
+  void Finish(const Products& products, size_t rows,
+              const LayerReadout& readout, float* x, TileBuffers& buffers,
+              MatrixScratch& scratch) const;
   void FeedForward(const Products& products, size_t rows, float* x,
                    TileBuffers& buffers, MatrixScratch& scratch) const;
 
@@ -115,6 +137,7 @@ class Layer {
 
   absl::Span<const float> norm_attn_, norm_head_, norm_ffn_;
   absl::Span<const float> conv_;  // [conv_width, d_model] or empty
+  AlignedVector<float> token_scale_;
   absl::Span<const float> beta_;
   std::optional<HeadDecays> decays_;  // set by Create
 

@@ -111,24 +111,41 @@ MatrixScratch::MatrixScratch(absl::Span<const Matrix* const> matrices)
 
 MatrixScratch::~MatrixScratch() = default;
 
-void Matrix::RunLower(size_t rows, const float* x, float* y,
-                      MatrixScratch& scratch) const {
-  const Ending first = parts_.front().ending;
-  float* sums = first == Ending::kGate ? scratch.sums_.data() : y;
+void Matrix::RunSums(size_t rows, const float* x, float* y,
+                     MatrixScratch& scratch) const {
+  if (panels_.empty()) return SumsOfLower(rows, x, y, scratch);
+  const size_t stride = out();
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const size_t columns = parts_[i].columns;
+    kernels::MultiplyWeights(
+        {panels_[i].data(), in_, columns, Ending::kStore}, x, rows, y, stride);
+    y += columns;
+  }
+}
+
+void Matrix::SumsOfLower(size_t rows, const float* x, float* sums,
+                         MatrixScratch& scratch) const {
   if (int8_ != nullptr) {
     kernels::QuantizeRows(x, rows, in_, int8_->kernels().input_levels,
                           scratch.converted_.data(),
                           scratch.row_scales_.data());
     int8_->Run(scratch.converted_.data(), scratch.row_scales_.data(), rows,
-               first == Ending::kAdd, sums);
+               parts_.front().ending == Ending::kAdd, sums);
   } else {
     auto* converted = reinterpret_cast<uint16_t*>(scratch.converted_.data());
     kernels::ToBf16(x, rows * in_, converted);
     scratch.bf16_calls_->by_matrix.at(bf16_.get()).Run(rows, converted, sums);
   }
-  if (first == Ending::kGate) {
+}
+
+void Matrix::RunLower(size_t rows, const float* x, float* y,
+                      MatrixScratch& scratch) const {
+  if (parts_.front().ending == Ending::kGate) {
+    float* sums = scratch.sums_.data();
+    SumsOfLower(rows, x, sums, scratch);
     return kernels::GatedSilu(sums, rows, parts_.front().columns, y);
   }
+  SumsOfLower(rows, x, y, scratch);
   const size_t stride = Columns(parts_);
   for (const Part& part : parts_) {
     if (part.ending == Ending::kSilu) {

@@ -51,6 +51,11 @@ class Matrix {
   static constexpr size_t kMostRows = 64;
   void Run(size_t rows, const float* x, float* y, MatrixScratch& scratch) const;
 
+  // The sums of all parts, whatever becomes of them in Run: y [rows, out].
+  // REQUIRES: no part adds or gates.
+  void RunSums(size_t rows, const float* x, float* y,
+               MatrixScratch& scratch) const;
+
   // Only `count` parts from `first` on; y [rows, their columns].
   // REQUIRES: the matrix is in float32.
   void RunParts(size_t first, size_t count, size_t rows, const float* x,
@@ -62,6 +67,8 @@ class Matrix {
   Matrix(size_t in, std::vector<Part> parts);
   void RunLower(size_t rows, const float* x, float* y,
                 MatrixScratch& scratch) const;
+  void SumsOfLower(size_t rows, const float* x, float* sums,
+                   MatrixScratch& scratch) const;
   size_t out() const;  // rows of the weights
 
   size_t in_;

@@ -6,9 +6,10 @@
 
 namespace qlarank {
 
-inline void PrefetchRow(const float* row, size_t width) {
-  constexpr size_t kLineFloats = 16;
-  for (size_t i = 0; i < width; i += kLineFloats) __builtin_prefetch(row + i);
+template <typename Value>
+void PrefetchRow(const Value* row, size_t width) {
+  constexpr size_t kLineValues = 64 / sizeof(Value);
+  for (size_t i = 0; i < width; i += kLineValues) __builtin_prefetch(row + i);
 }
 
 }  // namespace qlarank

@@ -70,6 +70,8 @@ std::unique_ptr<const Reading> Engine::Read(
     reading->readouts.push_back(
         layer->MakeReadout(values.data(), newest.event_count));
   }
+  impl.candidates->ShareReadout(reading->shared, reading->readouts.front(),
+                                scratch.matrices);
   if (impl.attends_summaries()) {
     const bool usable = summary != nullptr && recent.after == nullptr;
     reading->summary =
@@ -80,21 +82,15 @@ std::unique_ptr<const Reading> Engine::Read(
 
 namespace {
 
-// A tile's candidates: rows [n], features [n, candidate features].
-struct CandidateTile {
-  absl::Span<const uint32_t> rows;
-  const float* features;
-};
-
 // Adds exp(s) <u, unit(E_item)> + bias to the tasks that have a dot term;
 // dots: <u, E_item> of every row.
 void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
                 absl::Span<const uint32_t> tasks, const float* dots,
                 float* scores) {
   for (size_t row = 0; row < tile.rows.size(); ++row) {
-    const size_t item = tile.rows[row];
-    const float cosine = dots[row] * impl.item_inverse_norm[item];
-    const float term = impl.dot_scale * cosine + impl.item_bias[item];
+    const auto [inverse_norm, bias] =
+        impl.candidates->items().terms(tile.rows[row]);
+    const float term = impl.dot_scale * (dots[row] * inverse_norm) + bias;
     for (const uint32_t task : tasks) *scores++ += impl.dot_weight[task] * term;
   }
 }
@@ -106,10 +102,14 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
                        float* dots) {
   float* x = scratch.tile.x.data();
   const size_t rows = tile.rows.size();
-  impl.tokens.CandidateTokens(tile.rows, reading.shared, reading.user,
-                              tile.features, x, dots);
+  impl.candidates->Tokens(tile, reading.shared.data(), reading.user.data(), x,
+                          dots);
+  impl.candidates->MakeQkvg(tile, reading.readouts.front(), x, scratch.tile,
+                            scratch.matrices);
   const auto layers = impl.candidate_layers();
-  for (size_t l = 0; l < layers.size(); ++l) {
+  layers.front()->FinishCandidates(rows, reading.readouts.front(), x,
+                                   scratch.tile, scratch.matrices);
+  for (size_t l = 1; l < layers.size(); ++l) {
     layers[l]->ForwardCandidates(rows, reading.readouts[l], x, scratch.tile,
                                  scratch.matrices);
   }
@@ -162,9 +162,7 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
     float* out = scores.data() + first * tasks.size();
     float dots[kTileRows];
     if (impl_->candidate_layers().empty()) {
-      kernels::ItemDots({impl_->item_embedding.data(), tile.rows.data(),
-                         tile.rows.size(), /*scale=*/1},
-                        reading.values().user.data(), impl_->d_model, dots);
+      impl_->candidates->Dots(tile.rows, reading.values().user.data(), dots);
     } else {
       ScratchBuffers& buffers = scratch.buffers();
       ForwardCandidates(*impl_, reading.values(), tile, buffers, dots);

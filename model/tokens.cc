@@ -9,9 +9,7 @@
 #include "model/kernels.h"
 
 namespace qlarank {
-namespace {
 
-// [rows, columns] -> [columns, rows].
 AlignedVector<float> Transpose(absl::Span<const float> matrix, size_t rows) {
   const size_t columns = matrix.size() / rows;
   AlignedVector<float> transposed(matrix.size());
@@ -22,8 +20,6 @@ AlignedVector<float> Transpose(absl::Span<const float> matrix, size_t rows) {
   }
   return transposed;
 }
-
-}  // namespace
 
 TokenBuilder::TokenBuilder(const Bundle& bundle)
     : d_model_(bundle.spec().d_model()),
@@ -36,10 +32,6 @@ TokenBuilder::TokenBuilder(const Bundle& bundle)
       counts_(bundle.tensor("count_embedding")) {
   if (bundle.HasTensor("event_projection")) {
     event_projection_ = Transpose(bundle.tensor("event_projection"), d_model_);
-  }
-  if (bundle.HasTensor("candidate_projection")) {
-    candidate_projection_ =
-        Transpose(bundle.tensor("candidate_projection"), d_model_);
   }
   for (const auto& feature : bundle.spec().context_features()) {
     contexts_.push_back(
@@ -81,22 +73,6 @@ void TokenBuilder::CandidateShared(uint32_t gap_bucket,
     const size_t row = context_rows.empty() ? 0 : context_rows[i];
     kernels::ScaleAdd(1.0f, contexts_[i].data() + row * d_model_, d_model_,
                       shared.data());
-  }
-}
-
-void TokenBuilder::CandidateTokens(absl::Span<const uint32_t> item_rows,
-                                   absl::Span<const float> shared,
-                                   absl::Span<const float> user,
-                                   const float* features, float* x,
-                                   float* dots) const {
-  kernels::CandidateRows(
-      {items_.data(), item_rows.data(), item_rows.size(), item_scale_},
-      shared.data(), user.data(), d_model_, x, dots);
-  const size_t num_features = candidate_projection_.size() / d_model_;
-  for (size_t i = 0; i < item_rows.size() * num_features; ++i) {
-    kernels::ScaleAdd(features[i],
-                      &candidate_projection_[i % num_features * d_model_],
-                      d_model_, x + i / num_features * d_model_);
   }
 }
 

@@ -1,4 +1,5 @@
-// Builds the tokens that enter the first layer: docs/model.md section 2.
+// Builds what enters the first layer, of a candidate's token what a request's
+// candidates have in common: docs/model.md section 2.
 // Immutable, shared by threads.
 #ifndef QLARANK_MODEL_TOKENS_H_
 #define QLARANK_MODEL_TOKENS_H_
@@ -23,6 +24,10 @@ struct EventInContext {
   int64_t next_time_us = 0;  // of the next event, or of the request
 };
 
+// [rows, columns] -> [columns, rows]: of W_event and W_cand, so that a feature
+// is a row.
+AlignedVector<float> Transpose(absl::Span<const float> matrix, size_t rows);
+
 class TokenBuilder {
  public:
   explicit TokenBuilder(const Bundle& bundle);
@@ -44,22 +49,13 @@ class TokenBuilder {
                        absl::Span<const uint32_t> context_rows,
                        absl::Span<float> shared) const;
 
-  // Writes the tokens of candidates, x [rows, d_model], and <user, E_item> of
-  // each, dots [rows], user [d_model]. features: row-major [rows, candidate
-  // features].
-  void CandidateTokens(absl::Span<const uint32_t> item_rows,
-                       absl::Span<const float> shared,
-                       absl::Span<const float> user, const float* features,
-                       float* x, float* dots) const;
-
  private:
   size_t d_model_;
   float item_scale_;  // sqrt(d)
   size_t num_actions_;
   absl::Span<const float> items_, actions_, gaps_, nexts_, counts_;
   std::vector<absl::Span<const float>> contexts_;
-  // Transposed, [features, d_model], so that a feature is a row.
-  AlignedVector<float> event_projection_, candidate_projection_;
+  AlignedVector<float> event_projection_;  // [features, d_model]
 };
 
 }  // namespace qlarank

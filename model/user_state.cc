@@ -86,7 +86,7 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
   if (bytes.size() != sizeof(header) + (features + values) * sizeof(float)) {
     return damaged(bytes.size(), " bytes for ", values, " values");
   }
-  const size_t rows = impl_->item_bias.size();
+  const size_t rows = impl_->spec.num_items() + 1;
   const size_t actions = impl_->spec.actions_size();
   if (header.pending_item_row >= rows ||
       (header.pending_action >= actions &&

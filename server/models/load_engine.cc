@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
   const Precision wanted = WantedPrecision(options.precision);
-  auto engine = Engine::Create(*std::move(bundle), {wanted});
+  auto engine = Engine::Create(*std::move(bundle), {wanted, options.item_share_bytes});
   if (!engine.ok()) return engine.status();
   if ((*engine)->precision() != wanted) {
     LogWarning("the processor lacks the configured precision",

@@ -307,9 +307,34 @@ TEST_P(EngineTest, LowerPrecisionIsCloseToFloat32) {
   const double bound =
       in_7_bits ? 0.1 : precision() == Precision::kInt8 ? 0.05 : 0.02;
   EXPECT_LT(std::sqrt(errors / squares), bound);
-  const bool rounds =
-      precision() != Precision::kF32 && engine_.bundle().HasTensor("norm_cand");
-  EXPECT_EQ(errors > 0, rounds);
+  EXPECT_EQ(errors > 0, precision() != Precision::kF32);
+}
+
+// What is known of items beforehand saves work; in float32 it changes no bit,
+// and in lower precisions no more than they round.
+TEST_P(EngineTest, SharesOfItemsMayBeKeptOrNot) {
+  const auto without = Engine::Create(model_.bundle, {precision(), 1});
+  ASSERT_TRUE(without.ok()) << without.status();
+  const auto scratch = (*without)->NewScratch();
+  const auto state = FoldHistory(model_, "long", 300);
+  const RequestView request{kRequestTimeUs, {}, {}};
+  const Candidates candidates = RandomCandidates(300);
+  std::vector<float> computed(candidates.rows.size() * engine_.num_tasks());
+  (*without)->Score(*(*without)->Read(*state, request, *scratch),
+                    candidates.rows, candidates.features,
+                    absl::MakeSpan(computed), *scratch);
+  const std::vector<float> kept = Score(*ReadLongHistory(), candidates);
+  if (precision() == Precision::kF32) {
+    EXPECT_EQ(Bits(kept), Bits(computed));
+    return;
+  }
+  double squares = 0, errors = 0;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    squares += computed[i] * computed[i];
+    errors += (kept[i] - computed[i]) * (kept[i] - computed[i]);
+  }
+  EXPECT_LT(std::sqrt(errors / squares), .1);
+  EXPECT_EQ(errors > 0, engine_.bundle().HasTensor("norm_cand"));
 }
 
 // Invariant 1: however a state is read, it is folded, summarized and named the

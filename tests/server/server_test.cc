@@ -17,6 +17,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
+#include "model/item_table.h"
 #include "server/connection_taker.h"
 #include "server/services.h"
 #include "tests/server/health_client.h"
@@ -194,20 +195,23 @@ TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
        "", false});
   const std::unique_ptr<Server> server = StartOrDie(options);
   const std::string metrics = HttpGet(server->http_port(), "/metrics").body;
-  uint64_t files = 0;
+  uint64_t files = 0, tables = 0;
   for (const ModelOptions& model : options.models) {
     for (const auto& file : std::filesystem::directory_iterator(model.path)) {
       files += file.file_size();
     }
+    tables += ItemTable::MostBytes(
+        std::filesystem::file_size(model.path + "/items.safetensors"),
+        model.item_share_bytes);
   }
-  const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, files);
+  const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, files + tables);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_GT(files, 0u);
   for (const auto& [name, bytes] :
        {std::pair<const char*, uint64_t>{"budget", 400 << 20},
         {"process", plan->process_bytes},
         {"unfinished", plan->unfinished_bytes},
-        {"bundles", files},
+        {"bundles", files + tables},
         {"head_cache", 1 << 20},
         {"block_cache", plan->block_cache_bytes},
         {"user_cache", plan->user_cache_bytes}}) {

@@ -1,0 +1,78 @@
+#include "model/candidates.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/kernels.h"
+#include "model/tokens.h"
+
+namespace qlarank {
+
+Candidates::Candidates(const Bundle& bundle, Precision precision,
+                       const Layer* first, size_t most_share_bytes)
+    : d_model_(bundle.spec().d_model()),
+      item_scale_(std::sqrt(static_cast<float>(d_model_))),
+      first_(first),
+      items_(bundle, precision, first, most_share_bytes) {
+  if (first == nullptr || !bundle.HasTensor("candidate_projection")) return;
+  projection_ = Transpose(bundle.tensor("candidate_projection"), d_model_);
+  const size_t num_features = projection_.size() / d_model_;
+  AlignedVector<float> scaled(projection_.size());
+  feature_shares_.resize(num_features * 4 * d_model_);
+  kernels::ScaleColumns(projection_.data(), first->token_scale().data(),
+                        num_features, d_model_, scaled.data());
+  MatrixScratch nothing({});
+  first->exact_w_qkvg().RunSums(num_features, scaled.data(),
+                                feature_shares_.data(), nothing);
+}
+
+void Candidates::Dots(absl::Span<const uint32_t> rows, const float* user,
+                      float* dots) const {
+  kernels::ItemDots({items_.known(), rows.data(), rows.size()}, user,
+                    d_model_, dots);
+}
+
+void Candidates::Tokens(const CandidateTile& tile, const float* shared,
+                        const float* user, float* x, float* dots) const {
+  kernels::CandidateRows({items_.known(), tile.rows.data(), tile.rows.size()},
+                         item_scale_, shared, user, d_model_, x, dots);
+  const size_t num_features = projection_.size() / d_model_;
+  for (size_t i = 0; i < tile.rows.size() * num_features; ++i) {
+    kernels::ScaleAdd(tile.features[i],
+                      &projection_[i % num_features * d_model_], d_model_,
+                      x + i / num_features * d_model_);
+  }
+}
+
+void Candidates::ShareReadout(absl::Span<const float> shared,
+                              LayerReadout& readout,
+                              MatrixScratch& scratch) const {
+  AlignedVector<float> rows(2 * d_model_);
+  kernels::ScaleColumns(shared.data(), first_->token_scale().data(), 1,
+                        d_model_, rows.data());
+  std::copy(readout.conv_shift.begin(), readout.conv_shift.end(),
+            rows.begin() + d_model_);
+  readout.shared.resize(2 * 4 * d_model_);
+  first_->exact_w_qkvg().RunSums(2, rows.data(), readout.shared.data(),
+                                 scratch);
+}
+
+void Candidates::MakeQkvg(const CandidateTile& tile,
+                          const LayerReadout& readout, const float* x,
+                          TileBuffers& buffers, MatrixScratch& scratch) const {
+  const kernels::CandidateItems items{items_.known(), tile.rows.data(),
+                                      tile.rows.size()};
+  float* qkvg = buffers.qkvg.data();
+  if (items.known.shares == nullptr) {
+    float* scaled = buffers.mixed.data();
+    kernels::ScaledItems(items, first_->token_scale().data(), d_model_, scaled);
+    first_->scoring_w_qkvg().RunSums(items.count, scaled, qkvg, scratch);
+  }
+  kernels::CandidateQkvg(
+      items,
+      {item_scale_, readout.shared.data(), readout.shared.data() + 4 * d_model_,
+       feature_shares_.data(), projection_.size() / d_model_},
+      tile.features, x, d_model_, qkvg);
+}
+
+}  // namespace qlarank

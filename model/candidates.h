@@ -1,0 +1,69 @@
+// From a tile's items to what their first layer makes of them.
+//
+// A candidate's token is its item's row, scaled, and what all candidates of a
+// request have in common. RMSNorm divides it by one number, so that q, k, v and
+// g are that number times a sum of shares: the item's, known once the model is
+// loaded and kept in the ItemTable where there is room; the request's, made once
+// a reading; and its features'. The same bits whether shares are kept or not.
+#ifndef QLARANK_MODEL_CANDIDATES_H_
+#define QLARANK_MODEL_CANDIDATES_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "model/aligned_vector.h"
+#include "model/bundle.h"
+#include "model/item_table.h"
+#include "model/layer.h"
+#include "model/matrix.h"
+
+namespace qlarank {
+
+// rows [n], features row-major [n, candidate features]; n at most
+// Matrix::kMostRows.
+struct CandidateTile {
+  absl::Span<const uint32_t> rows;
+  const float* features;
+};
+
+// Immutable, shared by threads.
+class Candidates {
+ public:
+  // first: the first layer that candidates pass through, which outlives this,
+  // or null. Items' shares are kept if they take at most `most_share_bytes`.
+  Candidates(const Bundle& bundle, Precision precision, const Layer* first,
+             size_t most_share_bytes);
+
+  const ItemTable& items() const { return items_; }
+
+  // <user, E_item> of each, dots [rows], where no token is made of them.
+  void Dots(absl::Span<const uint32_t> rows, const float* user,
+            float* dots) const;
+
+  // The tokens x [rows, d_model], and the dots. shared: what they have in
+  // common, [d_model].
+  void Tokens(const CandidateTile& tile, const float* shared, const float* user,
+              float* x, float* dots) const;
+
+  // The first layer's readout.shared.
+  void ShareReadout(absl::Span<const float> shared, LayerReadout& readout,
+                    MatrixScratch& scratch) const;
+
+  // q, k, v and g of the first layer into buffers.qkvg; x: Tokens.
+  void MakeQkvg(const CandidateTile& tile, const LayerReadout& readout,
+                const float* x, TileBuffers& buffers,
+                MatrixScratch& scratch) const;
+
+ private:
+  size_t d_model_;
+  float item_scale_;  // sqrt(d)
+  const Layer* first_;
+  ItemTable items_;
+  AlignedVector<float> projection_;      // W_cand, [features, d_model]
+  AlignedVector<float> feature_shares_;  // [features, 4 d_model]
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_MODEL_CANDIDATES_H_
