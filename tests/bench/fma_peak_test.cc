@@ -148,8 +148,11 @@ TEST_P(LibraryTest, IsNotFasterThanThePeak) {
   int turns = 0;
   do {
     library = std::max(library, product.MeasureAgain(absl::Milliseconds(5)));
-    peak = std::max(peak, OperationsPerSecond(FastestLoop(GetParam()),
-                                              absl::Milliseconds(5)));
+    // All loops: which of them is the fastest may be judged wrongly, too.
+    for (const PeakLoop& loop : PeakLoops()) {
+      if (loop.precision != GetParam() || !loop.supported()) continue;
+      peak = std::max(peak, OperationsPerSecond(loop, absl::Milliseconds(5)));
+    }
   } while (++turns < 10 || (peak <= .97 * library && absl::Now() < end));
   // Clocks differ from one turn to the next.
   EXPECT_GT(peak, .97 * library);
