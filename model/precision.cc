@@ -23,6 +23,16 @@ bool ProcessorHas(Precision precision) {
   }
 }
 
+absl::Span<const Precision> PrecisionsBySpeed() {
+  using enum Precision;
+  static constexpr Precision kWithAmx[] = {kBf16, kInt8, kF32};
+  static constexpr Precision kWithoutAmx[] = {kInt8, kF32};
+  static constexpr Precision kWithoutAvx2[] = {kF32};
+  if (HasInstructions(dnnl_cpu_isa_avx512_core_amx)) return kWithAmx;
+  if (Int8KernelsOfProcessor() != nullptr) return kWithoutAmx;
+  return kWithoutAvx2;
+}
+
 const kernels::Int8Kernels* Int8KernelsOfProcessor() {
   if (HasInstructions(dnnl_cpu_isa_avx512_core_vnni)) {
     return &kernels::kVnniInt8;

@@ -4,6 +4,7 @@
 #ifndef QLARANK_MODEL_PRECISION_H_
 #define QLARANK_MODEL_PRECISION_H_
 
+#include "absl/types/span.h"
 #include "model/int8_product.h"
 
 namespace qlarank {
@@ -31,6 +32,12 @@ constexpr const char* PrecisionName(Precision precision) {
 
 // Whether this processor has instructions for it, so that it gains anything.
 bool ProcessorHas(Precision precision);
+
+// What this processor has, the fastest first, as far as float32: by the engine's
+// benchmark (docs/performance.md) on processors of each kind. bfloat16 is among
+// them with AMX alone: without it, an Intel Xeon took 1.6 times as long as in
+// float32.
+absl::Span<const Precision> PrecisionsBySpeed();
 
 // The fastest that this processor has; null where it has none.
 const kernels::Int8Kernels* Int8KernelsOfProcessor();

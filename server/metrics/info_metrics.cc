@@ -19,12 +19,14 @@ InfoMetrics::InfoMetrics(prometheus::Registry& registry)
 
 void InfoMetrics::ModelLoaded(absl::string_view name, uint64_t version,
                               absl::string_view fingerprint,
+                              absl::string_view precision,
                               uint64_t state_bytes) {
   const std::string version_label = absl::StrCat(version);
   model_info_
       .Add({{"model", std::string(name)},
             {"version", version_label},
-            {"fingerprint", std::string(fingerprint)}})
+            {"fingerprint", std::string(fingerprint)},
+            {"precision", std::string(precision)}})
       .Set(1);
   state_bytes_.Add({{"model", std::string(name)}, {"version", version_label}})
       .Set(static_cast<double>(state_bytes));

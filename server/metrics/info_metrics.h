@@ -20,12 +20,14 @@ class InfoMetrics {
   explicit InfoMetrics(prometheus::Registry& registry);
 
   // A model version is loaded:
-  //   qlarank_model_info{model, version, fingerprint} = 1
+  //   qlarank_model_info{model, version, fingerprint, precision} = 1; precision:
+  //   "f32", "bf16" or "int8", what candidates are scored in
   //   qlarank_state_bytes{model, version} = the size of one user's state
   // The latter does not depend on the history's length; the features of the
   // newest event, 4 bytes each, come on top.
   void ModelLoaded(absl::string_view name, uint64_t version,
-                   absl::string_view fingerprint, uint64_t state_bytes);
+                   absl::string_view fingerprint, absl::string_view precision,
+                   uint64_t state_bytes);
 
  private:
   prometheus::Family<prometheus::Gauge>& model_info_;

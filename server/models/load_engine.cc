@@ -4,17 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "model/canary.h"
+#include "server/models/precision_choice.h"
 #include "server/ops/logging.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
 namespace {
 
-Precision WantedPrecision(ScoringPrecision configured) {
-  switch (configured) {
-    case ScoringPrecision::kAuto:
-      return ProcessorHas(Precision::kBf16) ? Precision::kBf16
-                                            : Precision::kF32;
+Precision Configured(ScoringPrecision precision) {
+  switch (precision) {
     case ScoringPrecision::kBf16:
       return Precision::kBf16;
     case ScoringPrecision::kInt8:
@@ -50,8 +48,21 @@ absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
-  const Precision wanted = WantedPrecision(options.precision);
-  auto engine = Engine::Create(*std::move(bundle), {wanted, options.item_share_bytes});
+  const auto make = [&](Precision precision) {
+    return Engine::Create(*bundle, {precision, options.item_share_bytes});
+  };
+  if (options.precision == ScoringPrecision::kAuto) {
+    auto choice = ChoosePrecision(make);
+    if (!choice.ok()) return choice.status();
+    LogInfo("precision chosen",
+            {{"model", options.name},
+             {"version", options.version},
+             {"precision", PrecisionName(choice->engine->precision())},
+             {"reason", choice->reason}});
+    return std::move(choice->engine);
+  }
+  const Precision wanted = Configured(options.precision);
+  auto engine = make(wanted);
   if (!engine.ok()) return engine.status();
   if ((*engine)->precision() != wanted) {
     LogWarning("the processor lacks the configured precision",

@@ -21,7 +21,8 @@ std::string ModelLabel(absl::string_view name, uint64_t version);
 absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
     const ModelOptions& options);
 
-// Logs a warning where the processor lacks the configured precision. Errors are
+// Logs which precision PRECISION_AUTO has become and why, or a warning where the
+// processor lacks the configured one. Errors are
 // those of LoadBundle and Engine::Create.
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options);

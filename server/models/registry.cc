@@ -20,6 +20,7 @@ absl::StatusOr<LoadedModelPtr> Serve(const ModelOptions& options,
   if (!opened.ok()) return opened;
   metrics.ModelLoaded(options.name, options.version,
                       engine->state_fingerprint(),
+                      PrecisionName(engine->precision()),
                       engine->empty_state()->size_bytes());
   return MakeLoadedModel(options.name, options.version, std::move(engine),
                          *std::move(features));
