@@ -234,6 +234,18 @@ class PagesTest(unittest.TestCase):
             '| rpc: x | **2.00** | 1.00 | <= 1.00 |',
             '| rpc: z | - | - | >= 1.00 |'])
 
+    def test_machines_of_one_name_are_told_apart(self):
+        machines = {'a': [at(1, 5, machine=machine(model=None))],
+                    'b': [at(1, 5, machine=machine(model=8))],
+                    'c': [at(1, 5, machine=machine(processor='Other'))]}
+        titles = ['Some CPU (avx2), family and model not recorded, 2 cores',
+                  'Some CPU (avx2), family 25, model 8, stepping 1, 2 cores',
+                  'Other (avx2)']
+        self.assertEqual(report.headline(machines).splitlines()[0],
+                         f'| | {" | ".join(titles)} | target |')
+        self.assertEqual(re.findall('### (.*)', report.markdown(machines)),
+                         titles)
+
     def test_a_cell_of_another_commit_says_so(self):
         text = report.headline({'a': [
             at(1, 5, 'old', complete=True, section='load'),
@@ -304,6 +316,34 @@ class StoreTest(unittest.TestCase):
             self.assertRegex(self.write(other).parts[-3],
                              r'amd-epyc--avx2--25-\d-1-\d-cores')
         self.assertEqual(len(store.read_all(self.folder)), 4)
+
+    def test_nor_do_two_whose_name_has_not_all_of_their_instructions(self):
+        """A Zen 5 has AVX-VNNI as well; of the Zen 4 that is known here no run
+        said which model it was."""
+        zen4 = ['avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16']
+        zen5 = ['avx2', 'avx_vnni', *zen4[1:]]
+        name = 'amd-epyc--avx512-vnni-bf16'
+        folders = [self.write(at(day, 5, machine=machine(
+            processor='AMD EPYC', instructions=instructions, **more))).parts[-3]
+            for day, instructions, more in [
+                (1, zen4, {'model': None}), (2, zen5, {'family': 26}),
+                (3, zen4, {'model': 17}), (4, zen5, {'family': 26}),
+                (5, zen4, {'model': None}), (6, zen4, {'model': 18}),
+                (7, zen5, {'model': None})]]
+        self.assertEqual(folders, [
+            name, f'{name}--26-1-1-2-cores', name, f'{name}--26-1-1-2-cores',
+            name, f'{name}--25-18-1-2-cores',
+            f'{name}--avx2-avx_vnni-avx512f-avx512_vnni-avx512_bf16-2-cores'])
+
+    def test_amx_is_another_machine(self):
+        without = ['avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16']
+        amx = [*without, 'amx_int8', 'amx_bf16', 'amx_tile']
+        folders = [self.write(at(day, 5, machine=machine(
+            processor='Intel(R) Xeon(R) Processor', model=207,
+            instructions=instructions))).parts[-3]
+            for day, instructions in ((1, without), (2, amx))]
+        self.assertEqual(folders, ['intel-xeon--avx512-vnni-bf16',
+                                   'intel-xeon--avx512-vnni-bf16-amx'])
 
     def test_a_partial_run_says_so_in_its_name(self):
         self.assertEqual(self.write(at(1, 5)).name,
