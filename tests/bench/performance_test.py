@@ -19,7 +19,8 @@ sys.dont_write_bytecode = True
 
 from bench.peers import blas, forms  # noqa: E402
 from bench.performance import __main__ as bench_main  # noqa: E402
-from bench.performance import figures, google_benchmark, load  # noqa: E402
+from bench.performance import engine, figures, google_benchmark  # noqa: E402
+from bench.performance import load  # noqa: E402
 from bench.performance import machine as machine_lib  # noqa: E402
 from bench.performance import memory, pages, peers, rebuild  # noqa: E402
 from bench.performance import report, rows, store  # noqa: E402
@@ -110,6 +111,11 @@ class GoogleBenchmarkTest(unittest.TestCase):
                                               'share_of_peak': .84},
             ('RankCandidates', 'bf16', 2000): {'seconds': .008},
             ('Share', 'int8', None): {'seconds': .001, 'gflops': 450.0}})
+
+    def test_names_without_any_argument(self):
+        found = google_benchmark.parse({'benchmarks': [
+            self.run_named('LoneFold/iterations:1/repeats:3', 1.0, us=10.0)]})
+        self.assertEqual(found[('LoneFold', 'f32', None)]['us'], 10)
 
     def test_of_repetitions_the_median_counts(self):
         runs = [self.run_named('A/1', time) for time in (1.0, 9.0, 2.0)]
@@ -423,6 +429,35 @@ class LoadTest(unittest.TestCase):
         # 266,667 candidates a second are 130 requests.
         self.assertTrue(self.met(8.5, 13, 50, saturation=115)[name])
         self.assertFalse(self.met(8.5, 13, 50, saturation=100)[name])
+
+
+class EngineTest(unittest.TestCase):
+
+    def test_a_lone_row_is_held_to_its_weights(self):
+        def run_(ratio):
+            return {'over_weights': ratio, 'us': 8 * ratio, 'weights_us': 8.0,
+                    'weights_bytes': 832 * 1024, 'seconds': 1}
+        found = {figure.name: figure for figure in engine.lone_rows({
+            ('LoneFold', 'f32', None): run_(1.5),
+            ('LoneRead', 'f32', None): run_(1.6)})}
+        event = found['an event alone, over reading its weights once']
+        self.assertEqual((event.met, event.note),
+                         (True, '12.0 us, 832 KiB of weights in 8.0'))
+        self.assertEqual(found['an event alone'].value, 12)
+        self.assertIs(found["a request's user forward, over reading its "
+                            'weights once'].met, False)
+
+    def test_an_event_is_a_share_of_the_fold(self):
+        hot, cold = engine.folds({
+            ('FoldEvents', 'f32', 64): {'seconds': 320e-6},
+            ('FoldColdEvents', 'f32', 64): {'seconds': 640e-6}})
+        self.assertAlmostEqual(hot.value, 5)
+        self.assertAlmostEqual(cold.value, 10)
+
+    def test_what_an_older_program_does_not_measure_is_not_met(self):
+        for figure in (*engine.lone_rows({}), *engine.folds({})):
+            self.assertIsNone(figure.value)
+            self.assertIsNone(figure.met)
 
 
 class FakeContext:
