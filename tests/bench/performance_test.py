@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 from bench.peers import blas, forms  # noqa: E402
 from bench.performance import __main__ as bench_main  # noqa: E402
 from bench.performance import engine, figures, google_benchmark  # noqa: E402
-from bench.performance import load  # noqa: E402
+from bench.performance import load, rpc  # noqa: E402
 from bench.performance import machine as machine_lib  # noqa: E402
 from bench.performance import memory, pages, peers, rebuild  # noqa: E402
 from bench.performance import report, rows, store  # noqa: E402
@@ -458,6 +458,26 @@ class EngineTest(unittest.TestCase):
         for figure in (*engine.lone_rows({}), *engine.folds({})):
             self.assertIsNone(figure.value)
             self.assertIsNone(figure.met)
+
+
+class RpcTest(unittest.TestCase):
+
+    def test_the_server_is_held_to_an_echo_of_the_same_round(self):
+        # The machine is slower from the second round on.
+        found = {figure.name: figure for figure in rpc.judge_turns({
+            'echo': [.1, .2, .2], 'handed': [.2, .4, .4],
+            'null': [.13, .28, .4], 'd128': [8.0, 9.0, 10.0]})}
+        ratio = found['null model, 2,000 candidates, round trip over a bare '
+                      'gRPC echo']
+        self.assertAlmostEqual(ratio.value, 1.4)
+        self.assertIn('1.30, 1.40, 2.00', ratio.note)
+        self.assertAlmostEqual(found[
+            'null model, 2,000 candidates, round trip over an echo by another '
+            'thread'].value, .7)
+        null = found['null model, 2,000 candidates, round trip, p50']
+        self.assertEqual((null.value, null.target), (.28, ''))
+        self.assertEqual(found['d=128, 2,000 candidates, round trip, '
+                               'p50'].value, 9)
 
 
 class FakeContext:
