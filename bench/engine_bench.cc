@@ -8,24 +8,40 @@
 //                         matrix work (see MatrixOperations), share_of_peak and
 //                         share_of_library are its rate over the processor's
 //                         and the library's, measured in turn: medians
+//   RankNull/n            of the model that round trips are measured with: as
+//                         little engine as can be
 //   RankByHistory/n       500 candidates after n events: flat
 //   RankBySeeds/M         1000 candidates of the recommended model with M
-//   seeds,
-//                         whose kept summaries they attend to
+//                         seeds, whose kept summaries they attend to
 //   Summarize/M           making those summaries from a state
-//   FoldEvents/n          folding one event for each of n users side by side
+//   FoldEvents/n          one event for each of n users side by side
+//   FoldColdEvents/n      the same for the next n of 20,000 users at random,
+//                         whose states come from memory: 720 MB of them
+//   LoneFold, LoneRead    one event's fold, and what a request costs before its
+//                         candidates are scored, beside reading the weights
+//                         that they multiply by once, with the widest loads,
+//                         from wherever a loop over as many bytes finds them:
+//                         in turn, medians
+//
+// Calls are as the server makes them: candidates a tile at a time, by their
+// ids, and checked to be finite (server/rank/rank_call.cc); up to 64 users'
+// events in one fold, whose states are checked, too
+// (server/states/user_fold.cc, fold_queue.h); the allocator is the server's.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "absl/time/time.h"
 #include "bench/fma_peak.h"
 #include "bench/gemm_peak.h"
 #include "bench/random_bundle.h"
+#include "bench/read_peak.h"
 #include "bench/thread_time.h"
+#include "model/aligned_vector.h"
 #include "model/engine.h"
 #include "model/precision.h"
 
@@ -86,11 +102,30 @@ std::unique_ptr<const Engine> SeededEngine(uint32_t num_seeds) {
   return ValueOrDie(Engine::Create(RandomBundle(spec)));
 }
 
-std::vector<uint32_t> RandomRows(size_t n) {
+std::vector<uint64_t> RandomIds(size_t n) {
   std::mt19937 random(2);
-  std::vector<uint32_t> rows(n);
-  for (uint32_t& row : rows) row = 1 + random() % kItems;
-  return rows;
+  std::vector<uint64_t> ids(n);
+  for (uint64_t& id : ids) id = 1 + random() % kItems;
+  return ids;
+}
+
+// Scores candidates as a worker does: a tile at a time, by their ids. Whether
+// all scores are finite.
+bool ScoreTiles(const Engine& engine, const Reading& reading,
+                absl::Span<const uint64_t> ids, absl::Span<float> scores,
+                EngineScratch& scratch) {
+  constexpr size_t kTile = Engine::kTileRows;
+  uint32_t rows[kTile];
+  bool finite = true;
+  for (size_t first = 0; first < ids.size(); first += kTile) {
+    const auto tile = ids.subspan(first, kTile);
+    const absl::Span<float> out = scores.subspan(first, tile.size());
+    engine.bundle().ItemRows(tile, {rows, tile.size()});
+    engine.Score(reading, {rows, tile.size()}, {}, engine.all_tasks(), out,
+                 scratch);
+    finite = AllFinite(out) && finite;
+  }
+  return finite;
 }
 
 // Operations of a candidate's matrix products: in each layer W_qkvg, the read
@@ -109,16 +144,16 @@ class Ranking {
  public:
   Ranking(const Engine& engine, size_t num_candidates, size_t num_events)
       : engine_(engine),
-        state_(StateAfter(num_events)),
+        state_(StateAfter(num_events, engine)),
         scratch_(engine.NewScratch()),
-        rows_(RandomRows(num_candidates)),
+        ids_(RandomIds(num_candidates)),
         scores_(num_candidates),
         now_us_(static_cast<int64_t>(num_events) * 3600 * kSecondUs) {}
 
   void Once() {
     const auto reading = engine_.Read(*state_, {now_us_, {}, {}}, *scratch_);
-    engine_.Score(*reading, rows_, {}, absl::MakeSpan(scores_), *scratch_);
-    benchmark::DoNotOptimize(scores_.data());
+    benchmark::DoNotOptimize(ScoreTiles(engine_, *reading, ids_,
+                                        absl::MakeSpan(scores_), *scratch_));
   }
 
   // Rankings a second of processor time, sustained for so long.
@@ -133,7 +168,7 @@ class Ranking {
   const Engine& engine_;
   const std::shared_ptr<const UserState> state_;
   const std::unique_ptr<EngineScratch> scratch_;
-  const std::vector<uint32_t> rows_;
+  const std::vector<uint64_t> ids_;
   std::vector<float> scores_;
   const int64_t now_us_;
 };
@@ -200,6 +235,16 @@ BENCHMARK_CAPTURE(Share, f32, Precision::kF32)->Iterations(1);
 BENCHMARK_CAPTURE(Share, bf16, Precision::kBf16)->Iterations(1);
 BENCHMARK_CAPTURE(Share, int8, Precision::kInt8)->Iterations(1);
 
+void RankNull(benchmark::State& bench) {
+  const auto engine = ValueOrDie(Engine::Create(RandomBundle(
+      PlainSpec(/*d_model=*/8, /*num_heads=*/1, /*num_layers=*/1,
+                /*conv_width=*/1, model::v1::TARGET_AWARE_OFF, kItems))));
+  Ranking ranking(*engine, bench.range(0), 1000);
+  for (auto _ : bench) ranking.Once();
+  bench.SetItemsProcessed(bench.iterations() * bench.range(0));
+}
+BENCHMARK(RankNull)->Arg(2000)->Unit(benchmark::kMicrosecond);
+
 void RankByHistory(benchmark::State& bench) {
   Ranking ranking(BenchEngine(), 500, bench.range(0));
   for (auto _ : bench) ranking.Once();
@@ -217,15 +262,15 @@ void RankBySeeds(benchmark::State& bench) {
   const auto scratch = engine->NewScratch();
   std::shared_ptr<const UserSummary> summary;
   if (engine->num_seeds() > 0) summary = engine->Summarize(*state, *scratch);
-  const auto rows = RandomRows(1000);
-  std::vector<float> scores(rows.size());
+  const auto ids = RandomIds(1000);
+  std::vector<float> scores(ids.size());
   const RequestView request{int64_t{1000} * 3600 * kSecondUs, {}, {}};
   for (auto _ : bench) {
     const auto reading = engine->Read(*state, request, *scratch, summary);
-    engine->Score(*reading, rows, {}, absl::MakeSpan(scores), *scratch);
-    benchmark::DoNotOptimize(scores.data());
+    benchmark::DoNotOptimize(
+        ScoreTiles(*engine, *reading, ids, absl::MakeSpan(scores), *scratch));
   }
-  bench.SetItemsProcessed(bench.iterations() * rows.size());
+  bench.SetItemsProcessed(bench.iterations() * ids.size());
 }
 BENCHMARK(RankBySeeds)
     ->Arg(0)
@@ -246,18 +291,151 @@ void Summarize(benchmark::State& bench) {
 }
 BENCHMARK(Summarize)->Arg(16)->Arg(64)->Arg(128)->Unit(benchmark::kMicrosecond);
 
+// Folds as an owner does; whether all states are finite.
+bool Fold(const Engine& engine, absl::Span<FoldJob> jobs,
+          EngineScratch& scratch) {
+  engine.Fold(jobs, scratch);
+  return std::all_of(jobs.begin(), jobs.end(), [](const FoldJob& job) {
+    return AllFinite(job.after->values);
+  });
+}
+
+std::vector<ModelEvent> OneEvent() {
+  return {{7, 0, int64_t{200} * 3600 * kSecondUs, {}}};
+}
+
 void FoldEvents(benchmark::State& bench) {
   const auto state = StateAfter(100);
   const auto scratch = BenchEngine().NewScratch();
-  const std::vector<ModelEvent> event = {
-      {7, 0, int64_t{200} * 3600 * kSecondUs, {}}};
+  const std::vector<ModelEvent> event = OneEvent();
   std::vector<FoldJob> jobs(bench.range(0), FoldJob{state, event, nullptr});
   for (auto _ : bench) {
-    BenchEngine().Fold(absl::MakeSpan(jobs), *scratch);
+    benchmark::DoNotOptimize(
+        Fold(BenchEngine(), absl::MakeSpan(jobs), *scratch));
   }
   bench.SetItemsProcessed(bench.iterations() * jobs.size());
 }
 BENCHMARK(FoldEvents)->Arg(1)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond);
+
+// Many users, whose turn comes at random: no state is in a cache any more when
+// its own does.
+class ColdUsers {
+ public:
+  static constexpr size_t kUsers = 20'000;
+
+  ColdUsers() : states_(kUsers), order_(kUsers), events_(RandomEvents(kUsers)) {
+    const auto state = StateAfter(100);
+    for (auto& own : states_) own = std::make_shared<UserState>(*state);
+    std::iota(order_.begin(), order_.end(), 0);
+    std::shuffle(order_.begin(), order_.end(), std::mt19937(3));
+  }
+
+  // One event for each of the next users, in place of whose states there are
+  // new ones then.
+  void FoldNext(absl::Span<FoldJob> jobs, EngineScratch& scratch) {
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const size_t user = order_[(next_ + i) % kUsers];
+      jobs[i] = {std::move(states_[user]), {&events_[user], 1}, nullptr};
+    }
+    benchmark::DoNotOptimize(Fold(BenchEngine(), jobs, scratch));
+    for (FoldJob& job : jobs) {
+      states_[order_[next_++ % kUsers]] = std::move(job.after);
+      job.before = nullptr;
+    }
+  }
+
+ private:
+  std::vector<std::shared_ptr<const UserState>> states_;
+  std::vector<uint32_t> order_;
+  std::vector<ModelEvent> events_;
+  size_t next_ = 0;
+};
+
+void FoldColdEvents(benchmark::State& bench) {
+  static auto& users = *new ColdUsers;
+  const auto scratch = BenchEngine().NewScratch();
+  std::vector<FoldJob> jobs(bench.range(0));
+  for (auto _ : bench) users.FoldNext(absl::MakeSpan(jobs), *scratch);
+  bench.SetItemsProcessed(bench.iterations() * jobs.size());
+}
+BENCHMARK(FoldColdEvents)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(64)
+    ->Unit(benchmark::kMicrosecond);
+
+// Weights of a layer's matrices.
+size_t LayerWeights(const model::v1::ModelSpec& spec) {
+  const size_t d = spec.d_model(), f = spec.ffn_width();
+  return 4 * d * d + d * d + 2 * f * d + f * d;
+}
+
+// What an event's fold multiplies by: all layers but the last, of which only
+// keys and values are computed.
+size_t FoldWeights(const model::v1::ModelSpec& spec) {
+  const size_t d = spec.d_model();
+  return (spec.num_layers() - 1) * LayerWeights(spec) + 2 * d * d;
+}
+
+// What Engine::Read does: all layers, W_uo and W_ui.
+size_t ReadWeights(const model::v1::ModelSpec& spec) {
+  const size_t d = spec.d_model();
+  return spec.num_layers() * LayerWeights(spec) + 2 * d * d;
+}
+
+// Seconds of processor time of one of them, over so long.
+template <typename Once>
+double SecondsOf(absl::Duration duration, const Once& once) {
+  const absl::Duration begin = ThreadTime();
+  double count = 0;
+  for (; ThreadTime() - begin < duration; ++count) once();
+  return absl::ToDoubleSeconds(ThreadTime() - begin) / count;
+}
+
+// Counters alone, as of Share.
+template <typename Once>
+void BesideItsWeights(benchmark::State& bench, size_t weights,
+                      const Once& once) {
+  constexpr int kTurns = 51;
+  constexpr absl::Duration kTurn = absl::Milliseconds(4);
+  const AlignedVector<uint64_t> bytes(weights * sizeof(float) /
+                                      sizeof(uint64_t));
+  std::vector<double> own, read, ratios;
+  for (auto _ : bench) {
+    for (int turn = 0; turn < kTurns; ++turn) {
+      own.push_back(SecondsOf(kTurn, once));
+      read.push_back(
+          SecondsOf(kTurn, [&] { benchmark::DoNotOptimize(ReadOnce(bytes)); }));
+      ratios.push_back(own.back() / read.back());
+    }
+  }
+  bench.counters["us"] = 1e6 * Median(own);
+  bench.counters["weights_us"] = 1e6 * Median(read);
+  bench.counters["weights_bytes"] = weights * sizeof(float);
+  bench.counters["over_weights"] = Median(ratios);
+}
+
+void LoneFold(benchmark::State& bench) {
+  const auto state = StateAfter(100);
+  const auto scratch = BenchEngine().NewScratch();
+  const std::vector<ModelEvent> event = OneEvent();
+  FoldJob job{state, event, nullptr};
+  BesideItsWeights(bench, FoldWeights(BenchEngine().bundle().spec()), [&] {
+    benchmark::DoNotOptimize(
+        Fold(BenchEngine(), absl::MakeSpan(&job, 1), *scratch));
+  });
+}
+BENCHMARK(LoneFold)->Iterations(1);
+
+void LoneRead(benchmark::State& bench) {
+  const auto state = StateAfter(100);
+  const auto scratch = BenchEngine().NewScratch();
+  const RequestView request{int64_t{200} * 3600 * kSecondUs, {}, {}};
+  BesideItsWeights(bench, ReadWeights(BenchEngine().bundle().spec()), [&] {
+    benchmark::DoNotOptimize(BenchEngine().Read(*state, request, *scratch));
+  });
+}
+BENCHMARK(LoneRead)->Iterations(1);
 
 }  // namespace
 }  // namespace qlarank::bench

@@ -1,6 +1,7 @@
 """What every section works with: programs, folders, servers, progress."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -23,6 +24,12 @@ SHAPES = {
     'small': (32, 4, 1, 4, 'all'),
 }
 SHIPPED = pathlib.Path('models/grocery/1')
+
+
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """What a load generator needs of a server."""
+    address: str
 
 
 class Context:
@@ -76,6 +83,22 @@ class Context:
                     dir=self.cache, prefix='server-'))
             yield stack.enter_context(local_server.LocalServer(
                 self.programs, path, name, 1, folder, **sections))
+
+    @contextlib.contextmanager
+    def echo(self, candidates, from_another_thread=False):
+        """A gRPC server that does nothing but answer (bench/load/rank_echo.h),
+        with scores of so many candidates."""
+        program = self.build / 'bench' / 'load' / 'rank_echo'
+        with subprocess.Popen([program, f'--candidates={candidates}',
+                               '--from_another_thread='
+                               f'{_flag(from_another_thread)}'],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as process:
+            port = process.stdout.readline().strip()
+            if not port:
+                raise RuntimeError('rank_echo did not start')
+            yield Echo(f'127.0.0.1:{port}')
+            process.stdin.close()  # which ends it
 
     def send_events(self, server, users, events, **flags):
         """Streams events; event_client's report."""

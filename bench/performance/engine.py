@@ -6,7 +6,12 @@ from bench.performance import figures, google_benchmark
 # work.
 TARGETS = {'f32': .88, 'bf16': .78, 'int8': .60}
 CANDIDATES = (1000, 2000, 4000)
-PATTERN = '^(RankCandidates|Share)/'
+# What a row alone may take of the time in which its weights are read once: an
+# event's fold, and what a request costs before its candidates are scored.
+LONE = {'LoneFold': 'an event alone', 'LoneRead': "a request's user forward"}
+OVER_WEIGHTS = 1.5
+SIDE_BY_SIDE = 64  # users whose events the server folds at a time
+PATTERN = '^(RankCandidates|Share|LoneFold|LoneRead|FoldEvents|FoldColdEvents)/'
 
 
 def run(context):
@@ -15,7 +20,8 @@ def run(context):
     context.say('engine_bench: the engine, beside peak and library')
     found = google_benchmark.measure(context, PATTERN, repetitions=3,
                                      min_time=.4)
-    return figures.Result(list(_figures(found, peaks)),
+    return figures.Result([*_figures(found, peaks), *lone_rows(found),
+                           *folds(found)],
                           {'times': _times(found), 'peaks': peaks})
 
 
@@ -44,6 +50,32 @@ def _figures(found, peaks):
             peak['gflops'], 'GFLOP/s')
     yield figures.plain('clock', peaks['clock_ghz'], 'GHz',
                         'additions that wait for each other, one a cycle')
+
+
+def lone_rows(found):
+    """Figures of rows beside which there are no others: every weight is read
+    for them alone."""
+    for family, label in LONE.items():
+        run_ = found.get((family, 'f32', None), {})
+        note = ('{us:.1f} us, {kib:,.0f} KiB of weights in {weights_us:.1f}'
+                .format(kib=run_['weights_bytes'] / 1024, **run_)
+                if run_ else 'not measured')
+        yield figures.at_most(
+            f'{label}, over reading its weights once',
+            run_.get('over_weights'), OVER_WEIGHTS, 'x', note)
+        yield figures.plain(label, run_.get('us'), 'us')
+
+
+def folds(found):
+    """Figures of many users' events, whose states are in a cache or are not."""
+    each = {family: found.get((family, 'f32', SIDE_BY_SIDE))
+            for family in ('FoldEvents', 'FoldColdEvents')}
+    hot, cold = ({'us': 1e6 * run_['seconds'] / SIDE_BY_SIDE} if run_ else {}
+                 for run_ in each.values())
+    name = f"an event of {SIDE_BY_SIDE} users' side by side"
+    yield figures.plain(f'{name}, one state, in cache', hot.get('us'), 'us')
+    yield figures.plain(f'{name}, of 20,000 states, in memory', cold.get('us'),
+                        'us')
 
 
 def _times(found):

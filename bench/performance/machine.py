@@ -89,7 +89,7 @@ def title(machine):
 
 def folder_name(machine):
     """A folder for machines of this name and these instructions, such as
-    amd-epyc--avx2. (Two machines may share it: see store.own_folder.)"""
+    amd-epyc--avx2. (Two machines may share it: see store.folder_of.)"""
     name = re.sub(r'\(.*?\)|\b(processor|cpu)\b', ' ',
                   machine['processor'].lower())
     name = re.sub('[^a-z0-9.]+', '-', name).strip('-') or 'unknown'
@@ -101,3 +101,20 @@ def exact(machine):
     did not say."""
     parts = [machine.get(key) for key in ('family', 'model', 'stepping')]
     return None if None in parts else (*parts, machine['processors'])
+
+
+def may_be_one(machine, other):
+    """Whether two of one folder_name may be the same kind of machine: they have
+    the same instructions, of which a name has the short form (without a Zen 5's
+    AVX-VNNI, for one), and as far as both say the same model and cores."""
+    if machine['instructions'] != other['instructions']:
+        return False
+    own, others = exact(machine), exact(other)
+    return None in (own, others) or own == others
+
+
+def exact_folder_name(machine):
+    """The name of one that must not share folder_name's."""
+    own = exact(machine)
+    said = own or (*machine['instructions'], machine['processors'])
+    return f'{folder_name(machine)}--{"-".join(map(str, said))}-cores'

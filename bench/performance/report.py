@@ -68,23 +68,41 @@ def markdown(machines):
     """The tables of docs/performance.md: for each machine one for each commit
     that rows are of. machines: store.read_all's."""
     parts = []
+    titles = _titles(machines)
     for folder, runs in machines.items():
         by_commit = collections.OrderedDict()
         for row in rows_lib.of(runs):
             by_commit.setdefault(row.code, []).append(row)
         newest = sorted(by_commit.values(),
                         key=lambda found: found[0].runs[-1].age, reverse=True)
-        parts.append(f'### {machine_lib.title(runs[-1].machine)}\n\n'
+        parts.append(f'### {titles[folder]}\n\n'
                      + _machine_text(runs[-1].machine))
         parts += [f'{_commit_text(found)}\n\n{_table(found)}'
                   for found in newest]
     return '\n\n'.join(parts)
 
 
-def _machine_text(machine):
+def _titles(machines):
+    """{folder: the machine's title}, with its model and cores where another has
+    the same."""
+    newest = {folder: runs[-1].machine for folder, runs in machines.items()}
+    titles = {folder: machine_lib.title(machine)
+              for folder, machine in newest.items()}
+    count = collections.Counter(titles.values())
+    return {folder: title if count[title] == 1 else
+            f'{title}, {_which(newest[folder])}, '
+            f'{newest[folder]["processors"]} cores'
+            for folder, title in titles.items()}
+
+
+def _which(machine):
     exact = machine_lib.exact(machine)
-    which = ('family {}, model {}, stepping {}'.format(*exact[:3]) if exact
-             else 'family and model not recorded')
+    return ('family {}, model {}, stepping {}'.format(*exact[:3]) if exact
+            else 'family and model not recorded')
+
+
+def _machine_text(machine):
+    which = _which(machine)
     return (f'{machine["processors"]} cores with '
             f'{", ".join(machine["instructions"])} ({which}), '
             f'{machine["memory_gib"]:.0f} GiB.')
@@ -151,8 +169,7 @@ def headline(machines):
 
 
 def _headline_head(machines, mains, by_machine):
-    titles = [machine_lib.title(runs[-1].machine)
-              for runs in machines.values()]
+    titles = _titles(machines).values()
     of_runs = []
     for folder, found in by_machine.items():
         runs = {run.date: run for row in found.values() for run in row.runs

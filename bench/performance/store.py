@@ -59,16 +59,16 @@ class Run:
 
 def folder_of(folder, run):
     """Where the runs of such a machine are, below FOLDER. A machine that has
-    the name of one that is known there, but is another model of processor or
-    has more cores, gets a folder of its own."""
+    the name of one that is known there, but has other instructions, is another
+    model of processor or has more cores, gets a folder of its own."""
     name = machine_lib.folder_name(run.machine)
-    own = machine_lib.exact(run.machine)
-    others = {machine_lib.exact(known.machine)
-              for known in _read_folder(folder / name)} - {None}
-    if own is None or not others or own in others:
+    known = [other.machine for other in _read_folder(folder / name)]
+    if machine_lib.exact(run.machine):  # runs that say as much come first
+        known = [other for other in known if machine_lib.exact(other)] or known
+    if not known or any(machine_lib.may_be_one(run.machine, other)
+                        for other in known):
         return folder / name
-    family, model, stepping, cores = own
-    return folder / f'{name}--{family}-{model}-{stepping}-{cores}-cores'
+    return folder / machine_lib.exact_folder_name(run.machine)
 
 
 def path_of(folder, run):

@@ -47,6 +47,28 @@ class ResultsTest(unittest.TestCase):
                         self.assertIn(f'| {figure.name} |', page,
                                       f'{folder}, {run.date}, {name}')
 
+    def test_every_row_says_of_what_it_is(self):
+        """Processor, instruction sets, commit and number of runs."""
+        page = (ROOT / 'docs/performance.md').read_text()
+        tables = page.partition(pages.BEGIN)[2].partition(pages.END)[0]
+        machine = instructions = commit = None
+        rows_seen = 0
+        for line in tables.splitlines():
+            if heading := re.fullmatch(r'### (\S.*) \((\w[\w-]*)\).*', line):
+                machine, instructions, commit = heading[1], None, None
+            elif detail := re.match(r'\d+ cores with (\w.*) \(', line):
+                instructions = detail[1]
+            elif of := re.match(r'Commit ([0-9a-f]{10}\+?), \d+ runs?, 20',
+                                line):
+                commit = of[1]
+            elif line.startswith('|') and '---' not in line and (
+                    '| figure |' not in line):
+                self.assertTrue(machine and instructions and commit, line)
+                self.assertRegex(line, r'\| \d+(, partial)? \|')
+                rows_seen += 1
+        measured = sum(len(rows.of(runs)) for runs in self.machines.values())
+        self.assertEqual(rows_seen, measured)
+
     def test_every_section_was_measured(self):
         measured = {row.section for runs in self.machines.values()
                     for row in rows.of(runs)}
