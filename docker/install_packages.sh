@@ -9,6 +9,7 @@
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
 #   test     compiles the tests, beside what build compiles, and runs them
 #   clang    compiles all of it with clang, as the fuzz targets must be
+#   arm64    compiles programs for ARM64 and runs them in an emulator
 #   fresh    makes the bare root of ./run fresh
 #
 # The one place where packages are named: the Dockerfile and ./run both call it.
@@ -51,6 +52,9 @@ packages_of() {
     clang)
       echo clang libclang-rt-dev libomp-dev
       ;;
+    arm64)
+      echo g++-aarch64-linux-gnu qemu-user
+      ;;
     test)
       packages_of bench
       echo libgtest-dev libgmock-dev git prometheus curl python3 python3-venv \
@@ -62,7 +66,7 @@ packages_of() {
       ;;
     *)
       echo "$0: no group \"$1\"; there are build, runtime, demo, bench," \
-        "trainer, clang, test, fresh" >&2
+        "trainer, clang, arm64, test, fresh" >&2
       exit 2
       ;;
   esac

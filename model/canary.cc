@@ -122,12 +122,11 @@ absl::Status CheckArithmetic() {
 }
 
 absl::Status CheckProcessor() {
-#if HWY_ARCH_X86
-  if ((hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3)) == 0) {
+  if ((hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3 | HWY_NEON)) == 0) {
     return absl::FailedPreconditionError(
-        "this processor lacks AVX2 or FMA (x86-64-v3), which qlarank needs");
+        "this processor lacks what qlarank needs: AVX2 and FMA (x86-64-v3), or "
+        "NEON and AES (ARM64)");
   }
-#endif
   return absl::OkStatus();
 }
 

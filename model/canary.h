@@ -19,7 +19,7 @@ absl::Status CheckArithmetic();
 std::string ArithmeticDigest();
 
 // FAILED_PRECONDITION on a processor without the instructions that qlarank
-// needs: AVX2 and fused multiply-add (x86-64-v3), or NEON.
+// needs: AVX2 and fused multiply-add (x86-64-v3), or NEON with AES.
 absl::Status CheckProcessor();
 
 }  // namespace qlarank

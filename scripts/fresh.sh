@@ -71,17 +71,21 @@ fresh_bare_root() {
   tar --numeric-owner -C "$folder" -xpf "$kept"
 }
 
+# Where this machine's apt gets Debian 12 and its updates from, as lines of a
+# sources.list.
+debian_sources() {
+  # shellcheck disable=SC2016  # apt's own variables
+  apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+    'Created-By: Packages' 'Origin: Debian' 2> /dev/null |
+    grep -E " $fresh_release(-updates|-security)? " | sort -u ||
+    echo "deb $(fresh_mirror) $fresh_release main"
+}
+
 # How this machine fetches packages: sources of Debian 12, apt's proxies and
 # logins, certificates, pip's settings, name servers.
 fresh_registry_settings() {
   local root="$1" file
-  # shellcheck disable=SC2016  # apt's own variables
-  apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-    'Created-By: Packages' 'Origin: Debian' 2> /dev/null |
-    grep -E " $fresh_release(-updates|-security)? " | sort -u \
-    > "$root/etc/apt/sources.list"
-  [[ -s $root/etc/apt/sources.list ]] ||
-    echo "deb $(fresh_mirror) $fresh_release main" > "$root/etc/apt/sources.list"
+  debian_sources > "$root/etc/apt/sources.list"
   apt-config dump Acquire | grep -E '::(Proxy|Check-|Timeout|Retries|https?::)' |
     grep -v ' "";' > "$root/etc/apt/apt.conf.d/90registry" || true
   for file in /etc/apt/auth.conf /etc/apt/auth.conf.d \

@@ -91,11 +91,37 @@ test_clang() {
   test_folders clang fuzz model state_store config cli server
 }
 
+# What of it another processor could compute otherwise: states and float32 scores
+# by NEON, in qemu. Histories of a million events would take it an hour.
+test_arm64() {
+  install build test arm64
+  sysroot arm64 aarch64-linux-gnu-g++
+  build arm64
+  export QLARANK_DIGEST_EVENTS=1000
+  test_folders arm64 model bench
+}
+
+# The bits of every instruction set of this processor, by a program that needs
+# nothing: no library, no file, no /proc.
+test_static() {
+  local alone=build/static/alone as_root=()
+  install build test
+  sysroot amd64 g++
+  build static digest_test
+  mkdir -p "$alone/tmp"
+  cp build/static/tests/bench/digest_test "$alone"
+  [[ $(id -u) == 0 ]] || as_root=(unshare --map-root-user)
+  export QLARANK_DIGEST_EVENTS=1000
+  step "Testing in an empty root" alone \
+    "${as_root[@]}" chroot "$alone" /digest_test
+  tail_of alone '^\[  (PASSED|FAILED)'
+}
+
 # ./run ci: README's commands, one after another, the tests last, so that their
 # closing lines are the end of it.
 continuous_integration() {
   local failed=0 command
-  for command in "fresh demo --ccache" "test clang" test; do
+  for command in "fresh demo --ccache" "test clang" "test arm64" test; do
     # shellcheck disable=SC2086  # words
     ./run $command && continue
     failed=1

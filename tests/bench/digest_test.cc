@@ -10,8 +10,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <map>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -138,11 +138,13 @@ std::string DigestOf(const Engine& engine, const UserState& state,
 using Table = std::map<std::pair<std::string, size_t>, std::string>;
 
 Table ReadTable() {
+  std::istringstream lines(
+#include "digests.inc"
+  );
   Table table;
-  std::ifstream file(QLARANK_DIGESTS);
   std::string model, digest;
   size_t events;
-  while (file >> model >> events >> digest) table[{model, events}] = digest;
+  while (lines >> model >> events >> digest) table[{model, events}] = digest;
   return table;
 }
 

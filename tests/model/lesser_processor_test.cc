@@ -28,21 +28,26 @@ std::vector<float> Scores(const GoldenModel& model) {
   return scores;
 }
 
-TEST(LesserProcessorTest, ScoresInFloat32InsteadOfBf16) {
+TEST(LesserProcessorTest, ScoresInFloat32InsteadOfWhatItLacks) {
   ASSERT_TRUE(kIsLesser);
   EXPECT_FALSE(ProcessorHas(Precision::kBf16));
   EXPECT_TRUE(ProcessorHas(Precision::kF32));
   const std::string name = "all_l4_decay_conv_everything";
-  const GoldenModel model = LoadGoldenModel(name, Precision::kBf16);
-  EXPECT_EQ(model.engine->precision(), Precision::kF32);
-  const std::vector<float> scores = Scores(model);
   const std::vector<float> expected = Scores(LoadGoldenModel(name));
-  ASSERT_FALSE(scores.empty());
-  ASSERT_EQ(scores.size(), expected.size());
-  EXPECT_EQ(
-      memcmp(scores.data(), expected.data(), scores.size() * sizeof(float)), 0);
+  ASSERT_FALSE(expected.empty());
+  for (const Precision lacking : {Precision::kBf16, Precision::kInt8}) {
+    if (ProcessorHas(lacking)) continue;
+    const GoldenModel model = LoadGoldenModel(name, lacking);
+    EXPECT_EQ(model.engine->precision(), Precision::kF32);
+    const std::vector<float> scores = Scores(model);
+    ASSERT_EQ(scores.size(), expected.size());
+    EXPECT_EQ(
+        memcmp(scores.data(), expected.data(), scores.size() * sizeof(float)),
+        0);
+  }
 }
 
+#ifdef QLARANK_ONLY_INT8
 // engine_test.cc is part of this program, too: all that it asks of int8 is
 // asked of these kernels.
 TEST(LesserProcessorTest, HasInt8OfItsOwn) {
@@ -50,6 +55,13 @@ TEST(LesserProcessorTest, HasInt8OfItsOwn) {
   EXPECT_EQ(Int8KernelsOfProcessor(), &kernels::kAvx2Int8);
   EXPECT_TRUE(ProcessorHas(Precision::kInt8));
 }
+#else
+// Nothing of x86-64 is part of this program.
+TEST(LesserProcessorTest, HasNoInt8) {
+  EXPECT_EQ(Int8KernelsOfProcessor(), nullptr);
+  EXPECT_FALSE(ProcessorHas(Precision::kInt8));
+}
+#endif
 
 }  // namespace
 }  // namespace qlarank::testing

@@ -255,5 +255,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
     [](const auto& info) { return hwy::TargetName(info.param); });
 
+#if HWY_ARCH_ARM_A64
+// Neither plain C++ nor SVE, where the processor has that.
+TEST(TargetsTest, OfArm64IsNeon) { EXPECT_EQ(kernels::TargetName(), "NEON"); }
+#endif
+
 }  // namespace
 }  // namespace qlarank::testing
