@@ -10,6 +10,11 @@ namespace qlarank {
 
 bool ProcessorHas(Precision precision) { return precision == Precision::kF32; }
 
+absl::Span<const Precision> PrecisionsBySpeed() {
+  static constexpr Precision kOnly[] = {Precision::kF32};
+  return kOnly;
+}
+
 const kernels::Int8Kernels* Int8KernelsOfProcessor() { return nullptr; }
 
 struct Bf16Matrix::Primitive {};
