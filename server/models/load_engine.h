@@ -22,8 +22,8 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
     const ModelOptions& options);
 
 // Logs which precision PRECISION_AUTO has become and why, or a warning where the
-// processor lacks the configured one. Errors are
-// those of LoadBundle and Engine::Create.
+// processor lacks the configured one. Errors are those of LoadBundle and
+// Engine::Create.
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options);
 
