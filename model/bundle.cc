@@ -59,26 +59,6 @@ absl::Status CheckDigest(const std::string& path, absl::string_view text) {
       ". The file is damaged; if it was changed on purpose, remove the line"));
 }
 
-absl::StatusOr<model::v1::ModelSpec> LoadSpec(const std::string& path) {
-  absl::StatusOr<std::string> text = ReadFile(path);
-  if (!text.ok()) return text.status();
-  if (absl::Status status = CheckDigest(path, *text); !status.ok()) {
-    return status;
-  }
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  model::v1::ModelSpec spec;
-  if (!parser.ParseFromString(*text, &spec)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
-  }
-  if (absl::Status status = ValidateSpec(spec); !status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", status.message()));
-  }
-  return spec;
-}
-
 // Opens a tensor file that must have the digest and the tensors given.
 absl::StatusOr<std::unique_ptr<TensorFile>> LoadTensors(
     const std::string& path, const std::string& sha256,
@@ -124,12 +104,33 @@ absl::StatusOr<absl::flat_hash_map<uint64_t, std::string>> LoadTitles(
 
 }  // namespace
 
+absl::StatusOr<model::v1::ModelSpec> Bundle::LoadSpec(
+    const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/model.textproto");
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  if (absl::Status status = CheckDigest(path, *text); !status.ok()) {
+    return status;
+  }
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  model::v1::ModelSpec spec;
+  if (!parser.ParseFromString(*text, &spec)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  }
+  if (absl::Status status = ValidateSpec(spec); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", status.message()));
+  }
+  return spec;
+}
+
 absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
     const std::string& folder) {
   auto bundle = absl::WrapUnique(new Bundle());
   bundle->folder_ = folder;
-  absl::StatusOr<model::v1::ModelSpec> spec =
-      LoadSpec(absl::StrCat(folder, "/model.textproto"));
+  absl::StatusOr<model::v1::ModelSpec> spec = LoadSpec(folder);
   if (!spec.ok()) return spec.status();
   bundle->spec_ = *std::move(spec);
 

@@ -41,6 +41,10 @@ class Bundle {
   static absl::StatusOr<std::shared_ptr<const Bundle>> Load(
       const std::string& folder);
 
+  // Only the spec, read and checked likewise.
+  static absl::StatusOr<model::v1::ModelSpec> LoadSpec(
+      const std::string& folder);
+
   const model::v1::ModelSpec& spec() const { return spec_; }
   // Of all that shapes a state, without the version of the engine's arithmetic.
   const std::string& fingerprint() const { return spec_.fingerprint(); }

@@ -211,7 +211,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
     return status;
   }
   const auto candidate_layers = engine->impl_->candidate_layers();
-  engine->impl_->candidates = std::make_unique<Candidates>(
+  engine->impl_->candidate_inputs = std::make_unique<CandidateInputs>(
       *engine->bundle_, engine->impl_->precision,
       candidate_layers.empty() ? nullptr : candidate_layers.front().get(),
       options.most_share_bytes);

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "model/candidates.h"
+#include "model/candidate_inputs.h"
 #include "model/engine.h"
 #include "model/layer.h"
 #include "model/matrix.h"
@@ -56,7 +56,7 @@ struct Engine::Impl {
   std::unique_ptr<const Layer> dedicated_block;      // or null
   std::unique_ptr<const Seeds> seeds;                // or null
 
-  std::unique_ptr<const Candidates> candidates;
+  std::unique_ptr<const CandidateInputs> candidate_inputs;
   absl::Span<const float> norm_user;
   std::unique_ptr<const Matrix> w_user_out, w_user_in;  // in: or null
   float dot_scale = 0;                                        // exp(s)

@@ -1,7 +1,5 @@
 #include "model/item_table.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,18 +11,29 @@
 namespace qlarank {
 namespace {
 
-constexpr std::align_val_t kHugePage{size_t{2} << 20};
-
 size_t ValueBytes(bool bf16) { return bf16 ? sizeof(uint16_t) : sizeof(float); }
 
 // Writes values as floats, or in bfloat16.
-void Write(absl::Span<const float> values, bool bf16, unsigned char* out) {
+void Write(absl::Span<const float> values, bool bf16, char* out) {
   if (bf16) {
     kernels::ToBf16(values.data(), values.size(),
                     reinterpret_cast<uint16_t*>(out));
   } else {
     std::memcpy(out, values.data(), values.size() * sizeof(float));
   }
+}
+
+// Of all items; none where candidates pass through no layer.
+uint64_t ShareBytes(const model::v1::ModelSpec& spec, bool bf16) {
+  if (!IsTargetAware(spec)) return 0;
+  return (spec.num_items() + 1) * 4 * spec.d_model() * ValueBytes(bf16);
+}
+
+// As weights are allocated: nothing is served without.
+Pages Allocate(size_t bytes) {
+  Pages pages(bytes);
+  if (pages.data() == nullptr) throw std::bad_alloc();
+  return pages;
 }
 
 float InverseNorm(absl::Span<const float> row) {
@@ -46,31 +55,24 @@ ItemTable::ItemTable(const Bundle& bundle, Precision precision,
   known_ = {embedding.data(), nullptr, precision != Precision::kF32};
   if (known_.bf16) {
     embedding_ = Allocate(embedding.size() * ValueBytes(true));
-    Write(embedding, true, embedding_.get());
-    known_.embedding = embedding_.get();
+    Write(embedding, true, embedding_.data());
+    known_.embedding = embedding_.data();
   }
-  const size_t share_bytes = 4 * embedding.size() * ValueBytes(known_.bf16);
-  if (first != nullptr && share_bytes <= most_share_bytes) {
+  if (first != nullptr &&
+      ShareBytes(bundle.spec(), known_.bf16) <= most_share_bytes) {
     MakeShares(embedding, *first);
   }
 }
 
-uint64_t ItemTable::MostBytes(uint64_t items_file_bytes,
-                              uint64_t most_share_bytes) {
-  // Terms are 8 bytes beside 4 d, d at least 8; embeddings in bfloat16 half.
-  return items_file_bytes / 4 + items_file_bytes / 2 +
-         std::min(4 * items_file_bytes, most_share_bytes);
-}
-
-ItemTable::Memory ItemTable::Allocate(size_t bytes) {
-  auto* memory = static_cast<unsigned char*>(::operator new(bytes, kHugePage));
-  // A hint: without huge pages everything works, slower.
-  madvise(memory, bytes, MADV_HUGEPAGE);
-  return Memory(memory);
-}
-
-void ItemTable::Free::operator()(unsigned char* memory) const {
-  ::operator delete(memory, kHugePage);
+uint64_t ItemTable::Bytes(const model::v1::ModelSpec& spec,
+                          uint64_t most_share_bytes) {
+  const uint64_t rows = spec.num_items() + 1;
+  const auto shares = [&](bool bf16) {
+    const uint64_t bytes = ShareBytes(spec, bf16);
+    return bytes <= most_share_bytes ? bytes : 0;
+  };
+  const uint64_t lower = rows * spec.d_model() * ValueBytes(true);
+  return rows * sizeof(Terms) + std::max(shares(false), lower + shares(true));
 }
 
 void ItemTable::MakeShares(absl::Span<const float> embedding,
@@ -88,9 +90,9 @@ void ItemTable::MakeShares(absl::Span<const float> embedding,
                           scaled.data());
     first.exact_w_qkvg().RunSums(rows, scaled.data(), shares.data(), nothing);
     Write(absl::MakeConstSpan(shares).first(rows * 4 * d), known_.bf16,
-          shares_.get() + row * item_bytes);
+          shares_.data() + row * item_bytes);
   }
-  known_.shares = shares_.get();
+  known_.shares = shares_.data();
 }
 
 }  // namespace qlarank

@@ -10,13 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "model/bundle.h"
 #include "model/kernels.h"
 #include "model/layer.h"
+#include "model/pages.h"
 #include "model/precision.h"
 
 namespace qlarank {
@@ -30,10 +30,9 @@ class ItemTable {
   ItemTable(const Bundle& bundle, Precision precision, const Layer* first,
             size_t most_share_bytes);
 
-  // What any table takes at most of a bundle with an items file of so many
-  // bytes.
-  static uint64_t MostBytes(uint64_t items_file_bytes,
-                            uint64_t most_share_bytes);
+  // What such a table takes in memory, in the precision in which it takes most.
+  static uint64_t Bytes(const model::v1::ModelSpec& spec,
+                        uint64_t most_share_bytes);
 
   kernels::ItemRows known() const { return known_; }
 
@@ -45,18 +44,11 @@ class ItemTable {
   const Terms& terms(uint32_t row) const { return terms_[row]; }
 
  private:
-  // On huge pages.
-  struct Free {
-    void operator()(unsigned char* memory) const;
-  };
-  using Memory = std::unique_ptr<unsigned char[], Free>;
-  static Memory Allocate(size_t bytes);
-
   void MakeShares(absl::Span<const float> embedding, const Layer& first);
 
   kernels::ItemRows known_;
   std::vector<Terms> terms_;
-  Memory embedding_, shares_;  // or null
+  Pages embedding_, shares_;  // or none
 };
 
 }  // namespace qlarank

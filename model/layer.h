@@ -38,7 +38,7 @@ struct LayerReadout {
   AlignedVector<float> matrix;      // phi2(alpha Z / max(c, 1)), as Z
   AlignedVector<float> conv_shift;  // sum_{i>=1} conv_i n_{-i}, [d_model]
   // Of the first layer alone: what q, k, v and g of all candidates have in
-  // common (Candidates::ShareReadout), [2, 4 d_model].
+  // common (CandidateInputs::ShareReadout), [2, 4 d_model].
   AlignedVector<float> shared;
 };
 
@@ -80,7 +80,7 @@ class Layer {
     MakeQkvg(scoring_, rows, readout, x, buffers, scratch);
     Finish(scoring_, rows, readout, x, buffers, scratch);
   }
-  // The same where buffers.qkvg holds q, k, v and g (Candidates::MakeQkvg).
+  // The same where buffers.qkvg holds q, k, v and g (CandidateInputs::MakeQkvg).
   void FinishCandidates(size_t rows, const LayerReadout& readout, float* x,
                         TileBuffers& buffers, MatrixScratch& scratch) const {
     Finish(scoring_, rows, readout, x, buffers, scratch);

@@ -70,8 +70,9 @@ std::unique_ptr<const Reading> Engine::Read(
     reading->readouts.push_back(
         layer->MakeReadout(values.data(), newest.event_count));
   }
-  impl.candidates->ShareReadout(reading->shared, reading->readouts.front(),
-                                scratch.matrices);
+  impl.candidate_inputs->ShareReadout(reading->shared.data(),
+                                      reading->readouts.front(), scratch.tile,
+                                      scratch.matrices);
   if (impl.attends_summaries()) {
     const bool usable = summary != nullptr && recent.after == nullptr;
     reading->summary =
@@ -89,7 +90,7 @@ void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
                 float* scores) {
   for (size_t row = 0; row < tile.rows.size(); ++row) {
     const auto [inverse_norm, bias] =
-        impl.candidates->items().terms(tile.rows[row]);
+        impl.candidate_inputs->items().terms(tile.rows[row]);
     const float term = impl.dot_scale * (dots[row] * inverse_norm) + bias;
     for (const uint32_t task : tasks) *scores++ += impl.dot_weight[task] * term;
   }
@@ -102,9 +103,9 @@ void ForwardCandidates(const Engine::Impl& impl, const ReadingValues& reading,
                        float* dots) {
   float* x = scratch.tile.x.data();
   const size_t rows = tile.rows.size();
-  impl.candidates->Tokens(tile, reading.shared.data(), reading.user.data(), x,
+  impl.candidate_inputs->Tokens(tile, reading.shared.data(), reading.user.data(), x,
                           dots);
-  impl.candidates->MakeQkvg(tile, reading.readouts.front(), x, scratch.tile,
+  impl.candidate_inputs->MakeQkvg(tile, reading.readouts.front(), x, scratch.tile,
                             scratch.matrices);
   const auto layers = impl.candidate_layers();
   layers.front()->FinishCandidates(rows, reading.readouts.front(), x,
@@ -162,7 +163,7 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
     float* out = scores.data() + first * tasks.size();
     float dots[kTileRows];
     if (impl_->candidate_layers().empty()) {
-      impl_->candidates->Dots(tile.rows, reading.values().user.data(), dots);
+      impl_->candidate_inputs->Dots(tile.rows, reading.values().user.data(), dots);
     } else {
       ScratchBuffers& buffers = scratch.buffers();
       ForwardCandidates(*impl_, reading.values(), tile, buffers, dots);

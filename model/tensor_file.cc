@@ -1,7 +1,6 @@
 #include "model/tensor_file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +23,6 @@ namespace {
 constexpr uint64_t kMaxHeaderBytes = 100 << 20;
 constexpr size_t kLengthBytes = sizeof(uint64_t);
 constexpr size_t kDataAlignment = 64;
-constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 size_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 8; }
 
@@ -187,24 +185,15 @@ absl::Status TensorFile::ReadAll(int fd, size_t bytes) {
   if (!status.ok()) return status;
   const size_t in_front =
       kDataAlignment - (kLengthBytes + header_bytes) % kDataAlignment;
-  const size_t page = bytes < kHugePageBytes ? kDataAlignment : kHugePageBytes;
-  // Room to begin at a whole page of the large kind.
-  pages_bytes_ = in_front + bytes + page;
-  pages_ = ::mmap(nullptr, pages_bytes_, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages_ == MAP_FAILED) {
-    pages_ = nullptr;
+  pages_ = Pages(in_front + bytes);
+  if (pages_.data() == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path_, ": no memory for its ", bytes, " bytes"));
   }
-  if (page == kHugePageBytes) ::madvise(pages_, pages_bytes_, MADV_HUGEPAGE);
-  char* const begin = static_cast<char*>(pages_) +
-                      (page - reinterpret_cast<uintptr_t>(pages_) % page) %
-                          page +
-                      in_front;
+  char* const begin = pages_.data() + in_front;
   status = ReadFromStart(fd, path_, bytes, begin);
   if (!status.ok()) return status;
-  if (::mprotect(pages_, pages_bytes_, PROT_READ) != 0) {
+  if (!pages_.Protect()) {
     return absl::ErrnoToStatus(errno,
                                absl::StrCat(path_, ": cannot protect it"));
   }
@@ -219,10 +208,6 @@ absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Parse(
   file->contents_ = bytes;
   if (absl::Status status = file->ParseHeader(); !status.ok()) return status;
   return file;
-}
-
-TensorFile::~TensorFile() {
-  if (pages_ != nullptr) ::munmap(pages_, pages_bytes_);
 }
 
 absl::Status TensorFile::ParseHeader() {

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "model/pages.h"
 
 namespace qlarank {
 
@@ -53,7 +54,6 @@ class TensorFile {
   static absl::StatusOr<std::unique_ptr<TensorFile>> Parse(
       absl::string_view bytes, const std::string& origin);
 
-  ~TensorFile();
   TensorFile(const TensorFile&) = delete;
   TensorFile& operator=(const TensorFile&) = delete;
 
@@ -74,9 +74,7 @@ class TensorFile {
 
   std::string path_;
   absl::string_view contents_;
-  // Owned; null for bytes in memory.
-  void* pages_ = nullptr;
-  size_t pages_bytes_ = 0;
+  Pages pages_;  // of contents_; none for bytes in memory
   std::map<std::string, TensorView, std::less<>> tensors_;
 };
 

@@ -3,17 +3,11 @@
 #include <filesystem>
 #include <system_error>
 
+#include "model/bundle.h"
 #include "model/item_table.h"
 
 namespace qlarank {
 namespace {
-
-// 0 where there is none.
-uint64_t FileBytes(const std::string& path) {
-  std::error_code error;
-  const uint64_t bytes = std::filesystem::file_size(path, error);
-  return error ? 0 : bytes;
-}
 
 uint64_t FolderBytes(const std::string& path) {
   std::error_code error;
@@ -30,9 +24,11 @@ uint64_t FolderBytes(const std::string& path) {
 absl::StatusOr<MemoryPlan> PlanMemoryForBundles(const ServerOptions& options) {
   uint64_t bundles_bytes = 0;
   for (const ModelOptions& model : options.models) {
-    bundles_bytes += FolderBytes(model.path) +
-                     ItemTable::MostBytes(FileBytes(model.path + "/items.safetensors"),
-                                          model.item_share_bytes);
+    bundles_bytes += FolderBytes(model.path);
+    // Whoever loads the model says what is wrong with it.
+    if (const auto spec = Bundle::LoadSpec(model.path); spec.ok()) {
+      bundles_bytes += ItemTable::Bytes(*spec, model.item_share_bytes);
+    }
   }
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options, bundles_bytes);
   if (plan.ok()) return plan;

@@ -93,6 +93,18 @@ class EngineTest : public ::testing::TestWithParam<ModelAndPrecision> {
                         {kRequestTimeUs, {}, {}}, *scratch_);
   }
 
+  // Of the same user by another engine of the model.
+  std::vector<float> ScoresOf(const Engine& engine,
+                              const Candidates& candidates) {
+    const auto scratch = engine.NewScratch();
+    const auto reading = engine.Read(*FoldHistory(model_, "long", 300),
+                                     {kRequestTimeUs, {}, {}}, *scratch);
+    std::vector<float> scores(candidates.rows.size() * engine.num_tasks());
+    engine.Score(*reading, candidates.rows, candidates.features,
+                 absl::MakeSpan(scores), *scratch);
+    return scores;
+  }
+
   std::shared_ptr<const UserState> FoldInPieces(
       absl::Span<const ModelEvent> events, size_t piece) {
     std::shared_ptr<const UserState> state = engine_.empty_state();
@@ -287,13 +299,8 @@ TEST_P(SeedsTest, AttendedSummariesMatter) {
 TEST_P(EngineTest, LowerPrecisionIsCloseToFloat32) {
   const auto exact = Engine::Create(model_.bundle);
   ASSERT_TRUE(exact.ok()) << exact.status();
-  const auto scratch = (*exact)->NewScratch();
-  const auto state = FoldHistory(model_, "long", 300);
-  const RequestView request{kRequestTimeUs, {}, {}};
   const Candidates candidates = RandomCandidates(300);
-  std::vector<float> expected(candidates.rows.size() * engine_.num_tasks());
-  (*exact)->Score(*(*exact)->Read(*state, request, *scratch), candidates.rows,
-                  candidates.features, absl::MakeSpan(expected), *scratch);
+  const std::vector<float> expected = ScoresOf(**exact, candidates);
   const std::vector<float> scores = Score(*ReadLongHistory(), candidates);
   double squares = 0, errors = 0, mean = 0;
   for (float score : expected) mean += score / expected.size();
@@ -315,14 +322,8 @@ TEST_P(EngineTest, LowerPrecisionIsCloseToFloat32) {
 TEST_P(EngineTest, SharesOfItemsMayBeKeptOrNot) {
   const auto without = Engine::Create(model_.bundle, {precision(), 1});
   ASSERT_TRUE(without.ok()) << without.status();
-  const auto scratch = (*without)->NewScratch();
-  const auto state = FoldHistory(model_, "long", 300);
-  const RequestView request{kRequestTimeUs, {}, {}};
   const Candidates candidates = RandomCandidates(300);
-  std::vector<float> computed(candidates.rows.size() * engine_.num_tasks());
-  (*without)->Score(*(*without)->Read(*state, request, *scratch),
-                    candidates.rows, candidates.features,
-                    absl::MakeSpan(computed), *scratch);
+  const std::vector<float> computed = ScoresOf(**without, candidates);
   const std::vector<float> kept = Score(*ReadLongHistory(), candidates);
   if (precision() == Precision::kF32) {
     EXPECT_EQ(Bits(kept), Bits(computed));

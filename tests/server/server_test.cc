@@ -17,6 +17,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
+#include "model/bundle.h"
 #include "model/item_table.h"
 #include "server/connection_taker.h"
 #include "server/services.h"
@@ -200,9 +201,9 @@ TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
     for (const auto& file : std::filesystem::directory_iterator(model.path)) {
       files += file.file_size();
     }
-    tables += ItemTable::MostBytes(
-        std::filesystem::file_size(model.path + "/items.safetensors"),
-        model.item_share_bytes);
+    const auto bundle = Bundle::Load(model.path);
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    tables += ItemTable::Bytes((*bundle)->spec(), model.item_share_bytes);
   }
   const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, files + tables);
   ASSERT_TRUE(plan.ok()) << plan.status();

@@ -5,8 +5,8 @@
 // g are that number times a sum of shares: the item's, known once the model is
 // loaded and kept in the ItemTable where there is room; the request's, made once
 // a reading; and its features'. The same bits whether shares are kept or not.
-#ifndef QLARANK_MODEL_CANDIDATES_H_
-#define QLARANK_MODEL_CANDIDATES_H_
+#ifndef QLARANK_MODEL_CANDIDATE_INPUTS_H_
+#define QLARANK_MODEL_CANDIDATE_INPUTS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -28,11 +28,11 @@ struct CandidateTile {
 };
 
 // Immutable, shared by threads.
-class Candidates {
+class CandidateInputs {
  public:
   // first: the first layer that candidates pass through, which outlives this,
   // or null. Items' shares are kept if they take at most `most_share_bytes`.
-  Candidates(const Bundle& bundle, Precision precision, const Layer* first,
+  CandidateInputs(const Bundle& bundle, Precision precision, const Layer* first,
              size_t most_share_bytes);
 
   const ItemTable& items() const { return items_; }
@@ -46,9 +46,9 @@ class Candidates {
   void Tokens(const CandidateTile& tile, const float* shared, const float* user,
               float* x, float* dots) const;
 
-  // The first layer's readout.shared.
-  void ShareReadout(absl::Span<const float> shared, LayerReadout& readout,
-                    MatrixScratch& scratch) const;
+  // The first layer's readout.shared, once the rest of it is made.
+  void ShareReadout(const float* shared, LayerReadout& readout,
+                    TileBuffers& buffers, MatrixScratch& scratch) const;
 
   // q, k, v and g of the first layer into buffers.qkvg; x: Tokens.
   void MakeQkvg(const CandidateTile& tile, const LayerReadout& readout,
@@ -66,4 +66,4 @@ class Candidates {
 
 }  // namespace qlarank
 
-#endif  // QLARANK_MODEL_CANDIDATES_H_
+#endif  // QLARANK_MODEL_CANDIDATE_INPUTS_H_

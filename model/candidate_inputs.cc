@@ -1,4 +1,4 @@
-#include "model/candidates.h"
+#include "model/candidate_inputs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace qlarank {
 
-Candidates::Candidates(const Bundle& bundle, Precision precision,
+CandidateInputs::CandidateInputs(const Bundle& bundle, Precision precision,
                        const Layer* first, size_t most_share_bytes)
     : d_model_(bundle.spec().d_model()),
       item_scale_(std::sqrt(static_cast<float>(d_model_))),
@@ -26,13 +26,13 @@ Candidates::Candidates(const Bundle& bundle, Precision precision,
                                 feature_shares_.data(), nothing);
 }
 
-void Candidates::Dots(absl::Span<const uint32_t> rows, const float* user,
+void CandidateInputs::Dots(absl::Span<const uint32_t> rows, const float* user,
                       float* dots) const {
   kernels::ItemDots({items_.known(), rows.data(), rows.size()}, user,
                     d_model_, dots);
 }
 
-void Candidates::Tokens(const CandidateTile& tile, const float* shared,
+void CandidateInputs::Tokens(const CandidateTile& tile, const float* shared,
                         const float* user, float* x, float* dots) const {
   kernels::CandidateRows({items_.known(), tile.rows.data(), tile.rows.size()},
                          item_scale_, shared, user, d_model_, x, dots);
@@ -44,20 +44,22 @@ void Candidates::Tokens(const CandidateTile& tile, const float* shared,
   }
 }
 
-void Candidates::ShareReadout(absl::Span<const float> shared,
-                              LayerReadout& readout,
-                              MatrixScratch& scratch) const {
-  AlignedVector<float> rows(2 * d_model_);
-  kernels::ScaleColumns(shared.data(), first_->token_scale().data(), 1,
-                        d_model_, rows.data());
+void CandidateInputs::ShareReadout(const float* shared, LayerReadout& readout,
+                                   TileBuffers& buffers,
+                                   MatrixScratch& scratch) const {
+  float* rows = buffers.mixed.data();
+  kernels::ScaleColumns(shared, first_->token_scale().data(), 1, d_model_,
+                        rows);
   std::copy(readout.conv_shift.begin(), readout.conv_shift.end(),
-            rows.begin() + d_model_);
+            rows + d_model_);
+  // Without a window the second stays 0.
+  const size_t num_rows = readout.conv_shift.empty() ? 1 : 2;
   readout.shared.resize(2 * 4 * d_model_);
-  first_->exact_w_qkvg().RunSums(2, rows.data(), readout.shared.data(),
+  first_->exact_w_qkvg().RunSums(num_rows, rows, readout.shared.data(),
                                  scratch);
 }
 
-void Candidates::MakeQkvg(const CandidateTile& tile,
+void CandidateInputs::MakeQkvg(const CandidateTile& tile,
                           const LayerReadout& readout, const float* x,
                           TileBuffers& buffers, MatrixScratch& scratch) const {
   const kernels::CandidateItems items{items_.known(), tile.rows.data(),
