@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
   pipeline->rank_models_ = std::make_unique<RankModels>(
       *pipeline->models_, *pipeline->states_, metrics.rank,
-      options.rank.workers);
+      *pipeline->scheduler_);
   // Scratch is made before the first request wants it.
   for (const LoadedModelPtr& model : (*registry)->models()) {
     pipeline->rank_models_->Of(model);

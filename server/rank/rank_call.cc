@@ -1,6 +1,7 @@
 #include "server/rank/rank_call.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -34,6 +35,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       scheduler_(scheduler),
       metrics_(metrics),
       context_(context),
+      unit_tiles_(TilesOfUnit(model_->tile_cost.mean())),
       slot_(std::move(slot)),
       done_(std::move(done)),
       stage_begin_(context.arrival),
@@ -48,10 +50,18 @@ absl::Time RankCall::Expiry() const {
          std::clamp(budget / 10, absl::Milliseconds(1), absl::Milliseconds(20));
 }
 
+size_t RankCall::TilesOfUnit(absl::Duration tile_cost) {
+  if (tile_cost <= absl::ZeroDuration()) return 1;
+  return std::ceil(absl::FDivDuration(kLeastUnit, tile_cost));
+}
+
 void RankCall::Start() {
   metrics_.rank.queue_depth.Increment();
-  scheduler_.Submit(shared_from_this(), NumTiles(request_), context_.arrival,
-                    Expiry(), model_->tile_cost.mean(), context_.client);
+  const size_t tiles = NumTiles(request_);
+  const size_t units = (tiles + unit_tiles_ - 1) / unit_tiles_;
+  const auto unit_tiles = static_cast<int64_t>(std::min(unit_tiles_, tiles));
+  scheduler_.Submit(shared_from_this(), units, context_.arrival, Expiry(),
+                    model_->tile_cost.mean() * unit_tiles, context_.client);
 }
 
 void RankCall::Begin() {
@@ -93,26 +103,32 @@ void RankCall::BeginScoring() {
   scores_ = response_.mutable_scores()->mutable_data();
 }
 
-void RankCall::RunUnit(size_t tile, size_t worker) {
-  if (cancelled()) return;
-  const size_t first = tile * Engine::kTileRows;
+void RankCall::RunUnit(size_t unit, size_t worker) {
+  constexpr size_t kRows = Engine::kTileRows;
+  const size_t first = unit * unit_tiles_ * kRows;
   const size_t rows =
-      std::min<size_t>(Engine::kTileRows, request_.item_ids_size() - first);
-  model_->bundle().ItemRows({request_.item_ids().data() + first, rows},
-                           {item_rows_.data() + first, rows});
-  const bool measured = rows == Engine::kTileRows && model_->tile_cost.Due();
+      std::min<size_t>(unit_tiles_ * kRows, request_.item_ids_size() - first);
+  const bool measured = rows >= kRows && model_->tile_cost.Due();
   const absl::Duration processor_begin =
       measured ? scheduler_.clock().processor() : absl::ZeroDuration();
   outside_.Enter(absl::Now());
-  Score(first, rows, *model_->worker_scratch[worker]);
+  size_t done = 0;
+  for (; done < rows && !cancelled(); done += kRows) {
+    ScoreTile(first + done, std::min(kRows, rows - done),
+              *model_->worker_scratch[worker]);
+  }
+  done = std::min(done, rows);
   outside_.Leave(absl::Now());
-  scored_.fetch_add(rows, std::memory_order_relaxed);
-  if (measured) {
-    model_->tile_cost.Observe(scheduler_.clock().processor() - processor_begin);
+  scored_.fetch_add(done, std::memory_order_relaxed);
+  if (measured && done > 0) {
+    model_->tile_cost.Observe(
+        (scheduler_.clock().processor() - processor_begin) * kRows / done);
   }
 }
 
-void RankCall::Score(size_t first, size_t rows, EngineScratch& scratch) {
+void RankCall::ScoreTile(size_t first, size_t rows, EngineScratch& scratch) {
+  model_->bundle().ItemRows({request_.item_ids().data() + first, rows},
+                            {item_rows_.data() + first, rows});
   const size_t num_features = model_->bundle().spec().candidate_features_size();
   const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
   const absl::Span<const float> features(

@@ -4,9 +4,10 @@
 //   queue -> state_load (StateReader, step by step) -> Read -> score (a tile
 //   each) -> encode -> done
 //
-// All of it is one job of the scheduler, whose preparation ends with Read; only
-// the tiles run side by side. They write to separate parts of the response and
-// to atomics.
+// All of it is one job of the scheduler, whose preparation ends with Read. A
+// unit of it is a tile, or where tiles are cheap as many as are worth a turn of
+// a worker; only units run side by side. They write to separate parts of the
+// response and to atomics.
 #ifndef QLARANK_SERVER_RANK_RANK_CALL_H_
 #define QLARANK_SERVER_RANK_RANK_CALL_H_
 
@@ -61,15 +62,22 @@ class RankCall final : public TileJob,
 
   void Start();
 
+  // A unit's tiles take at least so long together: a worker's turn has a price,
+  // and to wake up another worker takes about as much as this.
+  static constexpr absl::Duration kLeastUnit = absl::Microseconds(50);
+
   static size_t NumTiles(const v1::RankRequest& request) {
     return (request.item_ids_size() + Engine::kTileRows - 1) /
            Engine::kTileRows;
   }
+  // How many tiles a unit is where one costs `tile_cost`; 1 while that is not
+  // known.
+  static size_t TilesOfUnit(absl::Duration tile_cost);
 
   // The state.
   Step Prepare(size_t worker) override;
-  // One tile.
-  void RunUnit(size_t tile, size_t worker) override;
+  // Some tiles.
+  void RunUnit(size_t unit, size_t worker) override;
   void Finish(size_t dropped, size_t worker) override;
   bool cancelled() const override {
     return context_.cancelled != nullptr &&
@@ -82,7 +90,7 @@ class RankCall final : public TileJob,
   void Begin();
   void Read(EngineScratch& scratch);
   void BeginScoring();
-  void Score(size_t first, size_t rows, EngineScratch& scratch);
+  void ScoreTile(size_t first, size_t rows, EngineScratch& scratch);
   // Whether what was scored is an answer. Counts what was not.
   absl::Status CheckScored();
   void Encode();
@@ -97,6 +105,7 @@ class RankCall final : public TileJob,
   TileScheduler& scheduler_;
   Metrics& metrics_;
   const Context context_;
+  const size_t unit_tiles_;
   RequestSlot slot_;
   Done done_;
 

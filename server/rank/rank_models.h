@@ -15,13 +15,14 @@
 #include "server/models/per_model.h"
 #include "server/rank/cost_estimate.h"
 #include "server/states/user_states.h"
+#include "server/work/tile_scheduler.h"
 
 namespace qlarank {
 
 struct RankModel {
   LoadedModelPtr loaded;
   std::shared_ptr<const UserMemory> memory;  // to read
-  // One per worker, used by that worker only.
+  // One for each job that may be at work (TileScheduler::num_scratch).
   std::vector<std::unique_ptr<EngineScratch>> worker_scratch;
   ModelRankMetrics* metrics;  // never null
   CostEstimate tile_cost;
@@ -37,15 +38,16 @@ using RankModelPtr = std::shared_ptr<RankModel>;
 
 class RankModels {
  public:
-  // All must outlive this.
+  // All but the scheduler must outlive this.
   RankModels(const ModelRegistry& registry, UserStates& states,
-             RankMetrics& metrics, size_t workers)
+             RankMetrics& metrics, const TileScheduler& scheduler)
       : registry_(registry),
-        models_([&states, &metrics, workers](const LoadedModelPtr& loaded) {
+        models_([&states, &metrics, jobs = scheduler.num_scratch()](
+                    const LoadedModelPtr& loaded) {
           auto model = std::make_shared<RankModel>();
           model->loaded = loaded;
           model->memory = states.Of(loaded);
-          for (size_t i = 0; i < workers; ++i) {
+          for (size_t i = 0; i < jobs; ++i) {
             model->worker_scratch.push_back(loaded->engine->NewScratch());
           }
           model->metrics = &metrics.ForModel(loaded->name, loaded->version);

@@ -73,6 +73,11 @@ TileScheduler::~TileScheduler() {
 void TileScheduler::Submit(std::shared_ptr<TileJob> job, size_t num_units,
                            absl::Time arrival, absl::Time expiry,
                            absl::Duration unit_cost, absl::string_view client) {
+  if (absl::ZeroDuration() < unit_cost && unit_cost * num_units <= kHandOver &&
+      absl::Now() < expiry && RunHere(*job, num_units)) {
+    return;
+  }
+
   auto entry = std::make_unique<Entry>();
   entry->job = std::move(job);
   entry->num_units = num_units;
@@ -90,6 +95,25 @@ void TileScheduler::Submit(std::shared_ptr<TileJob> job, size_t num_units,
   backlog_ += work;
   ++open_jobs_;
   Enqueue(entry.release());  // deleted by the worker that ends it
+}
+
+bool TileScheduler::RunHere(TileJob& job, size_t num_units) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (open_jobs_ > 0) return false;
+    ++open_jobs_;
+  }
+  const size_t worker = num_workers_;
+  const TileJob::Step step = job.Prepare(worker);
+  const bool ends = step != TileJob::Step::kAgain;
+  if (ends) {
+    const size_t units = step == TileJob::Step::kReady ? num_units : 0;
+    for (size_t unit = 0; unit < units; ++unit) job.RunUnit(unit, worker);
+    job.Finish(num_units - units, worker);
+  }
+  absl::MutexLock lock(&mutex_);
+  --open_jobs_;
+  return ends;
 }
 
 TileScheduler::Client& TileScheduler::ClientNamed(absl::string_view name) {

@@ -19,6 +19,9 @@
 // once: that is when a caller who accepts a partial reply still gets it in
 // time, and when one who has gone away stops holding a place.
 //
+// A job that finds nothing before it and is expected to take no longer than to
+// hand it to a worker is done where it is submitted.
+//
 // Thread-safe. One lock is taken per unit, none within it.
 #ifndef QLARANK_SERVER_WORK_TILE_SCHEDULER_H_
 #define QLARANK_SERVER_WORK_TILE_SCHEDULER_H_
@@ -40,8 +43,8 @@
 
 namespace qlarank {
 
-// All methods but cancelled() are called on workers; `worker` is below
-// TileScheduler::num_workers().
+// All methods but cancelled() are called on workers, or in Submit; `worker` is
+// below TileScheduler::num_scratch(), and nobody else's meanwhile.
 class TileJob {
  public:
   enum class Step {
@@ -73,6 +76,10 @@ class TileScheduler {
   // Deadlines further away than this are all alike.
   static constexpr absl::Duration kHorizon = absl::Milliseconds(50);
 
+  // Waking up a worker takes 10 to 50 us and leaves it with cold caches. What
+  // costs no more than this may as well be done by whoever has it.
+  static constexpr absl::Duration kHandOver = absl::Microseconds(100);
+
   // Starts `num_workers` (at least 1) threads.
   explicit TileScheduler(size_t num_workers, WorkClock clock = {});
   // Finishes what was submitted, then joins the threads. No job may be
@@ -82,10 +89,14 @@ class TileScheduler {
   TileScheduler& operator=(const TileScheduler&) = delete;
 
   size_t num_workers() const { return num_workers_; }
+  // How many jobs may be at work at once: the workers' and one in Submit.
+  size_t num_scratch() const { return num_workers_ + 1; }
 
   // Queues `job`: its preparation, then units 0 ... num_units - 1. It arrived
   // at `arrival`, is dropped at `expiry`, and is expected to spend `unit_cost`
-  // on each unit and as much to prepare. Does not block.
+  // on each unit and as much to prepare; nothing is known if that is zero.
+  // Does not wait for it, but does it, or begins to, where the units take no
+  // longer than kHandOver and no other is at work or waits.
   void Submit(std::shared_ptr<TileJob> job, size_t num_units,
               absl::Time arrival, absl::Time expiry, absl::Duration unit_cost,
               absl::string_view client = "") ABSL_LOCKS_EXCLUDED(mutex_);
@@ -125,6 +136,9 @@ class TileScheduler {
   };
 
   void WorkerLoop(size_t worker) ABSL_LOCKS_EXCLUDED(mutex_);
+  // On the calling thread. False if the job is still to be queued: another is
+  // open, or its preparation has more to do.
+  bool RunHere(TileJob& job, size_t num_units) ABSL_LOCKS_EXCLUDED(mutex_);
   Reading ReadClocks() const {
     return {clock_.steady(), clock_.processor()};
   }

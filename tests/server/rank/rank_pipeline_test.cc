@@ -15,6 +15,7 @@
 namespace qlarank::testing {
 namespace {
 
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -102,6 +103,27 @@ TEST_F(RankPipelineTest, AWholeReplyHasNoStatuses) {
   call->done.WaitForNotification();
   ASSERT_TRUE(call->status.ok()) << call->status;
   EXPECT_THAT(call->response.candidate_status(), IsEmpty());
+}
+
+// Where tiles are cheap, a worker does several in a turn.
+TEST_F(RankPipelineTest, TilesInATurnAreScoredAsOneByOne) {
+  EXPECT_EQ(RankCall::TilesOfUnit(absl::ZeroDuration()), 1);
+  EXPECT_EQ(RankCall::TilesOfUnit(absl::Milliseconds(1)), 1);
+  EXPECT_EQ(RankCall::TilesOfUnit(RankCall::kLeastUnit), 1);
+  EXPECT_EQ(RankCall::TilesOfUnit(RankCall::kLeastUnit / 10), 10);
+  SetTileCost(RankCall::kLeastUnit / 10);
+  const auto in_turns = NewCall(1000, absl::Hours(1));  // 10 and 6 tiles
+  const auto one_by_one = NewCall(1000, absl::Hours(1));
+  for (Call* call : {in_turns.get(), one_by_one.get()}) {
+    Start(*call);
+    call->done.WaitForNotification();
+    ASSERT_TRUE(call->status.ok()) << call->status;
+    EXPECT_EQ(call->scored(), 1000);
+    SetTileCost(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(RankCall::TilesOfUnit(model().tile_cost.mean()), 1);
+  EXPECT_THAT(in_turns->response.scores(),
+              ElementsAreArray(one_by_one->response.scores()));
 }
 
 // Of some tasks only these are computed: each as it is among all.

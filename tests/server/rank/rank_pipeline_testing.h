@@ -82,9 +82,9 @@ class RankPipelineTest : public ::testing::Test {
     models_ = std::make_unique<ModelRegistry>(*registry);
     states_ = std::make_unique<UserStates>(*store_, metrics_,
                                            UserStates::Options());
-    rank_models_ = std::make_unique<RankModels>(*models_, *states_,
-                                                metrics_.rank, 1);
     scheduler_ = std::make_unique<TileScheduler>(1, clock_.Get());
+    rank_models_ = std::make_unique<RankModels>(*models_, *states_,
+                                                metrics_.rank, *scheduler_);
     partitions_ = *Partitions::Create(*store_, **registry, *states_, metrics_, {});
     rank_ = std::make_unique<RankPipeline>(*rank_models_, *partitions_, *scheduler_,
                                            slots_, metrics_, options_.limits);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -89,6 +90,14 @@ class TileSchedulerTest : public ::testing::Test {
     return job;
   }
 
+  // Takes less than to hand it over.
+  std::shared_ptr<TestJob> SubmitCheap(size_t units,
+                                       std::function<void()> work = {}) {
+    auto job = std::make_shared<TestJob>("cheap", journal_, std::move(work));
+    scheduler_.Submit(job, units, now_, later_, cheap_);
+    return job;
+  }
+
   // Holds the only worker until `release_` is notified.
   std::shared_ptr<TestJob> Block() {
     auto begun = std::make_shared<absl::Notification>();
@@ -101,6 +110,7 @@ class TileSchedulerTest : public ::testing::Test {
     return job;
   }
 
+  const absl::Duration cheap_ = TileScheduler::kHandOver / 10;
   const absl::Time now_ = absl::Now();
   const absl::Time later_ = now_ + absl::Hours(1);
   Journal journal_;
@@ -248,6 +258,63 @@ TEST_F(TileSchedulerTest, UnitsBegunAreFinishedWhenAJobExpires) {
   const size_t dropped = job->WaitForDropped();
   EXPECT_GT(dropped, 0);
   EXPECT_EQ(journal_.entries().size(), 10 - dropped);
+}
+
+// What is cheaper than to wake up a worker.
+TEST_F(TileSchedulerTest, ACheapJobIsDoneWhereItIsSubmitted) {
+  std::vector<std::thread::id> ran_on;
+  const auto job = SubmitCheap(
+      2, [&ran_on] { ran_on.push_back(std::this_thread::get_id()); });
+  ASSERT_TRUE(job->finished());
+  EXPECT_EQ(job->WaitForDropped(), 0);
+  EXPECT_THAT(ran_on, ElementsAre(std::this_thread::get_id(),
+                                  std::this_thread::get_id()));
+  EXPECT_TRUE(scheduler_.Predict("", absl::ZeroDuration()).alone);
+}
+
+TEST_F(TileSchedulerTest, ACheapJobThatEndsInPreparationDropsItsUnits) {
+  auto job = std::make_shared<TestJob>("ends", journal_);
+  job->SetPreparation(1, TileJob::Step::kEnd);
+  scheduler_.Submit(job, 3, now_, later_, cheap_);
+  ASSERT_TRUE(job->finished());
+  EXPECT_EQ(job->WaitForDropped(), 3);
+}
+
+TEST_F(TileSchedulerTest, ACheapJobTakesItsTurnBehindOthers) {
+  const auto block = Block();
+  const auto job = SubmitCheap(2);
+  EXPECT_FALSE(job->finished());
+  release_.Notify();
+  EXPECT_EQ(job->WaitForDropped(), 0);
+  EXPECT_THAT(journal_.entries(), ElementsAre("block", "cheap", "cheap"));
+}
+
+// One at a time: the next one of another thread is a worker's.
+TEST_F(TileSchedulerTest, WhileACheapJobIsDoneWorkersDoTheNext) {
+  std::shared_ptr<TestJob> next;
+  SubmitCheap(1, [this, &next] {
+    next = SubmitCheap(1);
+    next->WaitForDropped();
+  });
+  EXPECT_THAT(journal_.entries(), ElementsAre("cheap", "cheap"));
+}
+
+TEST_F(TileSchedulerTest, ACheapJobThatTakesLongToPrepareIsLeftToTheWorkers) {
+  auto job = std::make_shared<TestJob>("steps", journal_);
+  job->SetPreparation(3, TileJob::Step::kReady);
+  scheduler_.Submit(job, 2, now_, later_, cheap_);
+  EXPECT_EQ(job->WaitForDropped(), 0);
+  EXPECT_EQ(job->steps_left(), 0);
+  EXPECT_THAT(journal_.entries(), ElementsAre("steps", "steps"));
+}
+
+TEST_F(TileSchedulerTest, AJobOfUnknownCostIsTheWorkers) {
+  std::thread::id ran_on;
+  auto job = std::make_shared<TestJob>(
+      "new", journal_, [&ran_on] { ran_on = std::this_thread::get_id(); });
+  scheduler_.Submit(job, 1, now_, later_, absl::ZeroDuration());
+  job->WaitForDropped();
+  EXPECT_NE(ran_on, std::this_thread::get_id());
 }
 
 TEST_F(TileSchedulerTest, DestructionFinishesWhatWasSubmitted) {
