@@ -7,6 +7,7 @@ import torch
 
 from trainer import buckets
 from trainer import dataset as dataset_lib
+from trainer import item_memory
 from trainer import masked
 from trainer import reference
 
@@ -65,6 +66,8 @@ class Source:
         # For each task, whether any event has a label.
         self.labelled = (~np.isnan(data.labels)).any(axis=0).tolist()
         self.order = torch.arange(data.num_events, device=device)
+        self._num_rows = len(data.item_ids) + 1
+        self._memories = {}
 
     def _tensor(self, array, dtype=torch.long):
         return torch.as_tensor(array).to(self.device, dtype)
@@ -81,6 +84,22 @@ class Source:
     def column(self, name, events):
         """A column's values at (shuffled) event indices."""
         return self.columns[name][self.order[events]]
+
+    def facts(self, hyper, before, rows, newest_s, buckets_to_request):
+        """Facts [..., C, J] of the item memory, of rows [..., C], for users
+        just before their events `before` [...] (0: a user without events);
+        None where the model has none. newest_s: when the event before was,
+        whose gap to the request has these buckets, both [...]."""
+        if not hyper.item_memory:
+            return None
+        if hyper.item_memory not in self._memories:
+            self._memories[hyper.item_memory] = item_memory.History(
+                hyper.item_memory, self.offsets,
+                self.columns['rows'].cpu().numpy(), self.seconds.cpu().numpy(),
+                self._num_rows, self.device)
+        return self._memories[hyper.item_memory].facts(
+            before, rows, item_memory.as_of(
+                newest_s, buckets_to_request.clamp_min(1)))
 
     def cut(self, starts, lengths, width=None):
         """A Batch of the windows [start, start + length), padded to width."""

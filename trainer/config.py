@@ -113,6 +113,10 @@ class Training:
     # history; the rest is uniform. All are corrected by their log probability.
     popular_share: float = .33
     history_share: float = .33
+    # A moment of n items weighs n^power in the target-aware loss. 0 counts every
+    # moment alike, so that small baskets decide which item is first; .5 is about
+    # how NDCG@10 counts them.
+    moment_size_power: float = 0.0
     # Weight of rebuilding the history from the seeds' summaries (0: off), and
     # the events that are rebuilt at most.
     reconstruction_weight: float = 0.0

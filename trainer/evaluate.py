@@ -136,8 +136,13 @@ def _rank_group(hyper, params, source, found, group, window, task):
             scores = dot.float()
     result = {'dot term': scores} if hyper.any_dot_term else {}
     if 'head.w1' in params:
+        def facts(rows):
+            return source.facts(hyper, batch.events[users, last] + 1, rows,
+                                batch.seconds[users, last],
+                                batch.nexts[users, last])
         result['all terms'] = scores + _head_scores(
-            hyper, params, traces, last, user, batch.nexts[users, last], task)
+            hyper, params, traces, last, user, batch.nexts[users, last], task,
+            facts)
     left_out = torch.zeros_like(scores, dtype=torch.bool)
     # Row 0 stands for items outside the catalogue: nothing to recommend.
     left_out[:, 0] = True
@@ -156,8 +161,11 @@ def _top_rows(scores):
         values[:, :columns] == -torch.inf, 0)
 
 
-def _head_scores(hyper, params, traces, last, user, gaps, task):
-    """The target-aware term [users, N + 1] over the whole catalogue."""
+def _head_scores(hyper, params, traces, last, user, gaps, task, facts):
+    """The target-aware term [users, N + 1] over the whole catalogue.
+
+    facts: of rows [users, C], what the users' item memories say of them.
+    """
     count = len(user)
     rows = torch.arange(len(params['item_bias']), device=user.device)
     missing = torch.zeros(count, dtype=torch.long, device=user.device)
@@ -166,11 +174,14 @@ def _head_scores(hyper, params, traces, last, user, gaps, task):
     for chunk in rows.split(max(1, _CANDIDATES // count)):
         features = user.new_zeros(count, len(chunk),
                                   len(hyper.candidate_features))
-        x = reference.candidate_tokens(hyper, params, chunk.expand(count, -1),
-                                       gaps, user, context, features)
+        of_chunk = chunk.expand(count, -1)
+        known = facts(of_chunk)
+        x = reference.candidate_tokens(hyper, params, of_chunk, gaps, user,
+                                       context, features, known)
         x = masked.candidates(hyper, params, traces, last[:, None],
-                              x[:, None])
-        parts.append(reference.head_scores(params, x)[:, 0, :, task].float())
+                              x[:, None])[:, 0]
+        scores = reference.head_scores(params, x, facts=known)
+        parts.append(scores[..., task].float())
     return torch.cat(parts, dim=1)
 
 

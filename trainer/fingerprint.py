@@ -39,4 +39,8 @@ def _preamble(hyper):
              f'phi2 {hyper.phi2}', f'dedicated_block {dedicated}']
     lines += [f'action {name}' for name in hyper.actions]
     lines += [f'event_feature {name}' for name in hyper.event_features]
+    if hyper.item_memory:
+        lines += [f'item_memory {hyper.item_memory.entries}']
+        lines += [f'item_memory_half_life {life}'
+                  for life in hyper.item_memory.half_lives_s]
     return '\n'.join(lines) + '\n'

@@ -18,6 +18,11 @@ PEERS = ('', DIN, STATELESS)
 
 NUM_BUCKETS = 32
 MAX_SEEDS = 1024
+MAX_MEMORY_ENTRIES = 1024
+MAX_HALF_LIVES = 8
+MAX_HALF_LIFE_S = 2 ** 40
+
+_DAY_S = 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +38,36 @@ class ContextFeature:
     """A categorical feature of the request; value k has table row k + 1."""
     name: str
     values: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ItemMemory:
+    """Exact facts of some of a user's items (docs/model.md, section 11).
+
+    entries: of how many items; half_lives_s: whole seconds, rising, for
+    decayed counts, the last of which decides which item has to leave.
+    """
+    entries: int = 128
+    half_lives_s: tuple = (7 * _DAY_S, 21 * _DAY_S, 60 * _DAY_S, 180 * _DAY_S)
+
+    def __post_init__(self):
+        _require(self.entries % 8 == 0 and
+                 8 <= self.entries <= MAX_MEMORY_ENTRIES,
+                 'item_memory.entries', self.entries,
+                 f'a multiple of 8, 8 to {MAX_MEMORY_ENTRIES}')
+        lives = self.half_lives_s
+        _require(1 <= len(lives) <= MAX_HALF_LIVES and
+                 all(isinstance(life, int) and 1 <= life <= MAX_HALF_LIFE_S
+                     for life in lives) and
+                 all(a < b for a, b in zip(lives, lives[1:])),
+                 'item_memory.half_lives_s', lives,
+                 f'1 to {MAX_HALF_LIVES} whole numbers of seconds, rising, '
+                 f'each 1 to {MAX_HALF_LIFE_S}')
+
+    @property
+    def num_facts(self):
+        """J: facts of a candidate."""
+        return 4 + 2 * len(self.half_lives_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +96,8 @@ class Hyper:
     # candidates attend to those summaries.
     num_seeds: int = 0
     summary_attention: bool = False
+    # None: the state keeps no facts of single items.
+    item_memory: ItemMemory = None
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
     # (): those of the data, the most frequent first.
@@ -98,6 +135,9 @@ class Hyper:
                  f'one number for each of {self.num_heads} heads')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
         self._check_seeds()
+        _require(self.item_memory is None or
+                 self.target_aware != OFF and not self.peer, 'item_memory',
+                 self.item_memory, 'absent unless candidates read the state')
         if self.target_aware == OFF:
             for name in ('candidate_features', 'context_features',
                          'head_width', 'summary_attention'):
@@ -168,6 +208,15 @@ def from_dict(values):
                  'candidate_features'):
         if name in values:
             values[name] = tuple(values[name])
+    if values.get('item_memory') is not None:
+        memory = dict(values['item_memory'])
+        known = {field.name for field in dataclasses.fields(ItemMemory)}
+        for name in memory:
+            _require(name in known, 'model.item_memory', name,
+                     'one of ' + ', '.join(sorted(known)))
+        if 'half_lives_s' in memory:
+            memory['half_lives_s'] = tuple(memory['half_lives_s'])
+        values['item_memory'] = ItemMemory(**memory)
     if 'tasks' in values:
         values['tasks'] = tuple(Task(**task) for task in values['tasks'])
     if 'context_features' in values:

@@ -75,10 +75,12 @@ def logits(hyper, params, source, batch, drop=lambda x: x, history=None):
     user = _users_at(reference.user_vector(params, x), found.positions)
     total = user.new_zeros(labels.shape, dtype=torch.float32)
     if models.has_head(hyper):
-        x = _tokens(hyper, params, source, batch, found, user)
+        facts = _facts(hyper, source, batch, found)
+        x = _tokens(hyper, params, source, batch, found, user, facts)
         x = masked.candidates(hyper, params, traces, found.positions,
                               drop(x).unsqueeze(2), drop).squeeze(2)
-        total = total + reference.head_scores(params, x, drop)
+        total = total + reference.head_scores(
+            params, x, drop, None if facts is None else facts.squeeze(2))
     if hyper.any_dot_term:
         dot_tasks = total.new_tensor([task.dot_term for task in hyper.tasks])
         dot = reference.dot_scores(params, user, found.rows.unsqueeze(-1))
@@ -99,11 +101,26 @@ def _users_at(users, positions):
         positions >= 0).unsqueeze(-1)
 
 
-def _tokens(hyper, params, source, batch, found, user):
-    """Candidate tokens [B, P, d] of Asked events; user: [B, P, d]."""
-    # The gap before the event's moment, whose first event may not be it.
+def _gaps(batch, found):
+    """Buckets [B, P] of the gap before an event's moment, whose first event
+    may not be it."""
     first = (found.positions + 1).clamp_max(batch.rows.shape[1] - 1)
-    gaps = torch.gather(batch.gaps, 1, first)
+    return torch.gather(batch.gaps, 1, first)
+
+
+def _facts(hyper, source, batch, found):
+    """Facts [B, P, 1, J] of Asked events; None without an item memory."""
+    newest = found.positions.clamp_min(0)
+    before = torch.gather(batch.events, 1, newest) + 1
+    return source.facts(hyper, before * (found.positions >= 0),
+                        found.rows.unsqueeze(-1),
+                        torch.gather(batch.seconds, 1, newest),
+                        _gaps(batch, found))
+
+
+def _tokens(hyper, params, source, batch, found, user, facts=None):
+    """Candidate tokens [B, P, d] of Asked events; user: [B, P, d]."""
+    gaps = _gaps(batch, found)
     if hyper.peer == hyper_lib.STATELESS:
         gaps = torch.zeros_like(gaps)
     context = source.column('context_rows', found.events)
@@ -114,8 +131,8 @@ def _tokens(hyper, params, source, batch, found, user):
         features = source.column('candidate_features',
                                  found.events).unsqueeze(2)
     return reference.candidate_tokens(hyper, params, found.rows.unsqueeze(-1),
-                                      gaps, user, context_rows,
-                                      features).squeeze(2)
+                                      gaps, user, context_rows, features,
+                                      facts).squeeze(2)
 
 
 class Loss:

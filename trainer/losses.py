@@ -201,7 +201,8 @@ def target_aware_loss(model, params, source, sampler, batch, traces, users,
             losses.append(functional.binary_cross_entropy_with_logits(
                 own, labels[..., index][has_label]))
         elif not task_has_labels(source, index):
-            losses.append(_softmax_loss(task_logits, adjust, is_target))
+            losses.append(_softmax_loss(task_logits, adjust, is_target,
+                                        training.moment_size_power))
     return sum(losses) if losses else users.new_zeros(())
 
 
@@ -210,15 +211,17 @@ def task_has_labels(source, index):
     return source.labelled[index]
 
 
-def _softmax_loss(logits, adjust, is_target):
-    """Mean over positions of the mean over their targets of -log p."""
+def _softmax_loss(logits, adjust, is_target, size_power):
+    """Mean over positions of the mean over their n targets of -log p, where a
+    position weighs n^size_power."""
     normaliser = torch.logsumexp(logits + adjust, dim=-1)
     count = is_target.sum(-1)
     # Unwanted columns are masked before the sum: they may be infinite.
     positive = logits[..., :is_target.shape[-1]].masked_fill(~is_target, 0.)
     used = count > 0
     loss = normaliser[used] - positive.sum(-1)[used] / count[used]
-    return loss.sum() / used.sum().clamp_min(1)
+    weights = count[used].float() ** size_power
+    return (weights * loss).sum() / weights.sum().clamp_min(1)
 
 
 def _next_moment(batch, positions, limit):
@@ -242,11 +245,13 @@ def _combined_logits(hyper, params, source, batch, traces, users, positions,
     context_rows = {feature.name: context[..., index] for index, feature in
                     enumerate(hyper.context_features)}
     features = _candidate_features(source, source_events, rows.shape[-1])
-    x = reference.candidate_tokens(hyper, params, rows,
-                                   batch.nexts[window, positions], user,
-                                   context_rows, features)
+    gaps = batch.nexts[window, positions]
+    facts = source.facts(hyper, batch.events[window, positions] + 1, rows,
+                         batch.seconds[window, positions], gaps)
+    x = reference.candidate_tokens(hyper, params, rows, gaps, user,
+                                   context_rows, features, facts)
     x = masked.candidates(hyper, params, traces, positions, drop(x), drop)
-    logits = reference.head_scores(params, x, drop)
+    logits = reference.head_scores(params, x, drop, facts)
     if hyper.any_dot_term:
         dot_tasks = logits.new_tensor([task.dot_term for task in hyper.tasks])
         dot = reference.dot_scores(params, user, rows)

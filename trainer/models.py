@@ -145,7 +145,7 @@ def _initial(name, shape, hyper, item_init_std):
     if short.endswith('_embedding') or name.startswith('context.'):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
-    if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2'):
+    if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2', 'memory_head'):
         value = torch.zeros(shape)
         if short == 'w2' and matches:
             value[:, 0] = 1  # The hidden unit that reads the match, below.

@@ -9,12 +9,14 @@ takes whole histories at once, as training does, from the same pieces.
 import dataclasses
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from trainer import attention
 from trainer import buckets
 from trainer import hyper as hyper_lib
+from trainer import item_memory
 from trainer import summaries
 
 silu = functional.silu
@@ -60,11 +62,13 @@ def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
     return x
 
 
-def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
+def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features,
+                     facts=None):
     """Candidate tokens [..., C, d].
 
     rows [..., C]; gaps [...]; user [..., d] is u; context_rows {feature name:
-    int tensor [...]}; features [..., C, candidate features] or None.
+    int tensor [...]}; features [..., C, candidate features] or None; facts
+    [..., C, J] of the item memory, or None where the model has none.
     """
     shared = (params['action_embedding'][len(hyper.actions)] +
               user @ params['w_user_in'].T)
@@ -77,6 +81,8 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features):
          shared.unsqueeze(-2))
     if hyper.candidate_features:
         x = x + features @ params['candidate_projection'].T
+    if hyper.item_memory:
+        x = x + facts @ params['memory_projection'].T
     return x
 
 
@@ -161,12 +167,16 @@ def dot_scores(params, user, rows):
     return params['log_scale'].exp() * dot + bias
 
 
-def head_scores(params, x, drop=keep):
-    """The target-aware term [..., T] of candidates' x_c [..., d]."""
+def head_scores(params, x, drop=keep, facts=None):
+    """The target-aware term [..., T] of candidates' x_c [..., d], and what
+    facts [..., J] of the item memory add to it, if the model has one."""
     x = drop(rms_norm(x, params['norm_cand']))
     hidden = torch.einsum('...d,twd->...tw', x, params['head.w1'])
     hidden = silu(hidden + params['head.b1'])
-    return (hidden * params['head.w2']).sum(-1) + params['head.b2']
+    scores = (hidden * params['head.w2']).sum(-1) + params['head.b2']
+    if facts is None:
+        return scores
+    return scores + facts @ params['memory_head'].T
 
 
 # ---- Section 5: event by event -----------------------------------------------
@@ -187,6 +197,7 @@ class UserState:
 
     z, c: per layer, [H, d_h, d_h] and [H]. window: per layer with a
     convolution, the last w - 1 normalised inputs [w - 1, d], newest first.
+    memory: of all events, the pending one too; None: the model has none.
     """
     z: tuple
     c: tuple
@@ -194,6 +205,7 @@ class UserState:
     pending: Event = None
     predecessor_time_us: int = None
     num_events: int = 0
+    memory: item_memory.Memory = None
 
 
 def empty_state(hyper, dtype):
@@ -205,17 +217,23 @@ def empty_state(hyper, dtype):
         c=tuple(torch.zeros(heads, dtype=dtype) for _ in layers),
         window=tuple(
             torch.zeros(hyper.conv_width - 1, hyper.d_model, dtype=dtype)
-            for _ in range(hyper.num_layers)))
+            for _ in range(hyper.num_layers)),
+        memory=item_memory.Memory(hyper.item_memory)
+        if hyper.item_memory else None)
 
 
 def append(hyper, params, state, event):
     """The state after one more event: the pending one is folded for good."""
+    memory = state.memory and state.memory.copy()
+    if memory:
+        memory.fold(event.row, event.time_us // buckets.MICROSECONDS)
     if state.pending is None:
-        return dataclasses.replace(state, pending=event, num_events=1)
+        return dataclasses.replace(state, pending=event, num_events=1,
+                                   memory=memory)
     folded, _ = fold_pending(hyper, params, state, event.time_us)
     return dataclasses.replace(folded, pending=event,
                                predecessor_time_us=state.pending.time_us,
-                               num_events=state.num_events + 1)
+                               num_events=state.num_events + 1, memory=memory)
 
 
 def fold_pending(hyper, params, state, next_time_us):
@@ -282,13 +300,24 @@ def rank(hyper, params, state, time_us, rows, context_rows=None, features=None):
     if hyper.target_aware != hyper_lib.OFF:
         context_rows = {name: torch.tensor(row)
                         for name, row in (context_rows or {}).items()}
+        facts = _facts(hyper, state, rows, gap, user)
         x = candidate_tokens(hyper, params, rows, torch.tensor(gap), user,
-                             context_rows, features)
+                             context_rows, features, facts)
         x = _read_state(hyper, params, state, x)
         if hyper.summary_attention:
             x = attend_summaries(hyper, params, x, summarized)
-        scores = scores + head_scores(params, x)
+        scores = scores + head_scores(params, x, facts=facts)
     return scores, user
+
+
+def _facts(hyper, state, rows, gap, like):
+    """Facts [C, J] of candidates; None where the model has no memory."""
+    if not hyper.item_memory:
+        return None
+    newest = state.pending.time_us if state.pending else 0
+    return like.new_tensor(state.memory.facts(
+        np.asarray(rows).tolist(),
+        item_memory.as_of(newest // buckets.MICROSECONDS, max(1, gap))))
 
 
 def summarize(hyper, params, state):

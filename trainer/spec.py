@@ -58,6 +58,10 @@ def to_message(hyper):
         initial_half_lives=hyper.initial_half_lives, actions=hyper.actions,
         event_features=hyper.event_features,
         candidate_features=hyper.candidate_features)
+    if hyper.item_memory:
+        message.item_memory.entries = hyper.item_memory.entries
+        message.item_memory.half_lives_s.extend(
+            hyper.item_memory.half_lives_s)
     for feature in hyper.context_features:
         message.context_features.add(name=feature.name, values=feature.values)
     for task in hyper.tasks:
@@ -75,6 +79,7 @@ def to_hyper(message):
         target_aware=pb.TargetAware.Name(message.target_aware),
         head_width=message.head_width, num_seeds=message.num_seeds,
         summary_attention=message.summary_attention,
+        item_memory=_item_memory(message),
         initial_half_lives=tuple(message.initial_half_lives),
         actions=tuple(message.actions),
         event_features=tuple(message.event_features),
@@ -85,6 +90,13 @@ def to_hyper(message):
         tasks=tuple(
             hyper_lib.Task(task.name, task.dot_term, task.value_weight)
             for task in message.tasks))
+
+
+def _item_memory(message):
+    if not message.HasField('item_memory'):
+        return None
+    return hyper_lib.ItemMemory(message.item_memory.entries,
+                                tuple(message.item_memory.half_lives_s))
 
 
 def write(message, path):

@@ -78,6 +78,10 @@ def _add_candidate_side(add, hyper):
     if hyper.candidate_features:
         add('candidate_projection', d, len(hyper.candidate_features),
             state=False)
+    if hyper.item_memory:
+        facts = hyper.item_memory.num_facts
+        add('memory_projection', d, facts, state=False)
+        add('memory_head', tasks, facts, state=False)
     add('norm_cand', d, state=False)
     add('head.w1', tasks, width, d, state=False)
     add('head.b1', tasks, width, state=False)
