@@ -143,11 +143,14 @@ double MatrixOperations(const model::v1::ModelSpec& spec) {
 class Ranking {
  public:
   Ranking(const Engine& engine, size_t num_candidates, size_t num_events)
+      : Ranking(engine, RandomIds(num_candidates), num_events) {}
+  Ranking(const Engine& engine, std::vector<uint64_t> candidate_ids,
+          size_t num_events)
       : engine_(engine),
         state_(StateAfter(num_events, engine)),
         scratch_(engine.NewScratch()),
-        ids_(RandomIds(num_candidates)),
-        scores_(num_candidates),
+        ids_(std::move(candidate_ids)),
+        scores_(ids_.size()),
         now_us_(static_cast<int64_t>(num_events) * 3600 * kSecondUs) {}
 
   void Once() {
@@ -254,6 +257,46 @@ BENCHMARK(RankByHistory)
     ->Arg(10)
     ->Arg(1000)
     ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond);
+
+// Of 2,000 candidates one in 16 is an item of the user's newest events, of which
+// a full memory has 125 of its 128 entries.
+void RankByMemory(benchmark::State& bench, Precision precision) {
+  if (!ProcessorHas(precision)) {
+    return bench.SkipWithError("this processor does not have it");
+  }
+  constexpr size_t kEvents = 1000;
+  model::v1::ModelSpec spec =
+      PlainSpec(kWidth, kHeads, kLayers, /*conv_width=*/4,
+                model::v1::TARGET_AWARE_ALL_LAYERS, kItems);
+  if (bench.range(0) > 0) {
+    spec.mutable_item_memory()->set_entries(bench.range(0));
+    for (const uint64_t seconds : {3600, 86'400, 604'800, 2'592'000}) {
+      spec.mutable_item_memory()->add_half_lives_s(seconds);
+    }
+  }
+  const auto engine =
+      ValueOrDie(Engine::Create(RandomBundle(spec), {precision}));
+  const std::vector<ModelEvent> events = RandomEvents(kEvents);
+  std::vector<uint64_t> ids = RandomIds(2000);
+  for (size_t i = 0; i < ids.size(); i += 16) {
+    ids[i] = events[kEvents - 1 - i / 16].item_row;
+  }
+  Ranking ranking(*engine, ids, kEvents);
+  for (auto _ : bench) ranking.Once();
+  bench.SetItemsProcessed(bench.iterations() * ids.size());
+}
+BENCHMARK_CAPTURE(RankByMemory, f32, Precision::kF32)
+    ->Arg(0)
+    ->Arg(128)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(RankByMemory, bf16, Precision::kBf16)
+    ->Arg(0)
+    ->Arg(128)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(RankByMemory, int8, Precision::kInt8)
+    ->Arg(0)
+    ->Arg(128)
     ->Unit(benchmark::kMillisecond);
 
 void RankBySeeds(benchmark::State& bench) {

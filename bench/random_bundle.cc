@@ -13,7 +13,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "model/bundle_schema.h"
 #include "model/fingerprint.h"
 #include "model/sha256.h"
 
@@ -56,13 +55,12 @@ std::string RandomTensor(const model::v1::ModelSpec& spec,
   return {reinterpret_cast<const char*>(values.data()), size * sizeof(float)};
 }
 
-std::string SafetensorsBytes(const model::v1::ModelSpec& spec,
-                             const std::vector<TensorSchema>& schema,
-                             std::mt19937& random) {
+std::string SafetensorsBytes(const std::vector<TensorSchema>& schema,
+                             const TensorBytes& tensors) {
   nlohmann::json header;
   std::string data;
   for (const TensorSchema& tensor : schema) {
-    const std::string bytes = RandomTensor(spec, tensor, random);
+    const std::string bytes = tensors(tensor);
     header[tensor.name] = {
         {"dtype", DTypeName(tensor.dtype)},
         {"shape", tensor.shape},
@@ -83,6 +81,37 @@ absl::Status WriteFile(const std::string& path, const std::string& contents) {
   stream.close();
   if (stream) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("cannot write ", path));
+}
+
+absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
+                         const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  const BundleSchema schema = SchemaOf(spec);
+  const std::string weights_path = folder + "/weights.safetensors";
+  const std::string items_path = folder + "/items.safetensors";
+  const std::string weights = SafetensorsBytes(schema.weights, tensors);
+  const std::string items = SafetensorsBytes(schema.items, tensors);
+  absl::Status status = WriteFile(weights_path, weights);
+  status.Update(WriteFile(items_path, items));
+  if (!status.ok()) return status;
+
+  spec.set_weights_sha256(Sha256Hex(weights));
+  spec.set_items_sha256(Sha256Hex(items));
+  const auto weights_file = TensorFile::Open(weights_path);
+  if (!weights_file.ok()) return weights_file.status();
+  const auto items_file = TensorFile::Open(items_path);
+  if (!items_file.ok()) return items_file.status();
+  spec.set_fingerprint(ComputeFingerprint(spec, **weights_file, **items_file));
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(spec, &text);
+  return WriteFile(folder + "/model.textproto", text);
+}
+
+// Those of WriteRandomBundle, which are asked for in the schema's order.
+TensorBytes RandomTensors(const model::v1::ModelSpec& spec) {
+  return [&spec, random = std::mt19937(1)](const TensorSchema& tensor) mutable {
+    return RandomTensor(spec, tensor, random);
+  };
 }
 
 }  // namespace
@@ -116,36 +145,21 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
   return spec;
 }
 
-absl::Status WriteRandomBundle(model::v1::ModelSpec spec,
+absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
                                const std::string& folder) {
-  std::filesystem::create_directories(folder);
-  std::mt19937 random(1);
-  const BundleSchema schema = SchemaOf(spec);
-  const std::string weights_path = folder + "/weights.safetensors";
-  const std::string items_path = folder + "/items.safetensors";
-  const std::string weights = SafetensorsBytes(spec, schema.weights, random);
-  const std::string items = SafetensorsBytes(spec, schema.items, random);
-  absl::Status status = WriteFile(weights_path, weights);
-  status.Update(WriteFile(items_path, items));
-  if (!status.ok()) return status;
-
-  spec.set_weights_sha256(Sha256Hex(weights));
-  spec.set_items_sha256(Sha256Hex(items));
-  const auto weights_file = TensorFile::Open(weights_path);
-  if (!weights_file.ok()) return weights_file.status();
-  const auto items_file = TensorFile::Open(items_path);
-  if (!items_file.ok()) return items_file.status();
-  spec.set_fingerprint(ComputeFingerprint(spec, **weights_file, **items_file));
-  std::string text;
-  google::protobuf::TextFormat::PrintToString(spec, &text);
-  return WriteFile(folder + "/model.textproto", text);
+  return WriteBundle(spec, RandomTensors(spec), folder);
 }
 
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec) {
+  return BundleOf(spec, RandomTensors(spec));
+}
+
+std::shared_ptr<const Bundle> BundleOf(const model::v1::ModelSpec& spec,
+                                       const TensorBytes& tensors) {
   std::string folder =
       (std::filesystem::temp_directory_path() / "qlarank_bench_XXXXXX");
   if (mkdtemp(folder.data()) == nullptr) std::abort();
-  absl::Status status = WriteRandomBundle(spec, folder);
+  absl::Status status = WriteBundle(spec, tensors, folder);
   auto bundle = Bundle::Load(folder);
   status.Update(bundle.status());
   // The bundle is in memory.

@@ -3,11 +3,13 @@
 #ifndef QLARANK_BENCH_RANDOM_BUNDLE_H_
 #define QLARANK_BENCH_RANDOM_BUNDLE_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "model/bundle.h"
+#include "model/bundle_schema.h"
 #include "qlarank/model/v1/model_spec.pb.h"
 
 namespace qlarank::bench {
@@ -18,14 +20,20 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
                                model::v1::TargetAware target_aware,
                                uint64_t num_items);
 
+// The bytes of a tensor, as many as its shape asks for.
+using TensorBytes = std::function<std::string(const TensorSchema&)>;
+
 // Writes the spec's bundle to `folder` (made if missing); digests and
 // fingerprint are filled in. Items have the ids 1 ... num_items; a head whose
 // initial_half_lives is 0 gets a random decay.
-absl::Status WriteRandomBundle(model::v1::ModelSpec spec,
+absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
                                const std::string& folder);
 
 // Writes it to a temporary folder and loads it. Dies on failure.
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec);
+// The same of tensors that are given.
+std::shared_ptr<const Bundle> BundleOf(const model::v1::ModelSpec& spec,
+                                       const TensorBytes& tensors);
 
 }  // namespace qlarank::bench
 

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -53,6 +54,11 @@ void PrintSpec(const ModelSpec& spec, std::ostream& out) {
                                      : "")
         << "\n";
   }
+  if (spec.has_item_memory()) {
+    out << "item memory  " << spec.item_memory().entries()
+        << " entries, half-lives of "
+        << absl::StrJoin(spec.item_memory().half_lives_s(), ", ") << " s\n";
+  }
   list("half-lives   ", spec.initial_half_lives());
   list("actions      ", spec.actions());
   list("tasks        ", TaskNames(spec));
@@ -96,6 +102,13 @@ nlohmann::json ToJson(const Bundle& bundle) {
                       {"target_aware", TargetAware_Name(spec.target_aware())},
                       {"num_seeds", spec.num_seeds()},
                       {"summary_attention", spec.summary_attention()}};
+  if (spec.has_item_memory()) {
+    json["item_memory"] = {
+        {"entries", spec.item_memory().entries()},
+        {"half_lives_s",
+         std::vector<uint64_t>(spec.item_memory().half_lives_s().begin(),
+                               spec.item_memory().half_lives_s().end())}};
+  }
   for (const TensorFile* file : {&bundle.weights(), &bundle.items()}) {
     for (const auto& [name, tensor] : file->tensors()) {
       json["tensors"].push_back({{"name", name},

@@ -27,6 +27,11 @@ inline uint32_t GapBucket(int64_t earlier_us, int64_t later_us) {
   return CountBucket(gap_us / kMicrosPerSecond);
 }
 
+// The least gap of a bucket, in seconds. REQUIRES: bucket >= 1.
+inline int64_t LeastGap(uint32_t bucket) {
+  return (int64_t{1} << (bucket - 1)) - 1;
+}
+
 }  // namespace qlarank
 
 #endif  // QLARANK_MODEL_BUCKETS_H_

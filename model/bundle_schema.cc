@@ -22,6 +22,9 @@ constexpr uint32_t kMaxLayers = 64;
 constexpr uint32_t kMaxConvWidth = 64;
 constexpr uint64_t kMaxItems = 1ull << 31;
 constexpr uint32_t kMaxSeeds = 1024;
+constexpr uint32_t kMaxMemoryEntries = 1024;
+constexpr int kMaxMemoryHalfLives = 8;
+constexpr uint64_t kMaxHalfLifeSeconds = 1ull << 40;
 // Trained ones are below 5: a logit's scale is exp of it.
 constexpr float kMaxLogScale = 20;
 
@@ -116,6 +119,34 @@ absl::Status CheckSeeds(const ModelSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckItemMemory(const ModelSpec& spec) {
+  if (!spec.has_item_memory()) return absl::OkStatus();
+  if (!IsTargetAware(spec)) {
+    return Invalid("item_memory", "given", "none without target_aware");
+  }
+  const uint32_t entries = spec.item_memory().entries();
+  if (entries % 8 != 0 || entries == 0 || entries > kMaxMemoryEntries) {
+    return Invalid("item_memory.entries", absl::StrCat(entries),
+                   absl::StrCat("a multiple of 8, 8 to ", kMaxMemoryEntries));
+  }
+  const auto& half_lives = spec.item_memory().half_lives_s();
+  if (half_lives.empty() || half_lives.size() > kMaxMemoryHalfLives) {
+    return Invalid("item_memory.half_lives_s",
+                   absl::StrCat(half_lives.size(), " of them"),
+                   absl::StrCat("1 to ", kMaxMemoryHalfLives));
+  }
+  uint64_t before = 0;
+  for (const uint64_t seconds : half_lives) {
+    if (seconds <= before || seconds > kMaxHalfLifeSeconds) {
+      return Invalid("item_memory.half_lives_s",
+                     absl::StrCat(seconds, " after ", before),
+                     absl::StrCat("1 to ", kMaxHalfLifeSeconds, ", rising"));
+    }
+    before = seconds;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckVocabularies(const ModelSpec& spec) {
   if (spec.actions().empty()) {
     return Invalid("actions", "none", "at least one");
@@ -193,6 +224,10 @@ class SchemaBuilder {
     Add("head.b1", {tasks, width}, false);
     Add("head.w2", {tasks, width}, false);
     Add("head.b2", {tasks}, false);
+    if (const uint64_t facts = NumMemoryFacts(spec_); facts > 0) {
+      Add("memory_projection", {d, facts}, false);
+      Add("memory_head", {tasks, facts}, false);
+    }
   }
 
   void AddSeeds() {
@@ -250,6 +285,11 @@ bool HasDotTerm(const ModelSpec& spec) {
                      [](const auto& task) { return task.dot_term(); });
 }
 
+uint32_t NumMemoryFacts(const ModelSpec& spec) {
+  if (!spec.has_item_memory()) return 0;
+  return 4 + 2 * static_cast<uint32_t>(spec.item_memory().half_lives_s_size());
+}
+
 absl::Status ValidateSpec(const ModelSpec& spec) {
   if (spec.format_version() != kFormatVersion) {
     return Invalid("format_version", absl::StrCat(spec.format_version()),
@@ -260,6 +300,7 @@ absl::Status ValidateSpec(const ModelSpec& spec) {
   absl::Status status = CheckWidths(spec);
   status.Update(CheckChoices(spec));
   status.Update(CheckSeeds(spec));
+  status.Update(CheckItemMemory(spec));
   status.Update(CheckVocabularies(spec));
   return status;
 }

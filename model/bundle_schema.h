@@ -37,6 +37,10 @@ bool IsTargetAware(const model::v1::ModelSpec& spec);
 // Whether any task uses the dot term.
 bool HasDotTerm(const model::v1::ModelSpec& spec);
 
+// Facts of a candidate that an item memory has (docs/model.md section 11); 0
+// without one.
+uint32_t NumMemoryFacts(const model::v1::ModelSpec& spec);
+
 // Checks the spec's own fields; INVALID_ARGUMENT names field and value.
 absl::Status ValidateSpec(const model::v1::ModelSpec& spec);
 

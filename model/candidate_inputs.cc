@@ -13,17 +13,24 @@ CandidateInputs::CandidateInputs(const Bundle& bundle, Precision precision,
     : d_model_(bundle.spec().d_model()),
       item_scale_(std::sqrt(static_cast<float>(d_model_))),
       first_(first),
-      items_(bundle, precision, first, most_share_bytes) {
-  if (first == nullptr || !bundle.HasTensor("candidate_projection")) return;
-  projection_ = Transpose(bundle.tensor("candidate_projection"), d_model_);
-  const size_t num_features = projection_.size() / d_model_;
-  AlignedVector<float> scaled(projection_.size());
-  feature_shares_.resize(num_features * 4 * d_model_);
-  kernels::ScaleColumns(projection_.data(), first->token_scale().data(),
-                        num_features, d_model_, scaled.data());
+      items_(bundle, precision, first, most_share_bytes),
+      features_(ColumnsOf(bundle, "candidate_projection")),
+      facts_(ColumnsOf(bundle, "memory_projection")) {}
+
+CandidateInputs::Columns CandidateInputs::ColumnsOf(
+    const Bundle& bundle, absl::string_view name) const {
+  Columns columns;
+  if (first_ == nullptr || !bundle.HasTensor(name)) return columns;
+  columns.tokens = Transpose(bundle.tensor(name), d_model_);
+  columns.count = columns.tokens.size() / d_model_;
+  columns.shares.resize(columns.count * 4 * d_model_);
+  AlignedVector<float> scaled(columns.tokens.size());
+  kernels::ScaleColumns(columns.tokens.data(), first_->token_scale().data(),
+                        columns.count, d_model_, scaled.data());
   MatrixScratch nothing({});
-  first->exact_w_qkvg().RunSums(num_features, scaled.data(),
-                                feature_shares_.data(), nothing);
+  first_->exact_w_qkvg().RunSums(columns.count, scaled.data(),
+                                 columns.shares.data(), nothing);
+  return columns;
 }
 
 void CandidateInputs::Dots(absl::Span<const uint32_t> rows, const float* user,
@@ -36,11 +43,14 @@ void CandidateInputs::Tokens(const CandidateTile& tile, const float* shared,
                         const float* user, float* x, float* dots) const {
   kernels::CandidateRows({items_.known(), tile.rows.data(), tile.rows.size()},
                          item_scale_, shared, user, d_model_, x, dots);
-  const size_t num_features = projection_.size() / d_model_;
-  for (size_t i = 0; i < tile.rows.size() * num_features; ++i) {
-    kernels::ScaleAdd(tile.features[i],
-                      &projection_[i % num_features * d_model_], d_model_,
-                      x + i / num_features * d_model_);
+  if (features_.count == 0 && tile.facts == nullptr) return;
+  for (size_t i = 0; i < tile.rows.size(); ++i, x += d_model_) {
+    kernels::AddScaledRows(tile.features + i * features_.count,
+                           features_.tokens.data(), features_.count, d_model_,
+                           x);
+    if (tile.facts == nullptr || tile.facts[i] == nullptr) continue;
+    kernels::AddScaledRows(tile.facts[i], facts_.tokens.data(), facts_.count,
+                           d_model_, x);
   }
 }
 
@@ -73,8 +83,9 @@ void CandidateInputs::MakeQkvg(const CandidateTile& tile,
   kernels::CandidateQkvg(
       items,
       {item_scale_, readout.shared.data(), readout.shared.data() + 4 * d_model_,
-       feature_shares_.data(), projection_.size() / d_model_},
-      tile.features, x, d_model_, qkvg);
+       features_.shares.data(), features_.count, facts_.shares.data(),
+       facts_.count},
+      {tile.features, tile.facts}, x, d_model_, qkvg);
 }
 
 }  // namespace qlarank

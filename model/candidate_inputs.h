@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/aligned_vector.h"
 #include "model/bundle.h"
@@ -21,10 +22,12 @@
 namespace qlarank {
 
 // rows [n], features row-major [n, candidate features]; n at most
-// Matrix::kMostRows.
+// Matrix::kMostRows. facts: of each what the user's item memory has of it,
+// [facts], or null; null where nobody has any.
 struct CandidateTile {
   absl::Span<const uint32_t> rows;
   const float* features;
+  const float* const* facts;
 };
 
 // Immutable, shared by threads.
@@ -56,12 +59,22 @@ class CandidateInputs {
                 MatrixScratch& scratch) const;
 
  private:
+  // A matrix whose columns join the tokens, each times a number of the
+  // candidate's.
+  struct Columns {
+    size_t count = 0;
+    AlignedVector<float> tokens;  // [count, d_model]
+    AlignedVector<float> shares;  // [count, 4 d_model], of the first layer
+  };
+  // None where the bundle has no such tensor.
+  Columns ColumnsOf(const Bundle& bundle, absl::string_view name) const;
+
   size_t d_model_;
   float item_scale_;  // sqrt(d)
   const Layer* first_;
   ItemTable items_;
-  AlignedVector<float> projection_;      // W_cand, [features, d_model]
-  AlignedVector<float> feature_shares_;  // [features, 4 d_model]
+  Columns features_;  // W_cand
+  Columns facts_;     // of the item memory
 };
 
 }  // namespace qlarank

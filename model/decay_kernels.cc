@@ -1,5 +1,5 @@
-// Constants, and what decays make of counts, in double: docs/model.md section
-// 10.
+// Constants, logarithms, and what decays make of counts, in double:
+// docs/model.md sections 10 and 11.
 
 #include <cstdint>
 #include <iterator>
@@ -54,11 +54,63 @@ HWY_INLINE V OneMinusExpOfNegative(D d, V x) {
   return Fma(hn::Neg(power), fraction, hn::Sub(hn::Set(d, 1.0), power));
 }
 
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOf(D d, V x) {
+  V power, fraction;
+  ExpInParts(d, x, power, fraction);
+  return Fma(power, fraction, power);
+}
+
 double Exp(double x) {
   const Doubles d;
-  auto power = hn::Zero(d), fraction = hn::Zero(d);
-  ExpInParts(d, hn::Set(d, x), power, fraction);
-  return hn::GetLane(Fma(power, fraction, power));
+  return hn::GetLane(ExpOf(d, hn::Set(d, x)));
+}
+
+void ExpAll(const double* x, size_t size, double* out) {
+  const Doubles d;
+  for (size_t i = 0; i < size; i += hn::Lanes(d)) {
+    hn::StoreU(ExpOf(d, hn::LoadU(d, x + i)), d, out + i);
+  }
+}
+
+// ln x for x > 0: x = m 2^e with m in (sqrt(1/2), sqrt(2)], and
+// ln m = 2 artanh(s) with s = (m - 1) / (m + 1), |s| < 0.172.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LogOf(D d, V x) {
+  const hn::RebindToUnsigned<D> du;
+  const auto one = hn::Set(d, 1.0);
+  const auto bits = hn::BitCast(du, x);
+  // The exponent's bits in the lowest digits of 2^52 are a whole number there.
+  const auto exponent = hn::Or(hn::ShiftRight<52>(bits),
+                               hn::BitCast(du, hn::Set(d, 0x1p52)));
+  auto e = hn::Sub(hn::BitCast(d, exponent), hn::Set(d, 0x1p52 + 1023));
+  const auto fraction =
+      hn::And(bits, hn::Set(du, uint64_t{0x000FFFFFFFFFFFFF}));
+  auto m = hn::BitCast(d, hn::Or(fraction, hn::BitCast(du, one)));
+  const auto large = hn::Gt(m, hn::Set(d, 1.4142135623730951));
+  m = hn::IfThenElse(large, hn::Mul(m, hn::Set(d, 0.5)), m);
+  e = hn::IfThenElse(large, hn::Add(e, one), e);
+  const auto s = hn::Div(hn::Sub(m, one), hn::Add(m, one));
+  const auto z = hn::Mul(s, s);
+  // artanh(s) / s = sum of z^i / (2 i + 1); nothing is fused.
+  auto series = hn::Set(d, 1.0 / 19);
+  for (int i = 8; i >= 0; --i) {
+    series = hn::Add(hn::Mul(series, z), hn::Set(d, 1.0 / (2 * i + 1)));
+  }
+  const auto ln_m = hn::Mul(hn::Mul(hn::Set(d, 2.0), s), series);
+  return hn::Add(hn::Mul(e, hn::Set(d, 0.6931471805599453)), ln_m);
+}
+
+double Log(double x) {
+  const Doubles d;
+  return hn::GetLane(LogOf(d, hn::Set(d, x)));
+}
+
+void LogAll(const double* x, size_t size, double* out) {
+  const Doubles d;
+  for (size_t i = 0; i < size; i += hn::Lanes(d)) {
+    hn::StoreU(LogOf(d, hn::LoadU(d, x + i)), d, out + i);
+  }
 }
 
 void Losses(const double* rates, size_t size, double* losses) {
@@ -93,10 +145,23 @@ HWY_AFTER_NAMESPACE();
 namespace qlarank::kernels {
 
 HWY_EXPORT(Exp);
+HWY_EXPORT(ExpAll);
+HWY_EXPORT(Log);
+HWY_EXPORT(LogAll);
 HWY_EXPORT(Losses);
 HWY_EXPORT(ReadoutScales);
 
 double Exp(double x) { return HWY_DYNAMIC_DISPATCH(Exp)(x); }
+
+void ExpAll(const double* x, size_t size, double* out) {
+  HWY_DYNAMIC_DISPATCH(ExpAll)(x, size, out);
+}
+
+double Log(double x) { return HWY_DYNAMIC_DISPATCH(Log)(x); }
+
+void LogAll(const double* x, size_t size, double* out) {
+  HWY_DYNAMIC_DISPATCH(LogAll)(x, size, out);
+}
 
 void Losses(const double* rates, size_t size, double* losses) {
   HWY_DYNAMIC_DISPATCH(Losses)(rates, size, losses);

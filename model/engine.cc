@@ -40,6 +40,7 @@ Engine::Impl::Impl(const Bundle& bundle)
       num_tasks(spec.tasks_size()),
       all_tasks(num_tasks),
       layout(spec),
+      memory(spec),
       tokens(bundle),
       norm_user(bundle.tensor("norm_user")) {
   std::iota(all_tasks.begin(), all_tasks.end(), 0);
@@ -53,6 +54,7 @@ Engine::Impl::Impl(const Bundle& bundle)
   head_b1 = PadRows(bundle.tensor("head.b1"), spec.head_width(), head_width);
   head_w2 = PadRows(bundle.tensor("head.w2"), spec.head_width(), head_width);
   head_b2 = bundle.tensor("head.b2");
+  if (memory.entries() > 0) memory_head = bundle.tensor("memory_head");
 }
 
 absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
@@ -166,7 +168,8 @@ absl::Span<const float> Reading::user_vector() const { return values_->user; }
 
 bool Reading::finite() const {
   const ReadingValues& values = *values_;
-  bool finite = AllFinite(values.user) && AllFinite(values.shared);
+  bool finite = AllFinite(values.user) && AllFinite(values.shared) &&
+                values.memory.finite();
   for (const LayerReadout& readout : values.readouts) {
     finite =
         finite && AllFinite(readout.matrix) &&
@@ -186,7 +189,7 @@ size_t Reading::size_bytes() const {
       values.summary == nullptr ? 0 : values.summary->size_bytes();
   return sizeof(*this) + sizeof(values) +
          values.readouts.capacity() * sizeof(LayerReadout) +
-         floats * sizeof(float) + of_summary;
+         floats * sizeof(float) + values.memory.size_bytes() + of_summary;
 }
 
 Engine::Engine(std::shared_ptr<const Bundle> bundle)
@@ -219,6 +222,7 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
       absl::StrCat(engine->bundle_->fingerprint(), ".f32v", kArithmeticVersion);
   auto empty = std::make_shared<UserState>();
   empty->values = StateVector(engine->impl_->layout.floats());
+  empty->memory = engine->impl_->memory.Empty();
   engine->empty_state_ = std::move(empty);
   return engine;
 }

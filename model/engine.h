@@ -136,7 +136,7 @@ class Engine {
     return empty_state_;
   }
   // The same bits as bytes (docs/storage.md), and back. ParseState checks
-  // lengths and finiteness: DATA_LOSS otherwise.
+  // lengths, rows, finiteness and the item memory: DATA_LOSS otherwise.
   std::string SerializeState(const UserState& state) const;
   absl::StatusOr<std::shared_ptr<const UserState>> ParseState(
       absl::string_view bytes) const;

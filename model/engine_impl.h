@@ -7,8 +7,10 @@
 
 #include "model/candidate_inputs.h"
 #include "model/engine.h"
+#include "model/item_memory.h"
 #include "model/layer.h"
 #include "model/matrix.h"
+#include "model/memory_facts.h"
 #include "model/seeds.h"
 #include "model/state_layout.h"
 #include "model/tokens.h"
@@ -50,6 +52,7 @@ struct Engine::Impl {
   size_t num_tasks;
   std::vector<uint32_t> all_tasks;  // 0, 1 ... num_tasks - 1
   StateLayout layout;
+  ItemMemory memory;
   TokenBuilder tokens;
 
   std::vector<std::unique_ptr<const Layer>> layers;  // num_layers
@@ -69,6 +72,7 @@ struct Engine::Impl {
   std::vector<std::unique_ptr<const Matrix>> head_w1;
   AlignedVector<float> head_b1, head_w2;        // [tasks, head_width]
   absl::Span<const float> head_b2;              // [tasks]
+  absl::Span<const float> memory_head;          // [tasks, facts], or empty
 };
 
 struct ScratchBuffers {
@@ -86,6 +90,7 @@ struct ReadingValues {
   std::vector<LayerReadout> readouts;  // one per candidate layer
   // Null when candidates do not attend to summaries.
   std::shared_ptr<const UserSummary> summary;
+  MemoryFacts memory;
 };
 
 }  // namespace qlarank

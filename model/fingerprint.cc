@@ -23,6 +23,12 @@ std::string HyperParameterLines(const model::v1::ModelSpec& spec) {
   for (const std::string& feature : spec.event_features()) {
     absl::StrAppend(&lines, "event_feature ", feature, "\n");
   }
+  if (spec.has_item_memory()) {
+    absl::StrAppend(&lines, "item_memory ", spec.item_memory().entries(), "\n");
+    for (const uint64_t seconds : spec.item_memory().half_lives_s()) {
+      absl::StrAppend(&lines, "item_memory_half_life ", seconds, "\n");
+    }
+  }
   return lines;
 }
 

@@ -22,13 +22,15 @@ constexpr size_t kTileRows = Engine::kTileRows;
 // Far enough ahead for an item's row to come from memory meanwhile.
 constexpr size_t kItemsAhead = 4;
 
-void SetPending(const ModelEvent& event, UserState& state) {
+void SetPending(const ItemMemory& memory, const ModelEvent& event,
+                UserState& state) {
   if (state.event_count > 0) state.predecessor_time_us = state.pending_time_us;
   ++state.event_count;
   state.pending_item_row = event.item_row;
   state.pending_action = event.action;
   state.pending_time_us = event.time_us;
   state.pending_features.assign(event.features.begin(), event.features.end());
+  memory.Fold(event.item_row, event.time_us, state.memory);
 }
 
 // What is before its next fold: all of `state` but its values, for which there
@@ -41,6 +43,7 @@ std::shared_ptr<UserState> WithRoomForValues(const UserState& state) {
   result->pending_time_us = state.pending_time_us;
   result->pending_features = state.pending_features;
   result->predecessor_time_us = state.predecessor_time_us;
+  result->memory = state.memory;
   result->values = StateVector::Unwritten(state.values.size());
   return result;
 }
@@ -124,7 +127,7 @@ void Engine::Fold(absl::Span<FoldJob> jobs,
         tile.AddPending(before, *state, event.time_us);
         before = state->values.data();
       }
-      SetPending(event, *state);
+      SetPending(impl_->memory, event, *state);
     }
     job.after = std::move(state);
   }

@@ -107,6 +107,20 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out) {
   });
 }
 
+void AddScaledRows(const float* scales, const float* rows, size_t num_rows,
+                   size_t width, float* out) {
+  WithTag(width, [&](auto d) {
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+      auto sum = hn::LoadU(d, out + i);
+      for (size_t row = 0; row < num_rows; ++row) {
+        sum = Fma(hn::Set(d, scales[row]), hn::LoadU(d, rows + row * width + i),
+                  sum);
+      }
+      hn::StoreU(sum, d, out + i);
+    }
+  });
+}
+
 // A value that is not finite has the largest exponent there is.
 bool AllFinite(const float* values, size_t size) {
   const hn::ScalableTag<float> d;
@@ -233,19 +247,35 @@ void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
   });
 }
 
-// One row of CandidateQkvg: q, k, v or g, whose SiLU is taken or not.
+// sum + sum_j factors_j shares_j of the vector from element `begin` on, of
+// `count` rows that are `stride` apart: null for none.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AddShares(D d, const float* factors, const float* shares,
+                       size_t count, size_t stride, size_t begin, V sum) {
+  for (size_t j = 0; j < count; ++j) {
+    sum = Fma(hn::Set(d, factors[j]), hn::LoadU(d, shares + j * stride + begin),
+              sum);
+  }
+  return sum;
+}
+
+// One row of CandidateQkvg: q, k, v or g, whose SiLU is taken or not. facts:
+// null for none.
 template <bool kSilu, class D, class Value>
 HWY_INLINE void QkvgPart(D d, const Value* item_share, const QkvgShares& shares,
-                         const float* features, float inverse_rms, size_t begin,
-                         size_t width, float* out) {
+                         const float* features, const float* facts,
+                         float inverse_rms, size_t begin, size_t width,
+                         float* out) {
   const auto scale = hn::Set(d, shares.scale);
   const auto inverse = hn::Set(d, inverse_rms);
   for (size_t i = begin; i < begin + width; i += hn::Lanes(d)) {
     auto sum = Fma(scale, LoadValues(d, item_share + i),
                    hn::LoadU(d, shares.shared + i));
-    for (size_t j = 0; j < shares.num_features; ++j) {
-      sum = Fma(hn::Set(d, features[j]),
-                hn::LoadU(d, shares.feature_shares + j * 4 * width + i), sum);
+    sum = AddShares(d, features, shares.feature_shares, shares.num_features,
+                    4 * width, i, sum);
+    if (facts != nullptr) {
+      sum = AddShares(d, facts, shares.fact_shares, shares.num_facts, 4 * width,
+                      i, sum);
     }
     const auto y = Fma(sum, inverse, hn::LoadU(d, shares.shift + i));
     hn::StoreU(kSilu ? SiluVector(d, y) : y, d, out + i);
@@ -253,7 +283,7 @@ HWY_INLINE void QkvgPart(D d, const Value* item_share, const QkvgShares& shares,
 }
 
 void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
-                   const float* features, const float* x, size_t width,
+                   const QkvgFactors& factors, const float* x, size_t width,
                    float* qkvg) {
   HWY_ALIGN float sums[kRowBlock] = {};
   HWY_ALIGN float inverses[kRowBlock];
@@ -266,15 +296,17 @@ void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
       InverseRmsOfBlock(sums, width, inverses);
     }
     const float inverse = inverses[row % kRowBlock];
-    const float* f = features + row * shares.num_features;
+    const float* features = factors.features + row * shares.num_features;
+    const float* facts =
+        factors.facts == nullptr ? nullptr : factors.facts[row];
     float* out = qkvg + row * 4 * width;
     for (size_t part = 0; part < 4; ++part) {
       if (part == 2) {
-        QkvgPart<false>(d, item_share, shares, f, inverse, part * width, width,
-                        out);
+        QkvgPart<false>(d, item_share, shares, features, facts, inverse,
+                        part * width, width, out);
       } else {
-        QkvgPart<true>(d, item_share, shares, f, inverse, part * width, width,
-                       out);
+        QkvgPart<true>(d, item_share, shares, features, facts, inverse,
+                       part * width, width, out);
       }
     }
   };
@@ -333,6 +365,7 @@ HWY_EXPORT(MultiplyAdd);
 HWY_EXPORT(MixWindow);
 HWY_EXPORT(SumOfRows);
 HWY_EXPORT(ScaleAdd);
+HWY_EXPORT(AddScaledRows);
 HWY_EXPORT(AllFinite);
 HWY_EXPORT(Dot);
 HWY_EXPORT(CandidateRows);
@@ -376,6 +409,11 @@ void ScaleAdd(float scale, const float* a, size_t width, float* out) {
   HWY_DYNAMIC_DISPATCH(ScaleAdd)(scale, a, width, out);
 }
 
+void AddScaledRows(const float* scales, const float* rows, size_t num_rows,
+                   size_t width, float* out) {
+  HWY_DYNAMIC_DISPATCH(AddScaledRows)(scales, rows, num_rows, width, out);
+}
+
 bool AllFinite(const float* values, size_t size) {
   return HWY_DYNAMIC_DISPATCH(AllFinite)(values, size);
 }
@@ -407,9 +445,9 @@ void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
 }
 
 void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
-                   const float* features, const float* x, size_t width,
+                   const QkvgFactors& factors, const float* x, size_t width,
                    float* qkvg) {
-  HWY_DYNAMIC_DISPATCH(CandidateQkvg)(items, shares, features, x, width, qkvg);
+  HWY_DYNAMIC_DISPATCH(CandidateQkvg)(items, shares, factors, x, width, qkvg);
 }
 
 void SiluRows(size_t rows, size_t width, size_t stride, float* x) {

@@ -46,6 +46,10 @@ void SumOfRows(const float* const* rows, const float* scales, size_t num_rows,
 // out += scale * a, [width].
 void ScaleAdd(float scale, const float* a, size_t width, float* out);
 
+// out += sum_i scales_i rows_i, in order, [width]; rows [num_rows, width].
+void AddScaledRows(const float* scales, const float* rows, size_t num_rows,
+                   size_t width, float* out);
+
 // Whether none of the values is infinite or not a number, [size].
 bool AllFinite(const float* values, size_t size);
 
@@ -84,18 +88,27 @@ void ScaledItems(const CandidateItems& items, const float* scale, size_t width,
 
 // q, k, v and g of candidates in the first layer:
 //   s = scale * item's share + shared + sum_j f_j feature_shares_j
+//       + sum_j fact_j fact_shares_j
 //   qkvg = s / RMS(x) + shift, and of q, k and g the SiLU.  [count, 4 width]
 // Items' shares are those that are known, or else come in qkvg.
-// features [count, num_features], x [count, width].
 struct QkvgShares {
   float scale;
   const float* shared;          // [4 width]
   const float* shift;           // [4 width]
   const float* feature_shares;  // [num_features, 4 width]
   size_t num_features;
+  const float* fact_shares;  // [num_facts, 4 width]
+  size_t num_facts;
+};
+// What the shares are multiplied by: features [count, num_features]; facts
+// [count] times [num_facts] or null, of candidates that have none. `facts` may
+// itself be null, if nobody has.
+struct QkvgFactors {
+  const float* features;
+  const float* const* facts;
 };
 void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
-                   const float* features, const float* x, size_t width,
+                   const QkvgFactors& factors, const float* x, size_t width,
                    float* qkvg);
 
 // The dots alone, where no token is made of the items.
@@ -141,8 +154,14 @@ struct HeadDecay {
 // What `rate`, `inverse_loss`, `alpha` and `scales` are padded to.
 inline constexpr size_t kHeadPadding = 8;
 
-// exp(x) for |x| <= 64.
+// exp(x) for |x| <= 64, and the same of many, [size], a multiple of
+// kHeadPadding.
 double Exp(double x);
+void ExpAll(const double* x, size_t size, double* out);
+
+// The natural logarithm of x > 0 that is not subnormal; and of many, likewise.
+double Log(double x);
+void LogAll(const double* x, size_t size, double* out);
 
 // 1 - exp(-rate), to double's digits however small the rate, [size], padded.
 void Losses(const double* rates, size_t size, double* losses);

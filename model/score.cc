@@ -41,6 +41,9 @@ std::unique_ptr<const Reading> Engine::Read(
   auto reading = std::make_unique<ReadingValues>();
   reading->user.resize(impl.d_model);
   uint32_t gap_bucket = kNoGapBucket;
+  // The least gap of its bucket to the newest event, so that the reading is the
+  // same as long as the bucket.
+  int64_t as_of_s = 0;
   if (newest.found()) {
     const ModelEvent pending{newest.pending_item_row, newest.pending_action,
                              newest.pending_time_us, newest.pending_features};
@@ -54,6 +57,7 @@ std::unique_ptr<const Reading> Engine::Read(
     impl.ForwardEvents(1, &fold_row, scratch);
     impl.UserVector(x, scratch, reading->user.data());
     gap_bucket = GapBucket(newest.pending_time_us, request.time_us);
+    as_of_s = WholeSeconds(newest.pending_time_us) + LeastGap(gap_bucket);
   }
   if (impl.candidate_layers().empty()) {
     return std::make_unique<Reading>(std::move(reading));
@@ -73,6 +77,8 @@ std::unique_ptr<const Reading> Engine::Read(
   impl.candidate_inputs->ShareReadout(reading->shared.data(),
                                       reading->readouts.front(), scratch.tile,
                                       scratch.matrices);
+  reading->memory =
+      MemoryFacts(impl.memory, newest.memory, as_of_s, impl.memory_head);
   if (impl.attends_summaries()) {
     const bool usable = summary != nullptr && recent.after == nullptr;
     reading->summary =
@@ -93,6 +99,17 @@ void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
         impl.candidate_inputs->items().terms(tile.rows[row]);
     const float term = impl.dot_scale * (dots[row] * inverse_norm) + bias;
     for (const uint32_t task : tasks) *scores++ += impl.dot_weight[task] * term;
+  }
+}
+
+// Adds what the facts of the user's item memory say to `tasks` of a tile's
+// candidates.
+void AddMemoryTerm(const Engine::Impl& impl, const CandidateTile& tile,
+                   absl::Span<const uint32_t> tasks, float* scores) {
+  for (size_t row = 0; row < tile.rows.size(); ++row, scores += tasks.size()) {
+    if (tile.facts[row] == nullptr) continue;
+    const float* logits = tile.facts[row] + impl.memory.num_facts();
+    for (size_t i = 0; i < tasks.size(); ++i) scores[i] += logits[tasks[i]];
   }
 }
 
@@ -156,10 +173,18 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
                    absl::Span<const uint32_t> tasks, absl::Span<float> scores,
                    EngineScratch& scratch) const {
   const size_t num_features = impl_->spec.candidate_features_size();
+  const MemoryFacts& memory = reading.values().memory;
   std::fill(scores.begin(), scores.end(), 0.0f);
   for (size_t first = 0; first < item_rows.size(); first += kTileRows) {
-    const CandidateTile tile{item_rows.subspan(first, kTileRows),
-                             features.data() + first * num_features};
+    CandidateTile tile{item_rows.subspan(first, kTileRows),
+                       features.data() + first * num_features, nullptr};
+    const float* facts[kTileRows];
+    if (memory.known()) {
+      for (size_t i = 0; i < tile.rows.size(); ++i) {
+        facts[i] = memory.Find(tile.rows[i]);
+      }
+      tile.facts = facts;
+    }
     float* out = scores.data() + first * tasks.size();
     float dots[kTileRows];
     if (impl_->candidate_layers().empty()) {
@@ -171,6 +196,7 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
                   out);
     }
     if (HasDotTerm(impl_->spec)) AddDotTerm(*impl_, tile, tasks, dots, out);
+    if (tile.facts != nullptr) AddMemoryTerm(*impl_, tile, tasks, out);
   }
 }
 

@@ -82,37 +82,37 @@ void FreeStateBlock(void* block, size_t bytes) {
   }
 }
 
+StateBlock::StateBlock(size_t size_bytes) : size_bytes_(size_bytes) {
+  if (size_bytes_ > 0) data_ = AllocateStateBlock(size_bytes_);
+}
+
+StateBlock::StateBlock(const StateBlock& other)
+    : StateBlock(other.size_bytes_) {
+  if (size_bytes_ > 0) std::memcpy(data_, other.data_, size_bytes_);
+}
+
+StateBlock::~StateBlock() {
+  if (data_ != nullptr) FreeStateBlock(data_, size_bytes_);
+}
+
+void StateBlock::Swap(StateBlock& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_bytes_, other.size_bytes_);
+}
+
 StateVector::StateVector(size_t size, float value)
-    : StateVector(Allocated{size}) {
+    : block_(size * sizeof(float)) {
   std::fill(begin(), end(), value);
 }
 
 StateVector StateVector::Unwritten(size_t size) {
-  StateVector vector(Allocated{size});
+  StateVector vector;
+  vector.block_ = StateBlock(size * sizeof(float));
 #ifndef NDEBUG
   std::fill(vector.begin(), vector.end(),
             std::numeric_limits<float>::quiet_NaN());
 #endif
   return vector;
-}
-
-StateVector::StateVector(Allocated allocated) : size_(allocated.size) {
-  if (size_ == 0) return;
-  data_ = static_cast<float*>(AllocateStateBlock(size_ * sizeof(float)));
-}
-
-StateVector::StateVector(const StateVector& other)
-    : StateVector(Allocated{other.size_}) {
-  if (size_ > 0) std::memcpy(data_, other.data_, size_ * sizeof(float));
-}
-
-StateVector::~StateVector() {
-  if (data_ != nullptr) FreeStateBlock(data_, size_ * sizeof(float));
-}
-
-void StateVector::Swap(StateVector& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
 }
 
 bool operator==(const StateVector& a, const StateVector& b) {

@@ -20,9 +20,34 @@ void* AllocateStateBlock(size_t bytes);
 // REQUIRES: AllocateStateBlock returned `block` for the same `bytes`.
 void FreeStateBlock(void* block, size_t bytes);
 
-// The values of a state, in such a block. Where one is copied, it is with
-// memcpy: std::vector with an allocator of its own would do so element by
-// element.
+// Owns such a block, or none where it is to hold nothing. Where one is copied,
+// it is with memcpy: std::vector with an allocator of its own would do so
+// element by element.
+class StateBlock {
+ public:
+  StateBlock() = default;
+  // Of bytes that are nothing yet.
+  explicit StateBlock(size_t size_bytes);
+  StateBlock(const StateBlock& other);
+  StateBlock(StateBlock&& other) noexcept { Swap(other); }
+  StateBlock& operator=(StateBlock other) noexcept {
+    Swap(other);
+    return *this;
+  }
+  ~StateBlock();
+
+  size_t size_bytes() const { return size_bytes_; }
+  void* data() { return data_; }
+  const void* data() const { return data_; }
+
+ private:
+  void Swap(StateBlock& other) noexcept;
+
+  void* data_ = nullptr;
+  size_t size_bytes_ = 0;
+};
+
+// The values of a state, in such a block.
 class StateVector {
  public:
   using value_type = float;
@@ -31,35 +56,21 @@ class StateVector {
   explicit StateVector(size_t size, float value = 0);
   // Whose values are nothing yet (NaN in debug builds): to be written by a fold.
   static StateVector Unwritten(size_t size);
-  StateVector(const StateVector& other);
-  StateVector(StateVector&& other) noexcept { Swap(other); }
-  StateVector& operator=(StateVector other) noexcept {
-    Swap(other);
-    return *this;
-  }
-  ~StateVector();
 
-  size_t size() const { return size_; }
-  float* data() { return data_; }
-  const float* data() const { return data_; }
-  float& operator[](size_t i) { return data_[i]; }
-  float operator[](size_t i) const { return data_[i]; }
-  float* begin() { return data_; }
-  float* end() { return data_ + size_; }
-  const float* begin() const { return data_; }
-  const float* end() const { return data_ + size_; }
+  size_t size() const { return block_.size_bytes() / sizeof(float); }
+  float* data() { return static_cast<float*>(block_.data()); }
+  const float* data() const { return static_cast<const float*>(block_.data()); }
+  float& operator[](size_t i) { return data()[i]; }
+  float operator[](size_t i) const { return data()[i]; }
+  float* begin() { return data(); }
+  float* end() { return data() + size(); }
+  const float* begin() const { return data(); }
+  const float* end() const { return data() + size(); }
 
   friend bool operator==(const StateVector& a, const StateVector& b);
 
  private:
-  struct Allocated {
-    size_t size;
-  };
-  explicit StateVector(Allocated allocated);
-  void Swap(StateVector& other) noexcept;
-
-  float* data_ = nullptr;
-  size_t size_ = 0;
+  StateBlock block_;
 };
 
 }  // namespace qlarank

@@ -13,10 +13,12 @@ namespace qlarank {
 namespace {
 
 constexpr uint32_t kStateFormat = 2;
+// The same with an item memory behind the values.
+constexpr uint32_t kFormatWithMemory = 3;
 
 // Little-endian, as every processor that we run on is.
 struct StateHeader {
-  uint32_t format = kStateFormat;
+  uint32_t format = 0;
   uint32_t num_features = 0;
   uint64_t event_count = 0;
   uint32_t pending_item_row = 0;
@@ -42,11 +44,20 @@ void CopyFloats(const char* bytes, absl::Span<float> floats) {
 
 size_t UserState::size_bytes() const {
   return sizeof(*this) + pending_features.capacity() * sizeof(float) +
-         values.size() * sizeof(float);
+         values.size() * sizeof(float) + memory.size_bytes();
 }
+
+namespace {
+
+uint32_t FormatOf(const ItemMemory& memory) {
+  return memory.entries() > 0 ? kFormatWithMemory : kStateFormat;
+}
+
+}  // namespace
 
 std::string Engine::SerializeState(const UserState& state) const {
   StateHeader header;
+  header.format = FormatOf(impl_->memory);
   header.num_features = state.pending_features.size();
   header.event_count = state.event_count;
   header.pending_item_row = state.pending_item_row;
@@ -56,10 +67,12 @@ std::string Engine::SerializeState(const UserState& state) const {
   header.num_values = state.values.size();
   std::string bytes;
   bytes.reserve(sizeof(header) +
-                (header.num_features + header.num_values) * sizeof(float));
+                (header.num_features + header.num_values) * sizeof(float) +
+                impl_->memory.num_bytes());
   bytes.append(reinterpret_cast<const char*>(&header), sizeof(header));
   AppendFloats(state.pending_features, bytes);
   AppendFloats(state.values, bytes);
+  impl_->memory.Append(state.memory, bytes);
   return bytes;
 }
 
@@ -73,8 +86,9 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
     return damaged(bytes.size(), " bytes are too few for a header");
   }
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (header.format != kStateFormat) {
-    return damaged("format ", header.format, "; expected ", kStateFormat);
+  if (const uint32_t format = FormatOf(impl_->memory);
+      header.format != format) {
+    return damaged("format ", header.format, "; expected ", format);
   }
   const size_t features =
       header.event_count == 0 ? 0 : impl_->spec.event_features_size();
@@ -83,8 +97,10 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
     return damaged(header.num_features, " features and ", header.num_values,
                    " values; the model has ", features, " and ", values);
   }
-  if (bytes.size() != sizeof(header) + (features + values) * sizeof(float)) {
-    return damaged(bytes.size(), " bytes for ", values, " values");
+  const size_t memory_at = sizeof(header) + (features + values) * sizeof(float);
+  if (bytes.size() != memory_at + impl_->memory.num_bytes()) {
+    return damaged(bytes.size(), " bytes for ", values, " values and ",
+                   impl_->memory.entries(), " entries");
   }
   const size_t rows = impl_->spec.num_items() + 1;
   const size_t actions = impl_->spec.actions_size();
@@ -96,6 +112,10 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
                    actions);
   }
 
+  auto memory = impl_->memory.Parse(bytes.substr(memory_at), rows,
+                                    header.event_count);
+  if (!memory.ok()) return damaged(memory.status().message());
+
   auto state = std::make_shared<UserState>();
   state->event_count = header.event_count;
   state->pending_item_row = header.pending_item_row;
@@ -104,6 +124,7 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
   state->predecessor_time_us = header.predecessor_time_us;
   state->pending_features.resize(features);
   state->values = StateVector(values);
+  state->memory = *std::move(memory);
   const char* floats = bytes.data() + sizeof(header);
   CopyFloats(floats, absl::MakeSpan(state->pending_features));
   CopyFloats(floats + features * sizeof(float), absl::MakeSpan(state->values));

@@ -40,6 +40,10 @@ struct UserState {
   // offsets. State after event_count - 1 events.
   StateVector values;
 
+  // Facts of single items, as ItemMemory has them: of all events, the pending
+  // one too. Empty where the model has no item memory.
+  StateBlock memory;
+
   bool found() const { return event_count > 0; }
   // Memory that it takes, itself counted.
   size_t size_bytes() const;

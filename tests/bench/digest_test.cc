@@ -1,7 +1,7 @@
 // The same bits on every processor (docs/model.md section 10): digests of
-// states, summaries and float32 scores, held to a table that is committed. Six
-// models of different shapes; histories of up to a million events, forgotten as
-// slowly as a half-life of 70,000 events.
+// states, summaries and float32 scores, held to a table that is committed.
+// Seven models of different shapes; histories of up to a million events,
+// forgotten as slowly as a half-life of 70,000 events.
 //
 // With every instruction set that this processor has. The scalar one is slow
 // and takes part up to 1,000 events; QLARANK_DIGEST_EVENTS=1000000 in the
@@ -60,6 +60,16 @@ model::v1::ModelSpec Spec(const std::string& name) {
   }
   if (name == "dots") {
     return plain(40, 5, 2, 1, TARGET_AWARE_OFF);
+  }
+  if (name == "memory") {
+    ModelSpec spec = plain(24, 1, 2, 3, TARGET_AWARE_DEDICATED_BLOCK);
+    spec.mutable_item_memory()->set_entries(64);
+    for (const uint64_t seconds : {900, 86'400, 3'000'000}) {
+      spec.mutable_item_memory()->add_half_lives_s(seconds);
+    }
+    *spec.add_tasks() = spec.tasks(0);
+    spec.mutable_tasks(1)->set_name("buy");
+    return spec;
   }
   ModelSpec spec = plain(32, 4, 2, 1, TARGET_AWARE_ALL_LAYERS);  // "seeds"
   spec.set_num_seeds(16);
@@ -202,7 +212,7 @@ INSTANTIATE_TEST_SUITE_P(
     Models, DigestTest,
     ::testing::Combine(
         ::testing::Values("all_layers", "silu_window", "block", "as_shipped",
-                          "dots", "seeds"),
+                          "dots", "seeds", "memory"),
         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets())),
     [](const auto& info) {
       return absl::StrCat(std::get<0>(info.param), "_",

@@ -20,12 +20,14 @@ struct Shape {
   model::v1::TargetAware target_aware;
   model::v1::Phi2 phi2;
   int event_features;
+  uint32_t memory_entries = 0;
 };
 
 std::string NameOf(const Shape& s) {
   return absl::StrCat("d", s.d_model, "_h", s.num_heads, "_l", s.num_layers,
                       "_w", s.conv_width, "_aware", s.target_aware, "_phi",
-                      s.phi2, "_f", s.event_features);
+                      s.phi2, "_f", s.event_features, "_k",
+                      s.memory_entries);
 }
 
 void PrintTo(const Shape& shape, std::ostream* stream) {
@@ -39,6 +41,11 @@ model::v1::ModelSpec SpecOf(const Shape& shape) {
   spec.set_phi2(shape.phi2);
   for (int i = 0; i < shape.event_features; ++i) {
     spec.add_event_features(absl::StrCat("feature_", i));
+  }
+  if (shape.memory_entries > 0) {
+    spec.mutable_item_memory()->set_entries(shape.memory_entries);
+    spec.mutable_item_memory()->add_half_lives_s(3600);
+    spec.mutable_item_memory()->add_half_lives_s(1'000'000);
   }
   return spec;
 }
@@ -148,7 +155,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Shape{32, 1, 1, 1, kOff, kSilu, 0},        // 32
                       Shape{64, 2, 2, 1, kBlock, kSilu, 1},      // 32
                       Shape{16, 2, 1, 8, kBlock, kIdentity, 0},  // 8
-                      Shape{64, 4, 8, 4, kOff, kIdentity, 0}),   // 16
+                      Shape{64, 4, 8, 4, kOff, kIdentity, 0},    // 16
+                      Shape{32, 2, 2, 4, kBlock, kIdentity, 1, 16},
+                      Shape{16, 2, 2, 1, kAll, kSilu, 0, 64}),
     [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace

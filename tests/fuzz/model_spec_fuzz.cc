@@ -79,7 +79,7 @@ std::vector<std::string> Seeds() {
   dot.clear_context_features();
   dot.clear_num_seeds();
   dot.clear_summary_attention();
-  return {text(TinySpec()), text(block), text(dot)};
+  return {text(TinySpec()), text(TinySpecWithMemory()), text(block), text(dot)};
 }
 
 }  // namespace qlarank::fuzz

@@ -68,6 +68,15 @@ model::v1::ModelSpec TinySpec() {
   return spec;
 }
 
+model::v1::ModelSpec TinySpecWithMemory() {
+  model::v1::ModelSpec spec = TinySpec();
+  spec.mutable_item_memory()->set_entries(8);
+  for (const uint64_t seconds : {60, 86'400, 1'000'000}) {
+    spec.mutable_item_memory()->add_half_lives_s(seconds);
+  }
+  return spec;
+}
+
 std::string MakeTensors(const std::vector<TensorSchema>& schema) {
   std::vector<std::string> entries;
   std::string data;
@@ -137,9 +146,9 @@ void Write(const BundleFiles& files, const std::string& folder) {
   write("titles.tsv", files.titles);
 }
 
-std::shared_ptr<const Bundle> LoadTinyBundle() {
+std::shared_ptr<const Bundle> LoadTinyBundle(const model::v1::ModelSpec& spec) {
   const testing::TempDir folder;
-  Write(MakeFiles(TinySpec()), folder.path());
+  Write(MakeFiles(spec), folder.path());
   auto bundle = Bundle::Load(folder.path());
   Check(bundle.ok(), "the tiny bundle loads");
   return *std::move(bundle);

@@ -13,9 +13,11 @@
 
 namespace qlarank::fuzz {
 
-// A model that has everything, as narrow as one can be: two layers, features of
+// A model that has everything but an item memory, as narrow as one can be: two layers, features of
 // events and candidates, context, two tasks, seeds that candidates attend to.
 model::v1::ModelSpec TinySpec();
+// The same with an item memory.
+model::v1::ModelSpec TinySpecWithMemory();
 
 // The files of a bundle.
 struct BundleFiles {
@@ -41,8 +43,9 @@ void Seal(const model::v1::ModelSpec& spec, BundleFiles& files);
 
 void Write(const BundleFiles& files, const std::string& folder);
 
-// TinySpec's bundle, loaded.
-std::shared_ptr<const Bundle> LoadTinyBundle();
+// The spec's bundle, loaded.
+std::shared_ptr<const Bundle> LoadTinyBundle(
+    const model::v1::ModelSpec& spec = TinySpec());
 
 }  // namespace qlarank::fuzz
 

@@ -4,43 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "tests/model/golden.h"
-
-namespace {
-
-std::atomic<size_t> allocations{0};
-
-// Not inlined, lest the compiler see new and free meet.
-__attribute__((noinline)) void Free(void* memory) { std::free(memory); }
-
-__attribute__((noinline)) void* CountedAllocation(size_t bytes,
-                                                  size_t alignment) {
-  ++allocations;
-  void* memory =
-      std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t bytes) {
-  return CountedAllocation(bytes, alignof(std::max_align_t));
-}
-void* operator new(size_t bytes, std::align_val_t alignment) {
-  return CountedAllocation(bytes, static_cast<size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { Free(memory); }
-void operator delete(void* memory, size_t) noexcept { Free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { Free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept {
-  Free(memory);
-}
+#include "tests/testing/counted_allocations.h"
 
 namespace qlarank::testing {
 namespace {
@@ -69,9 +36,9 @@ TEST_P(AllocationTest, ScoreAllocatesNothing) {
     const std::vector<float> features(
         n * engine.bundle().spec().candidate_features_size());
     std::vector<float> scores(n * engine.num_tasks());
-    const size_t before = allocations;
+    const size_t before = NumAllocations();
     engine.Score(*reading, rows, features, absl::MakeSpan(scores), *scratch);
-    const size_t after = allocations;
+    const size_t after = NumAllocations();
     if (tiles == 1 && GetParam() == Precision::kBf16) of_tile = after - before;
     EXPECT_EQ(after - before, tiles * of_tile) << tiles << " tiles";
   }
@@ -85,10 +52,10 @@ TEST_P(AllocationTest, ReadAllocatesTheSameForEveryHistory) {
   const auto scratch = engine.NewScratch();
   const auto count = [&](size_t num_events) {
     const auto state = FoldHistory(model_, "long", num_events);
-    const size_t before = allocations;
+    const size_t before = NumAllocations();
     const auto reading =
         engine.Read(*state, {kRequestTimeUs, {}, {}}, *scratch);
-    return allocations - before;
+    return NumAllocations() - before;
   };
   EXPECT_EQ(count(1000), count(2));
   EXPECT_LE(count(2), 14);

@@ -236,6 +236,13 @@ TEST_F(BundleTest, RefusesAFingerprintThatIsNotTheTensors) {
   ExpectRefused(absl::StatusCode::kInvalidArgument, "the tensors give");
 }
 
+void SetMemory(model::v1::ModelSpec& spec, uint32_t entries,
+               std::vector<uint64_t> half_lives_s) {
+  spec.mutable_item_memory()->set_entries(entries);
+  spec.mutable_item_memory()->mutable_half_lives_s()->Add(half_lives_s.begin(),
+                                                          half_lives_s.end());
+}
+
 TEST_F(BundleTest, RefusesBadSpecsByField) {
   const std::string original = ReadAll(spec_path());
   const struct {
@@ -258,6 +265,33 @@ TEST_F(BundleTest, RefusesBadSpecsByField) {
       {[](auto& spec) { spec.clear_tasks(); }, "tasks: none"},
       {[](auto& spec) { spec.add_actions(spec.actions(0)); }, "twice"},
       {[](auto& spec) { spec.set_ffn_width(12); }, "ffn_width: 12"},
+      {[](auto& spec) { spec.mutable_item_memory(); },
+       "item_memory.entries: 0; expected a multiple of 8, 8 to 1024"},
+      {[](auto& spec) { SetMemory(spec, 12, {60}); },
+       "item_memory.entries: 12; expected a multiple of 8, 8 to 1024"},
+      {[](auto& spec) { SetMemory(spec, 1032, {60}); },
+       "item_memory.entries: 1032"},
+      {[](auto& spec) { SetMemory(spec, 8, {}); },
+       "item_memory.half_lives_s: 0 of them; expected 1 to 8"},
+      {[](auto& spec) { SetMemory(spec, 8, {1, 2, 3, 4, 5, 6, 7, 8, 9}); },
+       "item_memory.half_lives_s: 9 of them; expected 1 to 8"},
+      {[](auto& spec) { SetMemory(spec, 8, {0, 60}); },
+       "item_memory.half_lives_s: 0 after 0; expected 1 to 1099511627776"},
+      {[](auto& spec) { SetMemory(spec, 8, {60, 60}); },
+       "item_memory.half_lives_s: 60 after 60; expected 1 to 1099511627776, "
+       "rising"},
+      {[](auto& spec) { SetMemory(spec, 8, {60, (1ull << 40) + 1}); },
+       "item_memory.half_lives_s: 1099511627777 after 60"},
+      {[](auto& spec) {
+         SetMemory(spec, 8, {60});
+         spec.set_target_aware(model::v1::TARGET_AWARE_OFF);
+         spec.clear_candidate_features();
+         spec.clear_context_features();
+       },
+       "item_memory: given; expected none without target_aware"},
+      // A sound one wants its tensors.
+      {[](auto& spec) { SetMemory(spec, 1024, {1, 1ull << 40}); },
+       "tensor memory_projection is missing"},
   };
   for (const auto& bad : cases) {
     WriteAll(spec_path(), original);
