@@ -86,6 +86,16 @@ def configurations():
             _tiny((1.0, 9.0, 0.0, 300.0), d_model=32, num_heads=4,
                   conv_width=3, target_aware=every, head_width=16, num_seeds=16,
                   summary_attention=True), 100),
+        # Fewer entries than a history has items.
+        'memory_block_l2': (
+            _tiny(fades, target_aware=block, head_width=8, tasks=_TWO_TASKS,
+                  candidate_features=('bid',),
+                  item_memory=hyper_lib.ItemMemory(16, (3_600, 604_800))), 40),
+        'memory_all_l2_seeds': (
+            _tiny(fades, phi2=silu, conv_width=3, target_aware=every,
+                  head_width=16, num_seeds=8, summary_attention=True,
+                  item_memory=hyper_lib.ItemMemory(
+                      8, (60, 7_200, 2_592_000))), 60),
     }
 
 
