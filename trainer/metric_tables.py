@@ -1,6 +1,7 @@
 """Metrics as tables for people: means with their standard errors."""
 
 from trainer.ranking_metrics import KINDS
+from trainer.ranking_metrics import OF_KINDS
 
 
 def rows(metrics):
@@ -44,9 +45,9 @@ def kind_lines(found):
     joined, counts = {name: {'standard errors': {}} for name in found}, []
     for kind in parts:
         for name, row in found.items():
-            for measure, value in figures(row[kind]).items():
+            for measure in OF_KINDS:
                 key = f'{kind} {measure}'
-                joined[name][key] = value
+                joined[name][key] = row[kind][measure]
                 joined[name]['standard errors'][key] = (
                     row[kind]['standard errors'][measure])
         counts.append(f'{kind} targets: {row[kind]["users"]:,} users')
