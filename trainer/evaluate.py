@@ -49,7 +49,7 @@ class Cases:
     exclude_seen: bool = False
 
 
-def cases(data, cut_us, every_moment=False):
+def cases(data, cut_us, *, every_moment=False):
     """What can be asked about after the cut: the first moments of users with
     events before it, or every moment with events of its user before.
 

@@ -66,7 +66,8 @@ def of_last(data, back, how):
 def between(data, from_us, to_us, how, rank=True):
     """Of what comes after a cut, and before to_us (None: no end)."""
     known = data if to_us is None else data.before(to_us)
-    found = evaluate.cases(known, from_us, how.every_moment) if rank else None
+    found = evaluate.cases(
+        known, from_us, every_moment=how.every_moment) if rank else None
     return Evaluation(known, known.times_us >= from_us, found, how)
 
 

@@ -22,8 +22,9 @@ def table(runs, part, columns, order=()):
     """Lines of a Markdown table: one row a run.
 
     part: 'metrics' (validation) or 'test'. columns: 'row.key' such as
-    'is_click.auc' or 'model, all terms.repeat.hit@10'. order: names to show, in this order; () for all. A cell is
-    the mean, and the sample standard deviation of two seeds or more.
+    'is_click.auc' or 'model, all terms.repeat.hit@10'. order: names to show, in
+    this order; () for all. A cell is the mean, and the sample standard
+    deviation of two seeds or more.
     """
     names = order or list(runs)
     for name in names:
