@@ -34,21 +34,15 @@ def print_figures(config, metrics, offline, served, lower=None):
     metrics: the trainer's, of all rankings; offline and served: {measure:
     value} of the model; lower: (precision, the same served in it), if any.
     """
-    rows = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
-            ANCHORS.get(config.name, {}).items()}
-    rows |= {name: figures for name, figures in metrics.items()
-             if name != 'users' and not name.startswith('model')}
+    from trainer import baselines, metric_tables
+    published = {name: dict(zip(ONE_ITEM, figures)) for name, figures in
+                 ANCHORS.get(config.name, {}).items()}
+    rows = {name: metrics[name] for name in baselines.NAMES if name in metrics}
     rows['offline, by the trainer'] = offline
     rows['served, through RankService'] = served
     if lower:
         rows[f'served, scored in {lower[0]}'] = lower[1]
-    _print_table(rows, ONE_ITEM if config.data.split == 'last' else offline)
-
-
-def _print_table(rows, measures):
-    """rows: {name: {measure: value}}."""
-    width = max(map(len, rows)) + 2
-    print('\n' + ' ' * width + ''.join(f'{name:>14}' for name in measures))
-    for name, row in rows.items():
-        print(f'{name:{width}}' + ''.join(f'{row[m]:14.4f}' for m in measures))
-    print()
+    measures = (ONE_ITEM if config.data.split == 'last' else
+                metric_tables.figures(offline))
+    print('\n'.join(['', *metric_tables.table(published | rows, measures),
+                     *metric_tables.kind_lines(rows), '']))

@@ -112,11 +112,22 @@ def offline_figures(metrics):
     return metrics.get('model, all terms') or metrics['model, dot term']
 
 
+def _flat(row):
+    """{measure: value}: of the parts of a row too, and standard errors."""
+    return {f'{part} {measure}'.strip(): value
+            for part, values in {'': row, **row}.items()
+            if isinstance(values, dict) for measure, value in
+            (_flat(values) if part else values).items()
+            if isinstance(value, (int, float))}
+
+
 def disagreements(served, offline, users):
     """Lines that say where served and offline figures differ; [] if nowhere.
 
-    served, offline: {measure: value}; users: of each.
+    served, offline: {measure: value}, parts of them as in
+    trainer/ranking_metrics.py; users: of each.
     """
+    served, offline = _flat(served), _flat(offline)
     lines = []
     if users[0] != users[1]:
         lines.append(f'{users[0]:,} users were served, {users[1]:,} ranked '
@@ -126,6 +137,15 @@ def disagreements(served, offline, users):
             lines.append(f'{measure} is {served[measure]:.6f} served and '
                          f'{value:.6f} offline')
     return lines
+
+
+def baseline_disagreements(evaluated, metrics):
+    """Lines that say where the command line's baselines and the trainer's
+    differ; [] if nowhere."""
+    from trainer import baselines
+    users = evaluated['users'], metrics['users']
+    return [f'{name}: {line}' for name in baselines.NAMES if name in metrics
+            for line in disagreements(evaluated[name], metrics[name], users)]
 
 
 def losses(served, exact):
@@ -246,6 +266,7 @@ def main(arguments=None):
           'offline')
     lines = disagreements(served.evaluated['qlarank'], offline,
                           (served.evaluated['users'], metrics['users']))
+    lines += baseline_disagreements(served.evaluated, metrics)
     print('\n'.join(lines) or 'served and offline agree to 4 decimals')
     if lower and not _as_good(args.precision, lower, served):
         return 1

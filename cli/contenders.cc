@@ -3,21 +3,39 @@
 #include <algorithm>
 
 #include "absl/functional/function_ref.h"
+#include "cli/baselines.h"
 
 namespace qlarank {
 namespace {
 
+// Of what came, what the user had before, or had not.
+std::vector<uint64_t> OfKind(const EvaluationData& data,
+                             const EvaluationCase& next, bool repeat) {
+  std::vector<uint64_t> items;
+  for (uint64_t item : next.items) {
+    if (data.history.HasItem(next.user, item) == repeat) items.push_back(item);
+  }
+  return items;
+}
+
+void AddTo(Qualities& qualities, const std::vector<uint64_t>& ranked,
+           const std::vector<uint64_t>& relevant) {
+  if (relevant.empty()) return;
+  for (RankingQuality& quality : qualities) quality.Add(ranked, relevant);
+}
+
 // `rank` gives the ranking for the case of an index.
-Contender Judge(std::string name, std::string key, const EvaluationData& data,
+Contender Judge(std::string name, const EvaluationData& data,
                 const std::vector<uint32_t>& cutoffs,
                 absl::FunctionRef<std::vector<uint64_t>(size_t)> rank) {
-  Contender contender{std::move(name), std::move(key), {}};
-  for (uint32_t k : cutoffs) contender.qualities.emplace_back(k);
+  const Qualities none(cutoffs.begin(), cutoffs.end());
+  Contender contender{std::move(name), none, none, none};
   for (size_t i = 0; i < data.cases.size(); ++i) {
-    std::vector<uint64_t> ranked = rank(i);
-    for (RankingQuality& quality : contender.qualities) {
-      quality.Add(ranked, data.cases[i].items);
-    }
+    const EvaluationCase& next = data.cases[i];
+    const std::vector<uint64_t> ranked = rank(i);
+    AddTo(contender.all, ranked, next.items);
+    AddTo(contender.repeat, ranked, OfKind(data, next, true));
+    AddTo(contender.first_time, ranked, OfKind(data, next, false));
   }
   return contender;
 }
@@ -39,23 +57,30 @@ std::vector<uint64_t> TopForUser(const EvaluationData& data,
 
 std::vector<Contender> CompareContenders(const EvaluationData& data,
                                          const std::vector<RankJob>& jobs,
-                                         const std::vector<uint32_t>& cutoffs) {
+                                         const std::vector<uint32_t>& cutoffs,
+                                         absl::Duration half_life) {
   const uint32_t k = *std::max_element(cutoffs.begin(), cutoffs.end());
-  const std::vector<uint64_t> popular = data.history.ByPopularity();
+  const Baselines baselines(data.history, data.cut, half_life);
   std::vector<Contender> contenders;
-  contenders.push_back(Judge("qlarank", "qlarank", data, cutoffs,
-                             [&](size_t i) { return jobs[i].ranking.items; }));
+  auto judge = [&](std::string name,
+                   absl::FunctionRef<std::vector<uint64_t>(size_t)> rank) {
+    contenders.push_back(Judge(std::move(name), data, cutoffs, rank));
+  };
+  judge("popularity", [&](size_t i) {
+    return TopForUser(data, data.cases[i].user, baselines.Popularity(), k);
+  });
   if (!data.unseen_only) {
-    contenders.push_back(Judge("the user's own favourites", "favourites", data,
-                               cutoffs, [&](size_t i) {
-                                 return data.history.Favourites(
-                                     data.cases[i].user, k, popular);
-                               }));
+    judge("recent popularity", [&](size_t i) {
+      return TopForUser(data, data.cases[i].user, baselines.RecentPopularity(),
+                        k);
+    });
+    judge("own counts",
+          [&](size_t i) { return baselines.OwnCounts(data.cases[i].user, k); });
+    judge("own decayed counts", [&](size_t i) {
+      return baselines.OwnDecayedCounts(data.cases[i].user, k);
+    });
   }
-  contenders.push_back(
-      Judge("what everybody takes", "popularity", data, cutoffs, [&](size_t i) {
-        return TopForUser(data, data.cases[i].user, popular, k);
-      }));
+  judge("qlarank", [&](size_t i) { return jobs[i].ranking.items; });
   return contenders;
 }
 

@@ -6,17 +6,23 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "cli/evaluation_data.h"
 #include "cli/rank_all.h"
 #include "cli/ranking_quality.h"
 
 namespace qlarank {
 
-// A way of ranking, and how good it is at each cutoff.
+// How good a way of ranking is, at each cutoff.
+using Qualities = std::vector<RankingQuality>;
+
 struct Contender {
   std::string name;
-  std::string key;  // in JSON
-  std::vector<RankingQuality> qualities;
+  Qualities all;
+  // Where only what the user had before is to be found, and only what they had
+  // not: users without any of it are left out.
+  Qualities repeat;
+  Qualities first_time;
 };
 
 // The first `k` of a ranking; without what the user had before, if the
@@ -25,11 +31,13 @@ std::vector<uint64_t> TopForUser(const EvaluationData& data,
                                  const std::string& user,
                                  const std::vector<uint64_t>& ranked, size_t k);
 
-// The server's rankings, one a case and in their order, beside the baselines:
-// what everybody takes and, where repeats count, what the user took most often.
+// The server's rankings, one a case and in their order, beside the baselines.
+// Where repeats do not count, that is popularity alone. `half_life` is that of
+// the own decayed counts.
 std::vector<Contender> CompareContenders(const EvaluationData& data,
                                          const std::vector<RankJob>& jobs,
-                                         const std::vector<uint32_t>& cutoffs);
+                                         const std::vector<uint32_t>& cutoffs,
+                                         absl::Duration half_life);
 
 }  // namespace qlarank
 

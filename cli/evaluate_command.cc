@@ -2,8 +2,7 @@
 //
 // For every user with something held out, ranks the whole catalogue as of the
 // time of what they did next, and counts how much of it is in the top k, beside
-// baselines that are hard to beat: what everybody takes, and what they took
-// most often.
+// the baselines of cli/baselines.h.
 #include <algorithm>
 #include <fstream>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/baselines.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/contenders.h"
@@ -39,6 +39,7 @@ struct EvaluateOptions {
   size_t max_users = 0;
   size_t show = 0;
   std::string ranks;
+  double half_life_days = absl::ToDoubleHours(Baselines::kHalfLife) / 24;
   bool allow_other_events = false;
 };
 
@@ -121,9 +122,9 @@ absl::Status Evaluate::CheckState(const RankJob& job) const {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "the server knows more of user ", job.user, " than the history: ",
-      StateToText(state), ", where ", options_.history, " has ", events,
-      ", newest ",
+      "the server knows more of user ", job.user,
+      " than the history: ", StateToText(state), ", where ", options_.history,
+      " has ", events, ", newest ",
       absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", data_.history.Newest(job.user),
                        absl::UTCTimeZone()),
       ". If that is what came next, the evaluation would measure how well the "
@@ -183,12 +184,13 @@ absl::StatusOr<ExitCode> Evaluate::Run() {
     if (absl::Status s = WriteRanks(); !s.ok()) return s;
   }
 
-  EvaluationReport report{
-      .contenders = CompareContenders(data_, jobs_, options_.top_k),
-      .users_without_history = data_.users_without_history,
-      .candidates = (*bundle)->item_ids().size(),
-      .elapsed = elapsed_,
-      .latencies = {}};
+  EvaluationReport report{.contenders = CompareContenders(
+                              data_, jobs_, options_.top_k,
+                              absl::Hours(24) * options_.half_life_days),
+                          .users_without_history = data_.users_without_history,
+                          .candidates = (*bundle)->item_ids().size(),
+                          .elapsed = elapsed_,
+                          .latencies = {}};
   for (const RankJob& job : jobs_) {
     report.latencies.push_back(job.ranking.latency);
   }
@@ -243,6 +245,10 @@ void AddEvaluateCommand(CommandSet& commands) {
       ->capture_default_str();
   app->add_option("--show", options->show, "Print so many users' rankings")
       ->transform(WholeNumberOf<uint32_t>(0))
+      ->capture_default_str();
+  app->add_option("--half-life-days", options->half_life_days,
+                  "Of the own decayed counts")
+      ->transform(Days())
       ->capture_default_str();
   app->add_flag("--allow-other-events", options->allow_other_events,
                 "Go on although the server has events of a user that are not "

@@ -42,9 +42,11 @@ absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
                                                const EventFormat& format) {
   EvaluationData data;
   Cases cases;
-  absl::Status status = ForEachEvent(
-      heldout_path, format,
-      [&](const v1::UserEvent& event) { AddToBasket(event, cases); });
+  absl::Status status =
+      ForEachEvent(heldout_path, format, [&](const v1::UserEvent& event) {
+        AddToBasket(event, cases);
+        data.cut = std::min(data.cut, ToAbslTime(event.event().time()));
+      });
   if (!status.ok()) return status;
   status = ForEachEvent(history_path, format, [&](const v1::UserEvent& event) {
     data.history.Add(event);

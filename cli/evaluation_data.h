@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cli/event_file.h"
 #include "cli/event_history.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -24,6 +25,8 @@ struct EvaluationData {
   EventHistory history;
   // In order of the user.
   std::vector<EvaluationCase> cases;
+  // The earliest time of a held-out file.
+  absl::Time cut = absl::InfiniteFuture();
   // Whether only items are ranked that the user has not had.
   bool unseen_only = false;
   // Users who have something held out but no history: they are no cases.

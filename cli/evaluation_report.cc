@@ -1,6 +1,10 @@
 #include "cli/evaluation_report.h"
 
 #include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -12,40 +16,107 @@
 namespace qlarank {
 namespace {
 
-// What is printed for each cutoff.
+// ".5592 ± .0105": a mean and its standard error, if there is one.
+std::string Figure(const RankingQuality::Measure& measure) {
+  auto text = [](double value) {
+    std::string digits = absl::StrFormat("%.4f", value);
+    return digits[0] == '0' ? digits.substr(1) : digits;
+  };
+  if (std::isnan(measure.standard_error)) return text(measure.value);
+  return absl::StrCat(text(measure.value), " ± ", text(measure.standard_error));
+}
+
 std::vector<RankingQuality::Measure> Columns(const Contender& contender) {
   std::vector<RankingQuality::Measure> columns;
-  for (const RankingQuality& quality : contender.qualities) {
-    for (const RankingQuality::Measure& measure : quality.Measures()) {
+  for (const RankingQuality& quality : contender.all) {
+    for (RankingQuality::Measure& measure : quality.Measures()) {
       // With one item to find, recall is the hit rate and precision a k-th.
       bool needed = measure.name == "hit" || measure.name == "ndcg";
       if (needed || quality.many_relevant()) {
-        columns.push_back(
-            {absl::StrCat(measure.name, "@", quality.k()), measure.value});
+        absl::StrAppend(&measure.name, "@", quality.k());
+        columns.push_back(measure);
       }
     }
   }
   return columns;
 }
 
-std::vector<std::string> Cells(const Contender& contender) {
-  std::vector<std::string> cells{contender.name};
-  for (const RankingQuality::Measure& measure : Columns(contender)) {
-    cells.push_back(absl::StrFormat("%.4f", measure.value));
+// Hit and NDCG at the first cutoff.
+std::vector<RankingQuality::Measure> KindColumns(const Contender& contender) {
+  std::vector<RankingQuality::Measure> columns;
+  for (auto& [kind, qualities] :
+       {std::pair("repeat", &contender.repeat),
+        std::pair("first time", &contender.first_time)}) {
+    const RankingQuality& quality = qualities->front();
+    for (RankingQuality::Measure& measure : quality.Measures()) {
+      if (measure.name != "hit" && measure.name != "ndcg") continue;
+      measure.name = absl::StrCat(kind, " ", measure.name, "@", quality.k());
+      columns.push_back(measure);
+    }
   }
-  return cells;
+  return columns;
+}
+
+void PrintTable(const std::vector<Contender>& contenders,
+                std::vector<RankingQuality::Measure> (*columns_of)(
+                    const Contender& contender),
+                std::ostream& out) {
+  std::vector<Table::Column> columns{{"", Align::kLeft}};
+  for (const auto& measure : columns_of(contenders.front())) {
+    columns.push_back({measure.name, Align::kRight});
+  }
+  Table table(std::move(columns));
+  for (const Contender& contender : contenders) {
+    std::vector<std::string> cells{contender.name};
+    for (const auto& measure : columns_of(contender)) {
+      cells.push_back(Figure(measure));
+    }
+    table.AddRow(std::move(cells));
+  }
+  table.Print(out);
+}
+
+// By whether targets are repeats, if there are both.
+void PrintKinds(const std::vector<Contender>& contenders, std::ostream& out) {
+  const uint64_t repeat = contenders.front().repeat.front().users();
+  const uint64_t first_time = contenders.front().first_time.front().users();
+  if (repeat == 0 || first_time == 0) return;
+  out << "\n";
+  PrintTable(contenders, KindColumns, out);
+  out << "repeat targets: " << WithCommas(repeat)
+      << " users; first time targets: " << WithCommas(first_time) << " users\n";
+}
+
+nlohmann::json ToJson(const Qualities& qualities) {
+  nlohmann::json json;
+  for (const RankingQuality& quality : qualities) {
+    for (const RankingQuality::Measure& measure : quality.Measures()) {
+      std::string name = absl::StrCat(measure.name, "@", quality.k());
+      json[name] = measure.value;
+      // Null of one user: JSON has no NaN.
+      json["standard errors"][name] = measure.standard_error;
+    }
+  }
+  return json;
+}
+
+nlohmann::json ToJson(const Contender& contender) {
+  nlohmann::json json = ToJson(contender.all);
+  for (auto& [kind, qualities] :
+       {std::pair("repeat", &contender.repeat),
+        std::pair("first time", &contender.first_time)}) {
+    if (qualities->front().users() == 0) continue;
+    json[kind] = ToJson(*qualities);
+    json[kind]["users"] = qualities->front().users();
+  }
+  return json;
 }
 
 }  // namespace
 
 void PrintReport(const EvaluationReport& report, std::ostream& out) {
-  std::vector<Table::Column> columns{{"", Align::kLeft}};
-  for (const auto& measure : Columns(report.contenders.front())) {
-    columns.push_back({measure.name, Align::kRight});
-  }
-  Table table(std::move(columns));
-  for (const Contender& c : report.contenders) table.AddRow(Cells(c));
-  table.Print(out);
+  PrintTable(report.contenders, Columns, out);
+  PrintKinds(report.contenders, out);
   const double seconds = absl::ToDoubleSeconds(report.elapsed);
   const double scored =
       static_cast<double>(report.latencies.size() * report.candidates);
@@ -71,12 +142,7 @@ void PrintReportJson(const EvaluationReport& report, std::ostream& out) {
                       {"candidates", report.candidates},
                       {"seconds", absl::ToDoubleSeconds(report.elapsed)}};
   for (const Contender& contender : report.contenders) {
-    for (const RankingQuality& quality : contender.qualities) {
-      for (const RankingQuality::Measure& measure : quality.Measures()) {
-        std::string name = absl::StrCat(measure.name, "@", quality.k());
-        json[contender.key][name] = measure.value;
-      }
-    }
+    json[contender.name] = ToJson(contender);
   }
   for (auto [name, fraction] :
        {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1.0}}) {

@@ -14,7 +14,9 @@ namespace qlarank {
 
 class EventHistory {
  public:
-  // Events of a user come in order.
+  // By item, the times of a user's events, as they came.
+  using Items = absl::flat_hash_map<uint64_t, std::vector<absl::Time>>;
+
   void Add(const v1::UserEvent& event);
 
   // Whether a user has any event, and any with an item.
@@ -25,25 +27,13 @@ class EventHistory {
   absl::Time Newest(const std::string& user) const;
   // Different items of a user.
   size_t NumItems(const std::string& user) const;
+  // Empty without any. Lives as long as this, until Add.
+  const Items& ItemsOf(const std::string& user) const;
 
-  // All items, the most frequent first. Ties go to the lower id.
-  std::vector<uint64_t> ByPopularity() const;
-  // The k items that the user had most often; ties go to the one they had last,
-  // then to the more popular one. Filled up from `popular`, ByPopularity().
-  std::vector<uint64_t> Favourites(const std::string& user, size_t k,
-                                   const std::vector<uint64_t>& popular) const;
+  // How many events of each item there are from `since` on, of all users.
+  absl::flat_hash_map<uint64_t, uint64_t> CountItems(absl::Time since) const;
 
  private:
-  struct Count {
-    uint64_t times = 0;
-    absl::Time last;  // in the file's order
-    absl::Time newest = absl::InfinitePast();
-  };
-  using Items = absl::flat_hash_map<uint64_t, Count>;
-
-  const Items* ItemsOf(const std::string& user) const;
-
-  absl::flat_hash_map<uint64_t, uint64_t> popularity_;
   absl::flat_hash_map<std::string, Items> users_;
 };
 

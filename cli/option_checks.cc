@@ -12,12 +12,18 @@ namespace qlarank {
 namespace {
 
 constexpr double kYear = 365.0 * 86'400;
+constexpr double kMaxDays = 365'000;
 
 bool ParseDigits(const std::string& text, uint64_t& number) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return c >= '0' && c <= '9'; }) &&
-         absl::SimpleAtoi(text, &number);
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= '0' && c <= '9';
+  }) && absl::SimpleAtoi(text, &number);
+}
+
+// Digits, and a point maybe: no sign, no exponent, not "nan".
+bool ParseDecimal(const std::string& text, double& number) {
+  return text.find_first_not_of("0123456789.") == std::string::npos &&
+         absl::SimpleAtod(text, &number);
 }
 
 std::string RangeText(uint64_t min, uint64_t max) {
@@ -47,13 +53,25 @@ CLI::Validator Seconds(bool zero_allowed) {
   return CLI::Validator(
       [zero_allowed](std::string& text) -> std::string {
         double seconds = 0;
-        if (text.find_first_not_of("0123456789.") != std::string::npos ||
-            !absl::SimpleAtod(text, &seconds) ||
-            (seconds == 0 && !zero_allowed) ||
+        if (!ParseDecimal(text, seconds) || (seconds == 0 && !zero_allowed) ||
             seconds > kYear) {
           return absl::StrCat("\"", text, "\" is not a number of seconds ",
                               zero_allowed ? "from 0" : "above 0",
                               " to a year");
+        }
+        return "";
+      },
+      "");
+}
+
+CLI::Validator Days() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        double days = 0;
+        if (!ParseDecimal(text, days) || days == 0 || days > kMaxDays) {
+          return absl::StrCat("\"", text,
+                              "\" is not a number of days above 0, to a "
+                              "thousand years");
         }
         return "";
       },

@@ -26,6 +26,9 @@ CLI::Validator WholeNumberOf(T min) {
 // A number of seconds: from 0, or above it, to a year.
 CLI::Validator Seconds(bool zero_allowed);
 
+// A number of days, above 0, to a thousand years.
+CLI::Validator Days();
+
 // A text that can be sent.
 CLI::Validator Utf8();
 

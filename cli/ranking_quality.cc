@@ -12,6 +12,21 @@ double Discount(size_t rank) {
 
 }  // namespace
 
+void Mean::Add(double value) {
+  ++count_;
+  const double distance = value - mean_;
+  mean_ += distance / static_cast<double>(count_);
+  squares_ += distance * (value - mean_);
+}
+
+double Mean::value() const { return count_ == 0 ? std::nan("") : mean_; }
+
+double Mean::standard_error() const {
+  if (count_ < 2) return std::nan("");
+  const auto count = static_cast<double>(count_);
+  return std::sqrt(squares_ / (count - 1) / count);
+}
+
 void RankingQuality::Add(const std::vector<uint64_t>& ranked,
                          const std::vector<uint64_t>& relevant) {
   double found = 0;
@@ -26,20 +41,21 @@ void RankingQuality::Add(const std::vector<uint64_t>& ranked,
   for (size_t i = 0; i < std::min(k_, relevant.size()); ++i) {
     best += Discount(i);
   }
-  ++users_;
   many_relevant_ |= relevant.size() > 1;
-  hits_ += found > 0 ? 1 : 0;
-  precision_ += found / static_cast<double>(k_);
-  recall_ += found / static_cast<double>(relevant.size());
-  ndcg_ += gain / best;
+  means_[0].Add(found > 0 ? 1 : 0);
+  means_[1].Add(found / static_cast<double>(k_));
+  means_[2].Add(found / static_cast<double>(relevant.size()));
+  means_[3].Add(gain / best);
 }
 
 std::vector<RankingQuality::Measure> RankingQuality::Measures() const {
-  const double users = std::max<double>(1, static_cast<double>(users_));
-  return {{"hit", hits_ / users},
-          {"precision", precision_ / users},
-          {"recall", recall_ / users},
-          {"ndcg", ndcg_ / users}};
+  std::vector<Measure> measures;
+  size_t i = 0;
+  for (const char* name : {"hit", "precision", "recall", "ndcg"}) {
+    measures.push_back({name, means_[i].value(), means_[i].standard_error()});
+    ++i;
+  }
+  return measures;
 }
 
 absl::Duration Percentile(const std::vector<absl::Duration>& sorted,

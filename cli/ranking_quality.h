@@ -2,6 +2,7 @@
 #ifndef QLARANK_CLI_RANKING_QUALITY_H_
 #define QLARANK_CLI_RANKING_QUALITY_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,11 +11,29 @@
 
 namespace qlarank {
 
+// A mean and how far it may be off.
+class Mean {
+ public:
+  void Add(double value);
+  // NaN without values.
+  double value() const;
+  // Its standard error: the deviation of a sample over the root of its size.
+  // NaN for fewer than two values.
+  double standard_error() const;
+  uint64_t count() const { return count_; }
+
+ private:
+  uint64_t count_ = 0;
+  double mean_ = 0;
+  double squares_ = 0;  // of distances from the mean, added up (Welford)
+};
+
 class RankingQuality {
  public:
   struct Measure {
     std::string name;
     double value;
+    double standard_error;  // over users; NaN of one
   };
 
   explicit RankingQuality(size_t k) : k_(k) {}
@@ -30,19 +49,14 @@ class RankingQuality {
   // relevance 0 or 1.
   std::vector<Measure> Measures() const;
   size_t k() const { return k_; }
-  uint64_t users() const { return users_; }
+  uint64_t users() const { return means_[0].count(); }
   // Whether some user had more than one relevant item.
   bool many_relevant() const { return many_relevant_; }
 
  private:
   size_t k_;
-  uint64_t users_ = 0;
   bool many_relevant_ = false;
-  // Sums over users.
-  double hits_ = 0;
-  double precision_ = 0;
-  double recall_ = 0;
-  double ndcg_ = 0;
+  std::array<Mean, 4> means_;  // in the order of Measures()
 };
 
 // The smallest of the durations that `fraction` of them do not exceed.

@@ -1,7 +1,7 @@
-"""Scores labelled events of a span of time, as a server would have.
+"""Scores labelled events that are held out, as a server would have.
 
 Every labelled event is scored from the state just before its moment: all the
-user's earlier events are in it, those of the span too.
+user's earlier events are in it, those that are held out too.
 """
 
 import dataclasses
@@ -17,22 +17,23 @@ from trainer import labelled_loss
 _BATCH_EVENTS = 32_768
 
 
-class Evaluation:
-    """The labelled events with from_us <= time < to_us (None: no end)."""
+def has_labels(data, held_out):
+    """Whether any of the events of a mask [E] has a label."""
+    return bool((~np.isnan(data.labels[held_out])).any())
 
-    def __init__(self, data, from_us, to_us=None, device='cpu'):
-        if to_us is not None:
-            data = data.before(to_us)
-        late = data.times_us >= from_us
-        labels = np.where(late[:, None], data.labels, np.nan)
-        asked = late & ~np.isnan(labels).all(1)
-        if not asked.any():
-            raise ValueError('no event has labels from time '
-                             f'{from_us} us to {to_us} us')
+
+class Evaluation:
+    """The labelled events of a mask [E]."""
+
+    def __init__(self, data, held_out, device='cpu'):
+        """Raises ValueError if no event that is held out has a label."""
+        if not has_labels(data, held_out):
+            raise ValueError('no event that is held out has labels')
+        labels = np.where(held_out[:, None], data.labels, np.nan)
         self._source = batches.Source(
             dataclasses.replace(data, labels=labels), device)
         user = np.repeat(np.arange(len(data.users)), np.diff(data.offsets))
-        self._users = np.unique(user[asked])
+        self._users = np.unique(user[~np.isnan(labels).all(1)])
 
     @torch.no_grad()
     def __call__(self, hyper, params):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 from trainer import arguments
 from trainer import config as config_lib
@@ -36,7 +37,7 @@ def add(command):
     sub.add_argument('--part', default='metrics', choices=('metrics', 'test'),
                      help='metrics, the default: the validation part')
     sub.add_argument('--columns', required=True, metavar='ROW.KEY,...',
-                     help='e.g. is_click.auc,is_click.ne')
+                     help='e.g. "is_click.auc,model, all terms.hit@10"')
     sub.add_argument('--order', default='', metavar='NAME,...',
                      help='the runs to show; default: all')
     sub.add_argument('--reliability', metavar='FILE',
@@ -77,11 +78,16 @@ def _click_baselines(args):
         print(f'{folder}: metrics.json')
 
 
+def columns(text):
+    """Those of --columns; a row's name may have commas, with a blank."""
+    return re.split(r',(?! )', text)
+
+
 def _table(args):
     from trainer import tables
     runs = tables.load(args.runs)
     order = [name for name in args.order.split(',') if name]
-    print('\n'.join(tables.table(runs, args.part, args.columns.split(','),
+    print('\n'.join(tables.table(runs, args.part, columns(args.columns),
                                  order)))
     if args.reliability:
         tables.plot_reliability(runs, args.part, order or list(runs),

@@ -75,9 +75,12 @@ class Dataset:
 
     def without_last(self, count):
         """The same users and items without each user's last events."""
-        index = np.arange(self.num_events)
-        return self._keep(index < np.repeat(self.offsets[1:] - count,
-                                            np.diff(self.offsets)))
+        return self._keep(self.is_before_last(count))
+
+    def is_before_last(self, count):
+        """Which events [E] are not of their user's last ones."""
+        return np.arange(self.num_events) < np.repeat(
+            self.offsets[1:] - count, np.diff(self.offsets))
 
     def _keep(self, mask):
         kept = np.concatenate([[0], np.cumsum(mask)])

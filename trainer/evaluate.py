@@ -1,12 +1,12 @@
 """Ranks the whole catalogue for every user, as a server would be asked to.
 
 Two protocols (data.split in the config). At a cut in time: for every user with
-events before the cut and after it, the state is made of the events before, the
-request's time is that of the first moment after, and the items of that moment
-are what should come out on top. Items seen before are not filtered: repeat
-purchases count. Leave-one-out: the state is made of all events but the last,
-whose item is to be found at its time; items seen before are left out of the
-ranking.
+events before a moment after it, the state is made of the events before, the
+request's time is that of the moment, and the items of the moment are what
+should come out on top: of the user's first moment after the cut, or of each.
+Items seen before are not filtered: repeat purchases count. Leave-one-out: the
+state is made of all events but the last, whose item is to be found at its time;
+items seen before are left out of the ranking.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from trainer import baselines
 from trainer import batches
 from trainer import buckets
 from trainer import masked
@@ -28,68 +29,88 @@ _CANDIDATES = 1 << 16
 
 @dataclasses.dataclass
 class Cases:
-    """One row a user: history [start, start + length) in the data set,
-    gap bucket to the request, the item rows to find and how many different
-    items they are. known_rows: those of all events before, of whichever
-    user."""
+    """One row a moment that is asked about, in order of the user.
+
+    users; history [start, start + length) in the data set; gap bucket to the
+    request. targets: an event of each different item to find; baskets: their
+    rows, 0 for each that is outside the catalogue; repeats: which of them the
+    user had before. known: which events [E] popularity is counted of. cut_us:
+    None in leave-one-out, where exclude_seen is True.
+    """
     users: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
     nexts: np.ndarray
+    targets: list
     baskets: list
-    sizes: np.ndarray
-    known_rows: np.ndarray
+    repeats: list
+    known: np.ndarray
+    cut_us: int = None
     exclude_seen: bool = False
 
 
-def cases(data, cut_us, end_us=None):
-    """The users who can be asked about at the cut.
+def cases(data, cut_us, *, every_moment=False):
+    """What can be asked about after the cut: the first moments of users with
+    events before it, or every moment with events of its user before.
 
-    Items outside the catalogue stay in the basket's size, but no ranking can
-    hit them. With end_us, a user's first moment must be before it.
+    Items outside the catalogue stay in the basket, but no ranking can hit
+    them.
     """
-    users, starts, lengths, nexts, baskets, sizes = [], [], [], [], [], []
-    for user, begin, end in zip(data.users, data.offsets[:-1],
+    asked = []
+    for user, begin, end in zip(range(len(data.users)), data.offsets[:-1],
                                 data.offsets[1:]):
         times = data.times_us[begin:end]
         split = int(np.searchsorted(times, cut_us))
-        if split == 0 or split == len(times):
-            continue
-        when = times[split]
-        if end_us is not None and when >= end_us:
-            continue
-        stop = int(np.searchsorted(times, when, side='right'))
-        users.append(user)
-        starts.append(begin)
-        lengths.append(split)
-        nexts.append(int(buckets.gap_bucket(
-            buckets.seconds_between(times[split - 1], when))))
-        baskets.append(data.rows[begin + split:begin + stop])
-        sizes.append(len(np.unique(data.items[begin + split:begin + stop])))
-    return Cases(np.array(users), np.array(starts), np.array(lengths),
-                 np.array(nexts), baskets, np.array(sizes),
-                 data.rows[data.times_us < cut_us])
+        first = split + np.flatnonzero(
+            np.diff(times[split:], prepend=times[split:split + 1] - 1))
+        if not every_moment:
+            first = first[:1 if split else 0]
+        asked += [(user, begin + at) for at in first if at > 0]
+    users, at = np.array(asked, int).reshape(-1, 2).T
+    starts, seconds = data.offsets[users], buckets.seconds_between(
+        data.times_us[at - 1], data.times_us[at])
+    targets = [_targets(data, *moment) for moment in
+               zip(at, data.offsets[users + 1])]
+    return Cases(data.users[users], starts, at - starts,
+                 buckets.gap_bucket(seconds),
+                 **_to_find(data, starts, at, targets),
+                 known=data.times_us < cut_us, cut_us=cut_us)
 
 
-def last_cases(data, back=0):
-    """Leave-one-out: users' last events, or those so many further back."""
-    ends = data.offsets[1:] - 1 - back
+def _targets(data, at, end):
+    """The first event of each item of the moment that starts at `at`."""
+    stop = at + int(np.searchsorted(data.times_us[at:end], data.times_us[at],
+                                    side='right'))
+    return at + np.unique(data.items[at:stop], return_index=True)[1]
+
+
+def _to_find(data, starts, at, targets):
+    """The fields of Cases that say what is to be found."""
+    return {'targets': targets,
+            'baskets': [data.rows[events] for events in targets],
+            'repeats': [np.isin(data.items[events], data.items[start:stop])
+                        for start, stop, events in zip(starts, at, targets)]}
+
+
+def last_cases(data):
+    """Leave-one-out: users' last events."""
+    ends = data.offsets[1:] - 1
     lengths = ends - data.offsets[:-1]
     asked = lengths > 0
     ends, lengths = ends[asked], lengths[asked]
     seconds = buckets.seconds_between(data.times_us[ends - 1],
                                       data.times_us[ends])
-    return Cases(data.users[asked], ends - lengths, lengths,
+    starts = ends - lengths
+    return Cases(data.users[asked], starts, lengths,
                  buckets.gap_bucket(seconds),
-                 [data.rows[end:end + 1] for end in ends],
-                 np.ones(len(ends), int), data.without_last(1 + back).rows,
-                 exclude_seen=True)
+                 **_to_find(data, starts, ends, list(ends[:, None])),
+                 known=data.is_before_last(1), exclude_seen=True)
 
 
 @torch.no_grad()
 def rank_catalogue(hyper, params, source, found, window=None, task=0,
                    batch_events=32_768, progress=lambda x: x):
-    """Top rows of every case: {'all terms' | 'dot term': [users, TOP]}.
+    """Top rows of every case: {'all terms' | 'dot term': [cases, TOP]}.
 
     window: the model sees so many of the newest events; None: all.
 
@@ -188,9 +209,11 @@ def _head_scores(hyper, params, traces, last, user, gaps, task, facts):
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, found, device='cpu', window=None):
+    def __init__(self, data, found, device='cpu', window=None,
+                 half_life_days=baselines.HALF_LIFE_DAYS):
         """found: cases() or last_cases() of the data set. window: also look
-        at rankings by this many of the newest events.
+        at rankings by this many of the newest events. half_life_days: of the
+        decayed counts.
 
         Raises ValueError if nobody can be asked about.
         """
@@ -201,11 +224,15 @@ class Evaluation:
         self._cases = found
         self._window = window
         self._source = batches.Source(data, device)
-        self.baselines = {'users': len(found.baskets),
-                          **ranking_metrics.baselines(data, found)}
+        simple = baselines.Baselines(data, found, half_life_days)
+        self.baselines = {
+            'users': len(set(found.users)), 'moments': len(found.users),
+            **{name: ranking_metrics.metrics(top, simple.cases)
+               for name, top in simple.rankings(TOP).items()}}
 
     def __call__(self, hyper, params, progress=lambda x: x):
-        """{'users': n, ranking: metrics}: baselines and the model's terms.
+        """{'users': n, 'moments': n, ranking: metrics}: baselines and the
+        model's terms.
 
         Keeps the rankings of all terms, or of the only one, for ranks().
         """
@@ -223,5 +250,5 @@ class Evaluation:
         return result
 
     def ranks(self):
-        """ranking_metrics.ranks() of the last call."""
+        """ranking_metrics.ranks() of the last call: of first moments."""
         return ranking_metrics.ranks(self._top, self._cases)

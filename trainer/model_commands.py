@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
-import functools
 import json
 import pathlib
 
 from trainer import arguments
+from trainer import baselines
 from trainer import config as config_lib
+from trainer import metric_tables
 
 
 def add(command):
@@ -24,10 +25,10 @@ def add(command):
                      'user and validates on the last but one')
     sub.add_argument('--validate-every', type=int, default=0, metavar='EPOCHS',
                      help='0, the default: only at the end')
-    sub.add_argument('--device', help='default: cuda if there is one')
+    _add_how(sub)
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
     sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
-                  'every user, or score the labels of the test part.')
+                  'every user, score the labels that are held out, or both.')
     sub.add_argument('--model', required=True, metavar='PATH',
                      help='model.npz, as train wrote it, or a bundle\'s folder')
     sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
@@ -36,7 +37,7 @@ def add(command):
                      help='folder with the CSV files, or a prepared .npz')
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
-    sub.add_argument('--device', help='default: cuda if there is one')
+    _add_how(sub)
     sub.add_argument('--json', action='store_true')
     sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
                      'where the first item to find stands, 0 for nowhere in '
@@ -56,58 +57,53 @@ def add(command):
     sub.add_argument('--seed', type=int, default=7)
 
 
+def _add_how(sub):
+    """Adds the options of what is measured."""
+    sub.add_argument('--device', help='default: cuda if there is one')
+    sub.add_argument('--moments', choices=('first', 'all'), default='first',
+                     help='which of a user\'s held-out moments are asked '
+                     'about; all takes as many times as long as there are')
+    sub.add_argument('--half-life-days', type=float, metavar='DAYS',
+                     default=baselines.HALF_LIFE_DAYS, help='of the own '
+                     'decayed counts; default: %(default)g')
+
+
+def _how(args, **more):
+    from trainer import evaluations
+    return evaluations.How(arguments.device(args),
+                           every_moment=args.moments == 'all',
+                           half_life_days=args.half_life_days, **more)
+
+
 def _print_metrics(metrics):
-    rows = {name: {key: value for key, value in values.items()
-                   if isinstance(value, (int, float))}
-            for name, values in metrics.items() if name != 'users'}
-    print(f'{metrics["users"]:,} users')
-    print(f'{"":22}' + ''.join(f'{key:>14}'
-                               for key in next(iter(rows.values()))))
-    for name, values in rows.items():
-        print(f'{name:22}' + ''.join(f'{value:14.4f}'
-                                     for value in values.values()))
-
-
-def _split(args, config, data):
-    """(events to train on, cases to validate on or None) of `train`."""
-    from trainer import evaluate
-    if config.data.split == 'last':
-        back = 1 if args.until == 'validation' else 0
-        return data.without_last(1 + back), evaluate.last_cases(data, back)
-    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
-    if cut_us < 0:
-        return data, None
-    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
-    return data.before(cut_us), evaluate.cases(data, cut_us, end_us)
-
-
-def _click_evaluations(config, data, device):
-    """Evaluations of the labels of the validation and of the test part."""
-    from trainer import click_evaluation
-    test_us = config_lib.time_us(config.data.test_from)
-    return (click_evaluation.Evaluation(data, data.cut_us, test_us, device),
-            click_evaluation.Evaluation(data, test_us, None, device))
+    print('\n'.join(metric_tables.lines(metrics)))
 
 
 def _evaluations(args, config, data):
     """(events to train on, validation or None, test or None) of `train`."""
-    from trainer import attention, evaluate
-    device = arguments.device(args)
+    from trainer import attention, evaluations
+    # Attention with biases by distance knows no longer history than it saw.
+    how = _how(args, window=None if config.model.attention == attention.QLA
+               else config.training.window,
+               **({} if args.quiet else {'progress': _progress}))
     if config.data.test_from:
         if args.until:
             raise ValueError('--until: data.validate_from says it already')
+        test_us = config_lib.time_us(config.data.test_from)
+        rank = not evaluations.every_task_has_labels(data)
         return (data.before(data.cut_us),
-                *_click_evaluations(config, data, device))
-    events, found = _split(args, config, data)
-    # Attention with biases by distance knows no longer history than it saw.
-    window = None if config.model.attention == attention.QLA else (
-        config.training.window)
-    if not found:
-        return events, None, None
-    evaluation = evaluate.Evaluation(data, found, device, window)
-    if args.quiet:
-        return events, evaluation, None
-    return events, functools.partial(evaluation, progress=_progress), None
+                evaluations.between(data, data.cut_us, test_us, how, rank),
+                evaluations.between(data, test_us, None, how, rank))
+    if config.data.split == 'last':
+        back = 1 if args.until == 'validation' else 0
+        return (data.without_last(1 + back),
+                evaluations.of_last(data, back, how), None)
+    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
+    if cut_us < 0:
+        return data, None, None
+    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
+    return (data.before(cut_us),
+            evaluations.between(data, cut_us, end_us, how), None)
 
 
 def _train(args):
@@ -131,6 +127,9 @@ def _train(args):
     print(f'{out}: model.npz, metrics.json, curves.png')
     if metrics:
         _print_metrics(metrics)
+    if test:
+        print('\ntest part')
+        _print_metrics(more['test'])
 
 
 def _progress(groups):
@@ -156,46 +155,44 @@ def _model(args):
     return config, bundle.tensors
 
 
-def _cases(args, config, data):
-    from trainer import evaluate
+def _evaluation(args, config, data):
+    """What `evaluate` measures."""
+    from trainer import evaluations
+    how = _how(args, progress=_progress)
+    if config.data.test_from:
+        test_us = config_lib.time_us(config.data.test_from)
+        return evaluations.between(data, test_us, None, how, rank=not
+                                   evaluations.every_task_has_labels(data))
     if config.data.split == 'last':
-        return evaluate.last_cases(data)
+        return evaluations.of_last(data, 0, how)
     cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
     if cut_us < 0:
         raise ValueError('the data has no held-out files: give --cut')
-    return evaluate.cases(data, cut_us)
+    return evaluations.between(data, cut_us, None, how)
 
 
 def _evaluate(args):
     import torch
     from trainer import dataset
+    if args.ranks and args.moments == 'all':
+        raise ValueError('--ranks: has one line a user, for --moments first')
     config, tensors = _model(args)
     data, config = dataset.open_data(args.data, config)
     data = data.with_catalogue(tensors['item_ids'])
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
-    if config.data.test_from:
-        _, test = _click_evaluations(config, data, arguments.device(args))
-        metrics = test(config.model, params)
-    else:
-        metrics = _rank(args, config, data, params)
+    evaluation = _evaluation(args, config, data)
+    if args.ranks and not evaluation.rankings:
+        raise ValueError('--ranks: only labels are held out')
+    metrics = evaluation(config.model, params)
+    if args.ranks:
+        with open(args.ranks, 'w', newline='') as file:
+            csv.writer(file).writerows([
+                ('user', 'rank'), *evaluation.rankings.ranks().items()])
     if args.json:
         print(json.dumps(metrics, indent=1))
     else:
         _print_metrics(metrics)
-
-
-def _rank(args, config, data, params):
-    """Metrics of catalogue rankings at --cut, or of the last events."""
-    from trainer import evaluate
-    evaluation = evaluate.Evaluation(data, _cases(args, config, data),
-                                     arguments.device(args))
-    metrics = evaluation(config.model, params, _progress)
-    if args.ranks:
-        with open(args.ranks, 'w', newline='') as file:
-            csv.writer(file).writerows(
-                [('user', 'rank'), *evaluation.ranks().items()])
-    return metrics
 
 
 def _export(args):

@@ -1,5 +1,6 @@
 """The progress of training, for people."""
 
+from trainer import metric_tables
 from trainer import report
 
 try:
@@ -46,12 +47,20 @@ class Progress:
                 f'{record["target_aware_loss"]} all terms')
         if record['reconstruction_loss']:
             text += f', {record["reconstruction_loss"]} reconstruction'
-        found = record.get('validation', {})
-        name = report.headline(found)
-        figures = ', '.join(f'{row} {values[name]:.4f}' for row, values in
-                            found.items() if row != 'users')
+        figures = '; '.join(_figures(record.get('validation', {})))
         if self._bar is not None:
             self._bar.set_postfix_str(text)
         if figures:
             write = print if self._bar is None else self._bar.write
-            write(f'{text}; {name}: {figures}')
+            write(f'{text}; {figures}')
+
+
+def _figures(validation):
+    """Texts of the figures that say most, for each kind of rows."""
+    found = metric_tables.rows(validation)
+    for headline in report.HEADLINES:
+        named = [f'{name} ' + ' '.join(metric_tables.figure(row[measure])
+                                       for measure in headline)
+                 for name, row in found.items() if headline[0] in row]
+        if named:
+            yield f'{" ".join(headline)}: {", ".join(named)}'

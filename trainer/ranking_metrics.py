@@ -1,6 +1,6 @@
-"""How good rankings are, and the rankings that need no model.
+"""How good rankings are.
 
-`found` is everywhere an evaluate.Cases, `top` rows [users, TOP], best first;
+`found` is everywhere an evaluate.Cases, `top` rows [cases, TOP], best first;
 row 0 stands for nothing.
 """
 
@@ -9,21 +9,65 @@ import numpy as np
 # Length of a ranking; all metrics but hit@50 look at its first 10.
 TOP = 50
 _SHORT = 10
+MEASURES = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
+# Targets by whether the user had the item before, and what is told of each.
+KINDS = {'repeat': True, 'first time': False}
+OF_KINDS = ('hit@10', 'ndcg@10')
 
 
 def metrics(top, found):
-    """Mean hit, precision, recall and NDCG at 10, and hit at 50."""
-    totals = np.zeros(5)
+    """Means over cases: {measure: mean, 'standard errors': {measure: error}}.
+
+    And of each of KINDS, if there are such targets, {'users': n, ...} of
+    OF_KINDS: only they are to be found then, and cases without any are left
+    out.
+    """
+    values = np.array([_measures(rows, basket) for rows, basket in
+                       zip(top, found.baskets)]).reshape(-1, len(MEASURES))
+    result = _summary(MEASURES, values, found.users)
+    columns = [MEASURES.index(name) for name in OF_KINDS]
+    for kind, wanted in KINDS.items():
+        asked = [index for index, repeats in enumerate(found.repeats)
+                 if (repeats == wanted).any()]
+        if asked:
+            values = np.array([_measures(top[index], found.baskets[index][
+                found.repeats[index] == wanted]) for index in asked])
+            users = found.users[asked]
+            result[kind] = {'users': len(set(users)), **_summary(
+                OF_KINDS, values[:, columns], users)}
+    return result
+
+
+def _measures(rows, basket):
+    """MEASURES of one ranking."""
     discount = 1 / np.log2(np.arange(2, _SHORT + 2))
-    for rows, basket, size in zip(top, found.baskets, found.sizes):
-        everywhere = np.isin(rows, basket[basket > 0])
-        hits = everywhere[:_SHORT]
-        ideal = discount[:min(size, _SHORT)].sum()
-        totals += [hits.any(), hits.sum() / _SHORT, hits.sum() / size,
-                   (hits * discount[:len(hits)]).sum() / ideal,
-                   everywhere.any()]
-    names = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
-    return dict(zip(names, (totals / max(1, len(top))).tolist()))
+    everywhere = np.isin(rows, basket[basket > 0])
+    hits = everywhere[:_SHORT]
+    return [hits.any(), hits.sum() / _SHORT, hits.sum() / len(basket),
+            (hits * discount[:len(hits)]).sum() /
+            discount[:min(len(basket), _SHORT)].sum(), everywhere.any()]
+
+
+def _summary(names, values, users):
+    return {**dict(zip(names, values.mean(0).tolist())),
+            'standard errors': dict(zip(names, standard_errors(values, users)))}
+
+
+def standard_errors(values, users):
+    """Of the means of values [cases, .], whose users are drawn, not cases.
+
+    Clustered: a user's distances from the mean are added up before they are
+    squared. With one case a user these are the usual ones. None each where
+    there is one user.
+    """
+    _, codes = np.unique(users, return_inverse=True)
+    count = codes.max() + 1
+    if count < 2:
+        return [None] * values.shape[1]
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, codes, values - values.mean(0))
+    return (np.sqrt(count / (count - 1) * (sums ** 2).sum(0)) /
+            len(values)).tolist()
 
 
 def ranks(top, found):
@@ -33,35 +77,3 @@ def ranks(top, found):
         places = np.flatnonzero(np.isin(rows, basket[basket > 0]))
         result[str(user)] = int(places[0]) + 1 if len(places) else 0
     return result
-
-
-def baselines(data, found):
-    """Metrics of rankings without a model, from events before the cases."""
-    counts = np.bincount(found.known_rows,
-                         minlength=len(data.item_ids) + 1).astype(float)
-    counts[0] = -1
-    result = {'popularity': metrics(
-        [_best(counts, data.rows[start:start + length] if found.exclude_seen
-               else [0]) for start, length in zip(found.starts, found.lengths)],
-        found)}
-    if not found.exclude_seen:
-        result['own history'] = metrics(
-            [_own_favourites(data, counts, start, length) for start, length in
-             zip(found.starts, found.lengths)], found)
-    return result
-
-
-def _own_favourites(data, counts, start, length):
-    """A user's own most frequent items; popularity fills up."""
-    own = counts / (counts.max() + 1)
-    np.add.at(own, data.rows[start:start + length], 1)
-    return _best(own, [0])
-
-
-def _best(values, without):
-    """The rows of the highest values, but for some."""
-    values = values.copy()
-    values[without] = -1
-    best = np.argpartition(-values, min(TOP, len(values) - 1))[:TOP]
-    best = best[np.argsort(-values[best], kind='stable')]
-    return best[values[best] >= 0]

@@ -3,6 +3,12 @@
 import json
 import pathlib
 
+from trainer import baselines
+from trainer import metric_tables
+
+# The figures that say most of a row, by which rows have the first of them.
+HEADLINES = (('hit@10',), ('auc', 'ne'))
+
 
 def write(folder, config, history, metrics, **more):
     """Writes metrics.json and, where matplotlib is installed, curves.png.
@@ -23,16 +29,15 @@ def write(folder, config, history, metrics, **more):
     plot(history, folder / 'curves.png')
 
 
-def headline(metrics):
-    """The one figure of a row of metrics that says most: its key."""
-    rows = [values for name, values in metrics.items() if name != 'users']
-    return 'auc' if rows and 'auc' in rows[0] else 'hit@10'
-
-
 def plot(history, path):
-    """Losses and the validation's headline by epoch, side by side."""
+    """Losses and the validation's headlines by epoch, side by side."""
     from matplotlib import pyplot as plt
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    points = [record for record in history if 'validation' in record]
+    keys = [headline[0] for headline in HEADLINES if points and any(
+        headline[0] in row for row in
+        metric_tables.rows(points[-1]['validation']).values())]
+    figure, (left, *others) = plt.subplots(
+        1, 1 + max(1, len(keys)), figsize=(4.5 * (1 + max(1, len(keys))), 3.4))
     epochs = [record['epoch'] for record in history]
     for name, label in (('dot_loss', 'dot term (full softmax)'),
                         ('target_aware_loss', 'all terms (sampled)'),
@@ -42,24 +47,19 @@ def plot(history, path):
             left.plot(epochs, values, label=label)
     left.set(title='Training loss', xlabel='epoch')
     left.legend()
-    points = [record for record in history if 'validation' in record]
-    _plot_validation(right, points)
+    for key, axes in zip(keys, others):
+        _plot_validation(axes, points, key)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
 
-def _plot_validation(axes, points):
-    if not points:
-        return
-    key = headline(points[-1]['validation'])
+def _plot_validation(axes, points, key):
     axes.set(title=f'Validation: {key}', xlabel='epoch')
     epochs = [record['epoch'] for record in points]
-    for name in points[-1]['validation']:
-        if name == 'users':
-            continue
-        figures = [record['validation'][name][key] for record in points]
-        baseline = name in ('popularity', 'own history')
-        axes.plot(epochs, figures, '--' if baseline else '-o', markersize=3,
-                  label=name)
+    for name, row in metric_tables.rows(points[-1]['validation']).items():
+        if key in row:
+            figures = [record['validation'][name][key] for record in points]
+            axes.plot(epochs, figures, '--' if name in baselines.NAMES
+                      else '-o', markersize=3, label=name)
     axes.legend()

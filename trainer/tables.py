@@ -22,8 +22,9 @@ def table(runs, part, columns, order=()):
     """Lines of a Markdown table: one row a run.
 
     part: 'metrics' (validation) or 'test'. columns: 'row.key' such as
-    'is_click.auc'. order: names to show, in this order; () for all. A cell is
-    the mean, and the sample standard deviation of two seeds or more.
+    'is_click.auc' or 'model, all terms.repeat.hit@10'. order: names to show, in
+    this order; () for all. A cell is the mean, and the sample standard
+    deviation of two seeds or more.
     """
     names = order or list(runs)
     for name in names:
@@ -46,8 +47,10 @@ def table(runs, part, columns, order=()):
 
 def _value(run, part, column):
     """The figure, or None where the run has none: not every task is in all."""
-    row, _, key = column.rpartition('.')
-    return run.get(part, {}).get(row, {}).get(key)
+    found = run.get(part, {})
+    for key in column.split('.'):
+        found = found.get(key, {})
+    return found if isinstance(found, (int, float)) else None
 
 
 def _cell(values):

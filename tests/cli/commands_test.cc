@@ -240,6 +240,8 @@ TEST_F(CommandsTest, NumbersDoNotWrap) {
        "--max-users"},
       {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
        "--show"},
+      {"evaluate", "--history", "f", "--heldout", "f", "--bundle", "f",
+       "--half-life-days"},
       {"backup", "--keep"},
       {"erasures", "--limit"},
       {"store", "backup", "a", "b", "--keep"},

@@ -57,9 +57,13 @@ TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
   std::string events = WriteFile("events.csv", kEvaluated);
   std::string ranks = WriteFile("ranks.csv", "");
   RunJson({"import", "--leave-last-out", events});
-  auto json = RunJson({"evaluate", "--leave-last-out", "--history", events,
-                       "--bundle", kBundle, "--top-k", "1,2", "--in-flight",
-                       "1", "--ranks", ranks});
+  const std::vector<std::string> evaluate{"evaluate",    "--leave-last-out",
+                                          "--history",   events,
+                                          "--bundle",    kBundle,
+                                          "--top-k",     "1,2",
+                                          "--in-flight", "1",
+                                          "--ranks",     ranks};
+  auto json = RunJson(evaluate);
   EXPECT_EQ(json["users"], 2);
   EXPECT_EQ(json["users_without_history"], 1);
   // To ann 116 and 142 are the first that are new; to eve 37 is.
@@ -68,7 +72,10 @@ TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
   // Popular are 51, 37 and 75, all of which ann has had.
   EXPECT_EQ(json["popularity"]["hit@1"], 0.5);
   EXPECT_EQ(json["popularity"]["hit@2"], 0.5);
-  EXPECT_FALSE(json.contains("favourites"));
+  EXPECT_EQ(json["popularity"]["standard errors"]["hit@1"], 0.5);
+  EXPECT_THAT(Run(evaluate).out, HasSubstr(".5000 ± .5000"));
+  // Own counts would rank what they have had.
+  EXPECT_FALSE(json.contains("own counts"));
   std::stringstream written;
   written << std::ifstream(ranks).rdbuf();
   EXPECT_EQ(written.str(), "user,rank\n\"ann\",2\n\"eve\",1\n");
@@ -104,18 +111,29 @@ TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
   EXPECT_EQ(json["qlarank"]["hit@2"], 1.0);
   EXPECT_EQ(json["qlarank"]["precision@2"], 0.5);
   EXPECT_EQ(json["qlarank"]["recall@2"], 0.5);
-  EXPECT_EQ(json["favourites"]["hit@2"], 1.0);
+  for (const char* baseline : {"popularity", "recent popularity", "own counts",
+                               "own decayed counts"}) {
+    EXPECT_EQ(json[baseline]["hit@2"], 1.0) << baseline;
+  }
+  // Nothing is known of the error of one user.
+  EXPECT_TRUE(json["qlarank"]["standard errors"]["hit@2"].is_null());
+  EXPECT_EQ(json["qlarank"]["repeat"]["users"], 1);
+  EXPECT_EQ(json["qlarank"]["repeat"]["hit@2"], 1.0);
+  EXPECT_EQ(json["qlarank"]["first time"]["hit@2"], 0.0);
   EXPECT_EQ(server_.last_rank().request_time().seconds(), 5);
   EXPECT_EQ(server_.last_rank().request_time().nanos(), 500'000'000);
-  EXPECT_THAT(Run(evaluate).out, HasSubstr("1 more have no history"));
+  const std::string printed = Run(evaluate).out;
+  EXPECT_THAT(printed, HasSubstr("1 more have no history"));
+  EXPECT_THAT(printed, HasSubstr("repeat hit@2  repeat ndcg@2  first time"));
+  EXPECT_THAT(printed, HasSubstr("repeat targets: 1 users"));
 }
 
 // A store that has what came next measures how well the past is known.
 TEST_F(EvaluateCommandTest, AStoreThatKnowsTheFutureIsRefused) {
   std::string events = WriteFile("events.csv", kEvaluated);
   RunJson({"import", "--leave-last-out", events});
-  std::vector<std::string> evaluate{"evaluate", "--leave-last-out",
-                                    "--history", events, "--bundle", kBundle};
+  std::vector<std::string> evaluate{"evaluate", "--leave-last-out", "--history",
+                                    events,     "--bundle",         kBundle};
   EXPECT_EQ(Run(evaluate).code, ExitCode::kOk);
   RunJson({"import", events});
   CliResult result = Run(evaluate);

@@ -1,8 +1,10 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "cli/contenders.h"
 #include "cli/evaluation_data.h"
 #include "cli/event_history.h"
 #include "cli/ranking_quality.h"
@@ -14,6 +16,9 @@ namespace qlarank {
 namespace {
 
 using testing::ElementsAre;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+using Items = std::vector<uint64_t>;
 
 std::map<std::string, double> Values(const RankingQuality& quality) {
   std::map<std::string, double> values;
@@ -41,6 +46,25 @@ TEST(RankingQualityTest, APerfectRankingHasNdcgOne) {
   RankingQuality quality(10);
   quality.Add({5, 7, 1}, {5, 7});
   EXPECT_DOUBLE_EQ(Values(quality)["ndcg"], 1);
+}
+
+TEST(MeanTest, HasTheErrorOfItsSample) {
+  Mean mean;
+  EXPECT_TRUE(std::isnan(mean.value()));
+  std::vector<double> values;
+  for (int i = 0; i < 50; ++i) {
+    values.push_back(1e6 + std::sin(i));
+    mean.Add(values.back());
+    if (i == 0) {
+      EXPECT_TRUE(std::isnan(mean.standard_error()));
+    }
+  }
+  double sum = 0;
+  for (double value : values) sum += value;
+  double squares = 0;
+  for (double value : values) squares += std::pow(value - sum / 50, 2);
+  EXPECT_DOUBLE_EQ(mean.value(), sum / 50);
+  EXPECT_NEAR(mean.standard_error(), std::sqrt(squares / 49 / 50), 1e-9);
 }
 
 TEST(PercentileTest, IsAnObservedValue) {
@@ -73,6 +97,7 @@ TEST(EvaluationDataTest, TheNextBasketHoldsTheItemsOfTheEarliestTimeOnce) {
   EXPECT_EQ(data->cases[0].user, "ann");
   EXPECT_THAT(data->cases[0].items, ElementsAre(1, 3));
   EXPECT_EQ(data->cases[0].time.seconds(), 100);
+  EXPECT_EQ(data->cut, absl::FromUnixSeconds(100));
   EXPECT_THAT(data->cases[1].items, ElementsAre(5));
   EXPECT_EQ(data->users_without_history, 1U);  // eve
   EXPECT_FALSE(data->unseen_only);
@@ -96,18 +121,56 @@ TEST(EvaluationDataTest, LeaveLastOutGoesByTheFilesOrder) {
   EXPECT_TRUE(data->unseen_only);
 }
 
-TEST(EventHistoryTest, RanksByCountThenRecencyThenPopularity) {
+TEST(EventHistoryTest, CountsEventsOfUsersAndOfItems) {
   EventHistory history;
   absl::Status status =
       ForEachEvent(WriteFile("train.csv", kHistory), EventFormat(),
                    [&](const v1::UserEvent& event) { history.Add(event); });
   ASSERT_TRUE(status.ok()) << status;
-  std::vector<uint64_t> popular = history.ByPopularity();
-  EXPECT_THAT(popular, ElementsAre(4, 1, 2, 3));
-  EXPECT_THAT(history.Favourites("ann", 3, popular), ElementsAre(1, 3, 2));
-  // Filled up with what everybody takes.
-  EXPECT_THAT(history.Favourites("ann", 4, popular), ElementsAre(1, 3, 2, 4));
-  EXPECT_THAT(history.Favourites("eve", 2, popular), ElementsAre(4, 1));
+  EXPECT_EQ(history.NumEvents("ann"), 4U);
+  EXPECT_EQ(history.NumItems("ann"), 3U);
+  EXPECT_EQ(history.Newest("ann"), absl::FromUnixSeconds(13));
+  EXPECT_EQ(history.NumEvents("eve"), 0U);
+  EXPECT_EQ(history.Newest("eve"), absl::InfinitePast());
+  EXPECT_THAT(history.CountItems(absl::FromUnixSeconds(12)),
+              UnorderedElementsAre(Pair(2, 2), Pair(3, 1), Pair(4, 3)));
+}
+
+TEST(ContendersTest, TellRepeatsFromFirstTimes) {
+  EvaluationData data;
+  data.cut = absl::FromUnixSeconds(100);
+  std::vector<RankJob> jobs;
+  // Ann takes 1 again and 5 for the first time, Bob 4 again, Eve 9.
+  for (const auto& [user, had, came, ranked] :
+       std::vector<std::tuple<std::string, Items, Items, Items>>{
+           {"ann", {1, 2}, {1, 5}, {5, 1}},
+           {"bob", {3, 4}, {4}, {3, 4}},
+           {"eve", {6}, {9}, {6, 8}}}) {
+    for (uint64_t item : had) {
+      v1::UserEvent event;
+      event.set_user_id(user);
+      event.mutable_event()->set_item_id(item);
+      event.mutable_event()->mutable_time()->set_seconds(50);
+      data.history.Add(event);
+    }
+    data.cases.push_back({.user = user, .time = {}, .items = came});
+    jobs.emplace_back().ranking.items = ranked;
+  }
+  const std::vector<Contender> contenders =
+      CompareContenders(data, jobs, {2}, absl::Hours(24));
+  std::vector<std::string> names;
+  for (const Contender& each : contenders) names.push_back(each.name);
+  EXPECT_THAT(names,
+              ElementsAre("popularity", "recent popularity", "own counts",
+                          "own decayed counts", "qlarank"));
+  const Contender& served = contenders.back();
+  EXPECT_EQ(served.all[0].users(), 3U);
+  EXPECT_DOUBLE_EQ(Values(served.all[0])["hit"], 2.0 / 3);
+  EXPECT_EQ(served.repeat[0].users(), 2U);
+  EXPECT_DOUBLE_EQ(Values(served.repeat[0])["hit"], 1);
+  EXPECT_DOUBLE_EQ(Values(served.repeat[0])["ndcg"], 1 / std::log2(3.0));
+  EXPECT_EQ(served.first_time[0].users(), 2U);
+  EXPECT_DOUBLE_EQ(Values(served.first_time[0])["ndcg"], 0.5);
 }
 
 }  // namespace

@@ -109,6 +109,8 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     assert served_quality.disagreements(
         served.evaluated['qlarank'], offline,
         (served.evaluated['users'], metrics['users'])) == []
+    assert served_quality.baseline_disagreements(served.evaluated,
+                                                 metrics) == []
     assert served.ranks == ranks
     if config.model.event_features:
         # Both looked at the events' features: without them it is another rank
@@ -142,6 +144,13 @@ def test_a_difference_in_the_fourth_decimal_is_told():
     assert len(lines) == 2
     assert '10 users were served, 11' in lines[0]
     assert 'ndcg@10 is 0.250060 served and 0.250000' in lines[1]
+    # So is one in a part, or in a baseline.
+    offline, served = ({'users': 9, 'popularity': {
+        'hit@10': .5, 'repeat': {'users': 7, 'standard errors': {
+            'hit@10': error}}}} for error in (.1, .1002))
+    [line] = served_quality.baseline_disagreements(served, offline)
+    assert line == ('popularity: repeat standard errors hit@10 is 0.100200 '
+                    'served and 0.100000 offline')
     # NaN agrees with nothing.
     assert served_quality.disagreements({'hit@10': float('nan')},
                                         {'hit@10': .5}, (1, 1))

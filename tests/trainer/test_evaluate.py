@@ -1,12 +1,17 @@
 """Who is asked, what is ranked, and what counts: small enough to see."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from trainer import batches
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
+from trainer import metric_tables
+from trainer import models
 from trainer import ranking_metrics
 
 EVENTS = ('user,item,time\n'
@@ -28,9 +33,58 @@ def test_a_cut_asks_for_the_first_moment_after_it(data):
     found = evaluate.cases(data, 20_000_000)
     # Ann has nothing after the cut, Eve nothing before.
     assert list(found.users) == ['bob']
-    assert list(found.baskets[0]) == [2, 0, 0]
-    assert list(found.sizes) == [3]  # 8 and 9 are two, though both unknown.
+    assert list(found.baskets[0]) == [2, 0, 0]  # 8 and 9 are two.
+    assert list(found.repeats[0]) == [True, False, False]
     assert list(found.lengths) == [2]
+
+
+def test_all_moments_ask_for_each_that_has_something_before_it(data):
+    found = evaluate.cases(data, 11_000_000, every_moment=True)
+    # Eve's is their first event of all. Ann's at the cut is held out.
+    assert list(found.users) == ['ann', 'ann', 'bob', 'bob', 'bob']
+    assert list(found.lengths) == [1, 2, 1, 2, 5]
+    assert list(map(list, found.baskets)) == [[1], [2], [3], [2, 0, 0], [0]]
+    assert list(map(list, found.repeats)) == [
+        [True], [False], [False], [True, False, False], [True]]
+    assert list(found.starts) == [0, 0, 3, 3, 3]
+    # What everybody did counts up to the cut.
+    assert found.known.sum() == 2
+    first = evaluate.cases(data, 11_000_000)
+    assert list(first.lengths) == [1, 1]
+    assert list(first.nexts) == [found.nexts[0], found.nexts[2]]
+
+
+def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
+    """It is ranked as if it were the first after a cut, and the data's end."""
+    rng = np.random.default_rng(6)
+    (tmp_path / 'train.csv').write_text('user,item,time\n' + ''.join(
+        f'{rng.integers(5)},{rng.integers(20)},{time}\n'
+        for time in sorted(rng.integers(1, 30, 120))))
+    config = config_lib.from_dict({
+        'name': 'x', 'data': {'min_item_count': 1}, 'model': {
+            'd_model': 16, 'num_heads': 2, 'num_layers': 2, 'ffn_width': 16,
+            'head_width': 8, 'initial_half_lives': [4., 0.],
+            'actions': ['event'], 'tasks': [{'name': 'next'}]}})
+    data = dataset.read(config, tmp_path)
+    torch.manual_seed(5)
+    params = {name: value.detach() + .2 * torch.randn(value.shape) for
+              name, value in models.Model(config.model, len(data.item_ids),
+                                          .3).params().items()}
+
+    def rank(data, found):
+        return evaluate.rank_catalogue(
+            config.model, params, batches.Source(data, 'cpu'), found)
+    found = evaluate.cases(data, 20_000_000, every_moment=True)
+    top = rank(data, found)
+    assert len(found.users) > 2 * len(set(found.users))
+    for index, user in enumerate(found.users):
+        moment_us = data.times_us[found.targets[index][0]]
+        known = data.before(moment_us + 1)
+        alone = evaluate.cases(known, moment_us)
+        [at] = np.flatnonzero(alone.users == user)
+        assert list(alone.baskets[at]) == list(found.baskets[index])
+        for name, rows in rank(known, alone).items():
+            assert list(rows[at]) == list(top[name][index])
 
 
 def test_the_last_event_is_left_out(data):
@@ -38,24 +92,109 @@ def test_the_last_event_is_left_out(data):
     assert list(found.users) == ['ann', 'bob']
     assert [list(basket) for basket in found.baskets] == [[2], [0]]
     assert list(found.lengths) == [2, 5]
+    assert [list(repeats) for repeats in found.repeats] == [[False], [True]]
+
+
+def _popularity(data, found):
+    return evaluate.Evaluation(data, found).baselines['popularity']
 
 
 def test_popularity_counts_what_was_before(data):
-    baselines = ranking_metrics.baselines(data, evaluate.cases(data, 20_000_000))
+    popularity = _popularity(data, evaluate.cases(data, 20_000_000))
     # 1 and 2 twice, 3 once: 2 is second, and one of three to find.
-    assert baselines['popularity']['hit@10'] == 1
-    assert baselines['popularity']['recall@10'] == pytest.approx(1 / 3)
+    assert popularity['hit@10'] == 1
+    assert popularity['recall@10'] == pytest.approx(1 / 3)
     ideal = sum(1 / np.log2(place + 1) for place in (1, 2, 3))
-    assert baselines['popularity']['ndcg@10'] == pytest.approx(
-        1 / np.log2(3) / ideal)
+    assert popularity['ndcg@10'] == pytest.approx(1 / np.log2(3) / ideal)
 
 
 def test_popularity_leaves_out_what_was_seen(data):
-    found = evaluate.last_cases(data)
-    baselines = ranking_metrics.baselines(data, found)
-    # Ann had 1 only, so 2 and 3 lead; Bob's 9 has no row.
-    assert baselines['popularity']['hit@10'] == .5
-    assert baselines['popularity']['ndcg@10'] == .5
+    popularity = _popularity(data, evaluate.last_cases(data))
+    # Ann had 1 only, so 2 and 3 lead; Bob had 9 before.
+    assert popularity['hit@10'] == .5
+    assert popularity['ndcg@10'] == .5
+
+
+def _generated(rng, cases_of):
+    """Random rankings of 60 items and Cases of users with so many each."""
+    users = np.repeat([f'u{user}' for user in range(len(cases_of))], cases_of)
+    top = np.array([rng.permutation(np.arange(1, 61))[:50] for _ in users])
+    baskets = [rng.choice(61, rng.integers(1, 15), replace=False)
+               for _ in users]
+    repeats = [rng.random(len(basket)) < rng.choice([0, .5, 1])
+               for basket in baskets]
+    return top, evaluate.Cases(users, None, None, None, None, baskets, repeats,
+                               None)
+
+
+def _brute_force(ranking, targets):
+    """The measures, by hand."""
+    places = [place for place, row in enumerate(ranking, 1)
+              if row in targets and row > 0]
+    short = [place for place in places if place <= 10]
+    ideal = sum(1 / math.log2(place + 1)
+                for place in range(1, min(10, len(targets)) + 1))
+    return {'hit@10': float(len(short) > 0), 'precision@10': len(short) / 10,
+            'recall@10': len(short) / len(targets),
+            'ndcg@10': sum(1 / math.log2(place + 1) for place in short) / ideal,
+            'hit@50': float(len(places) > 0)}
+
+
+@pytest.mark.parametrize('kind', [None, 'repeat', 'first time'])
+def test_metrics_are_means_over_cases_of_what_is_counted_by_hand(kind):
+    top, found = _generated(np.random.default_rng(4), [1] * 40)
+    metrics = ranking_metrics.metrics(top, found)
+    by_hand = []
+    for ranking, basket, repeats in zip(top, found.baskets, found.repeats):
+        targets = [row for row, repeat in zip(basket, repeats)
+                   if kind is None or repeat == (kind == 'repeat')]
+        if targets:
+            by_hand.append(_brute_force(list(ranking), targets))
+    if kind:
+        metrics = metrics[kind]
+        assert metrics['users'] == len(by_hand) < 40
+    for name in ranking_metrics.OF_KINDS if kind else ranking_metrics.MEASURES:
+        values = [values[name] for values in by_hand]
+        assert metrics[name] == pytest.approx(np.mean(values))
+        # One case a user: the usual standard error.
+        assert metrics['standard errors'][name] == pytest.approx(
+            np.std(values, ddof=1) / len(values) ** .5)
+
+
+def test_standard_errors_are_over_users():
+    """As far as means move when users are drawn anew, with all their cases."""
+    rng = np.random.default_rng(5)
+    users = np.repeat(np.arange(150), rng.integers(1, 30, 150))
+    values = rng.random(150)[users] + .3 * rng.random(len(users))
+    error = ranking_metrics.standard_errors(values[:, None], users)[0]
+    of_user = [values[users == user] for user in range(150)]
+    means = [np.concatenate([of_user[user] for user in
+                             rng.integers(150, size=150)]).mean()
+             for _ in range(2_000)]
+    assert error == pytest.approx(np.std(means), rel=.1)
+    # Cases of one user are not as good as those of as many users.
+    assert error > 2 * np.std(values, ddof=1) / len(values) ** .5
+    # Users with equal cases, however many: no more is known than of one each.
+    once = np.arange(6.)
+    assert ranking_metrics.standard_errors(
+        np.repeat(once, 7)[:, None], np.repeat(np.arange(6), 7)) == (
+            pytest.approx([np.std(once, ddof=1) / 6 ** .5]))
+    assert ranking_metrics.standard_errors(np.ones((3, 1)), [1, 1, 1]) == [None]
+
+
+def test_tables_show_errors_and_kinds():
+    top, found = _generated(np.random.default_rng(4), [1] * 40)
+    row = ranking_metrics.metrics(top, found)
+    lines = metric_tables.lines({'users': 40, 'moments': 40, 'popularity': row,
+                                 'click': {'auc': .75, 'labels': 1_234}})
+    assert lines[0] == '40 users'
+    assert lines[1].split() == [*ranking_metrics.MEASURES]
+    hits, error = row['hit@10'], row['standard errors']['hit@10']
+    assert f'{hits:.4f} ± {error:.4f}'.replace('0.', '.') in lines[2]
+    assert 'repeat ndcg@10' in lines[4] and 'first time hit@10' in lines[4]
+    assert lines[6].startswith('repeat targets: ')
+    assert lines[-1].split() == ['click', '.7500', '1,234']
+    assert metric_tables.figure(1., .25) == '1.0000 ± .2500'
 
 
 def test_ties_go_to_the_lower_row_and_what_is_left_out_is_none():

@@ -160,7 +160,7 @@ def test_training_learns_the_rule_with_every_mechanism(tmp_path, model):
     config = _config(**{'tasks': [{'name': 'click', 'dot_term': False}],
                         **model})
     data = _data(config, tmp_path, users=60)
-    evaluation = click_evaluation.Evaluation(data, 0)
+    evaluation = click_evaluation.Evaluation(data, data.times_us >= 0)
     _, history = train.train(config, data, evaluation, quiet=True)
     losses = [record['target_aware_loss'] for record in history]
     assert losses[-1] < .7 * losses[0]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from trainer import comparison_commands
 from trainer import sweep
 from trainer import tables
 
@@ -126,3 +127,12 @@ def test_a_plot_shows_every_seed_and_the_diagonal(tmp_path, monkeypatch):
         'a', 'b']
     assert [tuple(point) for point in diagonal.get_xydata()] == [
         (0, 0), (.4, .4)]
+
+
+def test_columns_of_a_table_may_have_commas_and_kinds():
+    runs = {'a': [{'metrics': {'model, all terms': {
+        'hit@10': .5, 'repeat': {'hit@10': .75}}}}]}
+    columns = comparison_commands.columns(
+        'model, all terms.hit@10,model, all terms.repeat.hit@10,like.auc')
+    assert tables.table(runs, 'metrics', columns)[2].startswith(
+        '| a | 0.5000 | 0.7500 |  |')

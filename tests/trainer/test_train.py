@@ -82,8 +82,8 @@ def test_baselines_rank_as_they_say(tmp_path):
     data = dataset.read(_config(hyper_lib.OFF), tmp_path)
     found = evaluate.cases(data, 6_000 * 1_000_000)
     baselines = evaluate.Evaluation(data, found).baselines
-    assert baselines['own history']['hit@10'] == 1
-    assert baselines['own history']['recall@10'] == 1
+    assert baselines['own counts']['hit@10'] == 1
+    assert baselines['own counts']['recall@10'] == 1
     assert baselines['popularity']['recall@10'] < 1
 
 

@@ -1,0 +1,76 @@
+"""What `train` and `evaluate` measure of a model on what is held out.
+
+Rankings of the catalogue where something predicts the next items; AUC, NE and
+calibration where something has labels; both for models that have both.
+"""
+
+import dataclasses
+import typing
+
+import numpy as np
+
+from trainer import baselines
+from trainer import click_evaluation
+from trainer import evaluate
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """window: as evaluate.Evaluation has it. every_moment: not only users'
+    first ones are ranked. progress: of the groups that are ranked."""
+    device: str = 'cpu'
+    window: typing.Optional[int] = None
+    every_moment: bool = False
+    half_life_days: float = baselines.HALF_LIFE_DAYS
+    progress: typing.Callable = lambda groups: groups
+
+
+class Evaluation:
+    """Of cases that are ranked, and of labels of events that are held out."""
+
+    def __init__(self, data, held_out, found, how):
+        """held_out: a mask [E]; found: evaluate.Cases, or None where only
+        labels count.
+
+        Raises ValueError if nobody can be asked about.
+        """
+        self.rankings = self._labels = None
+        if found is not None:
+            self.rankings = evaluate.Evaluation(
+                data, found, how.device, how.window, how.half_life_days)
+        if found is None or click_evaluation.has_labels(data, held_out):
+            self._labels = click_evaluation.Evaluation(data, held_out,
+                                                       how.device)
+        self._progress = how.progress
+
+    def __call__(self, hyper, params):
+        """{'users': n, ...} and a row for each ranking and labelled task."""
+        result = {}
+        if self.rankings:
+            result = self.rankings(hyper, params, self._progress)
+        if self._labels:
+            result = {**self._labels(hyper, params), **result}
+        return result
+
+
+def of_last(data, back, how):
+    """Of users' last events, or of those so many further back."""
+    if how.every_moment:
+        raise ValueError('--moments all: with data.split = "last" one event of '
+                         'a user is held out')
+    known = data.without_last(back)
+    return Evaluation(known, ~known.is_before_last(1),
+                      evaluate.last_cases(known), how)
+
+
+def between(data, from_us, to_us, how, rank=True):
+    """Of what comes after a cut, and before to_us (None: no end)."""
+    known = data if to_us is None else data.before(to_us)
+    found = evaluate.cases(
+        known, from_us, every_moment=how.every_moment) if rank else None
+    return Evaluation(known, known.times_us >= from_us, found, how)
+
+
+def every_task_has_labels(data):
+    """Whether nothing is there to predict the next items."""
+    return bool((~np.isnan(data.labels)).any(0).all())
