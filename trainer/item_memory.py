@@ -172,7 +172,12 @@ class History:
                  & (place >= 0) &
                  (self._places[at] >= pair * self._num_events) &
                  (self._leaves[at] >= before))
-        return self._facts(at, as_of_s.unsqueeze(-1)) * known.unsqueeze(-1)
+        # Of a whole catalogue, few are.
+        table = known.new_zeros(*known.shape, self._settings.num_facts,
+                                dtype=torch.float32)
+        table[known] = self._facts(
+            at[known], as_of_s.unsqueeze(-1).expand_as(known)[known])
+        return table
 
     def _facts(self, at, as_of_s):
         """As facts(), of occurrences."""

@@ -40,6 +40,8 @@ ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
        'candidate_features = ["price"]')
 
 SEEDS = BLOCK + '\nnum_seeds = 16\nsummary_attention = true'
+# Histories have up to forty items.
+MEMORY = BLOCK + '\nitem_memory = { entries = 8, half_lives_s = [60, 86_400] }'
 
 
 def _events(rng):
@@ -83,9 +85,10 @@ def _next_basket(folder, rng):
 
 @pytest.mark.parametrize('protocol, model', [
     (_leave_one_out, OFF), (_leave_one_out, BLOCK), (_next_basket, BLOCK),
-    (_next_basket, ALL), (_next_basket, SEEDS)],
+    (_next_basket, ALL), (_next_basket, SEEDS), (_leave_one_out, MEMORY),
+    (_next_basket, MEMORY)],
     ids=['last-dot', 'last-block', 'basket-block', 'basket-all-layers',
-         'basket-seeds'])
+         'basket-seeds', 'last-memory', 'basket-memory'])
 def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
                                           protocol, model):
     data = protocol(tmp_path, np.random.default_rng(1))
