@@ -72,9 +72,14 @@ def _split(args, config, data):
     """(events to train on, cases to validate on or None) of `train`."""
     from trainer import evaluate
     if config.data.split == 'last':
+        if args.until not in (None, 'validation'):
+            raise ValueError(f'--until "{args.until}": where data.split is '
+                             '"last", it takes "validation" and no date')
         back = 1 if args.until == 'validation' else 0
         return data.without_last(1 + back), evaluate.last_cases(data, back)
-    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
+    cut_us = data.cut_us
+    if args.until:
+        cut_us = config_lib.time_us(args.until, '--until')
     if cut_us < 0:
         return data, None
     end_us = data.cut_us if args.until and data.cut_us >= 0 else None
@@ -84,7 +89,7 @@ def _split(args, config, data):
 def _click_evaluations(config, data, device):
     """Evaluations of the labels of the validation and of the test part."""
     from trainer import click_evaluation
-    test_us = config_lib.time_us(config.data.test_from)
+    test_us = config_lib.time_us(config.data.test_from, 'data.test_from')
     return (click_evaluation.Evaluation(data, data.cut_us, test_us, device),
             click_evaluation.Evaluation(data, test_us, None, device))
 
@@ -160,9 +165,12 @@ def _cases(args, config, data):
     from trainer import evaluate
     if config.data.split == 'last':
         return evaluate.last_cases(data)
-    cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
+    cut_us = data.cut_us
+    if args.cut:
+        cut_us = config_lib.time_us(args.cut, '--cut')
     if cut_us < 0:
-        raise ValueError('the data has no held-out files: give --cut')
+        raise ValueError('the data has no held-out files: give --cut, a date '
+                         'such as 2017-10-01')
     return evaluate.cases(data, cut_us)
 
 
