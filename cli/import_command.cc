@@ -4,7 +4,6 @@
 // source's mark says was imported before is not sent again.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -22,6 +21,7 @@
 #include "cli/event_stream.h"
 #include "cli/import_report.h"
 #include "cli/import_source.h"
+#include "cli/input_file.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/refused_file.h"
@@ -128,8 +128,7 @@ class Import {
   Client client_;
   ImportMarks marks_;
   Progress progress_;
-  std::ifstream file_;
-  std::istream* input_ = &std::cin;
+  std::unique_ptr<InputFile> file_;  // null: standard input
   std::optional<uint64_t> size_bytes_;
   std::optional<ImportMark> mark_;
   std::optional<ImportMark> last_mark_;  // that, or the one set since
@@ -171,17 +170,19 @@ absl::Status Import::Open() {
 }
 
 absl::Status Import::OpenFile() {
-  const std::filesystem::path path(options_.file);
-  result_.name = path.filename().string();
-  file_.open(path);
-  std::error_code error;
-  if (!file_ || std::filesystem::is_directory(path, error)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot read ", options_.file));
+  result_.name = std::filesystem::path(options_.file).filename().string();
+  absl::StatusOr<std::unique_ptr<InputFile>> file =
+      InputFile::Open(options_.file);
+  if (!file.ok()) return file.status();
+  file_ = *std::move(file);
+  size_bytes_ = file_->size_bytes();
+  if (!size_bytes_) return absl::OkStatus();
+  if (options_.sort && file_->is_compressed()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--sort reads lines of ", options_.file,
+        " in another order, and it is compressed: unpack it first (gunzip, "
+        "bunzip2, unxz), or put it nearly in order with --sort-within"));
   }
-  input_ = &file_;
-  if (!std::filesystem::is_regular_file(path, error)) return absl::OkStatus();
-  size_bytes_ = std::filesystem::file_size(path, error);
   if (result_.source.empty()) {
     absl::StatusOr<std::string> source = SourceOfFile(options_.file);
     if (!source.ok()) return source.status();
@@ -304,7 +305,9 @@ void Import::UpdateProgress() {
   if (++result_.events % 256 != 0) return;
   std::optional<double> fraction;
   if (size_bytes_) {
-    fraction = static_cast<double>(reader_->byte()) / *size_bytes_;
+    const uint64_t done =
+        file_->is_compressed() ? file_->bytes_taken() : reader_->byte();
+    fraction = static_cast<double>(done) / static_cast<double>(*size_bytes_);
   }
   progress_.Update(fraction, result_.events);
 }
@@ -316,7 +319,7 @@ absl::Status Import::ReadAll(
     const absl::StatusOr<bool> read = csv.Read(event);
     if (read.ok() && !*read) break;
     if (!read.ok() && !absl::IsInvalidArgument(read.status())) {
-      return read.status();
+      return file_ && !file_->status().ok() ? file_->status() : read.status();
     }
     const absl::StatusOr<bool> imported = WasImported();
     if (!imported.ok()) return imported.status();
@@ -439,7 +442,7 @@ absl::Status Import::SendInWindow(EventCsv& csv) {
 }
 
 absl::Status Import::Send(TimeUnit unit) {
-  reader_.emplace(*input_, result_.name,
+  reader_.emplace(file_ ? file_->stream() : std::cin, result_.name,
                   options_.final ? CsvReader::LastLine::kIsARow
                                  : CsvReader::LastLine::kIsUnfinished);
   if (mark_) reader_->digest().Expect(mark_->bytes, mark_->digest);

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cli/fake_server.h"
+#include "tests/cli/packed.h"
 #include "tests/cli/run_cli.h"
 
 namespace qlarank {
@@ -385,6 +386,55 @@ TEST_F(ImportCommandTest, LateEventsAreToldAndSortedWhenAsked) {
   EXPECT_EQ(grown.code, ExitCode::kBadInput);
   EXPECT_THAT(grown.err, HasSubstr("it has grown"));
   EXPECT_EQ(fresh.num_events(), 4U);
+}
+
+TEST_F(ImportCommandTest, ACompressedFileIsTheSameSourceAsWhatIsInIt) {
+  const std::string rows = absl::StrCat(kPurchases, "ann,x,buy,104\n");
+  const std::string packed = WriteFile("events.csv.gz", Gzipped(rows));
+  auto json = RunJson({packed}, ExitCode::kNegative);
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_THAT(json["source"].get<std::string>(),
+              testing::StartsWith("events.csv@"));
+  EXPECT_THAT(json["refused_file"].get<std::string>(),
+              testing::EndsWith("/events.refused.csv"));
+  json = RunJson({File(rows)});
+  EXPECT_EQ(json["applied"], 0);
+  EXPECT_EQ(json["imported_before"], 4);
+  CliResult sorted = Run({"--sort", packed});
+  EXPECT_EQ(sorted.code, ExitCode::kBadInput);
+  EXPECT_THAT(sorted.err, HasSubstr("it is compressed: unpack it first"));
+}
+
+// What came before the cut is in, and the whole file goes on from there.
+TEST_F(ImportCommandTest, ACompressedFileThatWasCutIsToldAndGoesOn) {
+  std::string text = kHeader;
+  for (int time = 0; time < 20'000; ++time) {
+    absl::StrAppend(&text, "u", time % 7, ",", (time * 7'919) % 10'007,
+                    ",buy,", time, "\n");
+  }
+  const std::string packed = Gzipped(text);
+  const auto import = [&](const std::string& contents) {
+    return Run({WriteFile("events.csv.gz", contents), "--json"});
+  };
+  CliResult cut = import(packed.substr(0, packed.size() / 2));
+  EXPECT_EQ(cut.code, ExitCode::kBadInput);
+  EXPECT_THAT(cut.err, HasSubstr("compressed by gzip, but cut short"));
+  const size_t before = server_.num_events();
+  EXPECT_GT(before, 0U);
+  CliResult whole = import(packed);
+  EXPECT_EQ(whole.code, ExitCode::kOk) << whole.err;
+  EXPECT_EQ(server_.num_events(), 20'000U);
+}
+
+TEST_F(ImportCommandTest, AStreamIsNotUnpacked) {
+  std::istringstream stream(Gzipped(kPurchases));
+  std::streambuf* const own = std::cin.rdbuf(stream.rdbuf());
+  CliResult result = Run({"-", "--source", "s"});
+  std::cin.rdbuf(own);
+  std::cin.clear();
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("stdin: not CSV, but compressed by gzip: "
+                                    "give the file by its name"));
 }
 
 // A stream in which users' events are up to three seconds late.

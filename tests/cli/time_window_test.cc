@@ -12,7 +12,7 @@
 namespace qlarank {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 EventStream::Item ItemAt(int64_t time_us, uint64_t line) {
   EventStream::Item item;
