@@ -1,5 +1,6 @@
 // qlarank import against a server on a real socket: what comes in, what does
 // not, and what is said of it.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -386,6 +387,63 @@ TEST_F(ImportCommandTest, LateEventsAreToldAndSortedWhenAsked) {
   EXPECT_EQ(grown.code, ExitCode::kBadInput);
   EXPECT_THAT(grown.err, HasSubstr("it has grown"));
   EXPECT_EQ(fresh.num_events(), 4U);
+}
+
+// Two users' events, the newest first, of so many moments.
+std::string NewestFirst(int moments) {
+  std::string text = kHeader;
+  for (int time = moments; time > 0; --time) {
+    absl::StrAppend(&text, "ann,", time, ",buy,", 100 + time, "\nbob,", time,
+                    ",buy,", 100 + time, "\n");
+  }
+  return text;
+}
+
+// What a server makes of it could be mended only by erasing its users.
+TEST_F(ImportCommandTest, AFileWrittenNewestFirstIsRefusedUnsent) {
+  for (int moments : {6, 800}) {
+    const std::string file = File(NewestFirst(moments));
+    CliResult result = Run({file});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    const int looked_at = std::min(2 * moments, 1'000);
+    EXPECT_THAT(result.err,
+                HasSubstr(absl::StrCat("events.csv: written newest first: ",
+                                       looked_at - 2, " of its first ",
+                                       looked_at, " events come after")));
+    EXPECT_THAT(result.err,
+                HasSubstr(absl::StrCat("(head -n 1 ", file, "; tail -n +2 ",
+                                       file, " | sort -s -t, -k4,4n)")));
+    result = Run({WriteFile("packed.csv.gz", Gzipped(NewestFirst(moments)))});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    EXPECT_THAT(result.err, HasSubstr("Unpack it first: --sort then sends"));
+    EXPECT_EQ(server_.num_batches(), 0);
+    EXPECT_EQ(server_.num_events(), 0U);
+  }
+}
+
+TEST_F(ImportCommandTest, AFileWrittenNewestFirstIsSentWhenAsked) {
+  CliResult as_it_is = Run({"--file-order", File(NewestFirst(800))});
+  EXPECT_EQ(as_it_is.code, ExitCode::kOk) << as_it_is.err;
+  EXPECT_THAT(as_it_is.err, HasSubstr("1,598 of 1,600 events (100 %) came"));
+  EXPECT_EQ(ItemsOf("ann").front(), 800U);
+  FakeServer fresh;
+  CliResult sorted = RunCli({"--server", fresh.address(), "import", "--sort",
+                             File(NewestFirst(800))});
+  EXPECT_EQ(sorted.code, ExitCode::kOk) << sorted.err;
+  EXPECT_EQ(fresh.EventsOf("ann").front().event().item_id(), 1U);
+}
+
+// Users one after another, and some late events: no such file.
+TEST_F(ImportCommandTest, AFileThatIsMostlyInOrderIsSent) {
+  std::string text = kHeader;
+  for (int user = 0; user < 30; ++user) {
+    for (int time : {1, 2, 3, 5, 4}) {
+      absl::StrAppend(&text, "u", user, ",1,buy,", time, "\n");
+    }
+  }
+  CliResult result = Run({File(text)});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("30 of 150 events (20 %) came after"));
 }
 
 TEST_F(ImportCommandTest, ACompressedFileIsTheSameSourceAsWhatIsInIt) {
