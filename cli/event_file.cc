@@ -48,7 +48,10 @@ absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
   LastEvents last;
   absl::Status status =
       ForEachEvent(path, format, [&](const v1::UserEvent& event) {
-        last[event.user_id()] = event.sequence();
+        const LastEvent found{ToAbslTime(event.event().time()),
+                              event.sequence()};
+        auto [known, first] = last.try_emplace(event.user_id(), found);
+        if (!first && found.time >= known->second.time) known->second = found;
       });
   if (!status.ok()) return status;
   return last;
@@ -56,7 +59,7 @@ absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
 
 bool IsLastEvent(const LastEvents& last, const v1::UserEvent& event) {
   auto found = last.find(event.user_id());
-  return found != last.end() && found->second == event.sequence();
+  return found != last.end() && found->second.sequence == event.sequence();
 }
 
 }  // namespace qlarank
