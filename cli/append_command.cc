@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/command.h"
-#include "cli/event_csv.h"
+#include "cli/event_time.h"
 #include "cli/option_checks.h"
 #include "cli/ranking_change.h"
 #include "nlohmann/json.hpp"
@@ -71,13 +71,8 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
   event->mutable_event()->set_action(options.action);
   *event->mutable_event()->mutable_time() = Now();
   if (!options.time.empty()) {
-    absl::StatusOr<TimeUnit> unit = ParseTimeUnit(options.time_unit);
-    if (!unit.ok()) return unit.status();
-    auto time = ParseTime(options.time, *unit);
-    if (!time.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--time \"", options.time, "\" ", time.status().message()));
-    }
+    auto time = ParseTimeOption("--time", options.time, options.time_unit);
+    if (!time.ok()) return time.status();
     *event->mutable_event()->mutable_time() = *time;
   }
   Client client = context.Connect();
@@ -118,7 +113,8 @@ void AddAppendCommand(CommandSet& commands) {
       ->check(Utf8());
   app->add_option("--time", options->time, "Default: now");
   app->add_option("--time-unit", options->time_unit,
-                  "How --time is written: s, ms, us or rfc3339")
+                  "How --time is written: s, ms, us (since 1970), or rfc3339 "
+                  "for 2017-11-20T18:03:00Z")
       ->capture_default_str();
   app->add_option("--source", options->source, "Who numbers the events")
       ->check(Utf8())

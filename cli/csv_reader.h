@@ -54,14 +54,16 @@ class CsvReader {
   // when the file is something else than CSV.
   absl::Status ReadHeader();
   // Index of a column. INVALID_ARGUMENT naming it and those there are, or when
-  // two have that name.
-  absl::StatusOr<size_t> Column(absl::string_view name) const;
+  // two have that name. `what_names_it`: the option that holds the name.
+  absl::StatusOr<size_t> Column(absl::string_view name,
+                                absl::string_view what_names_it = "") const;
   // Whether the header has the column.
   bool HasColumn(absl::string_view name) const;
   const std::vector<std::string>& header() const { return header_; }
 
   // The next row into `fields`; false at the end of the file. INVALID_ARGUMENT
   // names the line of what is no row; the next call goes on with the next line.
+  // UNKNOWN: the input cannot be read further.
   absl::StatusOr<bool> ReadRow(std::vector<std::string>& fields);
 
   // Goes on with the row that begins at a byte and on a line, as the two below
@@ -94,6 +96,12 @@ class CsvReader {
 
   // The next line to the end of lines_; false at the end of the file.
   bool TakeLine();
+  void TakeByteOrderMark(std::string& first_line);
+  // A line of the row being read into fields; what is wrong with it, or "".
+  absl::string_view ParseLine(absl::string_view line);
+  // The same of a whole row that needs no parser; false if it does.
+  bool SplitPlainLine(absl::string_view line);
+  void AddField(absl::string_view text);
   // A row's lines into lines_, its fields by way of OnField. False at the end.
   absl::StatusOr<bool> ParseRow();
   // Why the row that is in lines_ is none, or OK.
@@ -101,6 +109,7 @@ class CsvReader {
   // Whether a row's quote may well be one that was never closed.
   bool MayHaveSwallowedRows() const;
   absl::StatusOr<bool> EndInsideQuotes();
+  absl::Status CannotBeRead() const;
   // Counts the first `count` of lines_ as taken, puts the others back.
   void Consume(size_t count);
   // Consumes the first line alone. INVALID_ARGUMENT "name:line: problem".
@@ -128,7 +137,6 @@ class CsvReader {
   std::vector<std::string>* fields_ = nullptr;  // of the row being parsed
   size_t num_fields_ = 0;
   bool row_done_ = false;
-  bool second_row_ = false;  // begun by the line that ended the row
 };
 
 // `text` as a field of a CSV file, in quotes.

@@ -39,8 +39,8 @@ absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
                                                const std::string& heldout_path,
                                                const EventFormat& format);
 
-// The last event of every user in a file; the others are their history, and
-// their items are not ranked.
+// The last event of every user in a file, by time; the others are their
+// history, and their items are not ranked.
 absl::StatusOr<EvaluationData> LoadLeaveLastOut(const std::string& path,
                                                 const EventFormat& format);
 

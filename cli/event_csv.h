@@ -10,31 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "cli/csv_reader.h"
-#include "google/protobuf/timestamp.pb.h"
+#include "cli/event_time.h"
 #include "qlarank/v1/ingest_service.pb.h"
 
 namespace qlarank {
-
-// Numbers count from the Unix epoch.
-enum class TimeUnit { kSeconds, kMilliseconds, kMicroseconds, kRfc3339 };
-
-// "s", "ms", "us" or "rfc3339". INVALID_ARGUMENT otherwise.
-absl::StatusOr<TimeUnit> ParseTimeUnit(absl::string_view text);
-
-// Decimal digits with an optional sign and fraction, exact to the nanosecond;
-// or an RFC 3339 date. INVALID_ARGUMENT otherwise, and for a number that is
-// outside of the years 1990 to 2099 but would be inside in another unit: it is
-// taken for one.
-absl::StatusOr<google::protobuf::Timestamp> ParseTime(absl::string_view text,
-                                                      TimeUnit unit);
-absl::Time ToAbslTime(const google::protobuf::Timestamp& time);
-// As RFC 3339 in UTC.
-std::string FormatTime(const google::protobuf::Timestamp& time);
-
-// Whether protobuf takes the text for a string: UTF-8, as RFC 3629 has it.
-bool IsUtf8(absl::string_view text);
 
 // A decimal item id. INVALID_ARGUMENT otherwise.
 absl::StatusOr<uint64_t> ParseItemId(absl::string_view text);

@@ -1,15 +1,16 @@
 #include "cli/event_file.h"
 
-#include <fstream>
+#include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "cli/csv_reader.h"
+#include "cli/input_file.h"
 
 namespace qlarank {
 
 void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
   app->add_option("--time-unit", format.time_unit,
-                  "How time is written: s, ms, us (since 1970) or rfc3339")
+                  "How time is written: s, ms, us (since 1970), or rfc3339 "
+                  "for 2017-11-20T18:03:00Z")
       ->capture_default_str();
   app->add_option("--user-column", format.columns.user)->capture_default_str();
   app->add_option("--item-column", format.columns.item)->capture_default_str();
@@ -26,16 +27,16 @@ absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
                           absl::FunctionRef<void(v1::UserEvent&)> take) {
   absl::StatusOr<TimeUnit> unit = ParseTimeUnit(format.time_unit);
   if (!unit.ok()) return unit.status();
-  std::ifstream file(path);
-  if (!file) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
-  }
-  CsvReader reader(file, path);
+  absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
+  if (!file.ok()) return file.status();
+  CsvReader reader((*file)->stream(), path);
   absl::StatusOr<EventCsv> csv = EventCsv::Open(reader, format.columns, *unit);
+  if (absl::Status s = (*file)->status(); !s.ok()) return s;
   if (!csv.ok()) return csv.status();
   v1::UserEvent event;
   for (;;) {
     absl::StatusOr<bool> read = csv->Read(event);
+    if (absl::Status s = (*file)->status(); !s.ok()) return s;
     if (!read.ok()) return read.status();
     if (!*read) return absl::OkStatus();
     take(event);
@@ -47,7 +48,10 @@ absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
   LastEvents last;
   absl::Status status =
       ForEachEvent(path, format, [&](const v1::UserEvent& event) {
-        last[event.user_id()] = event.sequence();
+        const LastEvent found{ToAbslTime(event.event().time()),
+                              event.sequence()};
+        auto [known, first] = last.try_emplace(event.user_id(), found);
+        if (!first && found.time >= known->second.time) known->second = found;
       });
   if (!status.ok()) return status;
   return last;
@@ -55,7 +59,7 @@ absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
 
 bool IsLastEvent(const LastEvents& last, const v1::UserEvent& event) {
   auto found = last.find(event.user_id());
-  return found != last.end() && found->second == event.sequence();
+  return found != last.end() && found->second.sequence == event.sequence();
 }
 
 }  // namespace qlarank

@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cli/event_csv.h"
 #include "qlarank/v1/ingest_service.pb.h"
 
@@ -30,8 +31,13 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format);
 absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
                           absl::FunctionRef<void(v1::UserEvent&)> take);
 
-// The sequence (line) of every user's last event in a file.
-using LastEvents = absl::flat_hash_map<std::string, uint64_t>;
+// Every user's last event in a file: that of the latest time, and of those of
+// one time the last line, as in the trainer's data.split = "last".
+struct LastEvent {
+  absl::Time time;
+  uint64_t sequence;  // its line
+};
+using LastEvents = absl::flat_hash_map<std::string, LastEvent>;
 absl::StatusOr<LastEvents> FindLastEvents(const std::string& path,
                                           const EventFormat& format);
 

@@ -4,11 +4,12 @@
 // source's mark says was imported before is not sent again.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
@@ -22,6 +23,7 @@
 #include "cli/event_stream.h"
 #include "cli/import_report.h"
 #include "cli/import_source.h"
+#include "cli/input_file.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/refused_file.h"
@@ -41,6 +43,7 @@ struct ImportOptions {
   bool strict = false;
   bool final = false;
   bool sort = false;
+  bool file_order = false;
   double sort_within_s = 0;  // 0: not so
   size_t batch_events = 1'000;
   size_t lanes = 4;
@@ -55,6 +58,8 @@ struct ImportOptions {
 };
 
 constexpr uint64_t kMaxRefusalsShown = 10;
+// Events that are looked at before any of them is sent.
+constexpr size_t kFirstLook = 1'000;
 
 // A server's message without the path to the event: which one it is, the line
 // says.
@@ -90,6 +95,9 @@ class Import {
   EventStream::Options StreamOptions();
   absl::Status Send(TimeUnit unit);
   absl::Status SendInFileOrder(EventCsv& csv);
+  // Sends what was kept for the first look, if it is in order.
+  absl::Status SendFirst();
+  absl::Status NewestFirst() const;
   // A sequence is the event's rank in the order of time, counted from 2 as
   // lines are: 1 is the mark of the beginning.
   absl::Status SendInTimeOrder(EventCsv& csv);
@@ -97,6 +105,7 @@ class Import {
   // What was read last.
   EventStream::Item ItemOf(v1::UserEvent& event) const;
   absl::Status SendItem(EventStream::Item item);
+  absl::Status SendUnlessLeftOut(EventStream::Item item);
   // Of an event that waited for its turn in an order of time.
   absl::Status SendRanked(EventStream::Item item, uint64_t rank);
   // Reads to the end of the file; `take` gets each event that is not known to
@@ -128,8 +137,7 @@ class Import {
   Client client_;
   ImportMarks marks_;
   Progress progress_;
-  std::ifstream file_;
-  std::istream* input_ = &std::cin;
+  std::unique_ptr<InputFile> file_;  // null: standard input
   std::optional<uint64_t> size_bytes_;
   std::optional<ImportMark> mark_;
   std::optional<ImportMark> last_mark_;  // that, or the one set since
@@ -137,6 +145,12 @@ class Import {
   std::optional<CsvReader> reader_;
   std::optional<EventStream> stream_;
   std::optional<RefusedFile> refused_file_;
+  // In the file's order: whether the first events were looked at, how they are
+  // ordered, they themselves until then, and the mark as of the first of them.
+  bool looked_ = false;
+  LateEvents first_look_;
+  std::vector<EventStream::Item> first_;
+  std::optional<ImportMark> beginning_;
   uint64_t refusals_shown_ = 0;
   ImportResult result_;
 };
@@ -171,17 +185,19 @@ absl::Status Import::Open() {
 }
 
 absl::Status Import::OpenFile() {
-  const std::filesystem::path path(options_.file);
-  result_.name = path.filename().string();
-  file_.open(path);
-  std::error_code error;
-  if (!file_ || std::filesystem::is_directory(path, error)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot read ", options_.file));
+  result_.name = std::filesystem::path(options_.file).filename().string();
+  absl::StatusOr<std::unique_ptr<InputFile>> file =
+      InputFile::Open(options_.file);
+  if (!file.ok()) return file.status();
+  file_ = *std::move(file);
+  size_bytes_ = file_->size_bytes();
+  if (!size_bytes_) return absl::OkStatus();
+  if (options_.sort && file_->is_compressed()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--sort reads lines of ", options_.file,
+        " in another order, and it is compressed: unpack it first (gunzip, "
+        "bunzip2, unxz), or put it nearly in order with --sort-within"));
   }
-  input_ = &file_;
-  if (!std::filesystem::is_regular_file(path, error)) return absl::OkStatus();
-  size_bytes_ = std::filesystem::file_size(path, error);
   if (result_.source.empty()) {
     absl::StatusOr<std::string> source = SourceOfFile(options_.file);
     if (!source.ok()) return source.status();
@@ -279,7 +295,7 @@ absl::Status Import::Mark(const ImportMark& mark) {
 }
 
 absl::Status Import::MarkBeginning() {
-  if (!last_mark_) return Mark(NewMark(1));
+  if (!last_mark_) return Mark(beginning_ ? *beginning_ : NewMark(1));
   // What was begun must be the same before anything of it is sent again.
   if (mark_ && !mark_->order.empty() &&
       reader_->digest().beginning() != FileDigest::Beginning::kSame) {
@@ -304,7 +320,9 @@ void Import::UpdateProgress() {
   if (++result_.events % 256 != 0) return;
   std::optional<double> fraction;
   if (size_bytes_) {
-    fraction = static_cast<double>(reader_->byte()) / *size_bytes_;
+    const uint64_t done =
+        file_->is_compressed() ? file_->bytes_taken() : reader_->byte();
+    fraction = static_cast<double>(done) / static_cast<double>(*size_bytes_);
   }
   progress_.Update(fraction, result_.events);
 }
@@ -316,7 +334,7 @@ absl::Status Import::ReadAll(
     const absl::StatusOr<bool> read = csv.Read(event);
     if (read.ok() && !*read) break;
     if (!read.ok() && !absl::IsInvalidArgument(read.status())) {
-      return read.status();
+      return file_ && !file_->status().ok() ? file_->status() : read.status();
     }
     const absl::StatusOr<bool> imported = WasImported();
     if (!imported.ok()) return imported.status();
@@ -363,16 +381,61 @@ absl::Status Import::FinishRanked(const ImportMark& whole) {
   return result_.MostWereRefused() ? absl::OkStatus() : Mark(whole);
 }
 
+absl::Status Import::SendFirst() {
+  looked_ = true;
+  if (first_look_.NewestFirst() && !options_.file_order) {
+    return NewestFirst();
+  }
+  for (EventStream::Item& item : std::exchange(first_, {})) {
+    if (absl::Status s = SendUnlessLeftOut(std::move(item)); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Import::SendUnlessLeftOut(EventStream::Item item) {
+  if (absl::Status s = MarkBeginning(); !s.ok()) return s;
+  if (IsLastEvent(last_events_, item.event)) {
+    ++result_.left_out;
+    return absl::OkStatus();
+  }
+  return SendItem(std::move(item));
+}
+
+// What a server made of such a file could be mended only by erasing its users.
+absl::Status Import::NewestFirst() const {
+  std::string remedy = "Unpack it first: --sort then sends it in order of time";
+  if (!file_ || !file_->is_compressed()) {
+    const absl::StatusOr<size_t> time =
+        reader_->Column(options_.format.columns.time);
+    if (!time.ok()) return time.status();
+    const std::string file = file_ ? options_.file : "FILE";
+    remedy = absl::StrCat(
+        size_bytes_ ? "--sort sends it in order of time; so does sorting it: "
+                    : "Sort it: ",
+        "(head -n 1 ", file, "; tail -n +2 ", file, " | sort -s -t, -k",
+        *time + 1, ",", *time + 1,
+        options_.format.time_unit == "rfc3339" ? "" : "n", ") > sorted.csv");
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      result_.name, ": written newest first: ", first_look_.late(),
+      " of its first ", first_look_.events(),
+      " events come after a later one of their user, and a server folds events "
+      "as they come. Nothing of it was sent. ",
+      remedy, ". --file-order sends it as it is"));
+}
+
 absl::Status Import::SendInFileOrder(EventCsv& csv) {
   absl::Status read = ReadAll(csv, [&](v1::UserEvent& event) -> absl::Status {
-    if (absl::Status s = MarkBeginning(); !s.ok()) return s;
-    if (IsLastEvent(last_events_, event)) {
-      ++result_.left_out;
-      return absl::OkStatus();
-    }
-    return SendItem(ItemOf(event));
+    if (looked_) return SendUnlessLeftOut(ItemOf(event));
+    if (first_.empty()) beginning_ = NewMark(1);
+    first_look_.Add(event);
+    first_.push_back(ItemOf(event));
+    return first_.size() < kFirstLook ? absl::OkStatus() : SendFirst();
   });
   if (!read.ok()) return read;
+  if (!looked_) {
+    if (absl::Status s = SendFirst(); !s.ok()) return s;
+  }
   if (absl::Status s = FinishStream(); !s.ok()) return s;
   const uint64_t lines = reader_->lines_read();
   const bool known = mark_ && mark_->complete_through == lines;
@@ -439,7 +502,7 @@ absl::Status Import::SendInWindow(EventCsv& csv) {
 }
 
 absl::Status Import::Send(TimeUnit unit) {
-  reader_.emplace(*input_, result_.name,
+  reader_.emplace(file_ ? file_->stream() : std::cin, result_.name,
                   options_.final ? CsvReader::LastLine::kIsARow
                                  : CsvReader::LastLine::kIsUnfinished);
   if (mark_) reader_->digest().Expect(mark_->bytes, mark_->digest);
@@ -531,6 +594,10 @@ void AddImportCommand(CommandSet& commands) {
           ->check(Seconds(/*zero_allowed=*/false))
           ->type_name("SECONDS")
           ->excludes(sort);
+  app->add_flag("--file-order", options->file_order,
+                "Send a file in its order although it is written newest first")
+      ->excludes(sort)
+      ->excludes(sort_within);
   app->add_flag("--leave-last-out", options->leave_last_out,
                 "Keep back every user's last event of the file, as evaluate "
                 "--leave-last-out asks about it")

@@ -1,7 +1,7 @@
 #include "cli/import_source.h"
 
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "cli/csv_reader.h"
 #include "cli/file_digest.h"
+#include "cli/input_file.h"
 #include "nlohmann/json.hpp"
 
 namespace qlarank {
@@ -63,11 +64,12 @@ std::optional<ImportMark> FromNote(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<std::string> SourceOfFile(const std::string& path) {
-  std::ifstream file(path);
-  CsvReader reader(file, path, CsvReader::LastLine::kIsUnfinished);
+  absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
+  if (!file.ok()) return file.status();
+  CsvReader reader((*file)->stream(), path, CsvReader::LastLine::kIsUnfinished);
   if (absl::Status s = reader.ReadHeader(); !s.ok()) {
     if (reader.unfinished_line()) return "";
-    return s;
+    return (*file)->status().ok() ? s : (*file)->status();
   }
   std::string beginning = absl::StrCat(reader.row_text(), "\n");
   std::vector<std::string> fields;
@@ -75,10 +77,11 @@ absl::StatusOr<std::string> SourceOfFile(const std::string& path) {
   if (read.ok() && !*read) return "";
   // One that is no row is a beginning, too.
   if (!read.ok() && !absl::IsInvalidArgument(read.status())) {
-    return read.status();
+    return (*file)->status().ok() ? read.status() : (*file)->status();
   }
   absl::StrAppend(&beginning, reader.row_text());
-  return absl::StrCat(std::filesystem::path(path).filename().string(), "@",
+  const std::string name = std::filesystem::path(path).filename().string();
+  return absl::StrCat(NameWithoutCompression(name), "@",
                       ShortDigest(beginning));
 }
 

@@ -37,9 +37,9 @@ struct ImportMark {
 };
 
 // "name@digest": the file's name and what it begins with, its header and first
-// row. So a file is the same wherever it lies, and the files of one name that a
-// partitioned export writes are not. "" when the file has no row yet.
-// INVALID_ARGUMENT when it cannot be read.
+// row. So a file is the same wherever it lies and however it is compressed, and
+// the files of one name that a partitioned export writes are not. "" when the
+// file has no row yet. INVALID_ARGUMENT when it cannot be read.
 absl::StatusOr<std::string> SourceOfFile(const std::string& path);
 
 // Asks and sets marks, and asks again until `retry_for` is over when the server

@@ -19,6 +19,12 @@ class LateEvents {
   void Add(const v1::UserEvent& event);
 
   uint64_t late() const { return late_; }
+  // Whether most events that could be late are, and ten at least: a file that
+  // begins so is written newest first.
+  bool NewestFirst() const {
+    const uint64_t not_first = events_ - newest_.size();
+    return late_ >= 10 && 2 * late_ > not_first;
+  }
   uint64_t events() const { return events_; }
 
  private:

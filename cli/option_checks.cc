@@ -6,7 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "cli/event_csv.h"
+#include "cli/shown_text.h"
 
 namespace qlarank {
 namespace {

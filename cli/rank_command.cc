@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
-#include "cli/event_csv.h"
+#include "cli/event_time.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/ranking.h"
@@ -69,13 +69,8 @@ absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
     (*request.mutable_context())[parts.first] = parts.second;
   }
   if (!options.time.empty()) {
-    absl::StatusOr<TimeUnit> unit = ParseTimeUnit(options.time_unit);
-    if (!unit.ok()) return unit.status();
-    auto time = ParseTime(options.time, *unit);
-    if (!time.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--time \"", options.time, "\" ", time.status().message()));
-    }
+    auto time = ParseTimeOption("--time", options.time, options.time_unit);
+    if (!time.ok()) return time.status();
     *request.mutable_request_time() = *time;
   }
   return request;
@@ -197,8 +192,10 @@ void AddRankCommand(CommandSet& commands) {
       ->capture_default_str();
   app->add_option("--time", options->time,
                   "The time that \"now\" is. Default: the server's clock");
-  app->add_option("--time-unit", options->time_unit,
-                  "How --time is written: s, ms, us or rfc3339")
+  app->add_option(
+         "--time-unit", options->time_unit,
+         "How --time is written: s, ms, us (since 1970), or rfc3339 for "
+         "2017-11-20T18:03:00Z")
       ->capture_default_str();
   app->add_option("--context", options->context,
                   "A context feature, name=value; may be repeated");

@@ -5,12 +5,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/csv_reader.h"
+#include "cli/input_file.h"
 
 namespace qlarank {
 namespace {
 
 std::string Beside(const std::string& input_path) {
-  return absl::StrCat(absl::StripSuffix(input_path, ".csv"), ".refused");
+  const std::string path = NameWithoutCompression(input_path);
+  return absl::StrCat(absl::StripSuffix(path, ".csv"), ".refused");
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ packages_of() {
         libprotobuf-dev libabsl-dev librocksdb-dev libssl-dev \
         libdnnl-dev libhwy-dev prometheus-cpp-dev libspdlog-dev \
         nlohmann-json3-dev libcli11-dev libcsv-dev libisal-dev libxxhash-dev \
-        libjemalloc-dev libmicrohttpd-dev
+        libjemalloc-dev libmicrohttpd-dev zlib1g-dev libbz2-dev liblzma-dev
       # What the CMake files of the above look for without depending on it:
       # dnnl wants OpenCL.
       echo ocl-icd-opencl-dev opencl-c-headers
@@ -34,7 +34,7 @@ packages_of() {
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 librocksdb7.8 \
         libdnnl2 libhwy1 libprometheus-cpp-core1.0 \
         libmicrohttpd12 libgomp1 libspdlog1.10 libcsv3 libssl3 libisal2 \
-        libxxhash0 libjemalloc2
+        libxxhash0 libjemalloc2 zlib1g libbz2-1.0 liblzma5
       ;;
     demo)
       echo python3 python3-venv python3-pip python3-numpy python3-pandas curl \

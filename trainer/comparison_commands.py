@@ -62,7 +62,7 @@ def _sweep(args):
 def _click_baselines(args):
     from trainer import click_baselines
     data, config = arguments.data(args)
-    test_us = config_lib.time_us(config.data.test_from)
+    test_us = config_lib.time_us(config.data.test_from, 'data.test_from')
     for name in (None, *args.context):
         index = None
         if name is not None:

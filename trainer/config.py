@@ -59,7 +59,8 @@ class Data:
         if self.split != 'time' or self.heldout:
             raise ValueError('data.validate_from and data.test_from cut one '
                              'file in time: leave split and heldout alone')
-        if '' in cuts or time_us(cuts[0]) >= time_us(cuts[1]):
+        if '' in cuts or (time_us(cuts[0], 'data.validate_from') >=
+                          time_us(cuts[1], 'data.test_from')):
             raise ValueError(f'data.test_from is {cuts[1]!r}; it must be '
                              f'after data.validate_from, {cuts[0]!r}')
 
@@ -225,10 +226,19 @@ def _section(kind, name, values):
     return kind(**values)
 
 
-def time_us(text):
+def time_us(text, name):
     """Microseconds of a date such as 2017-10-01 or 2017-10-01T12:00, UTC
-    unless it says otherwise (2017-10-01T00:00+08:00)."""
-    when = datetime.datetime.fromisoformat(text)
+    unless it says otherwise (2017-10-01T00:00+08:00).
+
+    Raises ValueError naming the option or the field that holds it.
+    """
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f'{name} "{text}" is not a date such as 2017-10-01, '
+            '2017-10-01T12:00 or 2017-10-01T12:00+02:00 (UTC unless it says '
+            'otherwise)') from None
     when = when.replace(tzinfo=when.tzinfo or datetime.timezone.utc)
     return int(when.timestamp()) * 1_000_000
 

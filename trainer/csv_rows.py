@@ -5,135 +5,171 @@ one reader refuses, the other must not read as something else. Both are tested
 with tests/csv_scenarios/.
 """
 
-import bz2
-import gzip
-import lzma
-import pathlib
+from trainer import csv_files
 
 MAX_ROW_LINES = 100
 MAX_ROW_BYTES = 64 << 10
 
-_OPENERS = {'.gz': gzip.open, '.bz2': bz2.open, '.xz': lzma.open}
-_OTHER_FORMATS = {
-    b'\x1f\x8b': 'compressed by gzip: call it .csv.gz',
-    b'PK\x03\x04': 'a zip archive or a spreadsheet: export it as CSV',
-    b'\xff\xfe': 'UTF-16: write it as UTF-8',
-    b'\xfe\xff': 'UTF-16: write it as UTF-8',
-}
+_MAX_SHOWN = 100  # bytes of a text in a message
 _SEPARATORS = {';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 _NOT_CLOSED = 'a quote is opened and never closed'
 _STRAY_QUOTE = ('has a quote inside of a field: double it, and put the field '
                 'in quotes')
+_STRAY_RETURN = ('has a carriage return that no line feed follows: end lines '
+                 'with line feeds (tr "\\r" "\\n")')
+_NUL = 'has a NUL byte: is the file UTF-16, or binary?'
 
 
 class Rows:
-    """The rows of a file: their texts by column, and their lines.
+    """The rows of a file up to the first line that is none.
 
-    Texts are UTF-8; a byte that is none is a lone surrogate in its place.
+    header: the columns' names. lines: of each row, the line on which it
+    begins. is_utf8: whether all texts are; a byte that is none is a lone
+    surrogate in its place. error: None, or the ValueError that names the line
+    behind the last row, and what is wrong with it.
     """
 
-    def __init__(self, path, header, rows, lines):
+    def __init__(self, path, header, rows, lines, is_utf8=True, error=None):
         self.path = path
         self.header = header
         self.lines = lines
+        self.is_utf8 = is_utf8
+        self.error = error
         self._rows = rows
 
     def __len__(self):
         return len(self._rows)
 
-    def column(self, name):
-        """All texts of a column; raises ValueError if it is not the one."""
-        at = self.index(name)
-        return [row[at] for row in self._rows]
+    def part(self, begin, end):
+        """The rows [begin, end), as a file of their own."""
+        return Rows(self.path, self.header, self._rows[begin:end],
+                    self.lines[begin:end], self.is_utf8)
 
-    def index(self, name):
-        columns = ','.join(self.header)
+    def column(self, name, what_names_it=''):
+        """All texts of a column; raises ValueError if it is not the one.
+
+        what_names_it: the field of the config that holds the name.
+        """
+        columns = ','.join(shown(name) for name in self.header)
         if name not in self.header:
+            hint = _separator_hint(self.header)
+            if not hint and what_names_it:
+                hint = f': {what_names_it} says what it is called'
             raise ValueError(f'{self.path}: no column "{name}" in the header '
-                             f'({columns}){_separator_hint(self.header)}')
+                             f'({columns}){hint}')
         if self.header.count(name) > 1:
             raise ValueError(f'{self.path}: two columns "{name}" in the header '
-                             f'({columns})')
-        return self.header.index(name)
+                             f'({columns}): give them names of their own')
+        at = self.header.index(name)
+        return [row[at] for row in self._rows]
+
+
+def shown(text):
+    """Of a text, what a message can show; the same as in cli/shown_text.h."""
+    data = text.encode(errors='surrogateescape')
+    cut = data[:_MAX_SHOWN]
+    is_utf8 = text.isascii() or not any('\ud800' <= char <= '\udfff'
+                                        for char in text)
+    if is_utf8:
+        result = cut.decode(errors='ignore')  # not half a character
+    else:
+        result = ''.join(chr(byte) if byte < 0x80 else f'\\x{byte:02x}'
+                         for byte in cut)
+    for char, escaped in (('\n', '\\n'), ('\r', '\\r'), ('\t', '\\t')):
+        result = result.replace(char, escaped)
+    result = ''.join(f'\\x{ord(char):02x}' if char < ' ' or char == '\x7f'
+                     else char for char in result)
+    return result + ('...' if len(data) > _MAX_SHOWN else '')
 
 
 def read(path):
-    """The Rows of a file. Raises ValueError naming file, line and problem."""
-    lines = _lines(path)
-    rows = []
-    numbers = []
-    header = None
+    """The Rows of a file. Raises ValueError naming it if it has no header."""
+    data = csv_files.read(path)
+    text = data.decode(errors='surrogateescape')
+    lines = text.split('\n')
+    # Where no text has one of these, no line needs a closer look.
+    plain = not any(char in text for char in '"\0\r \t')
+    rows, numbers = [], []
+    header, error = None, None
     at = 0
-    while at < len(lines):
-        line = lines[at]
-        if not line.strip(' \t\r'):
-            at += 1
-            continue
-        try:
-            fields, taken = _row(lines, at, header)
-        except ValueError as error:
-            raise ValueError(f'{path}:{at + 1}: {error}') from None
-        if header is None:
-            header = fields
-        else:
-            rows.append(fields)
-            numbers.append(at + 1)
-        at += taken
-    if header is None:
-        raise ValueError(f'{path}: empty, a header was expected')
-    return Rows(path, header, rows, numbers)
-
-
-def _lines(path):
-    """Without their line feeds; the last one is '' if the file ends in one."""
-    opener = _OPENERS.get(pathlib.Path(path).suffix, open)
     try:
-        with opener(path, 'rb') as file:
-            data = file.read()
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise ValueError(f'{path}: {error}') from error
-    for beginning, what in _OTHER_FORMATS.items():
-        if data.startswith(beginning):
-            raise ValueError(f'{path}: not CSV, but {what}')
-    # Excel's "CSV UTF-8" starts with a byte order mark.
-    text = data.removeprefix(b'\xef\xbb\xbf').decode(errors='surrogateescape')
-    return text.split('\n')
+        while at < len(lines):
+            fields, taken = _row(lines, at, header, plain)
+            at += taken
+            if fields is None:
+                continue
+            if header is None:
+                header = fields
+            else:
+                rows.append(fields)
+                numbers.append(at - taken + 1)
+    except ValueError as problem:
+        error = ValueError(f'{path}:{at + 1}: {problem}')
+    if header is None:
+        raise error or ValueError(f'{path}: empty, a header was expected')
+    return Rows(path, header, rows, numbers,
+                text.isascii() or _is_utf8(data), error)
+
+
+def _is_utf8(data):
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _separator_hint(header):
     for separator, name in _SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
-            return f'; columns are separated by commas, not by {name}'
+            return f': columns are separated by commas, not by {name}'
     return ''
 
 
-def _row(lines, at, header):
-    """(fields, number of lines) of the row that begins at a line."""
-    line = lines[at].removesuffix('\r')
-    if '\0' in line:
-        raise ValueError('has a NUL byte: is the file UTF-16, or binary?')
+def _row(lines, at, header, plain):
+    """(fields, number of lines) of the row that begins at a line; (None, 1) if
+    it is empty. plain: no line has quotes, blanks or control characters."""
+    line = lines[at]
     taken = 1
-    if '"' in line:
-        fields, taken = _quoted_row(lines, at, header)
-    elif '\r' in line:
-        raise ValueError('has a carriage return that no line feed follows')
+    if plain:
+        fields = line.split(',') if line else None
+    elif not line.strip(' \t\r'):
+        fields = None
     else:
-        fields = line.split(',')
-        if ' ' in line or '\t' in line:
-            fields = [field.strip(' \t') for field in fields]
-    if header and len(fields) != len(header):
+        fields, taken = _fields(lines, at)
+    if header and fields and len(fields) != len(header):
         last = at + taken == len(lines)
-        raise ValueError(_wrong_number(len(fields), len(header), last))
-    if header and taken > 1 and _may_have_swallowed_rows(
-            lines[at:at + taken], len(header) - 1):
+        raise ValueError(_wrong_number(fields, header, last))
+    if taken > 1 and _may_have_swallowed_rows(lines[at:at + taken],
+                                              len(fields) - 1):
         raise ValueError(_NOT_CLOSED)
     return fields, taken
 
 
-def _wrong_number(fields, columns, last):
-    problem = (f'has {fields} field{"" if fields == 1 else "s"}, the header '
-               f'has {columns} columns')
-    if fields > columns:
+def _fields(lines, at):
+    """The same of a line that is not empty."""
+    line = lines[at].removesuffix('\r')
+    if '\0' in line:
+        raise ValueError(_NUL)
+    if line.lstrip(' \t').startswith('\r'):
+        raise ValueError(_STRAY_RETURN)
+    if '"' in line:
+        return _quoted_row(lines, at)
+    if '\r' in line:
+        raise ValueError(_STRAY_RETURN)
+    if ' ' in line or '\t' in line:
+        return [field.strip(' \t') for field in line.split(',')], 1
+    return line.split(','), 1
+
+
+def _wrong_number(fields, header, last):
+    count = len(fields)
+    problem = (f'has {count} field{"" if count == 1 else "s"}, the header '
+               f'has {len(header)} columns')
+    if count == len(header) + 1 and not fields[-1]:
+        return (f'{problem}: leave out the comma at the end of the line, or '
+                'end the header with one too')
+    if count > len(header):
         return (f'{problem}: name the column that has no name, or write the '
                 'file without it (pandas: index=False, R: row.names=FALSE)')
     if last:
@@ -141,8 +177,8 @@ def _wrong_number(fields, columns, last):
     return problem
 
 
-def _quoted_row(lines, at, header):
-    """The same for a row with quotes, which may go on over some lines."""
+def _quoted_row(lines, at):
+    """The same of a row with quotes, which may go on over some lines."""
     text = ''
     for taken in range(1, MAX_ROW_LINES + 1):
         # The last piece behind a final line feed is no line.
@@ -154,7 +190,7 @@ def _quoted_row(lines, at, header):
                 MAX_ROW_BYTES):
             break
         if '\0' in lines[at + taken - 1]:
-            raise ValueError('has a NUL byte: is the file UTF-16, or binary?')
+            raise ValueError(_NUL)
         try:
             fields = _split(text.removesuffix('\r'))
         except ValueError as error:
@@ -181,11 +217,10 @@ def _split(text):
             end = text.find(',', at)
             end = len(text) if end < 0 else end
             field, at = text[at:end].strip(' \t'), end
+            if '\r' in field.partition('"')[0]:
+                raise ValueError(_STRAY_RETURN)
             if '"' in field:
                 raise ValueError(_STRAY_QUOTE)
-            if '\r' in field:
-                raise ValueError('has a carriage return that no line feed '
-                                 'follows')
         fields.append(field)
         if at == len(text):
             return fields
@@ -208,7 +243,8 @@ def _quoted_field(text, at):
         while at < len(text) and text[at] in ' \t':
             at += 1
         if at < len(text) and text[at] != ',':
-            raise ValueError(_STRAY_QUOTE)
+            raise ValueError(_STRAY_RETURN if text[at] == '\r'
+                             else _STRAY_QUOTE)
         return ''.join(parts), at
 
 

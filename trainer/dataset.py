@@ -130,13 +130,18 @@ def read(config, folder):
     folder = pathlib.Path(folder)
     train_files, heldout_files = config_lib.data_files(config, folder)
     train = pd.concat([csv_events.read(path, config) for path in train_files])
+    _check_not_empty(train, train_files)
     frames, cut_us = [train], -1
     if heldout_files:
-        frames += [csv_events.read(path, config) for path in heldout_files]
-        cut_us = int(min(frame['time_us'].min() for frame in frames[1:]))
+        heldout = pd.concat([csv_events.read(path, config)
+                             for path in heldout_files])
+        _check_not_empty(heldout, heldout_files)
+        frames.append(heldout)
+        cut_us = int(heldout['time_us'].min())
         _note_late(train, cut_us)
     if config.data.validate_from:
-        cut_us = config_lib.time_us(config.data.validate_from)
+        cut_us = config_lib.time_us(config.data.validate_from,
+                                    'data.validate_from')
         train = train[train['time_us'] < cut_us]
     events = pd.concat(frames, ignore_index=True)
     item_ids = _item_ids(config, folder, train)
@@ -173,6 +178,12 @@ def _column_names(model):
             'context_rows': [feature.name
                              for feature in model.context_features],
             'labels': [task.name for task in model.tasks]}
+
+
+def _check_not_empty(frame, paths):
+    if not len(frame):
+        raise ValueError(f'{", ".join(map(str, paths))}: no events, only a '
+                         'header')
 
 
 def _note_late(train, cut_us):

@@ -89,16 +89,22 @@ def _evaluations(args, config, data):
     if config.data.test_from:
         if args.until:
             raise ValueError('--until: data.validate_from says it already')
-        test_us = config_lib.time_us(config.data.test_from)
+        test_us = config_lib.time_us(config.data.test_from,
+                                     'data.test_from')
         rank = not evaluations.every_task_has_labels(data)
         return (data.before(data.cut_us),
                 evaluations.between(data, data.cut_us, test_us, how, rank),
                 evaluations.between(data, test_us, None, how, rank))
     if config.data.split == 'last':
+        if args.until not in (None, 'validation'):
+            raise ValueError(f'--until "{args.until}": where data.split is '
+                             '"last", it takes "validation" and no date')
         back = 1 if args.until == 'validation' else 0
         return (data.without_last(1 + back),
                 evaluations.of_last(data, back, how), None)
-    cut_us = config_lib.time_us(args.until) if args.until else data.cut_us
+    cut_us = data.cut_us
+    if args.until:
+        cut_us = config_lib.time_us(args.until, '--until')
     if cut_us < 0:
         return data, None, None
     end_us = data.cut_us if args.until and data.cut_us >= 0 else None
@@ -160,14 +166,18 @@ def _evaluation(args, config, data):
     from trainer import evaluations
     how = _how(args, progress=_progress)
     if config.data.test_from:
-        test_us = config_lib.time_us(config.data.test_from)
+        test_us = config_lib.time_us(config.data.test_from,
+                                     'data.test_from')
         return evaluations.between(data, test_us, None, how, rank=not
                                    evaluations.every_task_has_labels(data))
     if config.data.split == 'last':
         return evaluations.of_last(data, 0, how)
-    cut_us = config_lib.time_us(args.cut) if args.cut else data.cut_us
+    cut_us = data.cut_us
+    if args.cut:
+        cut_us = config_lib.time_us(args.cut, '--cut')
     if cut_us < 0:
-        raise ValueError('the data has no held-out files: give --cut')
+        raise ValueError('the data has no held-out files: give --cut, a date '
+                         'such as 2017-10-01')
     return evaluations.between(data, cut_us, None, how)
 
 

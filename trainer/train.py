@@ -25,6 +25,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     history): history has one dict an epoch.
     """
     settings = config.training
+    _check_histories(config, data)
     processors.use_all(device)
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -59,6 +60,15 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
                 unfinished.save(run.state(history))
     optimizer.keep_average()
     return model, history
+
+
+def _check_histories(config, data):
+    """Raises ValueError if there is nothing that came next to learn from."""
+    if np.diff(data.offsets).max(initial=0) < 2:
+        raise ValueError(
+            f'none of {len(data.users):,} users has two events to train on, '
+            'and a model learns from what came next: is data.user = '
+            f'"{config.data.user}" the column that says whose events are?')
 
 
 def _start(config, data, source):

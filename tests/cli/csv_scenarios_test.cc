@@ -1,17 +1,20 @@
 // tests/csv_scenarios/ by the command line's reader, which goes on after an
 // error: all errors of a file and all of its other events.
 #include <fstream>
+#include <memory>
 #include <ostream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "cli/csv_reader.h"
 #include "cli/event_csv.h"
+#include "cli/input_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/cli/run_cli.h"
 
 namespace qlarank {
 namespace {
@@ -39,29 +42,52 @@ json Scenarios() {
 
 json ToJson(const v1::UserEvent& event) {
   const auto& time = event.event().time();
-  return {event.user_id(), event.event().item_id(), event.event().action(),
-          time.seconds() * 1'000'000 + time.nanos() / 1'000, event.sequence()};
+  json values{event.user_id(), event.event().item_id(), event.event().action(),
+              time.seconds() * 1'000'000 + time.nanos() / 1'000,
+              event.sequence()};
+  const auto& features = event.event().features();
+  if (!features.empty()) values.push_back(json(features));
+  return values;
+}
+
+// A message of the table, with the command line's names of options.
+std::string AsTheCommandLineSays(const std::string& message) {
+  return absl::StrReplaceAll(message, {{"{time_unit s}", "--time-unit s"},
+                                       {"{time_unit ms}", "--time-unit ms"},
+                                       {"{time_unit us}", "--time-unit us"},
+                                       {"{time_unit rfc3339}",
+                                        "--time-unit rfc3339"},
+                                       {"{user_column}", "--user-column"},
+                                       {"{time_column}", "--time-column"}});
 }
 
 struct Outcome {
   json events = json::array();
-  std::vector<std::string> errors;
+  std::vector<std::string> errors;  // with their places
 };
 
-Outcome ReadAll(const std::string& text, TimeUnit unit) {
+Outcome ReadAll(const std::string& path, const EventColumns& columns,
+                TimeUnit unit) {
   Outcome outcome;
-  std::istringstream input(text);
-  CsvReader reader(input, "events.csv");
-  absl::StatusOr<EventCsv> csv = EventCsv::Open(reader, {}, unit);
+  absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
+  if (!file.ok()) return {{}, {std::string(file.status().message())}};
+  CsvReader reader((*file)->stream(), path);
+  // What is wrong with the file, rather than with what was read of it.
+  const auto add_error = [&](const absl::Status& read) {
+    const absl::Status whole = (*file)->status();
+    outcome.errors.emplace_back((whole.ok() ? read : whole).message());
+    return whole.ok();
+  };
+  absl::StatusOr<EventCsv> csv = EventCsv::Open(reader, columns, unit);
   if (!csv.ok()) {
-    outcome.errors.emplace_back(csv.status().message());
+    add_error(csv.status());
     return outcome;
   }
   v1::UserEvent event;
   for (;;) {
     absl::StatusOr<bool> read = csv->Read(event);
     if (!read.ok()) {
-      outcome.errors.emplace_back(read.status().message());
+      if (!add_error(read.status())) return outcome;
     } else if (*read) {
       outcome.events.push_back(ToJson(event));
     } else {
@@ -77,21 +103,20 @@ TEST_P(CsvScenariosTest, IsReadAsWritten) {
   absl::StatusOr<TimeUnit> unit =
       ParseTimeUnit(scenario.value("time_unit", "s"));
   ASSERT_TRUE(unit.ok());
-  const Outcome outcome =
-      ReadAll(Bytes(scenario["text"].get<std::string>()), *unit);
+  EventColumns columns;
+  columns.features = scenario.value("features", std::vector<std::string>());
+  const std::string path =
+      WriteFile("events.csv", Bytes(scenario["text"].get<std::string>()));
+  const Outcome outcome = ReadAll(path, columns, *unit);
   EXPECT_EQ(outcome.events, scenario["events"]);
-  const json errors = scenario.value("errors", json::array());
-  ASSERT_EQ(outcome.errors.size(), errors.size())
-      << testing::PrintToString(outcome.errors);
-  for (size_t i = 0; i < errors.size(); ++i) {
-    const int line = errors[i][0];
-    EXPECT_THAT(outcome.errors[i],
-                testing::StartsWith(line == 0
-                                        ? "events.csv: "
-                                        : absl::StrCat("events.csv:", line)));
-    EXPECT_THAT(outcome.errors[i],
-                testing::HasSubstr(errors[i][1].get<std::string>()));
+  std::vector<std::string> errors;
+  for (const json& error : scenario.value("errors", json::array())) {
+    const std::string place =
+        error[0] == 0 ? path : absl::StrCat(path, ":", error[0].get<int>());
+    errors.push_back(absl::StrCat(
+        place, ": ", AsTheCommandLineSays(error[1].get<std::string>())));
   }
+  EXPECT_THAT(outcome.errors, testing::ElementsAreArray(errors));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -103,7 +103,20 @@ TEST(EvaluationDataTest, TheNextBasketHoldsTheItemsOfTheEarliestTimeOnce) {
   EXPECT_FALSE(data->unseen_only);
 }
 
-TEST(EvaluationDataTest, LeaveLastOutGoesByTheFilesOrder) {
+// As the trainer does: data.split = "last".
+TEST(EvaluationDataTest, LeaveLastOutGoesByTime) {
+  auto data = LoadLeaveLastOut(WriteFile("events.csv",
+                                         "user,item,time\n"
+                                         "ann,3,30\nbob,5,10\nann,1,20\n"
+                                         "bob,6,9\n"),
+                               EventFormat());
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_EQ(data->cases.size(), 2U);
+  EXPECT_THAT(data->cases[0].items, ElementsAre(3));
+  EXPECT_THAT(data->cases[1].items, ElementsAre(5));
+}
+
+TEST(EvaluationDataTest, LeaveLastOutOfEqualTimesTakesTheLastLine) {
   auto data = LoadLeaveLastOut(WriteFile("events.csv",
                                          "user,item,time\n"
                                          "bob,5,10\nann,1,20\nbob,6,10\n"

@@ -10,51 +10,6 @@ namespace {
 
 using testing::HasSubstr;
 
-struct TimeCase {
-  const char* text;
-  TimeUnit unit;
-  int64_t seconds;
-  int32_t nanos;
-};
-
-class ParseTimeTest : public testing::TestWithParam<TimeCase> {};
-
-TEST_P(ParseTimeTest, IsExact) {
-  auto time = ParseTime(GetParam().text, GetParam().unit);
-  ASSERT_TRUE(time.ok()) << time.status();
-  EXPECT_EQ(time->seconds(), GetParam().seconds);
-  EXPECT_EQ(time->nanos(), GetParam().nanos);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Units, ParseTimeTest,
-    testing::Values(
-        TimeCase{"0", TimeUnit::kSeconds, 0, 0},
-        TimeCase{"1511200980", TimeUnit::kSeconds, 1511200980, 0},
-        TimeCase{"1511200980.25", TimeUnit::kSeconds, 1511200980, 250'000'000},
-        // A double would give ...123 456 716.
-        TimeCase{"1511200980.123456789", TimeUnit::kSeconds, 1511200980,
-                 123'456'789},
-        TimeCase{"-0.5", TimeUnit::kSeconds, -1, 500'000'000},
-        TimeCase{"1511200980123", TimeUnit::kMilliseconds, 1511200980,
-                 123'000'000},
-        TimeCase{"1511200980123456", TimeUnit::kMicroseconds, 1511200980,
-                 123'456'000},
-        TimeCase{"2017-11-20T18:03:00Z", TimeUnit::kRfc3339, 1511200980, 0},
-        TimeCase{"2017-11-20T18:03:00.5+01:00", TimeUnit::kRfc3339, 1511197380,
-                 500'000'000}));
-
-TEST(ParseTimeTest, RefusesWhatIsNoTime) {
-  for (const char* text : {"", "-", "1e9", "12:00", "nan", " 1", "1.2.3", "0x1",
-                           "9999999999999999999"}) {
-    EXPECT_FALSE(ParseTime(text, TimeUnit::kSeconds).ok()) << text;
-  }
-  EXPECT_FALSE(ParseTime("2017-13-20T18:03:00Z", TimeUnit::kRfc3339).ok());
-  // Milliseconds read as seconds: the message says what to look at.
-  EXPECT_THAT(ParseTime("1511200980123", TimeUnit::kSeconds).status().message(),
-              HasSubstr("--time-unit"));
-}
-
 TEST(ParseItemIdTest, TakesTheWholeRangeOfFixed64) {
   EXPECT_EQ(*ParseItemId("18446744073709551615"), UINT64_MAX);
   for (const char* text : {"", "-1", "18446744073709551616", "7a", " 7"}) {
@@ -108,7 +63,8 @@ TEST_F(EventCsvTest, BadLinesNameFileLineColumnAndValue) {
             "events.csv:2: item \"seven\" is not an item id: they are whole "
             "numbers; number the items, and keep a table of which is which");
   EXPECT_EQ(csv->Read(event_).status().message(),
-            "events.csv:3: time \"noon\" is not a number of s since 1970");
+            "events.csv:3: time \"noon\" is not a number of s since 1970, "
+            "such as 1511200980");
   EXPECT_EQ(csv->Read(event_).status().message(),
             "events.csv:4: user \"\" is empty");
   EXPECT_EQ(csv->Read(event_).status().message(),

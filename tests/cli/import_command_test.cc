@@ -1,5 +1,6 @@
 // qlarank import against a server on a real socket: what comes in, what does
 // not, and what is said of it.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cli/fake_server.h"
+#include "tests/cli/packed.h"
 #include "tests/cli/run_cli.h"
 
 namespace qlarank {
@@ -385,6 +387,112 @@ TEST_F(ImportCommandTest, LateEventsAreToldAndSortedWhenAsked) {
   EXPECT_EQ(grown.code, ExitCode::kBadInput);
   EXPECT_THAT(grown.err, HasSubstr("it has grown"));
   EXPECT_EQ(fresh.num_events(), 4U);
+}
+
+// Two users' events, the newest first, of so many moments.
+std::string NewestFirst(int moments) {
+  std::string text = kHeader;
+  for (int time = moments; time > 0; --time) {
+    absl::StrAppend(&text, "ann,", time, ",buy,", 100 + time, "\nbob,", time,
+                    ",buy,", 100 + time, "\n");
+  }
+  return text;
+}
+
+// What a server makes of it could be mended only by erasing its users.
+TEST_F(ImportCommandTest, AFileWrittenNewestFirstIsRefusedUnsent) {
+  for (int moments : {6, 800}) {
+    const std::string file = File(NewestFirst(moments));
+    CliResult result = Run({file});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    const int looked_at = std::min(2 * moments, 1'000);
+    EXPECT_THAT(result.err,
+                HasSubstr(absl::StrCat("events.csv: written newest first: ",
+                                       looked_at - 2, " of its first ",
+                                       looked_at, " events come after")));
+    EXPECT_THAT(result.err,
+                HasSubstr(absl::StrCat("(head -n 1 ", file, "; tail -n +2 ",
+                                       file, " | sort -s -t, -k4,4n)")));
+    result = Run({WriteFile("packed.csv.gz", Gzipped(NewestFirst(moments)))});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    EXPECT_THAT(result.err, HasSubstr("Unpack it first: --sort then sends"));
+    EXPECT_EQ(server_.num_batches(), 0);
+    EXPECT_EQ(server_.num_events(), 0U);
+  }
+}
+
+TEST_F(ImportCommandTest, AFileWrittenNewestFirstIsSentWhenAsked) {
+  CliResult as_it_is = Run({"--file-order", File(NewestFirst(800))});
+  EXPECT_EQ(as_it_is.code, ExitCode::kOk) << as_it_is.err;
+  EXPECT_THAT(as_it_is.err, HasSubstr("1,598 of 1,600 events (100 %) came"));
+  EXPECT_EQ(ItemsOf("ann").front(), 800U);
+  FakeServer fresh;
+  CliResult sorted = RunCli({"--server", fresh.address(), "import", "--sort",
+                             File(NewestFirst(800))});
+  EXPECT_EQ(sorted.code, ExitCode::kOk) << sorted.err;
+  EXPECT_EQ(fresh.EventsOf("ann").front().event().item_id(), 1U);
+}
+
+// Users one after another, and some late events: no such file.
+TEST_F(ImportCommandTest, AFileThatIsMostlyInOrderIsSent) {
+  std::string text = kHeader;
+  for (int user = 0; user < 30; ++user) {
+    for (int time : {1, 2, 3, 5, 4}) {
+      absl::StrAppend(&text, "u", user, ",1,buy,", time, "\n");
+    }
+  }
+  CliResult result = Run({File(text)});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("30 of 150 events (20 %) came after"));
+}
+
+TEST_F(ImportCommandTest, ACompressedFileIsTheSameSourceAsWhatIsInIt) {
+  const std::string rows = absl::StrCat(kPurchases, "ann,x,buy,104\n");
+  const std::string packed = WriteFile("events.csv.gz", Gzipped(rows));
+  auto json = RunJson({packed}, ExitCode::kNegative);
+  EXPECT_EQ(json["applied"], 4);
+  EXPECT_THAT(json["source"].get<std::string>(),
+              testing::StartsWith("events.csv@"));
+  EXPECT_THAT(json["refused_file"].get<std::string>(),
+              testing::EndsWith("/events.refused.csv"));
+  json = RunJson({File(rows)});
+  EXPECT_EQ(json["applied"], 0);
+  EXPECT_EQ(json["imported_before"], 4);
+  CliResult sorted = Run({"--sort", packed});
+  EXPECT_EQ(sorted.code, ExitCode::kBadInput);
+  EXPECT_THAT(sorted.err, HasSubstr("it is compressed: unpack it first"));
+}
+
+// What came before the cut is in, and the whole file goes on from there.
+TEST_F(ImportCommandTest, ACompressedFileThatWasCutIsToldAndGoesOn) {
+  std::string text = kHeader;
+  for (int time = 0; time < 20'000; ++time) {
+    absl::StrAppend(&text, "u", time % 7, ",", (time * 7'919) % 10'007,
+                    ",buy,", time, "\n");
+  }
+  const std::string packed = Gzipped(text);
+  const auto import = [&](const std::string& contents) {
+    return Run({WriteFile("events.csv.gz", contents), "--json"});
+  };
+  CliResult cut = import(packed.substr(0, packed.size() / 2));
+  EXPECT_EQ(cut.code, ExitCode::kBadInput);
+  EXPECT_THAT(cut.err, HasSubstr("compressed by gzip, but cut short"));
+  const size_t before = server_.num_events();
+  EXPECT_GT(before, 0U);
+  CliResult whole = import(packed);
+  EXPECT_EQ(whole.code, ExitCode::kOk) << whole.err;
+  EXPECT_EQ(server_.num_events(), 20'000U);
+}
+
+TEST_F(ImportCommandTest, AStreamIsNotUnpacked) {
+  std::istringstream stream(Gzipped(kPurchases));
+  std::streambuf* const own = std::cin.rdbuf(stream.rdbuf());
+  CliResult result = Run({"-", "--source", "s"});
+  std::cin.rdbuf(own);
+  std::cin.clear();
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("stdin: not CSV, but compressed by gzip: "
+                                    "give the file by its name"));
 }
 
 // A stream in which users' events are up to three seconds late.

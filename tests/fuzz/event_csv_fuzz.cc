@@ -71,6 +71,9 @@ std::vector<std::string> Seeds() {
           // A carriage return alone, and quotes that are not closed.
           std::string(1, '\0') + "user,item,time\nu,1,2\ru,2,3\nu,3,4\n",
           std::string(1, '\0') + "user,item,time\nu,1,\"2\nu,2,3\n",
+          // Dates that are written otherwise, and a byte order mark.
+          "\3\xEF\xBB\xBF\"user\",item,time\nu,1,13.02.2017 10:00:05.5\n"
+          "u,2,1/2/2017\nu,3,2017-01-02T3:04\n",
           // Rows that another's quote would swallow, and one of two lines.
           std::string(1, '\0') +
               "t,user,item,time\n\"a,u,1,2\nb,u,2,3\n\"c\nd\",u,3,4\n"

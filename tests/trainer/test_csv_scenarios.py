@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -12,27 +13,55 @@ SCENARIOS = json.loads((pathlib.Path(__file__).parents[1] / 'csv_scenarios' /
                         'scenarios.json').read_text())
 
 
-def _read(tmp_path, scenario):
-    path = tmp_path / 'events.csv'
-    path.write_bytes(scenario['text'].encode('latin-1'))
-    config = config_lib.from_dict({'name': 'test', 'data': {
-        'time_unit': scenario.get('time_unit', 's')}})
-    return csv_events.read(path, config)
+def _as_the_trainer_says(message):
+    """A message of the table, with the trainer's names of options."""
+    message = re.sub(r'{time_unit (\w+)}', r'time_unit = "\1"', message)
+    return re.sub(r'{(\w+)_column}', r'data.\1', message)
+
+
+def _read(path, scenario):
+    features = scenario.get('features', [])
+    config = config_lib.from_dict({
+        'name': 'test',
+        'data': {'time_unit': scenario.get('time_unit', 's')},
+        'model': {'event_features': features}})
+    frame = csv_events.read(path, config)
+    columns = [list(frame[name])
+               for name in ('user', 'item', 'action', 'time_us')]
+    events = [list(row) for row in zip(*columns)]
+    if features:
+        prices = frame[features].to_numpy().tolist()
+        events = [[*event, price] for event, price in zip(events, prices)]
+    return events
+
+
+def _read_on(path, scenario):
+    """(events, errors [line, message]) of a file that is corrected, as by
+    somebody who empties each line that is refused, until all of it is read."""
+    lines = scenario['text'].encode('latin-1').split(b'\n')
+    errors = []
+    while True:
+        path.write_bytes(b'\n'.join(lines))
+        try:
+            return _read(path, scenario), errors
+        except ValueError as error:
+            place, message = re.fullmatch(
+                re.escape(str(path)) + r'(:[0-9]+)?: (.*)', str(error),
+                re.DOTALL).groups()
+        line = int(place[1:]) if place else 0
+        errors.append([line, message])
+        if line <= 1:  # The file as a whole, or its header.
+            return None, errors
+        lines[line - 1] = b''
+        if line == len(lines):
+            lines.append(b'')
 
 
 @pytest.mark.parametrize('scenario', SCENARIOS, ids=lambda case: case['name'])
 def test_a_scenario(tmp_path, scenario):
-    if 'errors' not in scenario:
-        events = _read(tmp_path, scenario)
-        columns = [list(events[name])
-                   for name in ('user', 'item', 'action', 'time_us')]
-        assert [list(row) for row in zip(*columns)] == [
-            event[:-1] for event in scenario['events']]
-        return
-    with pytest.raises(ValueError) as raised:
-        _read(tmp_path, scenario)
-    message = str(raised.value)
-    assert any(message.startswith(f'{tmp_path}/events.csv' +
-                                  (f':{line}: ' if line else ': '))
-               and says in message for line, says in scenario['errors']), (
-                   message)
+    events, errors = _read_on(tmp_path / 'events.csv', scenario)
+    assert errors == [[line, _as_the_trainer_says(message)]
+                      for line, message in scenario.get('errors', [])]
+    if events is not None:
+        assert events == [event[:4] + event[5:]
+                          for event in scenario['events']]
