@@ -1,13 +1,14 @@
 # shellcheck shell=bash disable=SC2154
 # The demo's story: a fresh server, ten months of purchases in, every household
-# ranked, the rest of the year in, one event changing a ranking.
+# ranked, the rest of the year in, a basket changing a ranking.
 # Sourced by ./run, in the repository's root.
 
 demo_folder=.demo
 demo_data=.cache/grocery
 demo_model=models/grocery/1
 demo_household=1228
-demo_item=826850  # Baby Diapers, 40 ct
+demo_new_household=new-parents
+demo_basket=(1135681 843304 982469)  # water, food and formula for babies
 demo_server_pid=
 demo_fetch_pid=
 demo_began=$SECONDS  # ./run's beginning, nearly
@@ -24,7 +25,7 @@ demo_plan() {
           meanwhile fetching a year of real grocery purchases
     0:10  starting a server, importing ten months of them, a first ranking
     1:00  ranking the whole catalogue for every household, the rest of the
-          year, and one event that changes a ranking
+          year, and a basket that changes a ranking
 
     What was done before is not done again. Logs are in $log_folder/.
 
@@ -114,6 +115,29 @@ demo_event_time() {
     "$demo_data/heldout.csv"
 }
 
+# The last item of the basket shows what it changes. All of them must be near
+# the top then, of which nobody's popularity would put one.
+demo_fill_basket() {
+  local item top show_change=() last="${demo_basket[-1]}" time
+  time="$(demo_event_time)"
+  for item in "${demo_basket[@]}"; do
+    [[ $item != "$last" ]] || show_change=(--show-change)
+    qlarank append --user "$demo_new_household" --item "$item" --time "$time" \
+      --action purchase --bundle "$demo_model" "${show_change[@]}" \
+      > "$demo_folder/append"
+  done
+  cat "$demo_folder/append"
+  top="$(qlarank rank --user "$demo_new_household" --all \
+    --bundle "$demo_model" --top-k 10 --time "$time" \
+    --min-event-count "${#demo_basket[@]}")"
+  for item in "${demo_basket[@]}"; do
+    grep -qw "$item" <<< "$top" && continue
+    say "item $item was bought and is not among the first 10:" >&2
+    echo "$top" >&2
+    exit 1
+  done
+}
+
 demo() {
   local keep="$1" started=$SECONDS
   if [[ ! -d $demo_model ]]; then
@@ -145,10 +169,8 @@ demo() {
   qlarank state --user "$demo_household" --min-event-count \
     "$(cat "$demo_data"/{train,heldout}.csv | grep -c "^$demo_household,")"
 
-  say "One event changes a ranking, at once"
-  qlarank append --user "$demo_household" --item "$demo_item" \
-    --action purchase --time "$(demo_event_time)" --bundle "$demo_model" \
-    --show-change
+  say "Three baby products change a ranking, at once: the third of a new household"
+  demo_fill_basket
 
   say "Importing the year again changes nothing"
   qlarank import "$demo_data/train.csv"
