@@ -19,9 +19,6 @@ static_assert(sizeof(MemoryEntry) ==
                   24 + MemoryEntry::kMostHalfLives * sizeof(float),
               "no padding, or the format changes");
 
-// What older events weigh is no less than exp of minus this.
-constexpr double kMostExponent = 64;
-
 // Decayed counts are padded to whole 8 bytes.
 size_t EntryBytes(size_t half_lives) {
   return offsetof(MemoryEntry, decayed) +

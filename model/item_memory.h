@@ -27,6 +27,9 @@ namespace qlarank {
 // ln 2 in double, rounded to nearest.
 inline constexpr double kLn2 = 0.6931471805599453;
 
+// What older events weigh is no less than exp of minus this.
+inline constexpr double kMostExponent = 64;
+
 // Whole seconds since the Unix epoch, rounded down.
 inline int64_t WholeSeconds(int64_t time_us) {
   constexpr int64_t kMicrosPerSecond = 1'000'000;

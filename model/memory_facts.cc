@@ -38,7 +38,7 @@ void FactsOf(const MemoryEntry* entries, absl::Span<const double> half_lives_s,
     since_s[k] = SecondsSince(entries[k].last_s, as_of_s);
     for (size_t h = 0; h < num_decays; ++h) {
       exponents[h * kBlock + k] =
-          -std::min(kLn2 * (since_s[k] / half_lives_s[h]), 64.0);
+          -std::min(kLn2 * (since_s[k] / half_lives_s[h]), kMostExponent);
     }
   }
   kernels::ExpAll(exponents, num_decays * kBlock, decays);

@@ -169,7 +169,7 @@ demo() {
   qlarank state --user "$demo_household" --min-event-count \
     "$(cat "$demo_data"/{train,heldout}.csv | grep -c "^$demo_household,")"
 
-  say "Three baby products change a ranking, at once: the third of a new household"
+  say "Three baby products change a new household's ranking: the third, at once"
   demo_fill_basket
 
   say "Importing the year again changes nothing"

@@ -16,12 +16,6 @@ _MOST_EXPONENT = 64.
 _LN2 = math.log(2)
 
 
-def decay(seconds, half_life_s):
-    """2^(-seconds / half life); numbers or arrays."""
-    exponent = np.minimum(_LN2 * (seconds / half_life_s), _MOST_EXPONENT)
-    return np.exp(-exponent)
-
-
 def as_of(newest_s, bucket):
     """The second that facts are of: the earliest with the same gap bucket.
 
@@ -99,30 +93,35 @@ class Memory:
 
     def facts(self, rows, as_of_s):
         """Facts [C, J] of item rows at a second."""
-        found = [self.entries[self._slots[row]] if row in self._slots else None
-                 for row in rows]
-        known = [entry for entry in found if entry is not None]
-        table = np.zeros((len(rows), self._settings.num_facts))
-        if known:
-            table[[entry is not None for entry in found]] = facts(
-                self._settings, np.array([entry.count for entry in known]),
-                np.array([entry.first_s for entry in known]),
-                np.array([entry.last_s for entry in known]),
-                np.array([entry.decayed for entry in known]), as_of_s)
+        known = [at for at, row in enumerate(rows) if row in self._slots]
+        found = [self.entries[self._slots[rows[at]]] for at in known]
+        table = torch.zeros(len(rows), self._settings.num_facts,
+                            dtype=torch.float64)
+        if found:
+            table[known] = facts(
+                self._settings, *(torch.tensor([getattr(entry, name)
+                                                for entry in found])
+                                  for name in ('count', 'first_s', 'last_s')),
+                torch.tensor([entry.decayed for entry in found],
+                             dtype=torch.float64), as_of_s)
         return table
 
 
 def facts(settings, count, first_s, last_s, decayed, as_of_s):
-    """Facts [..., J] of entries: arrays [...], but decayed [..., H]."""
-    since = np.maximum(0, as_of_s - last_s)
-    factors = decay(since[..., None], np.array(settings.half_lives_s))
-    due = since * (count - 1) / np.maximum(1, last_s - first_s)
-    columns = [np.ones(since.shape), np.log(1. + count),
-               np.log(1 + decayed * factors), factors,
-               np.log(1. + np.maximum(0, as_of_s - first_s)) / 16,
-               due / (1 + due)]
-    return np.concatenate([column.reshape(*since.shape, -1)
-                           for column in columns], -1)
+    """Facts [..., J] in float64 of entries: tensors [...], but decayed
+    [..., H]."""
+    since = (as_of_s - last_s).clamp_min(0).double()
+    lives = since.new_tensor(settings.half_lives_s)
+    factors = torch.exp(-(_LN2 * (since.unsqueeze(-1) / lives)).clamp_max(
+        _MOST_EXPONENT))
+    due = since * (count - 1) / (last_s - first_s).clamp_min(1)
+    age = (as_of_s - first_s).clamp_min(0).double()
+    known, counted, aged, due = (
+        values.unsqueeze(-1) for values in (
+            torch.ones_like(since), torch.log1p(count.double()),
+            torch.log1p(age) / 16, due / (1 + due)))
+    return torch.cat([known, counted, torch.log1p(decayed * factors), factors,
+                      aged, due], -1)
 
 
 class History:
@@ -154,7 +153,6 @@ class History:
         self._first_s = tensor(found.first_s[order])
         self._last_s = tensor(seconds[order].astype(np.int64))
         self._decayed = tensor(found.decayed[order])
-        self._half_lives = tensor(np.array(settings.half_lives_s, np.float64))
 
     def facts(self, before, rows, as_of_s):
         """Facts [..., C, J] in float32 of item rows [..., C] for the users of
@@ -175,25 +173,12 @@ class History:
         # Of a whole catalogue, few are.
         table = known.new_zeros(*known.shape, self._settings.num_facts,
                                 dtype=torch.float32)
-        table[known] = self._facts(
-            at[known], as_of_s.unsqueeze(-1).expand_as(known)[known])
+        at = at[known]
+        table[known] = facts(
+            self._settings, self._count[at], self._first_s[at],
+            self._last_s[at], self._decayed[at],
+            as_of_s.unsqueeze(-1).expand_as(known)[known]).float()
         return table
-
-    def _facts(self, at, as_of_s):
-        """As facts(), of occurrences."""
-        count, first_s = self._count[at].double(), self._first_s[at]
-        last_s = self._last_s[at]
-        since = (as_of_s - last_s).clamp_min(0).double()
-        exponent = (_LN2 * (since.unsqueeze(-1) / self._half_lives))
-        factors = torch.exp(-exponent.clamp_max(_MOST_EXPONENT))
-        due = since * (count - 1) / (last_s - first_s).clamp_min(1)
-        age = (as_of_s - first_s).clamp_min(0).double()
-        columns = [torch.ones_like(count).unsqueeze(-1),
-                   torch.log1p(count).unsqueeze(-1),
-                   torch.log1p(self._decayed[at] * factors), factors,
-                   (torch.log1p(age) / 16).unsqueeze(-1),
-                   (due / (1 + due)).unsqueeze(-1)]
-        return torch.cat(columns, -1).float()
 
 
 @dataclasses.dataclass

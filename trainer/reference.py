@@ -315,9 +315,9 @@ def _facts(hyper, state, rows, gap, like):
     if not hyper.item_memory:
         return None
     newest = state.pending.time_us if state.pending else 0
-    return like.new_tensor(state.memory.facts(
-        np.asarray(rows).tolist(),
-        item_memory.as_of(newest // buckets.MICROSECONDS, max(1, gap))))
+    return state.memory.facts(
+        np.asarray(rows).tolist(), item_memory.as_of(
+            newest // buckets.MICROSECONDS, max(1, gap))).to(like.dtype)
 
 
 def summarize(hyper, params, state):
