@@ -90,15 +90,16 @@ TEST(LoadRunTest, CountsRefusalsByTheirReason) {
 TEST(LoadRunTest, CountsWhatIsNotAnsweredInTime) {
   testing::TestServer server(ServedOptions());
   LoadRun::Options options = OptionsFor(server.grpc_port());
-  options.timeout = absl::Milliseconds(2);
+  options.timeout = absl::Microseconds(200);
   const auto report = RunOrFail(options, {{"late", kClosed, 4, 20'000}});
   const auto& flow = report["flows"][0];
-  EXPECT_EQ(flow["completed"], 0);
   int late = 0;
   for (const auto& [reason, count] : flow["errors"].items()) {
     if (reason.starts_with("4: ")) late += count.get<int>();
   }
   EXPECT_GT(late, 10) << flow["errors"];
+  // Some may be in time: how many is the processor's affair.
+  EXPECT_LT(flow["completed"], late);
   // The server has forgotten them, too.
   options.timeout = absl::Seconds(30);
   EXPECT_GT(
