@@ -1,21 +1,22 @@
 #include "cli/contenders.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "cli/baselines.h"
 
 namespace qlarank {
 namespace {
 
-// Of what came, what the user had before, or had not.
-std::vector<uint64_t> OfKind(const EvaluationData& data,
-                             const EvaluationCase& next, bool repeat) {
-  std::vector<uint64_t> items;
-  for (uint64_t item : next.items) {
-    if (data.history.HasItem(next.user, item) == repeat) items.push_back(item);
-  }
-  return items;
+// Of what came, the items that are wanted.
+std::vector<uint64_t> Only(const std::vector<uint64_t>& items,
+                           absl::FunctionRef<bool(uint64_t)> wanted) {
+  std::vector<uint64_t> found;
+  absl::c_copy_if(items, std::back_inserter(found), wanted);
+  return found;
 }
 
 void AddTo(Qualities& qualities, const std::vector<uint64_t>& ranked,
@@ -24,18 +25,27 @@ void AddTo(Qualities& qualities, const std::vector<uint64_t>& ranked,
   for (RankingQuality& quality : qualities) quality.Add(ranked, relevant);
 }
 
-// `rank` gives the ranking for the case of an index.
+// `rank` gives the ranking for the case of an index; `known` are the items that
+// somebody had.
 Contender Judge(std::string name, const EvaluationData& data,
+                const absl::flat_hash_map<uint64_t, uint64_t>& known,
                 const std::vector<uint32_t>& cutoffs,
                 absl::FunctionRef<std::vector<uint64_t>(size_t)> rank) {
   const Qualities none(cutoffs.begin(), cutoffs.end());
-  Contender contender{std::move(name), none, none, none};
+  Contender contender{std::move(name), none, none, none, none};
   for (size_t i = 0; i < data.cases.size(); ++i) {
     const EvaluationCase& next = data.cases[i];
     const std::vector<uint64_t> ranked = rank(i);
     AddTo(contender.all, ranked, next.items);
-    AddTo(contender.repeat, ranked, OfKind(data, next, true));
-    AddTo(contender.first_time, ranked, OfKind(data, next, false));
+    auto had = [&](uint64_t item) {
+      return data.history.HasItem(next.user, item);
+    };
+    AddTo(contender.repeat, ranked, Only(next.items, had));
+    AddTo(contender.first_time, ranked,
+          Only(next.items, [&](uint64_t item) { return !had(item); }));
+    AddTo(contender.new_item, ranked, Only(next.items, [&](uint64_t item) {
+            return !known.contains(item);
+          }));
   }
   return contender;
 }
@@ -61,10 +71,11 @@ std::vector<Contender> CompareContenders(const EvaluationData& data,
                                          absl::Duration half_life) {
   const uint32_t k = *std::max_element(cutoffs.begin(), cutoffs.end());
   const Baselines baselines(data.history, data.cut, half_life);
+  const auto known = data.history.CountItems(absl::InfinitePast());
   std::vector<Contender> contenders;
   auto judge = [&](std::string name,
                    absl::FunctionRef<std::vector<uint64_t>(size_t)> rank) {
-    contenders.push_back(Judge(std::move(name), data, cutoffs, rank));
+    contenders.push_back(Judge(std::move(name), data, known, cutoffs, rank));
   };
   judge("popularity", [&](size_t i) {
     return TopForUser(data, data.cases[i].user, baselines.Popularity(), k);

@@ -19,10 +19,11 @@ using Qualities = std::vector<RankingQuality>;
 struct Contender {
   std::string name;
   Qualities all;
-  // Where only what the user had before is to be found, and only what they had
-  // not: users without any of it are left out.
+  // Where only what the user had before is to be found, only what they had not,
+  // and only what nobody had: users without any of it are left out.
   Qualities repeat;
   Qualities first_time;
+  Qualities new_item;
 };
 
 // The first `k` of a ranking; without what the user had before, if the

@@ -104,7 +104,8 @@ nlohmann::json ToJson(const Contender& contender) {
   nlohmann::json json = ToJson(contender.all);
   for (auto& [kind, qualities] :
        {std::pair("repeat", &contender.repeat),
-        std::pair("first time", &contender.first_time)}) {
+        std::pair("first time", &contender.first_time),
+        std::pair("new item", &contender.new_item)}) {
     if (qualities->front().users() == 0) continue;
     json[kind] = ToJson(*qualities);
     json[kind]["users"] = qualities->front().users();

@@ -31,14 +31,17 @@ class Data:
     # Events of one user with equal times: a 'moment' (a basket, whose order
     # says nothing) or an 'order' (the file's, each event a moment of its own).
     equal_times: str = 'moment'
-    # A CSV file of all item ids, so that items without training events have
-    # rows too; '' takes the items of the training events.
+    # The item table: a CSV file with one line an item, so that items without
+    # training events have rows too; '' takes the items of the training events.
+    # Its item column is called as that of the events.
     catalogue: str = ''
     # Instead of held-out files, where tasks have labels: training ends at the
     # first time and tests start at the second (ISO 8601).
     validate_from: str = ''
     test_from: str = ''
-    # Items with fewer training events share the out-of-vocabulary row.
+    # Items with fewer training events share the out-of-vocabulary row. With
+    # model.item_attributes or item_numbers they have rows of their own, which
+    # are made of nothing else.
     min_item_count: int = 5
     # {task name: column of 0/1 labels}; tasks not named predict the next item.
     labels: dict = dataclasses.field(default_factory=dict)
@@ -94,6 +97,9 @@ class Training:
     # Share of samples that are random windows of a history, not its end.
     random_windows: float = .5
     item_init_std: float = .02
+    # Share of the items that a step knows by their content alone, where the
+    # model has item attributes or numbers.
+    content_only_share: float = .2
     # Layers begin as averages of the history (trainer/models.py).
     average_start: bool = False
     # Weight of predicting the next moment's items from the event before it,
@@ -213,6 +219,28 @@ def with_actions(config, names):
                              'actions are ' + ', '.join(names))
     return dataclasses.replace(
         config, model=dataclasses.replace(config.model, actions=names))
+
+
+def with_content(config, table):
+    """The config with the values and constants of an ItemTable, where it has
+    none. Raises ValueError if it has others, or the table none at all."""
+    model, changes = config.model, {}
+    for field, found in (('item_attributes', table and table.attributes),
+                         ('item_numbers', table and table.numbers)):
+        wanted = getattr(model, field)
+        names = [[part.name for part in parts] for parts in
+                 (wanted, found or ())]
+        if names[0] != names[1]:
+            raise ValueError(f'model.{field} is {names[0]}, but the data was '
+                             f'prepared with {names[1]}')
+        for one, other in zip(wanted, found or ()):
+            if one != other and (getattr(one, 'values', ()) or
+                                 getattr(one, 'mean', None) is not None):
+                raise ValueError(f'model.{field}: {one.name!r} has other '
+                                 'values than the data was prepared with')
+        changes[field] = tuple(found or ())
+    return dataclasses.replace(
+        config, model=dataclasses.replace(model, **changes))
 
 
 def _section(kind, name, values):

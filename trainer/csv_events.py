@@ -9,6 +9,7 @@ Cells are read by the rules of cli/event_csv.h, and what is wrong with one is
 said in the same words.
 """
 
+import copy
 import re
 
 import numpy as np
@@ -31,9 +32,10 @@ def read(path, config):
     return _read(path, lambda rows: _events(rows, config))
 
 
-def read_items(path, column):
-    """The ids [N] of a CSV file of items."""
-    return _read(path, lambda rows: _uint64(_Column(rows, column)))
+def read_items(path, config):
+    """(ids [M], {attribute: texts [M]}, {number: float64 [M]}) of a CSV file
+    with one line an item; NaN where a number's cell is empty."""
+    return _read(path, lambda rows: _items(rows, config))
 
 
 class _BadCell(ValueError):
@@ -108,6 +110,23 @@ def _events(rows, config):
     return pd.DataFrame(frame)
 
 
+def _items(rows, config):
+    item = _Column(rows, config.data.item, 'data.item')
+    texts = {attribute.name: _Column(rows, attribute.name)
+             for attribute in config.model.item_attributes}
+    numbers = {number.name: _Column(rows, number.name)
+               for number in config.model.item_numbers}
+    ids = _uint64(item)
+    _, first, at = np.unique(ids, return_index=True, return_inverse=True)
+    item.check(first[at] == np.arange(len(ids)), 'has a line already')
+    for column in texts.values():
+        column.check_utf8()
+    return (ids, {name: column.texts.to_list()
+                  for name, column in texts.items()},
+            {name: _number_or_nothing(column)
+             for name, column in numbers.items()})
+
+
 class _Column:
     """The texts of a column, and what is said of a bad one."""
 
@@ -120,6 +139,12 @@ class _Column:
 
     def __len__(self):
         return len(self.texts)
+
+    def replaced(self, mask, text):
+        """The same column with another text in some cells."""
+        other = copy.copy(self)
+        other.texts = self.texts.mask(mask, text)
+        return other
 
     def check(self, good, problem):
         """Raises _BadCell for the first cell that is not good.
@@ -208,6 +233,12 @@ def _finite(column):
         ': write a point for the comma' if _DECIMAL_COMMA.fullmatch(text)
         else ''))
     return values
+
+
+def _number_or_nothing(column):
+    given = column.texts != ''
+    filled = column.replaced(~given, '0')
+    return np.where(given, _finite(filled), np.nan).astype(np.float64)
 
 
 def _label(column):

@@ -10,9 +10,13 @@ import numpy as np
 from trainer import buckets
 from trainer import config as config_lib
 from trainer import csv_events
+from trainer import hyper as hyper_lib
+from trainer import item_table as item_table_lib
 
 # Where a data set names its own actions: more are a mistaken column.
 MAX_ACTIONS = 256
+# What the arrays of an item table are called where a data set is saved.
+_TABLE = 'item_table.'
 
 
 @dataclasses.dataclass
@@ -26,6 +30,7 @@ class Dataset:
     items outside the catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
+    item_table: what is known of the items, or None.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -42,6 +47,7 @@ class Dataset:
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
+    item_table: item_table_lib.ItemTable = None
 
     @property
     def num_events(self):
@@ -49,8 +55,17 @@ class Dataset:
 
     def save(self, path):
         """Writes an .npz that load() reads without the CSV files."""
-        values = dataclasses.asdict(self)
+        values = {field.name: getattr(self, field.name)
+                  for field in dataclasses.fields(self)}
         values['column_names'] = json.dumps(self.column_names)
+        table = values.pop('item_table')
+        values['content'] = json.dumps(table and {
+            'item_attributes': [dataclasses.asdict(attribute)
+                                for attribute in table.attributes],
+            'item_numbers': [dataclasses.asdict(number)
+                             for number in table.numbers]})
+        for name, array in (table.arrays() if table else {}).items():
+            values[_TABLE + name] = array
         np.savez_compressed(path, **values)
 
     def select(self, model):
@@ -98,26 +113,36 @@ class Dataset:
 def open_data(path, config):
     """A prepared .npz, or a config's CSV files in a folder.
 
-    Returns the Dataset, and the config with its actions.
+    Returns the Dataset, and the config with what it takes from the data: its
+    actions, the values of item attributes, the constants of item numbers.
     """
     if str(path).endswith('.npz'):
         data = load(path).select(config.model)
     else:
         data = read(config, path)
-    return data, config_lib.with_actions(config, data.action_names)
+    config = config_lib.with_actions(config, data.action_names)
+    return data, config_lib.with_content(config, data.item_table)
 
 
 def load(path):
     """Reads what Dataset.save wrote."""
     with np.load(path) as arrays:
         values = {name: arrays[name] for name in arrays.files}
-    missing = {field.name for field in dataclasses.fields(Dataset)} - {*values}
+    table = {name[len(_TABLE):]: values.pop(name) for name in list(values)
+             if name.startswith(_TABLE)}
+    missing = {'content', *(field.name for field in dataclasses.fields(Dataset)
+                            if field.name != 'item_table')} - {*values}
     if missing:
         raise ValueError(f'{path}: {", ".join(sorted(missing))} is missing: '
                          'made by another version; prepare it again')
     values['cut_us'] = int(values['cut_us'])
     values['ordered'] = bool(values['ordered'])
     values['column_names'] = json.loads(str(values['column_names']))
+    content = json.loads(str(values.pop('content')))
+    if content:
+        model = hyper_lib.from_dict(content)
+        values['item_table'] = item_table_lib.from_arrays(
+            model.item_attributes, model.item_numbers, table)
     return Dataset(**values)
 
 
@@ -144,7 +169,7 @@ def read(config, folder):
                                     'data.validate_from')
         train = train[train['time_us'] < cut_us]
     events = pd.concat(frames, ignore_index=True)
-    item_ids = _item_ids(config, folder, train)
+    item_ids, item_table = _items(config, folder, train)
     names, actions = _actions(config, events['action'])
     # Users in order of their first line; lines of equal time keep their order.
     codes, users = pd.factorize(events['user'])
@@ -169,7 +194,7 @@ def read(config, folder):
         context_rows=columns('context_rows', 'context ', np.int16),
         labels=columns('labels', 'label '),
         cut_us=cut_us, ordered=config.data.equal_times == 'order',
-        column_names=column_names)
+        column_names=column_names, item_table=item_table)
 
 
 def _column_names(model):
@@ -214,16 +239,26 @@ def _actions(config, texts):
     return names, texts.map({'': 0, **codes}).to_numpy(np.int16)
 
 
-def _item_ids(config, folder, train):
-    least = config.data.min_item_count
+def _items(config, folder, train):
+    """(item ids [N], ItemTable or None) of a data set's catalogue."""
+    least, model = config.data.min_item_count, config.model
     if not config.data.catalogue:
+        if model.has_content:
+            raise ValueError('model.item_attributes and model.item_numbers are '
+                             'columns of an item table: data.catalogue says '
+                             'which file it is')
         ids = catalogue(train['item'].to_numpy(), least)
         if not len(ids):
             raise ValueError(f'data.min_item_count is {least}, but no item has '
                              'so many training events')
-        return ids
-    return np.unique(csv_events.read_items(folder / config.data.catalogue,
-                                           config.data.item))
+        return ids, None
+    listed, texts, numbers = csv_events.read_items(
+        folder / config.data.catalogue, config)
+    if not model.has_content:
+        return np.sort(listed), None
+    # The table may lack what is sold all the time: nothing is known of it.
+    ids = np.union1d(listed, catalogue(train['item'].to_numpy(), least))
+    return ids, item_table_lib.make(model, ids, listed, texts, numbers)
 
 
 def catalogue(items, min_count):

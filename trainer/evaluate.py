@@ -34,7 +34,7 @@ class Cases:
     users; history [start, start + length) in the data set; gap bucket to the
     request. targets: an event of each different item to find; baskets: their
     rows, 0 for each that is outside the catalogue; repeats: which of them the
-    user had before. known: which events [E] popularity is counted of. cut_us:
+    user had before; new: which nobody had, among known events. known: which events [E] popularity is counted of. cut_us:
     None in leave-one-out, where exclude_seen is True.
     """
     users: np.ndarray
@@ -44,6 +44,7 @@ class Cases:
     targets: list
     baskets: list
     repeats: list
+    new: list
     known: np.ndarray
     cut_us: int = None
     exclude_seen: bool = False
@@ -71,10 +72,11 @@ def cases(data, cut_us, *, every_moment=False):
         data.times_us[at - 1], data.times_us[at])
     targets = [_targets(data, *moment) for moment in
                zip(at, data.offsets[users + 1])]
+    known = data.times_us < cut_us
     return Cases(data.users[users], starts, at - starts,
                  buckets.gap_bucket(seconds),
-                 **_to_find(data, starts, at, targets),
-                 known=data.times_us < cut_us, cut_us=cut_us)
+                 **_to_find(data, starts, at, targets, known),
+                 known=known, cut_us=cut_us)
 
 
 def _targets(data, at, end):
@@ -84,12 +86,14 @@ def _targets(data, at, end):
     return at + np.unique(data.items[at:stop], return_index=True)[1]
 
 
-def _to_find(data, starts, at, targets):
+def _to_find(data, starts, at, targets, known):
     """The fields of Cases that say what is to be found."""
+    old = np.unique(data.items[known])
     return {'targets': targets,
             'baskets': [data.rows[events] for events in targets],
             'repeats': [np.isin(data.items[events], data.items[start:stop])
-                        for start, stop, events in zip(starts, at, targets)]}
+                        for start, stop, events in zip(starts, at, targets)],
+            'new': [~np.isin(data.items[events], old) for events in targets]}
 
 
 def last_cases(data):
@@ -101,10 +105,11 @@ def last_cases(data):
     seconds = buckets.seconds_between(data.times_us[ends - 1],
                                       data.times_us[ends])
     starts = ends - lengths
+    known = data.is_before_last(1)
     return Cases(data.users[asked], starts, lengths,
                  buckets.gap_bucket(seconds),
-                 **_to_find(data, starts, ends, list(ends[:, None])),
-                 known=data.is_before_last(1), exclude_seen=True)
+                 **_to_find(data, starts, ends, list(ends[:, None]), known),
+                 known=known, exclude_seen=True)
 
 
 @torch.no_grad()

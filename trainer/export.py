@@ -17,6 +17,7 @@ import safetensors
 import safetensors.numpy
 import torch
 
+from trainer import content
 from trainer import fingerprint as fingerprint_lib
 from trainer import hyper as hyper_lib
 from trainer import spec as spec_lib
@@ -25,6 +26,8 @@ from trainer import tensors as tensors_lib
 SPEC_FILE = 'model.textproto'
 WEIGHTS_FILE = 'weights.safetensors'
 ITEMS_FILE = 'items.safetensors'
+# What makes rows of attributes, for items to come.
+CONTENT_FILE = 'content.safetensors'
 TITLES_FILE = 'titles.tsv'
 # As model/bundle_schema.cc: a logit's scale is exp of it.
 MAX_LOG_SCALE = 20
@@ -69,10 +72,13 @@ def write(bundle, folder, titles=None):
     if not bundle.hyper.actions:
         raise ValueError('bundle: the model has no actions')
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))
+    of_content = {name: array for name, array in tensors.items()
+                  if name.startswith(content.PREFIX)}
     items = {name: array for name, array in tensors.items()
-             if name == 'item_ids' or specs[name].in_items}
+             if name == 'item_ids' or
+             name in specs and specs[name].in_items}
     weights = {name: array for name, array in tensors.items()
-               if name not in items}
+               if name not in items and name not in of_content}
     message = spec_lib.to_message(bundle.hyper)
     message.name, message.version = bundle.name, bundle.version
     message.description = bundle.description
@@ -81,6 +87,9 @@ def write(bundle, folder, titles=None):
     with _new_folder(pathlib.Path(folder)) as work:
         message.weights_sha256 = _write_tensors(weights, work / WEIGHTS_FILE)
         message.items_sha256 = _write_tensors(items, work / ITEMS_FILE)
+        if of_content:
+            message.content_sha256 = _write_tensors(of_content,
+                                                    work / CONTENT_FILE)
         spec_lib.write(message, work / SPEC_FILE)
         if titles is not None:
             _write_titles(titles, set(tensors['item_ids'].tolist()),
@@ -143,6 +152,9 @@ def read(folder):
     hyper = spec_lib.to_hyper(message)
     _check_files(hyper, tensors, items, folder)
     tensors.update(items)
+    if hyper.has_content:
+        tensors.update(_read_tensors(folder / CONTENT_FILE,
+                                     message.content_sha256))
     _check(hyper, tensors, folder)
     if len(tensors['item_ids']) != message.num_items:
         raise ValueError(f'{folder}: num_items is {message.num_items}, but '
@@ -211,21 +223,23 @@ def _check(hyper, tensors, where):
         values, counts = np.unique(ids, return_counts=True)
         raise ValueError(f'{where}: item id {values[counts > 1][0]} occurs '
                          'more than once')
-    specs = tensors_lib.tensor_specs(hyper, len(ids))
-    for name in sorted(set(tensors) - set(specs) - {'item_ids'}):
+    shapes = {name: spec.shape for name, spec in
+              tensors_lib.tensor_specs(hyper, len(ids)).items()}
+    shapes.update(content.tensor_shapes(hyper))
+    for name in sorted(set(tensors) - set(shapes) - {'item_ids'}):
         raise ValueError(f'{where}: tensor {name} is not part of this model')
-    for name, spec in specs.items():
+    for name, shape in shapes.items():
         if name not in tensors:
             raise ValueError(f'{where}: tensor {name} is missing')
-        _check_tensor(name, tensors[name], spec, where)
+        _check_tensor(name, tensors[name], shape, where)
 
 
-def _check_tensor(name, array, spec, where):
+def _check_tensor(name, array, shape, where):
     if array.dtype != np.float32:
         raise ValueError(f'{where}: tensor {name} is {array.dtype}, not F32')
-    if array.shape != spec.shape:
+    if array.shape != shape:
         raise ValueError(f'{where}: tensor {name} has shape '
-                         f'{list(array.shape)}, not {list(spec.shape)}')
+                         f'{list(array.shape)}, not {list(shape)}')
     if not np.isfinite(array).all():
         raise ValueError(f'{where}: tensor {name} holds NaN or infinity')
     if name == 'log_scale' and abs(array[0]) > MAX_LOG_SCALE:

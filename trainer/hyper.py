@@ -41,6 +41,33 @@ class ContextFeature:
 
 
 @dataclasses.dataclass(frozen=True)
+class ItemAttribute:
+    """A column of the item table: an item has one of its values, or several.
+
+    separator: what stands between several in a cell; '': a cell is one value.
+    values: (): those of the data.
+    """
+    name: str
+    separator: str = ''
+    values: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ItemNumber:
+    """A column of the item table that counts as (number - mean) / scale.
+
+    mean: None: that of the data, and so is scale.
+    """
+    name: str
+    mean: float = None
+    scale: float = 1.
+
+    def __post_init__(self):
+        _require(self.scale > 0, f'item_numbers.{self.name}.scale', self.scale,
+                 'above 0')
+
+
+@dataclasses.dataclass(frozen=True)
 class ItemMemory:
     """Exact facts of some of a user's items (docs/model.md, section 11).
 
@@ -105,6 +132,10 @@ class Hyper:
     event_features: tuple = ()
     candidate_features: tuple = ()
     context_features: tuple = ()
+    # Columns of data.catalogue that make rows for items which nobody had yet
+    # (docs/model.md, section 12).
+    item_attributes: tuple = ()
+    item_numbers: tuple = ()
     tasks: tuple = (Task('next'),)
 
     def __post_init__(self):
@@ -135,6 +166,12 @@ class Hyper:
                  f'one number for each of {self.num_heads} heads')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
         self._check_seeds()
+        names = [part.name for part in (*self.item_attributes,
+                                        *self.item_numbers)]
+        for name in names:
+            _require(names.count(name) == 1 and name != 'numbers',
+                     'item_attributes', name,
+                     'a column that is named once, and not "numbers"')
         _require(self.item_memory is None or
                  self.target_aware != OFF and not self.peer, 'item_memory',
                  self.item_memory, 'absent unless candidates read the state')
@@ -171,6 +208,11 @@ class Hyper:
     def num_state_layers(self):
         """L': layers that hold Z and c, the dedicated block included."""
         return self.num_layers + (self.target_aware == DEDICATED_BLOCK)
+
+    @property
+    def has_content(self):
+        """Whether items have rows from what the item table says of them."""
+        return bool(self.item_attributes or self.item_numbers)
 
     @property
     def any_dot_term(self):
@@ -217,6 +259,11 @@ def from_dict(values):
         if 'half_lives_s' in memory:
             memory['half_lives_s'] = tuple(memory['half_lives_s'])
         values['item_memory'] = ItemMemory(**memory)
+    for name, kind in (('item_attributes', ItemAttribute),
+                       ('item_numbers', ItemNumber)):
+        if name in values:
+            values[name] = tuple(_named(kind, part, f'model.{name}')
+                                 for part in values[name])
     if 'tasks' in values:
         values['tasks'] = tuple(Task(**task) for task in values['tasks'])
     if 'context_features' in values:
@@ -224,6 +271,18 @@ def from_dict(values):
             ContextFeature(feature['name'], tuple(feature['values']))
             for feature in values['context_features'])
     return Hyper(**values)
+
+
+def _named(kind, value, where):
+    """A kind of column, given its name or a table of its fields."""
+    if isinstance(value, str):
+        return kind(value)
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in value:
+        _require(name in known, where, name,
+                 'one of ' + ', '.join(sorted(known)))
+    return kind(**{name: tuple(part) if isinstance(part, list) else part
+                   for name, part in value.items()})
 
 
 def _require(condition, name, value, what):

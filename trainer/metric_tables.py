@@ -36,11 +36,11 @@ def table(found, measures):
 
 
 def kind_lines(found):
-    """Lines of a table by whether targets are repeats; [] where all are of one
-    kind."""
-    parts = [kind for kind in KINDS if all(kind in row for row in
-                                           found.values())]
-    if len(parts) < len(KINDS):
+    """Lines of a table by what targets are; [] where all are of one kind."""
+    parts = [kind for kind in KINDS if all(
+        kind in row for row in found.values()) and (
+            kind != 'new item' or _any_found(found))]
+    if len(parts) < 2:
         return []
     joined, counts = {name: {'standard errors': {}} for name in found}, []
     for kind in parts:
@@ -53,6 +53,11 @@ def kind_lines(found):
         counts.append(f'{kind} targets: {row[kind]["users"]:,} users')
     return ['', *table(joined, figures(next(iter(joined.values())))),
             '; '.join(counts)]
+
+
+def _any_found(found):
+    """Whether a ranking knows of new items: only models with content do."""
+    return any(row['new item']['hit@10'] > 0 for row in found.values())
 
 
 def figures(row):

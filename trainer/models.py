@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from trainer import content
 from trainer import hyper as hyper_lib
 from trainer import reconstruction
 from trainer import tensors as tensors_lib
@@ -21,11 +22,12 @@ class Model(nn.Module):
     """Parameters named as in the bundle; `params()` gives them to reference.
 
     reconstruction_window: steps of the decoder of trainer/reconstruction.py,
-    which no bundle holds; 0: no decoder.
+    which no bundle holds; 0: no decoder. item_table: an ItemTable, for models
+    with content.
     """
 
     def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.,
-                 reconstruction_window=0):
+                 reconstruction_window=0, item_table=None):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
@@ -40,22 +42,59 @@ class Model(nn.Module):
         self.decoder = None
         if reconstruction_window:
             self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
+        self.content = None
+        if hyper.has_content:
+            self.content = content.Content(hyper, item_table, item_init_std)
+            # Of each item row, how much of it is its own.
+            self.register_buffer('own', torch.ones(num_items + 1))
+            self.content_only_share = 0.
 
     def params(self):
         """{tensor name: tensor}, differentiable."""
-        return {name: self.values[_key(name)].exp() if name.endswith(_RATE)
-                else self.values[_key(name)] for name in self._names}
+        params = {name: self.values[_key(name)].exp() if name.endswith(_RATE)
+                  else self.values[_key(name)] for name in self._names}
+        if self.content is not None:
+            rows, biases = self.content()
+            own = self._own()
+            params['item_embedding'] = (
+                rows + own[:, None] * params['item_embedding'])
+            if self.hyper.any_dot_term:
+                params['item_bias'] = biases + own * params['item_bias']
+        return params
+
+    def _own(self):
+        """The share [N + 1] of each row that is its own, in this step."""
+        if not self.training or not self.content_only_share:
+            return self.own
+        return self.own * (torch.rand_like(self.own) >= self.content_only_share)
 
     def to_arrays(self):
         """{tensor name: float32 array}: what a bundle holds."""
-        return {name: value.detach().float().cpu().numpy()
-                for name, value in self.params().items()}
+        training = self.training
+        self.eval()  # Whole rows.
+        arrays = {name: value.detach().float().cpu().numpy()
+                  for name, value in self.params().items()}
+        if self.content is not None:
+            arrays.update(self.content.to_arrays())
+        self.train(training)
+        return arrays
+
+    def know_by_content(self, counts, least, share):
+        """Items [N + 1] with fewer than `least` counts have no part of their
+        own, and in training others neither: a share, drawn anew each time."""
+        self.own.copy_(counts >= least)
+        self.content_only_share = share
 
     def start_from_popularity(self, counts):
-        """Sets the item biases to the log of item counts [N + 1]."""
+        """Sets the item biases to the log of item counts [N + 1].
+
+        What is known by its content alone starts as the mean of the others.
+        """
         bias = torch.log1p(counts.float())
+        own = torch.ones_like(bias) if self.content is None else self.own
+        mean = (own * bias).sum() / own.sum().clamp_min(1)
         with torch.no_grad():
-            self.values['item_bias'].copy_(bias - bias.mean())
+            self.values['item_bias'].copy_(own * (bias - mean))
 
     def start_from_rates(self, rates):
         """Sets the biases of labelled tasks to their rates' logits [T]."""
@@ -91,7 +130,7 @@ class Model(nn.Module):
                     value.fill_(_AVERAGE_BETA)
 
     def load_arrays(self, arrays):
-        """The inverse of to_arrays."""
+        """The inverse of to_arrays, for models without content."""
         with torch.no_grad():
             for name in self._names:
                 value = torch.from_numpy(np.asarray(arrays[name]))
@@ -107,6 +146,8 @@ class Model(nn.Module):
                 name.endswith('_projection'))
             matrix = matrix and name != 'head.w2'
             (decayed if matrix else kept).append(self.values[_key(name)])
+        if self.content is not None:
+            kept += self.content.parameters()
         if self.decoder is not None:
             for name, value in self.decoder.named_parameters():
                 (decayed if name.startswith('w') else kept).append(value)

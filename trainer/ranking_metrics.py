@@ -10,8 +10,11 @@ import numpy as np
 TOP = 50
 _SHORT = 10
 MEASURES = ('hit@10', 'precision@10', 'recall@10', 'ndcg@10', 'hit@50')
-# Targets by whether the user had the item before, and what is told of each.
-KINDS = {'repeat': True, 'first time': False}
+# Targets by whether the user had the item before, or nobody had, and what is
+# told of each.
+KINDS = {'repeat': lambda found: found.repeats,
+         'first time': lambda found: [~repeats for repeats in found.repeats],
+         'new item': lambda found: found.new}
 OF_KINDS = ('hit@10', 'ndcg@10')
 
 
@@ -26,12 +29,13 @@ def metrics(top, found):
                        zip(top, found.baskets)]).reshape(-1, len(MEASURES))
     result = _summary(MEASURES, values, found.users)
     columns = [MEASURES.index(name) for name in OF_KINDS]
-    for kind, wanted in KINDS.items():
-        asked = [index for index, repeats in enumerate(found.repeats)
-                 if (repeats == wanted).any()]
+    for kind, wanted_of in KINDS.items():
+        wanted = wanted_of(found)
+        asked = [index for index, chosen in enumerate(wanted) if chosen.any()]
         if asked:
-            values = np.array([_measures(top[index], found.baskets[index][
-                found.repeats[index] == wanted]) for index in asked])
+            values = np.array([_measures(
+                top[index], found.baskets[index][wanted[index]])
+                for index in asked])
             users = found.users[asked]
             result[kind] = {'users': len(set(users)), **_summary(
                 OF_KINDS, values[:, columns], users)}

@@ -62,6 +62,13 @@ def to_message(hyper):
         message.item_memory.entries = hyper.item_memory.entries
         message.item_memory.half_lives_s.extend(
             hyper.item_memory.half_lives_s)
+    for attribute in hyper.item_attributes:
+        message.item_attributes.add(name=attribute.name,
+                                    separator=attribute.separator,
+                                    values=attribute.values)
+    for number in hyper.item_numbers:
+        message.item_numbers.add(name=number.name, mean=number.mean,
+                                 scale=number.scale)
     for feature in hyper.context_features:
         message.context_features.add(name=feature.name, values=feature.values)
     for task in hyper.tasks:
@@ -87,6 +94,13 @@ def to_hyper(message):
         context_features=tuple(
             hyper_lib.ContextFeature(feature.name, tuple(feature.values))
             for feature in message.context_features),
+        item_attributes=tuple(
+            hyper_lib.ItemAttribute(attribute.name, attribute.separator,
+                                    tuple(attribute.values))
+            for attribute in message.item_attributes),
+        item_numbers=tuple(
+            hyper_lib.ItemNumber(number.name, number.mean, number.scale)
+            for number in message.item_numbers),
         tasks=tuple(
             hyper_lib.Task(task.name, task.dot_term, task.value_weight)
             for task in message.tasks))

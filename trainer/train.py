@@ -59,7 +59,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
             if unfinished:
                 unfinished.save(run.state(history))
     optimizer.keep_average()
-    return model, history
+    return model.eval(), history
 
 
 def _check_histories(config, data):
@@ -77,15 +77,18 @@ def _start(config, data, source):
     window = settings.reconstruction_weight and settings.reconstruction_window
     model = models.Model(config.model, len(data.item_ids),
                          settings.item_init_std, settings.dropout,
-                         window).to(source.device)
+                         window, data.item_table).to(source.device)
     if settings.average_start:
         model.start_as_average()
     if labelled_loss.applies(source):
         model.start_from_rates(labelled_loss.rates(data))
-    elif config.model.any_dot_term:
-        counts = torch.bincount(source.columns['rows'],
-                                minlength=len(data.item_ids) + 1)
-        counts[0] = 0  # Each unknown item is rare.
+    counts = torch.bincount(source.columns['rows'],
+                            minlength=len(data.item_ids) + 1)
+    counts[0] = 0  # Each unknown item is rare.
+    if config.model.has_content:
+        model.know_by_content(counts, config.data.min_item_count,
+                              settings.content_only_share)
+    if config.model.any_dot_term and not labelled_loss.applies(source):
         model.start_from_popularity(counts)
     return model
 
@@ -125,6 +128,8 @@ class _Run:
 
 
 def _detached(model):
+    """The tensors of a bundle; whoever trains on calls train()."""
+    model.eval()
     return {name: value.detach() for name, value in model.params().items()}
 
 

@@ -153,12 +153,13 @@ TEST(ContendersTest, TellRepeatsFromFirstTimes) {
   EvaluationData data;
   data.cut = absl::FromUnixSeconds(100);
   std::vector<RankJob> jobs;
-  // Ann takes 1 again and 5 for the first time, Bob 4 again, Eve 9.
+  // Ann takes 1 again and 5 for the first time, Bob 4 again, Eve 9 and 3, which
+  // Bob had.
   for (const auto& [user, had, came, ranked] :
        std::vector<std::tuple<std::string, Items, Items, Items>>{
            {"ann", {1, 2}, {1, 5}, {5, 1}},
            {"bob", {3, 4}, {4}, {3, 4}},
-           {"eve", {6}, {9}, {6, 8}}}) {
+           {"eve", {6}, {3, 9}, {6, 8}}}) {
     for (uint64_t item : had) {
       v1::UserEvent event;
       event.set_user_id(user);
@@ -184,6 +185,9 @@ TEST(ContendersTest, TellRepeatsFromFirstTimes) {
   EXPECT_DOUBLE_EQ(Values(served.repeat[0])["ndcg"], 1 / std::log2(3.0));
   EXPECT_EQ(served.first_time[0].users(), 2U);
   EXPECT_DOUBLE_EQ(Values(served.first_time[0])["ndcg"], 0.5);
+  // Nobody had 5 or 9.
+  EXPECT_EQ(served.new_item[0].users(), 2U);
+  EXPECT_DOUBLE_EQ(Values(served.new_item[0])["ndcg"], 0.5);
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ def test_baskets_stay_together_in_time_order(tmp_path):
     }).to_parquet(tmp_path / 't.parquet')
     pd.DataFrame({
         'product_id': [5, 7, 8, 9],
+        'manufacturer_id': ['69', '2', '69', '5'],
+        'department': ['GROCERY', 'DELI', 'GROCERY', 'MISC'],
         'brand': ['Private', 'National', 'National', None],
         'product_category': ['COLD CEREAL', 'CHEESE', 'BAG SNACKS', 'X'],
         'product_type': ['KIDS CEREAL', None, 'POTATO CHIPS', 'Y'],
@@ -25,7 +27,13 @@ def test_baskets_stay_together_in_time_order(tmp_path):
     }).to_parquet(tmp_path / 'p.parquet')
     lines = convert.convert(tmp_path / 't.parquet', tmp_path / 'p.parquet',
                             tmp_path)
-    assert lines == {'train.csv': 3, 'heldout.csv': 1, 'titles.tsv': 3}
+    assert lines == {'train.csv': 3, 'heldout.csv': 1, 'items.csv': 3,
+                     'titles.tsv': 3}
+    assert (tmp_path / 'items.csv').read_text() == (
+        'item,manufacturer,department,brand,category,type,size\n'
+        '5,69,GROCERY,Private,COLD CEREAL,KIDS CEREAL,14.5 OZ\n'
+        '7,2,DELI,National,CHEESE,,\n'
+        '8,69,GROCERY,National,BAG SNACKS,POTATO CHIPS, \n')
     assert (tmp_path / 'train.csv').read_text() == (
         'user,item,action,time\n1,7,purchase,1483261200\n'
         '2,5,purchase,1483351205\n2,8,purchase,1483351205\n')

@@ -35,6 +35,7 @@ def test_a_cut_asks_for_the_first_moment_after_it(data):
     assert list(found.users) == ['bob']
     assert list(found.baskets[0]) == [2, 0, 0]  # 8 and 9 are two.
     assert list(found.repeats[0]) == [True, False, False]
+    assert list(found.new[0]) == [False, True, True]
     assert list(found.lengths) == [2]
 
 
@@ -123,8 +124,9 @@ def _generated(rng, cases_of):
                for _ in users]
     repeats = [rng.random(len(basket)) < rng.choice([0, .5, 1])
                for basket in baskets]
+    new = [rng.random(len(basket)) < rng.choice([0, .2]) for basket in baskets]
     return top, evaluate.Cases(users, None, None, None, None, baskets, repeats,
-                               None)
+                               new, None)
 
 
 def _brute_force(ranking, targets):
@@ -140,14 +142,16 @@ def _brute_force(ranking, targets):
             'hit@50': float(len(places) > 0)}
 
 
-@pytest.mark.parametrize('kind', [None, 'repeat', 'first time'])
+@pytest.mark.parametrize('kind', [None, 'repeat', 'first time', 'new item'])
 def test_metrics_are_means_over_cases_of_what_is_counted_by_hand(kind):
     top, found = _generated(np.random.default_rng(4), [1] * 40)
     metrics = ranking_metrics.metrics(top, found)
     by_hand = []
-    for ranking, basket, repeats in zip(top, found.baskets, found.repeats):
-        targets = [row for row, repeat in zip(basket, repeats)
-                   if kind is None or repeat == (kind == 'repeat')]
+    for index, (ranking, basket) in enumerate(zip(top, found.baskets)):
+        of_kind = {None: np.ones(len(basket)), 'repeat': found.repeats[index],
+                   'first time': ~found.repeats[index],
+                   'new item': found.new[index]}[kind]
+        targets = [row for row, wanted in zip(basket, of_kind) if wanted]
         if targets:
             by_hand.append(_brute_force(list(ranking), targets))
     if kind:
