@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from trainer import buckets
+from trainer import candidate_features
 from trainer import dataset as dataset_lib
 from trainer import item_memory
 from trainer import masked
@@ -68,6 +69,9 @@ class Source:
         self.order = torch.arange(data.num_events, device=device)
         self._num_rows = len(data.item_ids) + 1
         self._memories = {}
+        self._features = None
+        if data.candidate_features.shape[1]:
+            self._features = candidate_features.History(data, device)
 
     def _tensor(self, array, dtype=torch.long):
         return torch.as_tensor(array).to(self.device, dtype)
@@ -100,6 +104,11 @@ class Source:
         return self._memories[hyper.item_memory].facts(
             before, rows, item_memory.as_of(
                 newest_s, buckets_to_request.clamp_min(1)))
+
+    def features_at(self, rows, seconds):
+        """Candidate features [..., C, F] of rows [..., C], as known before
+        seconds [...]; None where there are none."""
+        return self._features and self._features.at(rows, seconds)
 
     def cut(self, starts, lengths, width=None):
         """A Batch of the windows [start, start + length), padded to width."""

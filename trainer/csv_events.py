@@ -17,6 +17,7 @@ import numpy as np
 from trainer import config as config_lib
 from trainer import csv_rows
 from trainer import csv_times
+from trainer import item_table
 
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
 _DECIMAL_COMMA = re.compile('[+-]?[0-9]+,[0-9]+')
@@ -33,8 +34,7 @@ def read(path, config):
 
 
 def read_items(path, config):
-    """(ids [M], {attribute: texts [M]}, {number: float64 [M]}) of a CSV file
-    with one line an item; NaN where a number's cell is empty."""
+    """The item_table.Lines of a CSV file with one line an item."""
     return _read(path, lambda rows: _items(rows, config))
 
 
@@ -100,6 +100,7 @@ def _events(rows, config):
     for name, column in numbers.items():
         frame[name] = _finite(column)
     for feature, column in zip(model.context_features, contexts):
+        column.check_utf8()
         known = {value: row + 1 for row, value in enumerate(feature.values)}
         frame[f'context {feature.name}'] = (
             column.texts.map(known).fillna(0).astype(np.int16))
@@ -116,15 +117,18 @@ def _items(rows, config):
              for attribute in config.model.item_attributes}
     numbers = {number.name: _Column(rows, number.name)
                for number in config.model.item_numbers}
+    features = {name: _Column(rows, name)
+                for name in config.model.candidate_features
+                if name in rows.header}
     ids = _uint64(item)
     _, first, at = np.unique(ids, return_index=True, return_inverse=True)
     item.check(first[at] == np.arange(len(ids)), 'has a line already')
     for column in texts.values():
         column.check_utf8()
-    return (ids, {name: column.texts.to_list()
-                  for name, column in texts.items()},
-            {name: _number_or_nothing(column)
-             for name, column in numbers.items()})
+    return item_table.Lines(
+        ids, {name: column.texts.to_list() for name, column in texts.items()},
+        *({name: _number_or_nothing(column) for name, column in found.items()}
+          for found in (numbers, features)))
 
 
 class _Column:

@@ -15,8 +15,8 @@ from trainer import item_table as item_table_lib
 
 # Where a data set names its own actions: more are a mistaken column.
 MAX_ACTIONS = 256
-# What the arrays of an item table are called where a data set is saved.
-_TABLE = 'item_table.'
+# What arrays of items are called where a data set is saved.
+_TABLE, _FEATURE = 'item_table.', 'item_feature.'
 
 
 @dataclasses.dataclass
@@ -30,7 +30,9 @@ class Dataset:
     items outside the catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
-    item_table: what is known of the items, or None.
+    item_table: what is known of the items, or None. item_features {name:
+    [N + 1]}: candidate features that are columns of the item table, 0 where
+    it has none.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -48,6 +50,7 @@ class Dataset:
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
     item_table: item_table_lib.ItemTable = None
+    item_features: dict = dataclasses.field(default_factory=dict)
 
     @property
     def num_events(self):
@@ -66,6 +69,8 @@ class Dataset:
                              for number in table.numbers]})
         for name, array in (table.arrays() if table else {}).items():
             values[_TABLE + name] = array
+        for name, array in values.pop('item_features').items():
+            values[_FEATURE + name] = array
         np.savez_compressed(path, **values)
 
     def select(self, model):
@@ -82,7 +87,10 @@ class Dataset:
                                      f'prepared: {", ".join(known)}')
             at = [known.index(name) for name in names]
             columns[field] = getattr(self, field)[:, at]
-        return dataclasses.replace(self, column_names=wanted, **columns)
+        features = {name: values for name, values in self.item_features.items()
+                    if name in model.candidate_features}
+        return dataclasses.replace(self, column_names=wanted,
+                                   item_features=features, **columns)
 
     def before(self, time_us):
         """The same users and items with the events before a time."""
@@ -105,9 +113,14 @@ class Dataset:
         return dataclasses.replace(self, offsets=kept[self.offsets], **columns)
 
     def with_catalogue(self, item_ids):
-        """The same events with the rows of another catalogue."""
-        return dataclasses.replace(self, item_ids=item_ids,
-                                   rows=rows_of(item_ids, self.items))
+        """The same events with the rows of another catalogue; attributes are
+        left behind."""
+        at = np.append(0, rows_of(self.item_ids, item_ids))
+        return dataclasses.replace(
+            self, item_ids=item_ids, rows=rows_of(item_ids, self.items),
+            item_table=None,
+            item_features={name: values[at] for name, values in
+                           self.item_features.items()})
 
 
 def open_data(path, config):
@@ -128,10 +141,12 @@ def load(path):
     """Reads what Dataset.save wrote."""
     with np.load(path) as arrays:
         values = {name: arrays[name] for name in arrays.files}
-    table = {name[len(_TABLE):]: values.pop(name) for name in list(values)
-             if name.startswith(_TABLE)}
+    table, features = (
+        {name[len(prefix):]: values.pop(name) for name in list(values)
+         if name.startswith(prefix)} for prefix in (_TABLE, _FEATURE))
     missing = {'content', *(field.name for field in dataclasses.fields(Dataset)
-                            if field.name != 'item_table')} - {*values}
+                            if not field.name.startswith('item_t') and
+                            field.name != 'item_features')} - {*values}
     if missing:
         raise ValueError(f'{path}: {", ".join(sorted(missing))} is missing: '
                          'made by another version; prepare it again')
@@ -143,7 +158,7 @@ def load(path):
         model = hyper_lib.from_dict(content)
         values['item_table'] = item_table_lib.from_arrays(
             model.item_attributes, model.item_numbers, table)
-    return Dataset(**values)
+    return Dataset(**values, item_features=features)
 
 
 def read(config, folder):
@@ -153,23 +168,12 @@ def read(config, folder):
     """
     import pandas as pd  # Not needed where a saved data set is trained on.
     folder = pathlib.Path(folder)
-    train_files, heldout_files = config_lib.data_files(config, folder)
-    train = pd.concat([csv_events.read(path, config) for path in train_files])
-    _check_not_empty(train, train_files)
-    frames, cut_us = [train], -1
-    if heldout_files:
-        heldout = pd.concat([csv_events.read(path, config)
-                             for path in heldout_files])
-        _check_not_empty(heldout, heldout_files)
-        frames.append(heldout)
-        cut_us = int(heldout['time_us'].min())
-        _note_late(train, cut_us)
-    if config.data.validate_from:
-        cut_us = config_lib.time_us(config.data.validate_from,
-                                    'data.validate_from')
-        train = train[train['time_us'] < cut_us]
-    events = pd.concat(frames, ignore_index=True)
-    item_ids, item_table = _items(config, folder, train)
+    table = None
+    if config.data.catalogue:
+        table = csv_events.read_items(folder / config.data.catalogue, config)
+    train, heldout, cut_us = _events(config, folder, table)
+    events = pd.concat([train, *heldout], ignore_index=True)
+    item_ids, item_table = _items(config, train, table)
     names, actions = _actions(config, events['action'])
     # Users in order of their first line; lines of equal time keep their order.
     codes, users = pd.factorize(events['user'])
@@ -177,6 +181,10 @@ def read(config, folder):
     events, codes, actions = events.iloc[order], codes[order], actions[order]
     counts = np.bincount(codes, minlength=len(users))
     items = events['item'].to_numpy()
+    rows = rows_of(item_ids, items)
+    item_features = _item_features(item_ids, table)
+    for name, values in item_features.items():
+        events[name] = values[rows]
 
     column_names = _column_names(config.model)
 
@@ -186,7 +194,7 @@ def read(config, folder):
     return Dataset(
         users=np.array(users, dtype=str),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        item_ids=item_ids, items=items, rows=rows_of(item_ids, items),
+        item_ids=item_ids, items=items, rows=rows,
         action_names=np.array(names, dtype=str), actions=actions,
         times_us=events['time_us'].to_numpy(np.int64),
         event_features=columns('event_features'),
@@ -194,7 +202,51 @@ def read(config, folder):
         context_rows=columns('context_rows', 'context ', np.int16),
         labels=columns('labels', 'label '),
         cut_us=cut_us, ordered=config.data.equal_times == 'order',
-        column_names=column_names, item_table=item_table)
+        column_names=column_names, item_table=item_table,
+        item_features=item_features)
+
+
+def _events(config, folder, table):
+    """(events that are trained on, [those that are held out], cut_us)."""
+    import pandas as pd
+    if table:  # What is known of items is no column of the events.
+        config = dataclasses.replace(config, model=dataclasses.replace(
+            config.model, candidate_features=tuple(
+                name for name in config.model.candidate_features
+                if name not in table.features)))
+    train_files, heldout_files = config_lib.data_files(config, folder)
+    train = pd.concat([csv_events.read(path, config) for path in train_files])
+    _check_not_empty(train, train_files)
+    heldout, cut_us = [], -1
+    if heldout_files:
+        later = pd.concat([csv_events.read(path, config)
+                           for path in heldout_files])
+        _check_not_empty(later, heldout_files)
+        heldout.append(later)
+        cut_us = int(later['time_us'].min())
+        _note_late(train, cut_us)
+    if config.data.validate_from:
+        # Of one file: what is held out is still to come.
+        cut_us = config_lib.time_us(config.data.validate_from,
+                                    'data.validate_from')
+        heldout.append(train[train['time_us'] >= cut_us])
+        train = train[train['time_us'] < cut_us]
+    return train, heldout, cut_us
+
+
+def _item_features(item_ids, table):
+    """{name: float32 [N + 1]} of the item table's candidate features; the mean
+    where it has none."""
+    features = {}
+    for name, values in (table.features if table else {}).items():
+        known = ~np.isnan(values)
+        mean = values[known].mean() if known.any() else 0.
+        of_rows = np.full(len(item_ids) + 1, mean, np.float32)
+        rows = rows_of(item_ids, table.ids)
+        known &= rows > 0
+        of_rows[rows[known]] = values[known]
+        features[name] = of_rows
+    return features
 
 
 def _column_names(model):
@@ -239,10 +291,10 @@ def _actions(config, texts):
     return names, texts.map({'': 0, **codes}).to_numpy(np.int16)
 
 
-def _items(config, folder, train):
+def _items(config, train, table):
     """(item ids [N], ItemTable or None) of a data set's catalogue."""
     least, model = config.data.min_item_count, config.model
-    if not config.data.catalogue:
+    if not table:
         if model.has_content:
             raise ValueError('model.item_attributes and model.item_numbers are '
                              'columns of an item table: data.catalogue says '
@@ -252,13 +304,11 @@ def _items(config, folder, train):
             raise ValueError(f'data.min_item_count is {least}, but no item has '
                              'so many training events')
         return ids, None
-    listed, texts, numbers = csv_events.read_items(
-        folder / config.data.catalogue, config)
     if not model.has_content:
-        return np.sort(listed), None
+        return np.sort(table.ids), None
     # The table may lack what is sold all the time: nothing is known of it.
-    ids = np.union1d(listed, catalogue(train['item'].to_numpy(), least))
-    return ids, item_table_lib.make(model, ids, listed, texts, numbers)
+    ids = np.union1d(table.ids, catalogue(train['item'].to_numpy(), least))
+    return ids, item_table_lib.make(model, ids, table)
 
 
 def catalogue(items, min_count):

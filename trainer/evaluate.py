@@ -17,6 +17,7 @@ import torch
 from trainer import baselines
 from trainer import batches
 from trainer import buckets
+from trainer import candidate_features
 from trainer import masked
 from trainer import processors
 from trainer import ranking_metrics
@@ -32,15 +33,18 @@ class Cases:
     """One row a moment that is asked about, in order of the user.
 
     users; history [start, start + length) in the data set; gap bucket to the
-    request. targets: an event of each different item to find; baskets: their
-    rows, 0 for each that is outside the catalogue; repeats: which of them the
-    user had before; new: which nobody had, among known events. known: which events [E] popularity is counted of. cut_us:
+    request; context rows [cases, M] of the moment's first event. targets: an
+    event of each different item to find; baskets: their rows, 0 for each that
+    is outside the catalogue; repeats: which of them the user had before; new:
+    which nobody had, among known events. known: which events [E] popularity and
+    candidates' features are of. cut_us:
     None in leave-one-out, where exclude_seen is True.
     """
     users: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
     nexts: np.ndarray
+    contexts: np.ndarray
     targets: list
     baskets: list
     repeats: list
@@ -74,7 +78,7 @@ def cases(data, cut_us, *, every_moment=False):
                zip(at, data.offsets[users + 1])]
     known = data.times_us < cut_us
     return Cases(data.users[users], starts, at - starts,
-                 buckets.gap_bucket(seconds),
+                 buckets.gap_bucket(seconds), data.context_rows[at],
                  **_to_find(data, starts, at, targets, known),
                  known=known, cut_us=cut_us)
 
@@ -107,20 +111,21 @@ def last_cases(data):
     starts = ends - lengths
     known = data.is_before_last(1)
     return Cases(data.users[asked], starts, lengths,
-                 buckets.gap_bucket(seconds),
+                 buckets.gap_bucket(seconds), data.context_rows[ends],
                  **_to_find(data, starts, ends, list(ends[:, None]), known),
                  known=known, exclude_seen=True)
 
 
 @torch.no_grad()
-def rank_catalogue(hyper, params, source, found, window=None, task=0,
+def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
                    batch_events=32_768, progress=lambda x: x):
     """Top rows of every case: {'all terms' | 'dot term': [cases, TOP]}.
 
-    window: the model sees so many of the newest events; None: all.
-
-    Context and candidate features are left at missing (row 0) and 0.
+    features: [N + 1, F] of item rows, as of what is known
+    (candidate_features.of_items). window: the model sees so many of the newest
+    events; None: all.
     """
+    features = torch.as_tensor(features, device=source.device)
     order = np.argsort(found.lengths)[::-1]
     names = ['dot term'] if hyper.any_dot_term else []
     if 'head.w1' in params:
@@ -135,12 +140,12 @@ def rank_catalogue(hyper, params, source, found, window=None, task=0,
         at += len(groups[-1])
     for group in progress(groups):
         for name, rows in _rank_group(hyper, params, source, found, group,
-                                      window, task).items():
+                                      features, window, task).items():
             top[name][group] = rows.cpu().numpy()
     return top
 
 
-def _rank_group(hyper, params, source, found, group, window, task):
+def _rank_group(hyper, params, source, found, group, features, window, task):
     """{name: rows [users, TOP]} for a group of cases."""
     history = source.cut(found.starts[group], found.lengths[group])
     lengths = np.minimum(found.lengths[group], window or np.inf).astype(int)
@@ -166,9 +171,11 @@ def _rank_group(hyper, params, source, found, group, window, task):
             return source.facts(hyper, batch.events[users, last] + 1, rows,
                                 batch.seconds[users, last],
                                 batch.nexts[users, last])
+        contexts = torch.as_tensor(found.contexts[group], dtype=torch.long,
+                                   device=source.device)
         result['all terms'] = scores + _head_scores(
-            hyper, params, traces, last, user, batch.nexts[users, last], task,
-            facts)
+            hyper, params, traces, last, user, batch.nexts[users, last],
+            contexts, task, features, facts)
     left_out = torch.zeros_like(scores, dtype=torch.bool)
     # Row 0 stands for items outside the catalogue: nothing to recommend.
     left_out[:, 0] = True
@@ -187,23 +194,23 @@ def _top_rows(scores):
         values[:, :columns] == -torch.inf, 0)
 
 
-def _head_scores(hyper, params, traces, last, user, gaps, task, facts):
+def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,
+                 features, facts):
     """The target-aware term [users, N + 1] over the whole catalogue.
 
-    facts: of rows [users, C], what the users' item memories say of them.
+    contexts [users, M]; features [N + 1, F]; facts: of rows [users, C], what
+    the users' item memories say of them.
     """
     count = len(user)
     rows = torch.arange(len(params['item_bias']), device=user.device)
-    missing = torch.zeros(count, dtype=torch.long, device=user.device)
-    context = {feature.name: missing for feature in hyper.context_features}
+    context = {feature.name: contexts[:, column] for column, feature in
+               enumerate(hyper.context_features)}
     parts = []
     for chunk in rows.split(max(1, _CANDIDATES // count)):
-        features = user.new_zeros(count, len(chunk),
-                                  len(hyper.candidate_features))
         of_chunk = chunk.expand(count, -1)
         known = facts(of_chunk)
         x = reference.candidate_tokens(hyper, params, of_chunk, gaps, user,
-                                       context, features, known)
+                                       context, features[of_chunk], known)
         x = masked.candidates(hyper, params, traces, last[:, None],
                               x[:, None])[:, 0]
         scores = reference.head_scores(params, x, facts=known)
@@ -229,6 +236,7 @@ class Evaluation:
         self._cases = found
         self._window = window
         self._source = batches.Source(data, device)
+        self._features = candidate_features.of_items(data, found.known)
         simple = baselines.Baselines(data, found, half_life_days)
         self.baselines = {
             'users': len(set(found.users)), 'moments': len(found.users),
@@ -246,7 +254,7 @@ class Evaluation:
         result = dict(self.baselines)
         for window in (None, self._window)[:1 + bool(self._window)]:
             top = rank_catalogue(hyper, params, self._source, self._cases,
-                                 window, progress=progress)
+                                 self._features, window, progress=progress)
             for name, rows in top.items():
                 name += f', last {window} events' if window else ''
                 result[f'model, {name}'] = ranking_metrics.metrics(

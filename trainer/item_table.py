@@ -17,6 +17,20 @@ MAX_VALUES = 200_000
 
 
 @dataclasses.dataclass
+class Lines:
+    """The M lines of a data.catalogue.
+
+    ids [M]. texts {attribute: texts [M]}. numbers, features {name: float64
+    [M], NaN where there is none}: model.item_numbers, and those
+    model.candidate_features that are columns of it.
+    """
+    ids: np.ndarray
+    texts: dict
+    numbers: dict
+    features: dict
+
+
+@dataclasses.dataclass
 class ItemTable:
     """Of the item rows 0 ... N of a catalogue; row 0 knows nothing.
 
@@ -50,29 +64,27 @@ def from_arrays(attributes, numbers, arrays):
                      tuple(numbers), arrays['numbers'])
 
 
-def make(model, item_ids, table_ids, texts, numbers):
-    """The ItemTable of a catalogue.
+def make(model, item_ids, lines):
+    """The ItemTable of a catalogue's Lines.
 
     model: a Hyper, whose attributes may lack values and numbers constants:
-    then they are the data's. item_ids [N]: of the rows. table_ids [M]: of the
-    lines of the table; texts {attribute: texts [M]}; numbers {name: float64
-    [M], NaN where there is none}.
+    then they are the data's. item_ids [N]: of the rows.
 
     Raises ValueError naming an attribute that has too many values.
     """
-    places = np.searchsorted(item_ids, table_ids)
+    places = np.searchsorted(item_ids, lines.ids)
     attributes, offsets, codes = [], {}, {}
     for attribute in model.item_attributes:
-        known, lists = _coded(attribute, texts[attribute.name])
+        known, lists = _coded(attribute, lines.texts[attribute.name])
         attributes.append(known)
         name = attribute.name
         offsets[name], codes[name] = _flat(lists, places + 1,
                                            len(item_ids) + 1)
-    constants = tuple(_constants(number, numbers[number.name])
+    constants = tuple(_constants(number, lines.numbers[number.name])
                       for number in model.item_numbers)
     normalised = np.zeros((len(item_ids) + 1, len(constants)), np.float32)
     for column, number in enumerate(constants):
-        values = (numbers[number.name] - number.mean) / number.scale
+        values = (lines.numbers[number.name] - number.mean) / number.scale
         normalised[places + 1, column] = np.nan_to_num(values)
     return ItemTable(tuple(attributes), offsets, codes, constants, normalised)
 

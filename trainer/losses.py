@@ -244,7 +244,7 @@ def _combined_logits(hyper, params, source, batch, traces, users, positions,
     context = source.column('context_rows', source_events[..., 0])
     context_rows = {feature.name: context[..., index] for index, feature in
                     enumerate(hyper.context_features)}
-    features = _candidate_features(source, source_events, rows.shape[-1])
+    features = source.features_at(rows, batch.next_seconds[window, positions])
     gaps = batch.nexts[window, positions]
     facts = source.facts(hyper, batch.events[window, positions] + 1, rows,
                          batch.seconds[window, positions], gaps)
@@ -257,13 +257,3 @@ def _combined_logits(hyper, params, source, batch, traces, users, positions,
         dot = reference.dot_scores(params, user, rows)
         logits = logits + dot[..., None] * dot_tasks
     return logits
-
-
-def _candidate_features(source, source_events, count):
-    """Features [B, P, C, .]: negatives borrow those of random events."""
-    own = source.column('candidate_features', source_events)
-    if own.shape[-1] == 0:
-        return None
-    shape = own.shape[:2] + (count - own.shape[2],)
-    random = torch.randint(len(source.order), shape, device=own.device)
-    return torch.cat([own, source.column('candidate_features', random)], 2)

@@ -16,6 +16,8 @@ from trainer import reconstruction
 from trainer import tensors as tensors_lib
 
 _RATE = '.decay_rate'
+# A feature's mean, in standard deviations: 32 bits have 7 digits.
+_MOST_MEAN = 1e3
 
 
 class Model(nn.Module):
@@ -42,6 +44,14 @@ class Model(nn.Module):
         self.decoder = None
         if reconstruction_window:
             self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
+        self._normalised = {}
+        for tensor, names in (('event_projection', hyper.event_features),
+                              ('candidate_projection',
+                               hyper.candidate_features)):
+            if names:
+                self._normalised[tensor] = names
+                self.register_buffer(tensor + '_mean', torch.zeros(len(names)))
+                self.register_buffer(tensor + '_scale', torch.ones(len(names)))
         self.content = None
         if hyper.has_content:
             self.content = content.Content(hyper, item_table, item_init_std)
@@ -53,6 +63,9 @@ class Model(nn.Module):
         """{tensor name: tensor}, differentiable."""
         params = {name: self.values[_key(name)].exp() if name.endswith(_RATE)
                   else self.values[_key(name)] for name in self._names}
+        shifts = self._shifts(params)
+        if shifts is not None:
+            params['action_embedding'] = params['action_embedding'] - shifts
         if self.content is not None:
             rows, biases = self.content()
             own = self._own()
@@ -61,6 +74,40 @@ class Model(nn.Module):
             if self.hyper.any_dot_term:
                 params['item_bias'] = biases + own * params['item_bias']
         return params
+
+    def normalise(self, tensor, values):
+        """Lets the features [E, F] of a projection count by their distance from
+        their mean, in standard deviations.
+
+        What is learned is W of normalised features; the bundle has W / scale,
+        and W mean / scale is taken off the actions' embeddings. Raises
+        ValueError naming a feature that varies too little beside its mean for
+        that in 32 bits.
+        """
+        mean, scale = values.mean(0, dtype=np.float64), values.std(
+            0, dtype=np.float64)
+        scale[scale == 0] = np.maximum(1., np.abs(mean[scale == 0]))
+        for name, center, width in zip(self._normalised[tensor], mean, scale):
+            if abs(center) > _MOST_MEAN * width:
+                raise ValueError(
+                    f'{name}: its mean is {center:g} and its standard '
+                    f'deviation {width:g}: take off the mean beforehand, here '
+                    'and where it is served')
+        getattr(self, tensor + '_mean').copy_(torch.from_numpy(mean))
+        getattr(self, tensor + '_scale').copy_(torch.from_numpy(scale))
+
+    def _shifts(self, params):
+        """[A + 1, d]: what normalised features take off the actions' rows;
+        None without features. Divides their projections in params."""
+        shifts = None
+        for tensor in self._normalised:
+            params[tensor] = params[tensor] / getattr(self, tensor + '_scale')
+            if shifts is None:
+                shifts = torch.zeros_like(params['action_embedding'])
+            shift = params[tensor] @ getattr(self, tensor + '_mean')
+            rows = _rows_of(tensor)
+            shifts[rows] = shifts[rows] + shift
+        return shifts
 
     def _own(self):
         """The share [N + 1] of each row that is its own, in this step."""
@@ -130,10 +177,17 @@ class Model(nn.Module):
                     value.fill_(_AVERAGE_BETA)
 
     def load_arrays(self, arrays):
-        """The inverse of to_arrays, for models without content."""
+        """The inverse of to_arrays, for models without content; normalised
+        features go on as they are."""
+        arrays = {name: torch.from_numpy(np.array(array))
+                  for name, array in arrays.items()}
         with torch.no_grad():
+            for tensor in self._normalised:
+                shift = arrays[tensor] @ getattr(self, tensor + '_mean').cpu()
+                arrays['action_embedding'][_rows_of(tensor)] += shift
+                arrays[tensor] *= getattr(self, tensor + '_scale').cpu()
             for name in self._names:
-                value = torch.from_numpy(np.asarray(arrays[name]))
+                value = arrays[name]
                 if name.endswith(_RATE):
                     value = value.log()
                 self.values[_key(name)].copy_(value)
@@ -157,6 +211,13 @@ class Model(nn.Module):
 
 def _key(name):
     return name.replace('.', '__')
+
+
+def _rows_of(projection):
+    """The rows of the actions' embeddings that join its tokens: the last is
+    that of candidates."""
+    return slice(-1, None) if projection == 'candidate_projection' else (
+        slice(None, -1))
 
 
 def _initial(name, shape, hyper, item_init_std):
@@ -183,7 +244,8 @@ def _initial(name, shape, hyper, item_init_std):
     if short == 'seed_embedding':
         # As loud as sqrt(d) E_item: seeds read the state as items do at first.
         return math.sqrt(hyper.d_model) * item_init_std * torch.randn(shape)
-    if short.endswith('_embedding') or name.startswith('context.'):
+    if (short.endswith('_embedding') or name.startswith('context.') or
+            short in ('event_projection', 'candidate_projection')):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
     if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2', 'memory_head'):

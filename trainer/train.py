@@ -78,6 +78,10 @@ def _start(config, data, source):
     model = models.Model(config.model, len(data.item_ids),
                          settings.item_init_std, settings.dropout,
                          window, data.item_table).to(source.device)
+    for tensor, values in (('event_projection', data.event_features),
+                           ('candidate_projection', data.candidate_features)):
+        if values.shape[1]:
+            model.normalise(tensor, values)
     if settings.average_start:
         model.start_as_average()
     if labelled_loss.applies(source):

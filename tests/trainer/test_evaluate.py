@@ -74,7 +74,8 @@ def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
 
     def rank(data, found):
         return evaluate.rank_catalogue(
-            config.model, params, batches.Source(data, 'cpu'), found)
+            config.model, params, batches.Source(data, 'cpu'), found,
+            np.zeros((len(data.item_ids) + 1, 0), np.float32))
     found = evaluate.cases(data, 20_000_000, every_moment=True)
     top = rank(data, found)
     assert len(found.users) > 2 * len(set(found.users))
@@ -125,8 +126,8 @@ def _generated(rng, cases_of):
     repeats = [rng.random(len(basket)) < rng.choice([0, .5, 1])
                for basket in baskets]
     new = [rng.random(len(basket)) < rng.choice([0, .2]) for basket in baskets]
-    return top, evaluate.Cases(users, None, None, None, None, baskets, repeats,
-                               new, None)
+    return top, evaluate.Cases(users, None, None, None, None, None, baskets,
+                               repeats, new, None)
 
 
 def _brute_force(ranking, targets):

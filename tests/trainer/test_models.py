@@ -1,5 +1,7 @@
 """What layers do before they are trained."""
 
+import numpy as np
+import pytest
 import torch
 
 from trainer import hyper as hyper_lib
@@ -55,3 +57,57 @@ def test_an_average_start_leaves_the_match_alone():
     before = dotted.params()['layers.2.beta'].clone()
     dotted.start_as_average()
     assert torch.equal(dotted.params()['layers.2.beta'], before)
+
+
+def _with_features():
+    return _model(event_features=('price', 'age'),
+                  candidate_features=('price',))
+
+
+def test_normalised_features_make_the_same_tokens_as_raw_ones():
+    model = _with_features()
+    rng = np.random.default_rng(2)
+    raw = rng.normal([30., -4e2], [5., 2.], (40, 2))
+    model.normalise('event_projection', raw)
+    model.normalise('candidate_projection', raw[:, :1])
+    params = {name: value.detach().double()
+              for name, value in model.params().items()}
+    normal = torch.from_numpy((raw - raw.mean(0)) / raw.std(0))
+    assert raw.mean(0) == pytest.approx([30, -4e2], rel=.1)
+
+    def tokens(params, of_events, of_candidates):
+        zeros = torch.zeros(40, dtype=torch.long)
+        return torch.cat([
+            reference.event_tokens(model.hyper, params, zeros, zeros + 1, zeros,
+                                   zeros, zeros, of_events),
+            reference.candidate_tokens(model.hyper, params, zeros[:, None],
+                                       zeros, torch.zeros(40, 64).double(), {},
+                                       of_candidates[:, None])[:, 0]])
+    learned = {**params, **{name: model.values[name].detach().double()
+                            for name in ('action_embedding', 'event_projection',
+                                         'candidate_projection')}}
+    raw = torch.from_numpy(raw)
+    assert torch.allclose(tokens(params, raw, raw[:, :1]),
+                          tokens(learned, normal, normal[:, :1]), atol=1e-4)
+
+
+def test_normalised_features_survive_a_round_trip():
+    model = _with_features()
+    model.normalise('event_projection', np.array([[3., 7.], [5., 7.]]))
+    before = {name: value.detach().clone()
+              for name, value in model.values.items()}
+    arrays = {name: array.copy() for name, array in model.to_arrays().items()}
+    with torch.no_grad():
+        for value in model.values.values():
+            value.fill_(9.)
+    model.load_arrays(arrays)
+    for name, value in model.values.items():
+        assert torch.allclose(value, before[name], atol=1e-5), name
+
+
+def test_a_feature_that_hardly_varies_beside_its_mean_is_refused():
+    times = 1.6e9 + np.arange(10.)[:, None]
+    with pytest.raises(ValueError, match='price: its mean is 1.6e.09 and its '
+                                         'standard deviation 2.87'):
+        _with_features().normalise('candidate_projection', times)
+    _with_features().normalise('candidate_projection', np.full((4, 1), 1.6e9))
