@@ -1,22 +1,26 @@
-"""Events of many users as flat arrays, read from CSV files."""
+"""Events of many users as flat arrays, in memory or as maps of files."""
 
 import dataclasses
-import json
 import pathlib
-import sys
 
 import numpy as np
 
-from trainer import buckets
+from trainer import columns as columns_lib
 from trainer import config as config_lib
 from trainer import csv_events
-from trainer import hyper as hyper_lib
+from trainer import event_files
 from trainer import item_table as item_table_lib
+from trainer import prepared
+from trainer import sorting
+from trainer import vocabulary
 
-# Where a data set names its own actions: more are a mistaken column.
-MAX_ACTIONS = 256
-# What the arrays of an item table are called where a data set is saved.
-_TABLE = 'item_table.'
+# Events that are looked at together.
+_CHUNK = 1 << 22
+
+
+# Fields of a Dataset that have a row for each event.
+EVENT_COLUMNS = ('items', 'rows', 'actions', 'times_us', 'event_features',
+                 'candidate_features', 'context_rows', 'labels')
 
 
 @dataclasses.dataclass
@@ -30,7 +34,8 @@ class Dataset:
     items outside the catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
-    item_table: what is known of the items, or None.
+    item_table: what is known of the items, or None. made_by: what prepared.of_config says of the
+    config that the events were read by.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -48,25 +53,19 @@ class Dataset:
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
     item_table: item_table_lib.ItemTable = None
+    made_by: dict = dataclasses.field(default_factory=dict)
 
     @property
     def num_events(self):
         return len(self.rows)
 
     def save(self, path):
-        """Writes an .npz that load() reads without the CSV files."""
-        values = {field.name: getattr(self, field.name)
-                  for field in dataclasses.fields(self)}
-        values['column_names'] = json.dumps(self.column_names)
-        table = values.pop('item_table')
-        values['content'] = json.dumps(table and {
-            'item_attributes': [dataclasses.asdict(attribute)
-                                for attribute in table.attributes],
-            'item_numbers': [dataclasses.asdict(number)
-                             for number in table.numbers]})
-        for name, array in (table.arrays() if table else {}).items():
-            values[_TABLE + name] = array
-        np.savez_compressed(path, **values)
+        """Writes a folder that load() reads without the files of events.
+
+        Raises ValueError if something else is there.
+        """
+        with prepared.new_folder(path) as folder:
+            prepared.write(folder, self)
 
     def select(self, model):
         """The same events with the columns that a Hyper declares, in its order.
@@ -80,8 +79,10 @@ class Dataset:
                 if name not in known:
                     raise ValueError(f'{field} has no column {name!r}; '
                                      f'prepared: {", ".join(known)}')
-            at = [known.index(name) for name in names]
-            columns[field] = getattr(self, field)[:, at]
+            values = getattr(self, field)
+            if names != known:
+                values = values[:, [known.index(name) for name in names]]
+            columns[field] = values
         return dataclasses.replace(self, column_names=wanted, **columns)
 
     def before(self, time_us):
@@ -94,30 +95,49 @@ class Dataset:
 
     def is_before_last(self, count):
         """Which events [E] are not of their user's last ones."""
-        return np.arange(self.num_events) < np.repeat(
-            self.offsets[1:] - count, np.diff(self.offsets))
+        mask = np.ones(self.num_events, bool)
+        sizes = np.diff(self.offsets)
+        for back in range(1, count + 1):
+            mask[self.offsets[1:][sizes >= back] - back] = False
+        return mask
 
     def _keep(self, mask):
-        kept = np.concatenate([[0], np.cumsum(mask)])
-        columns = {name: getattr(self, name)[mask] for name in (
-            'items', 'rows', 'actions', 'times_us', 'event_features',
-            'candidate_features', 'context_rows', 'labels')}
-        return dataclasses.replace(self, offsets=kept[self.offsets], **columns)
+        columns = {name: getattr(self, name)[mask] for name in EVENT_COLUMNS}
+        return dataclasses.replace(
+            self, offsets=_counted_before(mask, self.offsets), **columns)
 
     def with_catalogue(self, item_ids):
         """The same events with the rows of another catalogue."""
-        return dataclasses.replace(self, item_ids=item_ids,
-                                   rows=rows_of(item_ids, self.items))
+        if np.array_equal(item_ids, self.item_ids):
+            return self
+        return dataclasses.replace(
+            self, item_ids=item_ids,
+            rows=vocabulary.rows_of(item_ids, self.items))
+
+
+def _counted_before(mask, ends):
+    """How many of a mask [E] are set before each of rising places."""
+    counts = np.zeros(len(ends), np.int64)
+    before = 0
+    for begin in range(0, len(mask) + 1, _CHUNK):
+        first, last = np.searchsorted(ends, [begin, begin + _CHUNK])
+        part = np.concatenate([[0], np.cumsum(mask[begin:begin + _CHUNK])])
+        counts[first:last] = before + part[ends[first:last] - begin]
+        before += part[-1]
+    return counts
 
 
 def open_data(path, config):
-    """A prepared .npz, or a config's CSV files in a folder.
+    """A prepared folder, or a config's files of events in a folder.
 
     Returns the Dataset, and the config with what it takes from the data: its
     actions, the values of item attributes, the constants of item numbers.
+    Raises ValueError naming a field by which the folder was prepared otherwise.
     """
-    if str(path).endswith('.npz'):
-        data = load(path).select(config.model)
+    if prepared.is_prepared(path):
+        data = load(path)
+        prepared.check(path, data.made_by, config)
+        data = data.select(config.model)
     else:
         data = read(config, path)
     config = config_lib.with_actions(config, data.action_names)
@@ -125,76 +145,68 @@ def open_data(path, config):
 
 
 def load(path):
-    """Reads what Dataset.save wrote."""
-    with np.load(path) as arrays:
-        values = {name: arrays[name] for name in arrays.files}
-    table = {name[len(_TABLE):]: values.pop(name) for name in list(values)
-             if name.startswith(_TABLE)}
-    missing = {'content', *(field.name for field in dataclasses.fields(Dataset)
-                            if field.name != 'item_table')} - {*values}
-    if missing:
-        raise ValueError(f'{path}: {", ".join(sorted(missing))} is missing: '
-                         'made by another version; prepare it again')
-    values['cut_us'] = int(values['cut_us'])
-    values['ordered'] = bool(values['ordered'])
-    values['column_names'] = json.loads(str(values['column_names']))
-    content = json.loads(str(values.pop('content')))
-    if content:
-        model = hyper_lib.from_dict(content)
-        values['item_table'] = item_table_lib.from_arrays(
-            model.item_attributes, model.item_numbers, table)
-    return Dataset(**values)
+    """What Dataset.save or prepare wrote; columns are maps of the files."""
+    return Dataset(**prepared.read(path))
 
 
 def read(config, folder):
-    """Reads the CSV files of a config.
+    """Reads the files of a config, into memory.
 
     Raises ValueError naming file, line, column and value of a bad cell.
     """
-    import pandas as pd  # Not needed where a saved data set is trained on.
-    folder = pathlib.Path(folder)
-    train_files, heldout_files = config_lib.data_files(config, folder)
-    train = pd.concat([csv_events.read(path, config) for path in train_files])
-    _check_not_empty(train, train_files)
-    frames, cut_us = [train], -1
-    if heldout_files:
-        heldout = pd.concat([csv_events.read(path, config)
-                             for path in heldout_files])
-        _check_not_empty(heldout, heldout_files)
-        frames.append(heldout)
-        cut_us = int(heldout['time_us'].min())
-        _note_late(train, cut_us)
-    if config.data.validate_from:
-        cut_us = config_lib.time_us(config.data.validate_from,
-                                    'data.validate_from')
-        train = train[train['time_us'] < cut_us]
-    events = pd.concat(frames, ignore_index=True)
-    item_ids, item_table = _items(config, folder, train)
-    names, actions = _actions(config, events['action'])
+    files = event_files.EventFiles(config, folder)
+    store = columns_lib.InMemory()
+    files.read(store)
+    # One part: the columns are sorted and let go, one after another.
+    return _sorted(config, folder, files, store.arrays(),
+                   columns_lib.InMemory(), part_events=1 << 62)
+
+
+def prepare(config, folder, out, part_events=sorting.PART_EVENTS):
+    """Reads the files of a config into a folder that load() reads, with memory
+    for part_events events, the users' names and the catalogue.
+
+    Returns the Dataset. Raises ValueError as read() and Dataset.save do.
+    """
+    if prepared.is_prepared(folder):
+        raise ValueError(f'{folder} is prepared already')
+    files = event_files.EventFiles(config, folder)
+    with columns_lib.temporary_folder(out) as temporary, prepared.new_folder(
+            out) as new:
+        store = columns_lib.OnDisk(temporary)
+        files.read(store)
+        data = _sorted(config, folder, files, store.arrays(),
+                       columns_lib.OnDisk(new), part_events)
+        prepared.write(new, data, written=EVENT_COLUMNS)
+    return load(out)
+
+
+def _sorted(config, folder, files, events, store, part_events):
+    """The Dataset of what EventFiles read: events {name: array [E]}, in the
+    order of the files, which are put into a store in order."""
+    event_files.note_late(files, events['times_us'])
+    item_ids, item_table = _items(config, folder, files.items)
+    names, of_code = vocabulary.actions(files.actions, config)
+    codes = events.pop('users')
     # Users in order of their first line; lines of equal time keep their order.
-    codes, users = pd.factorize(events['user'])
-    order = np.lexsort((events['time_us'].to_numpy(), codes))
-    events, codes, actions = events.iloc[order], codes[order], actions[order]
-    counts = np.bincount(codes, minlength=len(users))
-    items = events['item'].to_numpy()
-
-    column_names = _column_names(config.model)
-
-    def columns(field, prefix='', dtype=np.float32):
-        return events[[prefix + name for name in column_names[field]]
-                      ].to_numpy(dtype)
+    counts = files.users.counts
+    for order in sorting.order(codes, events['times_us'], counts, part_events):
+        is_all = len(order) == len(codes)
+        for name in list(events):
+            # What is sorted whole is needed no more.
+            column = events.pop(name) if is_all else events[name]
+            values = column[order]
+            store.append(name, of_code[values] if name == 'actions' else values)
+            if name == 'items':
+                store.append('rows', vocabulary.rows_of(item_ids, values))
+            del column
     return Dataset(
-        users=np.array(users, dtype=str),
+        users=np.array(files.users.texts, dtype=str),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        item_ids=item_ids, items=items, rows=rows_of(item_ids, items),
-        action_names=np.array(names, dtype=str), actions=actions,
-        times_us=events['time_us'].to_numpy(np.int64),
-        event_features=columns('event_features'),
-        candidate_features=columns('candidate_features'),
-        context_rows=columns('context_rows', 'context ', np.int16),
-        labels=columns('labels', 'label '),
-        cut_us=cut_us, ordered=config.data.equal_times == 'order',
-        column_names=column_names, item_table=item_table)
+        item_ids=item_ids, action_names=np.array(names, dtype=str),
+        cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
+        column_names=_column_names(config.model), item_table=item_table,
+        made_by=prepared.of_config(config), **store.arrays())
 
 
 def _column_names(model):
@@ -205,41 +217,7 @@ def _column_names(model):
             'labels': [task.name for task in model.tasks]}
 
 
-def _check_not_empty(frame, paths):
-    if not len(frame):
-        raise ValueError(f'{", ".join(map(str, paths))}: no events, only a '
-                         'header')
-
-
-def _note_late(train, cut_us):
-    late = int((train['time_us'] >= cut_us).sum())
-    if late:
-        print(f'note: {late:,} events of the training files are not before '
-              'the first event of the held-out files; they are held out too',
-              file=sys.stderr)
-
-
-def _actions(config, texts):
-    """The names of all actions, and the index of every event's.
-
-    An empty cell is the first action, as it is to a server. Without
-    model.actions the names are those of the data, the most frequent first.
-    """
-    names = config.model.actions
-    if not names:
-        counts = texts[texts != ''].value_counts().sort_index()
-        names = tuple(counts.sort_values(ascending=False, kind='stable').index)
-        if len(names) > MAX_ACTIONS:
-            raise ValueError(
-                f'column {config.data.action!r} has {len(names):,} different '
-                f'values, such as {names[0]!r}: more than {MAX_ACTIONS} are no '
-                'actions; name the right column in data.action')
-        names = names or ('event',)
-    codes = {name: index for index, name in enumerate(names)}
-    return names, texts.map({'': 0, **codes}).to_numpy(np.int16)
-
-
-def _items(config, folder, train):
+def _items(config, folder, counts):
     """(item ids [N], ItemTable or None) of a data set's catalogue."""
     least, model = config.data.min_item_count, config.model
     if not config.data.catalogue:
@@ -247,62 +225,15 @@ def _items(config, folder, train):
             raise ValueError('model.item_attributes and model.item_numbers are '
                              'columns of an item table: data.catalogue says '
                              'which file it is')
-        ids = catalogue(train['item'].to_numpy(), least)
+        ids = counts.catalogue(least)
         if not len(ids):
             raise ValueError(f'data.min_item_count is {least}, but no item has '
                              'so many training events')
         return ids, None
     listed, texts, numbers = csv_events.read_items(
-        folder / config.data.catalogue, config)
+        pathlib.Path(folder) / config.data.catalogue, config)
     if not model.has_content:
         return np.sort(listed), None
     # The table may lack what is sold all the time: nothing is known of it.
-    ids = np.union1d(listed, catalogue(train['item'].to_numpy(), least))
+    ids = np.union1d(listed, counts.catalogue(least))
     return ids, item_table_lib.make(model, ids, listed, texts, numbers)
-
-
-def catalogue(items, min_count):
-    """Sorted ids of the items that occur at least min_count times."""
-    ids, counts = np.unique(items, return_counts=True)
-    return ids[counts >= min_count]
-
-
-def rows_of(item_ids, items):
-    """Item rows; 0 for items outside the catalogue (distinct item_ids)."""
-    order = np.argsort(item_ids)
-    at = np.searchsorted(item_ids, items, sorter=order)
-    index = order[np.minimum(at, len(item_ids) - 1)]
-    return np.where(item_ids[index] == items, index + 1, 0).astype(np.int32)
-
-
-@dataclasses.dataclass
-class Moments:
-    """What the times of events say; the same whatever order equal times have.
-
-    All [E]. A moment is a run of one user's events with equal times: a
-    shopping basket, say. first: index of the moment's first event; size: its
-    events. gaps, nexts, counts: the buckets of docs/model.md, section 2.
-    """
-    first: np.ndarray
-    size: np.ndarray
-    gaps: np.ndarray
-    nexts: np.ndarray
-    counts: np.ndarray
-
-
-def moments(data):
-    """Computes the Moments of a Dataset."""
-    index = np.arange(data.num_events)
-    starts = np.zeros(data.num_events, bool)
-    starts[data.offsets[:-1][np.diff(data.offsets) > 0]] = True
-    gap_s = buckets.seconds_between(data.times_us[:-1], data.times_us[1:])
-    gaps = np.zeros(data.num_events, np.int64)
-    gaps[1:] = np.where(starts[1:], 0, buckets.gap_bucket(gap_s))
-    nexts = np.append(gaps[1:], 0)
-    new = starts.copy()
-    new[1:] |= (data.times_us[1:] != data.times_us[:-1]) | data.ordered
-    first = np.maximum.accumulate(np.where(new, index, 0))
-    size = np.diff(np.append(np.flatnonzero(new), data.num_events))
-    ordinal = index - np.maximum.accumulate(np.where(starts, index, 0)) + 1
-    return Moments(first, np.repeat(size, size), gaps, nexts,
-                   buckets.count_bucket(ordinal))

@@ -163,7 +163,7 @@ def _rank_group(hyper, params, source, found, group, window, task):
     result = {'dot term': scores} if hyper.any_dot_term else {}
     if 'head.w1' in params:
         def facts(rows):
-            return source.facts(hyper, batch.events[users, last] + 1, rows,
+            return source.facts(hyper, batch.places[users, last] + 1, rows,
                                 batch.seconds[users, last],
                                 batch.nexts[users, last])
         result['all terms'] = scores + _head_scores(
