@@ -9,7 +9,8 @@ def add_data(parser):
                         help='the model\'s TOML file, e.g. '
                         'trainer/configs/grocery.toml')
     parser.add_argument('--data', required=True, metavar='PATH',
-                        help='folder with the CSV files, or a prepared .npz')
+                        help='folder with the CSV or Parquet files, or one '
+                        'that `prepare` wrote')
     parser.add_argument('--set', action='append', default=[],
                         metavar='SECTION.FIELD=VALUE',
                         help='change a field of the config, e.g. '

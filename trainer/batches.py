@@ -1,27 +1,36 @@
 """Batches of history windows, cut from a Dataset on the training device."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import torch
 
-from trainer import buckets
 from trainer import candidate_features
-from trainer import dataset as dataset_lib
+from trainer import item_history
 from trainer import item_memory
 from trainer import masked
+from trainer import moments
 from trainer import reference
+
+# Columns of a Dataset that batches are made of, and the types they have there.
+_TYPES = {'times_us': torch.long, 'rows': torch.long, 'actions': torch.long,
+          'event_features': torch.float32,
+          'candidate_features': torch.float32, 'context_rows': torch.long,
+          'labels': torch.float32}
+_CHUNK = 1 << 22  # Events that are looked at together.
 
 
 @dataclasses.dataclass
 class Batch:
     """B windows padded to n events. All tensors [B, n] unless said.
 
-    events: indices of the window's events in the (shuffled) source; valid:
-    False at padding. first: column of the moment's first event, may be
+    events: indices of the window's events in the data set; places: the same,
+    but for what is shuffled within a moment; valid: False at padding. first: column of the moment's first event, may be
     negative where the window cuts the moment; size: events of the moment.
     """
     events: torch.Tensor
+    places: torch.Tensor
     valid: torch.Tensor
     rows: torch.Tensor
     actions: torch.Tensor
@@ -40,54 +49,56 @@ class Batch:
 
 
 class Source:
-    """A Dataset as tensors on a device, in an order that can be shuffled."""
+    """A Dataset from which batches are cut on a device.
 
-    def __init__(self, data, device):
-        self.device = device
+    columns {name: tensor}: in the data set's small types, on the device where
+    they fit into half of its free memory and otherwise as the data set has
+    them, which may be maps of files. What is cut of them is on the device, in
+    the types that models take.
+    """
+
+    def __init__(self, data, device, budget=None):
+        """budget: bytes that columns may take on the device; None: half of
+        what is free."""
+        self.device = torch.device(device)
         self.ordered = data.ordered
-        self.offsets = data.offsets
-        moments = dataset_lib.moments(data)
-        self._moment = self._tensor(np.cumsum(
-            moments.first == np.arange(data.num_events)))
-        for name in ('first', 'size', 'gaps', 'nexts', 'counts'):
-            setattr(self, name, self._tensor(getattr(moments, name)))
-        seconds = data.times_us // buckets.MICROSECONDS
-        self.seconds = self._tensor(seconds)
-        following = np.append(seconds[1:], 0)
-        ends = data.offsets[1:][np.diff(data.offsets) > 0] - 1
-        following[ends] = seconds[ends]
-        self.next_seconds = self._tensor(following)
-        self.columns = {
-            name: self._tensor(getattr(data, name), dtype)
-            for name, dtype in (('rows', torch.long), ('actions', torch.long),
-                                ('event_features', torch.float32),
-                                ('candidate_features', torch.float32),
-                                ('context_rows', torch.long),
-                                ('labels', torch.float32))}
+        self.offsets = np.asarray(data.offsets)
+        self.num_events = data.num_events
+        self._data = data
+        self.columns = _placed({name: getattr(data, name) for name in _TYPES},
+                               self.device, budget)
         # For each task, whether any event has a label.
-        self.labelled = (~np.isnan(data.labels)).any(axis=0).tolist()
-        self.order = torch.arange(data.num_events, device=device)
+        self.labelled = _any_label(data.labels)
         self._num_rows = len(data.item_ids) + 1
+        self._generator = None
         self._memories = {}
         self._features = None
         if data.candidate_features.shape[1]:
             self._features = candidate_features.History(data, device)
 
-    def _tensor(self, array, dtype=torch.long):
-        return torch.as_tensor(array).to(self.device, dtype)
-
     def shuffle_moments(self, generator):
-        """Puts the events of every moment in a new random order.
+        """From now on the events of a moment are in a random order in every
+        batch that is cut, drawn anew.
 
-        Buckets and moments depend on times only, so they stay in place.
+        What depends on times only stays in place.
         """
-        noise = torch.rand(len(self.order), device=self.device,
-                           dtype=torch.float64, generator=generator)
-        self.order = torch.argsort(self._moment + noise)
+        self._generator = generator
 
     def column(self, name, events):
-        """A column's values at (shuffled) event indices."""
-        return self.columns[name][self.order[events]]
+        """A column's values at event indices."""
+        column = self.columns[name]
+        return column[events.to(column.device)].to(self.device, _TYPES[name])
+
+    def item_counts(self):
+        """How many events each row [N + 1] has."""
+        return torch.bincount(self.columns['rows'],
+                              minlength=self._num_rows).to(self.device)
+
+    def label_counts(self):
+        """How many events have a label of each task [T]."""
+        counts = [(~part.isnan()).sum(0)
+                  for part in self.columns['labels'].split(_CHUNK)]
+        return torch.stack(counts).sum(0).to(self.device)
 
     def facts(self, hyper, before, rows, newest_s, buckets_to_request):
         """Facts [..., C, J] of the item memory, of rows [..., C], for users
@@ -97,10 +108,8 @@ class Source:
         if not hyper.item_memory:
             return None
         if hyper.item_memory not in self._memories:
-            self._memories[hyper.item_memory] = item_memory.History(
-                hyper.item_memory, self.offsets,
-                self.columns['rows'].cpu().numpy(), self.seconds.cpu().numpy(),
-                self._num_rows, self.device)
+            self._memories[hyper.item_memory] = item_history.History(
+                hyper.item_memory, self._data, self.device)
         return self._memories[hyper.item_memory].facts(
             before, rows, item_memory.as_of(
                 newest_s, buckets_to_request.clamp_min(1)))
@@ -112,20 +121,75 @@ class Source:
 
     def cut(self, starts, lengths, width=None):
         """A Batch of the windows [start, start + length), padded to width."""
+        edges = moments.edges(self.offsets, self._data.times_us, starts, lengths,
+                              self.ordered)
+        edges = moments.Edges(*map(self._tensor, edges))
         columns = torch.arange(width or int(np.max(lengths)),
                                device=self.device)
-        starts = self._tensor(starts)[:, None]
-        lengths = self._tensor(lengths)[:, None]
-        valid = columns < lengths
-        events = starts + torch.minimum(columns, lengths - 1)
+        valid = columns < edges.length
+        places = edges.start + torch.minimum(columns, edges.length - 1)
+        earlier, now, later = (self.column('times_us', around) for around in (
+            torch.maximum(places - 1, edges.user_start), places,
+            torch.minimum(places + 1, edges.user_end - 1)))
+        events = places
+        if not self.ordered and self._generator is not None:
+            events = self._shuffled(edges, places)
         return Batch(
-            events=events, valid=valid, rows=self.column('rows', events),
-            actions=self.column('actions', events), gaps=self.gaps[events],
-            nexts=self.nexts[events], counts=self.counts[events],
-            first=self.first[events] - starts, size=self.size[events],
-            seconds=self.seconds[events],
-            next_seconds=self.next_seconds[events],
+            events=events, places=places, valid=valid,
+            rows=self.column('rows', events),
+            actions=self.column('actions', events),
+            gaps=moments.gap_buckets(earlier, now) * (
+                places > edges.user_start),
+            nexts=moments.gap_buckets(now, later) * (
+                places < edges.user_end - 1),
+            counts=moments.count_buckets(places - edges.user_start + 1),
+            seconds=moments.seconds(now), next_seconds=moments.seconds(later),
+            **moments.found(edges, places, now, self.ordered),
             features=self.column('event_features', events))
+
+    def _tensor(self, array):
+        return torch.as_tensor(np.asarray(array), device=self.device)
+
+    def _shuffled(self, edges, places):
+        """Events [B, n] in place of those at these places: each moment's in a
+        new order, those behind a window's edges among them."""
+        width = int((edges.last_end - edges.first_start).max())
+        whole = edges.first_start + torch.arange(width, device=self.device)
+        inside = whole < edges.last_end
+        whole = torch.minimum(whole, edges.last_end - 1)
+        times = self.column('times_us', whole)
+        moment = (times[:, 1:] != times[:, :-1]).cumsum(1)
+        # A float32 below 1, so that the sum in float64 is exact.
+        noise = torch.rand(whole.shape, device=self.device,
+                           generator=self._generator).double()
+        noise[:, 1:] += moment
+        order = noise.masked_fill(~inside, torch.inf).argsort(1)
+        return whole.gather(1, order).gather(1, places - edges.first_start)
+
+
+def _placed(columns, device, budget):
+    """Tensors of arrays, on the device if all of them fit there."""
+    with warnings.catch_warnings():
+        # That nobody can write to a map of a file: nobody does.
+        warnings.simplefilter('ignore', UserWarning)
+        tensors = {name: torch.from_numpy(array)
+                   for name, array in columns.items()}
+    if budget is None:
+        budget = np.inf if device.type != 'cuda' else (
+            torch.cuda.mem_get_info(device.index or 0)[0] // 2)
+    if sum(array.nbytes for array in columns.values()) > budget:
+        return tensors
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _any_label(labels):
+    """Of each task [T], whether any event of labels [E, T] has one."""
+    found = np.zeros(labels.shape[1], bool)
+    for begin in range(0, len(labels), _CHUNK):
+        if found.all():
+            break
+        found |= (~np.isnan(labels[begin:begin + _CHUNK])).any(axis=0)
+    return found.tolist()
 
 
 def windows(offsets, training, rng):

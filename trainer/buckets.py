@@ -8,7 +8,7 @@ import numpy as np
 MICROSECONDS = 1_000_000
 
 # 2, 4, 8, ... 2^30: how many of them 1 + s reaches is min(30, floor(log2(.))).
-_POWERS = 2 ** np.arange(1, 31, dtype=np.int64)
+POWERS = 2 ** np.arange(1, 31, dtype=np.int64)
 
 
 def seconds_between(earlier_us, later_us):
@@ -27,4 +27,4 @@ def count_bucket(ordinal):
 
 
 def _log_bucket(values):
-    return 1 + np.searchsorted(_POWERS, 1 + values, side='right')
+    return 1 + np.searchsorted(POWERS, 1 + values, side='right')

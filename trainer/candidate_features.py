@@ -32,10 +32,14 @@ def _means(values, count):
 
 def _with_table(features, data):
     """With the columns that are items' at all times."""
-    for column, name in enumerate(data.column_names['candidate_features']):
-        if name in data.item_features:
-            features[:, column] = data.item_features[name]
+    features[:, _are_items(data)] = data.item_features
     return features
+
+
+def _are_items(data):
+    """Which candidate features [F] are columns of the item table."""
+    return np.isin(data.column_names['candidate_features'],
+                   data.column_names['item_features'])
 
 
 class History:
@@ -48,14 +52,12 @@ class History:
         self._span = len(self._seconds) + 1
         keys = data.rows.astype(np.int64) * self._span + codes + 1
         order = np.argsort(keys, kind='stable')
-        names = data.column_names['candidate_features']
-        self._is_items = [name in data.item_features for name in names]
         of_items = _means(data.candidate_features, len(data.item_ids) + 1)
 
         def tensor(array):
             return torch.as_tensor(array, device=device)
         self._of_items = tensor(_with_table(of_items, data))
-        self._is_items = tensor(np.array(self._is_items, bool))
+        self._is_items = tensor(_are_items(data))
         self._keys = tensor(keys[order])
         self._values = tensor(data.candidate_features[order])
         self._seconds = tensor(self._seconds)

@@ -1,4 +1,4 @@
-"""Reads the CSV files of a data set.
+"""Reads the files of a data set: CSV, or Parquet by the same rules.
 
 A file has a header row and the columns user, item, action, time (names are
 configurable), and one column for each feature and label that the model
@@ -6,10 +6,13 @@ declares; others are ignored. Items are uint64 ids. The action column may be
 missing, as for the command line: every event then has the first action.
 
 Cells are read by the rules of cli/event_csv.h, and what is wrong with one is
-said in the same words.
+said in the same words. A file whose name ends with .parquet has typed values
+(trainer/parquet_rows.py); what is no text nor of a type that says the same is
+read as the text that a CSV file would have.
 """
 
-import copy
+import collections
+import functools
 import re
 
 import numpy as np
@@ -18,24 +21,60 @@ from trainer import config as config_lib
 from trainer import csv_rows
 from trainer import csv_times
 from trainer import item_table
+from trainer import parquet_rows
+
+# Texts [n] of which many are equal: the different ones, and which it is.
+Texts = collections.namedtuple('Texts', ['codes', 'values'])
 
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
 _DECIMAL_COMMA = re.compile('[+-]?[0-9]+,[0-9]+')
 _NO_NUMBER = re.compile('[^-+.0-9eE]')
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
-def read(path, config):
-    """A frame: user and action (texts), item (uint64), time_us, features.
+def parts(path, config):
+    """The events of a file, some at a time: a dict of arrays with an event a
+    row, but users and actions are Texts. Its keys are fields of a Dataset.
 
     Raises ValueError naming file, line, column and value of a bad cell: the
     first in the file.
     """
-    return _read(path, lambda rows: _events(rows, config))
+    data, model = config.data, config.model
+    names = [data.user, data.item, data.action, data.time,
+             *model.event_features, *model.candidate_features,
+             *(feature.name for feature in model.context_features),
+             *data.labels.values()]
+    return _parts(path, names, lambda rows: _events(rows, config))
 
 
 def read_items(path, config):
-    """The item_table.Lines of a CSV file with one line an item."""
-    return _read(path, lambda rows: _items(rows, config))
+    """The item_table.Lines of a file with one line an item."""
+    names = [config.data.item, *config.model.candidate_features, *(
+        column.name for column in (*config.model.item_attributes,
+                                   *config.model.item_numbers))]
+    ids, texts, numbers, features = zip(*_parts(
+        path, names, lambda rows: _items(rows, config)))
+    ids = np.concatenate(ids)
+    _refuse_repeated(path, ids, names[0])
+    return item_table.Lines(
+        ids, {name: [text for part in texts for text in part[name]]
+              for name in texts[0]},
+        *({name: np.concatenate([part[name] for part in parts])
+           for name in parts[0]} for parts in (numbers, features)))
+
+
+def _refuse_repeated(path, ids, name):
+    """Raises ValueError if an item has two lines in a file."""
+    _, first = np.unique(ids, return_index=True)
+    if len(first) == len(ids):
+        return
+    is_first = np.zeros(len(ids), bool)
+    is_first[first] = True
+    row = int(np.flatnonzero(~is_first)[0])
+    for rows in _rows(path, [name]):
+        if row < len(rows):
+            _Column(rows, name).refuse(row, 'has a line already')
+        row -= len(rows)
 
 
 class _BadCell(ValueError):
@@ -46,16 +85,24 @@ class _BadCell(ValueError):
         self.row = row
 
 
-def _read(path, convert):
-    """convert(rows of the file); it looks at one column after another."""
-    rows = csv_rows.read(path)
-    try:
-        result = convert(rows)
-    except _BadCell as error:
-        raise ValueError(str(_first_problem(rows, convert, error))) from None
-    if rows.error:
-        raise rows.error
-    return result
+def _rows(path, names):
+    if str(path).endswith('.parquet'):
+        return parquet_rows.parts(path, names)
+    return csv_rows.parts(path)
+
+
+def _parts(path, names, convert):
+    """convert(rows) of parts; it looks at one column after another, of those
+    that are named."""
+    for rows in _rows(path, names):
+        try:
+            result = convert(rows)
+        except _BadCell as error:
+            raise ValueError(str(_first_problem(rows, convert, error))
+                             ) from None
+        if rows.error:
+            raise rows.error
+        yield result
 
 
 def _first_problem(rows, convert, problem):
@@ -76,7 +123,6 @@ def _first_problem(rows, convert, problem):
 
 
 def _events(rows, config):
-    import pandas as pd
     data, model = config.data, config.model
     # That all columns are there is seen before any cell is.
     user, item, time = (_Column(rows, getattr(data, role), f'data.{role}')
@@ -84,31 +130,32 @@ def _events(rows, config):
     action = None
     if data.action in rows.header or data.action != config_lib.Data.action:
         action = _Column(rows, data.action, 'data.action')
-    numbers = {name: _Column(rows, name)
-               for name in (*model.event_features, *model.candidate_features)}
+    numbers = [[_Column(rows, name) for name in names]
+               for names in (model.event_features, model.candidate_features)]
     contexts = [_Column(rows, feature.name)
                 for feature in model.context_features]
     labels = {name: _Column(rows, column)
               for name, column in data.labels.items()}
-
-    user.check(user.texts != '', 'is empty')
-    user.check_utf8()
-    frame = {'user': user.texts,
-             'action': _actions(action, model.actions, len(rows)),
-             'item': _uint64(item),
-             'time_us': _times(time, data.time_unit)}
-    for name, column in numbers.items():
-        frame[name] = _finite(column)
-    for feature, column in zip(model.context_features, contexts):
-        column.check_utf8()
-        known = {value: row + 1 for row, value in enumerate(feature.values)}
-        frame[f'context {feature.name}'] = (
-            column.texts.map(known).fillna(0).astype(np.int16))
-    for task in model.tasks:
-        frame[f'label {task.name}'] = (
+    return {
+        'users': _users(user),
+        'actions': _actions(action, model.actions, len(rows)),
+        'items': _uint64(item),
+        'times_us': _times(time, data.time_unit),
+        'event_features': _side_by_side(rows, map(_finite, numbers[0])),
+        'candidate_features': _side_by_side(rows, map(_finite, numbers[1])),
+        'context_rows': _side_by_side(rows, map(
+            _context_rows, model.context_features, contexts), np.int16),
+        'labels': _side_by_side(rows, (
             _label(labels[task.name]) if task.name in labels
-            else np.full(len(rows), np.nan, np.float32))
-    return pd.DataFrame(frame)
+            else np.full(len(rows), np.nan) for task in model.tasks))}
+
+
+def _side_by_side(rows, columns, dtype=np.float32):
+    columns = list(columns)
+    together = np.empty((len(rows), len(columns)), dtype)
+    for at, column in enumerate(columns):
+        together[:, at] = column
+    return together
 
 
 def _items(rows, config):
@@ -121,33 +168,56 @@ def _items(rows, config):
                 for name in config.model.candidate_features
                 if name in rows.header}
     ids = _uint64(item)
-    _, first, at = np.unique(ids, return_index=True, return_inverse=True)
-    item.check(first[at] == np.arange(len(ids)), 'has a line already')
     for column in texts.values():
         column.check_utf8()
-    return item_table.Lines(
-        ids, {name: column.texts.to_list() for name, column in texts.items()},
-        *({name: _number_or_nothing(column) for name, column in found.items()}
-          for found in (numbers, features)))
+    return (ids, {name: column.texts.to_list()
+                  for name, column in texts.items()},
+            *({name: _number_or_nothing(column)
+               for name, column in found.items()}
+              for found in (numbers, features)))
 
 
 class _Column:
-    """The texts of a column, and what is said of a bad one."""
+    """The cells of a column, and what is said of a bad one."""
 
     def __init__(self, rows, name, what_names_it=''):
         """Raises ValueError if the file does not have the column."""
-        import pandas as pd
+        csv_rows.check_column(rows, name, what_names_it)
         self._rows = rows
         self._name = name
-        self.texts = pd.Series(rows.column(name, what_names_it), dtype=object)
 
     def __len__(self):
-        return len(self.texts)
+        return len(self._rows)
+
+    @functools.cached_property
+    def texts(self):
+        """A Series of the texts of all cells."""
+        import pandas as pd
+        return pd.Series(self._rows.texts(self._name), dtype=object)
+
+    @functools.cached_property
+    def array(self):
+        """A NumPy array of what are no texts, masked where cells are empty;
+        None of a column of texts, and where the file has only those."""
+        return self._rows.array(self._name)
+
+    @functools.cached_property
+    def coded(self):
+        """Texts."""
+        import pandas as pd
+        array = self.array
+        if array is not None and array.dtype.kind in 'iu' and (
+                not np.ma.is_masked(array)):
+            codes, values = pd.factorize(array.data)
+            return Texts(codes, list(map(str, values.tolist())))
+        codes, values = pd.factorize(self.texts)
+        return Texts(codes, values.tolist())
 
     def replaced(self, mask, text):
         """The same column with another text in some cells."""
-        other = copy.copy(self)
+        other = _Column(self._rows, self._name)
         other.texts = self.texts.mask(mask, text)
+        other.array = None
         return other
 
     def check(self, good, problem):
@@ -162,17 +232,35 @@ class _Column:
             problem = problem(self.texts.iloc[row])
         self.refuse(row, problem)
 
+    def check_each(self, is_good, problem):
+        """The same by a function of a text."""
+        codes, values = self.coded
+        good = np.fromiter(map(is_good, values), bool, len(values))
+        if not good.all():
+            self.check(good[codes], problem)
+
     def refuse(self, row, problem):
-        raise _BadCell(row, f'{self._rows.path}:{self._rows.lines[row]}: '
-                       f'{self._name} "{csv_rows.shown(self.texts.iloc[row])}" '
-                       f'{problem}')
+        raise _BadCell(row, f'{self._rows.place(row)}: {self._name} '
+                       f'"{csv_rows.shown(self.texts.iloc[row])}" {problem}')
+
+    def refuse_type(self, problem):
+        raise ValueError(f'{self._rows.path}: column "{self._name}" is of the '
+                         f'type {self._rows.type_of(self._name)}: {problem}')
 
     def check_utf8(self):
         """Raises _BadCell for the first cell that is not UTF-8."""
-        if not self._rows.is_utf8:
-            self.check(~self.texts.str.contains('[\ud800-\udfff]'),
-                       'is not UTF-8 (iconv -f latin1 -t utf8, if it is '
-                       'Latin-1)')
+        self.check_each(lambda text: not _SURROGATE.search(text),
+                        'is not UTF-8 (iconv -f latin1 -t utf8, if it is '
+                        'Latin-1)')
+
+
+def _users(column):
+    array = column.array
+    if array is not None and array.dtype.kind not in 'iu':
+        column.refuse_type('users are texts or whole numbers')
+    column.check_each(bool, 'is empty')
+    column.check_utf8()
+    return column.coded
 
 
 def _item_problem(text):
@@ -191,6 +279,10 @@ def _item_problem(text):
 
 
 def _uint64(column):
+    array = column.array
+    if array is not None and array.dtype.kind in 'iu' and (
+            not np.ma.is_masked(array) and array.min(initial=0) >= 0):
+        return array.data.astype(np.uint64)
     text = column.texts
     if not len(text):
         return np.zeros(0, np.uint64)
@@ -208,29 +300,55 @@ def _uint64(column):
 def _actions(column, names, count):
     """Texts; without a column, as if all were empty."""
     if column is None:
-        return np.full(count, '', object)
+        return Texts(np.zeros(count, int), [''])
     column.check_utf8()
     if names:
-        column.check(column.texts.isin(['', *names]),
-                     'is not one of the actions ' + ', '.join(names))
-    return column.texts
+        column.check_each(('', *names).__contains__,
+                          'is not one of the actions ' + ', '.join(names))
+    return column.coded
 
 
 def _times(column, unit):
     """Microseconds since 1970."""
-    times, error = csv_times.microseconds(column.texts.to_list(), unit)
+    array, times, error = column.array, None, None
+    kind = '' if array is None else array.dtype.kind
+    if kind == 'M':
+        times, error = csv_times.of_datetimes(array, unit)
+    elif kind and kind in 'iuf':
+        times = csv_times.of_numbers(array, unit)
+    if times is None:
+        times, error = csv_times.microseconds(column.texts.to_list(), unit)
     if error:
         column.refuse(*error)
     return times
 
 
+def _context_rows(feature, column):
+    column.check_utf8()
+    known = {value: row + 1 for row, value in enumerate(feature.values)}
+    codes, values = column.coded
+    return np.array([known.get(value, 0) for value in values],
+                    np.int16)[codes]
+
+
+def _number_array(column):
+    """Float64 [n], NaN where a cell is empty; None of texts."""
+    array = column.array
+    if array is None or array.dtype.kind not in 'iufb':
+        return None
+    return np.ma.filled(array.astype(np.float64), np.nan)
+
+
 def _finite(column):
     import pandas as pd
-    values = pd.to_numeric(column.texts, errors='coerce')
+    values = _number_array(column)
+    are_texts = values is None
+    if are_texts:
+        values = pd.to_numeric(column.texts, errors='coerce')
     with np.errstate(over='ignore'):  # To what is not finite.
         values = values.astype(np.float32)
     good = np.isfinite(values)
-    if _NO_NUMBER.search(''.join(column.texts)):
+    if are_texts and _NO_NUMBER.search(''.join(column.texts)):
         # What pandas takes for a number beyond those of the command line.
         good &= ~column.texts.str.contains(_NO_NUMBER)
     column.check(good, lambda text: 'is not a finite number' + (
@@ -240,13 +358,21 @@ def _finite(column):
 
 
 def _number_or_nothing(column):
-    given = column.texts != ''
-    filled = column.replaced(~given, '0')
+    values = _number_array(column)
+    given = column.texts != '' if values is None else ~np.isnan(values)
+    filled = column if given.all() else column.replaced(~given, '0')
     return np.where(given, _finite(filled), np.nan).astype(np.float64)
 
 
 def _label(column):
     """1, 0, or NaN where the cell is empty."""
-    values = column.texts.map({'0': 0., '1': 1., '': -1.})
-    column.check(values.notna(), 'is not 0, 1 or nothing')
-    return values.replace(-1., np.nan).astype(np.float32)
+    values = _number_array(column)
+    if values is not None:
+        good = np.isnan(values) | (values == 0) | (values == 1)
+    else:
+        codes, texts = column.coded
+        known = {'0': 0., '1': 1., '': np.nan}
+        values = np.array([known.get(text, -1.) for text in texts])[codes]
+        good = values != -1
+    column.check(good, 'is not 0, 1 or nothing')
+    return values

@@ -5,8 +5,11 @@ one reader refuses, the other must not read as something else. Both are tested
 with tests/csv_scenarios/.
 """
 
+import re
+
 from trainer import csv_files
 
+PART_ROWS = 1 << 16  # Rows that are held as texts at a time.
 MAX_ROW_LINES = 100
 MAX_ROW_BYTES = 64 << 10
 
@@ -18,50 +21,62 @@ _STRAY_QUOTE = ('has a quote inside of a field: double it, and put the field '
 _STRAY_RETURN = ('has a carriage return that no line feed follows: end lines '
                  'with line feeds (tr "\\r" "\\n")')
 _NUL = 'has a NUL byte: is the file UTF-16, or binary?'
+_UNUSUAL = re.compile('["\0\r \t]')
 
 
 class Rows:
-    """The rows of a file up to the first line that is none.
+    """Some of the rows of a file.
 
     header: the columns' names. lines: of each row, the line on which it
-    begins. is_utf8: whether all texts are; a byte that is none is a lone
-    surrogate in its place. error: None, or the ValueError that names the line
-    behind the last row, and what is wrong with it.
+    begins. error: None, or the ValueError that names the line behind the last
+    row, and what is wrong with it.
     """
 
-    def __init__(self, path, header, rows, lines, is_utf8=True, error=None):
+    def __init__(self, path, header, rows, lines, error=None):
         self.path = path
         self.header = header
-        self.lines = lines
-        self.is_utf8 = is_utf8
         self.error = error
         self._rows = rows
+        self._lines = lines
 
     def __len__(self):
         return len(self._rows)
 
+    def place(self, row):
+        """Where a row is, for a message."""
+        return f'{self.path}:{self._lines[row]}'
+
     def part(self, begin, end):
         """The rows [begin, end), as a file of their own."""
         return Rows(self.path, self.header, self._rows[begin:end],
-                    self.lines[begin:end], self.is_utf8)
+                    self._lines[begin:end])
 
-    def column(self, name, what_names_it=''):
-        """All texts of a column; raises ValueError if it is not the one.
+    def array(self, name):
+        """Values of a column that are no texts: a CSV file has none."""
+        return None
 
-        what_names_it: the field of the config that holds the name.
-        """
-        columns = ','.join(shown(name) for name in self.header)
-        if name not in self.header:
-            hint = _separator_hint(self.header)
-            if not hint and what_names_it:
-                hint = f': {what_names_it} says what it is called'
-            raise ValueError(f'{self.path}: no column "{name}" in the header '
-                             f'({columns}){hint}')
-        if self.header.count(name) > 1:
-            raise ValueError(f'{self.path}: two columns "{name}" in the header '
-                             f'({columns}): give them names of their own')
+    def texts(self, name):
+        """All texts of a column; a byte that is not UTF-8 is a lone surrogate
+        in its place."""
         at = self.header.index(name)
         return [row[at] for row in self._rows]
+
+
+def check_column(rows, name, what_names_it=''):
+    """Raises ValueError if a file does not have just one column of a name.
+
+    what_names_it: the field of the config that holds the name.
+    """
+    columns = ','.join(shown(name) for name in rows.header)
+    if name not in rows.header:
+        hint = _separator_hint(rows.header)
+        if not hint and what_names_it:
+            hint = f': {what_names_it} says what it is called'
+        raise ValueError(f'{rows.path}: no column "{name}" in the header '
+                         f'({columns}){hint}')
+    if rows.header.count(name) > 1:
+        raise ValueError(f'{rows.path}: two columns "{name}" in the header '
+                         f'({columns}): give them names of their own')
 
 
 def shown(text):
@@ -82,41 +97,82 @@ def shown(text):
     return result + ('...' if len(data) > _MAX_SHOWN else '')
 
 
-def read(path):
-    """The Rows of a file. Raises ValueError naming it if it has no header."""
-    data = csv_files.read(path)
-    text = data.decode(errors='surrogateescape')
-    lines = text.split('\n')
-    # Where no text has one of these, no line needs a closer look.
-    plain = not any(char in text for char in '"\0\r \t')
-    rows, numbers = [], []
+def parts(path):
+    """The Rows of a file, PART_ROWS at a time, up to the first line that is
+    none; at least one part. Raises ValueError naming a file without a header.
+    """
+    lines = _Lines(path)
     header, error = None, None
-    at = 0
+    rows, numbers = [], []
     try:
-        while at < len(lines):
-            fields, taken = _row(lines, at, header, plain)
-            at += taken
+        while lines.look_ahead():
+            fields, taken = _row(lines.texts, lines.at, header, lines.plain)
+            number = lines.number
+            lines.at += taken
             if fields is None:
                 continue
             if header is None:
                 header = fields
-            else:
-                rows.append(fields)
-                numbers.append(at - taken + 1)
-    except ValueError as problem:
-        error = ValueError(f'{path}:{at + 1}: {problem}')
+                continue
+            rows.append(fields)
+            numbers.append(number)
+            if len(rows) == PART_ROWS:
+                yield Rows(path, header, rows, numbers)
+                rows, numbers = [], []
+    except _BadLine as problem:
+        error = ValueError(f'{path}:{lines.number}: {problem}')
     if header is None:
         raise error or ValueError(f'{path}: empty, a header was expected')
-    return Rows(path, header, rows, numbers,
-                text.isascii() or _is_utf8(data), error)
+    yield Rows(path, header, rows, numbers, error)
 
 
-def _is_utf8(data):
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+class _BadLine(ValueError):
+    """What is wrong with a line."""
+
+
+class _Lines:
+    """Some lines of a file, from the next row's on.
+
+    texts[at] is where the next row begins, and behind it are as many as a row
+    can have, or the end of the file. plain: no text has quotes, blanks or
+    control characters, so that no line needs a closer look.
+    """
+
+    def __init__(self, path):
+        self._pieces = csv_files.pieces(path)
+        self._rest = []  # What is read behind the last line feed.
+        self._before = 0
+        self.texts = []
+        self.at = 0
+        self.plain = True
+
+    @property
+    def number(self):
+        return self._before + self.at + 1
+
+    def look_ahead(self):
+        """Reads on where it must; whether there is another line."""
+        while (self._rest is not None and
+               len(self.texts) - self.at <= MAX_ROW_LINES):
+            self._read_on()
+        return self.at < len(self.texts)
+
+    def _read_on(self):
+        del self.texts[:self.at]
+        self._before += self.at
+        self.at = 0
+        piece = next(self._pieces, None)
+        if piece is None:
+            data, self._rest = b''.join(self._rest), None
+        else:
+            data, feed, rest = piece.rpartition(b'\n')
+            if not feed:
+                self._rest.append(piece)
+                return
+            data, self._rest = b''.join([*self._rest, data]), [rest]
+        text = data.decode(errors='surrogateescape')
+        self.plain = not _UNUSUAL.search('\n'.join(self.texts) + text)
+        self.texts += text.split('\n')
 
 
 def _separator_hint(header):
@@ -139,10 +195,10 @@ def _row(lines, at, header, plain):
         fields, taken = _fields(lines, at)
     if header and fields and len(fields) != len(header):
         last = at + taken == len(lines)
-        raise ValueError(_wrong_number(fields, header, last))
+        raise _BadLine(_wrong_number(fields, header, last))
     if taken > 1 and _may_have_swallowed_rows(lines[at:at + taken],
                                               len(fields) - 1):
-        raise ValueError(_NOT_CLOSED)
+        raise _BadLine(_NOT_CLOSED)
     return fields, taken
 
 
@@ -150,13 +206,13 @@ def _fields(lines, at):
     """The same of a line that is not empty."""
     line = lines[at].removesuffix('\r')
     if '\0' in line:
-        raise ValueError(_NUL)
+        raise _BadLine(_NUL)
     if line.lstrip(' \t').startswith('\r'):
-        raise ValueError(_STRAY_RETURN)
+        raise _BadLine(_STRAY_RETURN)
     if '"' in line:
         return _quoted_row(lines, at)
     if '\r' in line:
-        raise ValueError(_STRAY_RETURN)
+        raise _BadLine(_STRAY_RETURN)
     if ' ' in line or '\t' in line:
         return [field.strip(' \t') for field in line.split(',')], 1
     return line.split(','), 1
@@ -184,22 +240,22 @@ def _quoted_row(lines, at):
         # The last piece behind a final line feed is no line.
         if at + taken > len(lines) or (
                 taken > 1 and at + taken == len(lines) and not lines[-1]):
-            raise ValueError(_NOT_CLOSED)
+            raise _BadLine(_NOT_CLOSED)
         text += lines[at + taken - 1]
         if taken > 1 and len(text.encode(errors='surrogateescape')) > (
                 MAX_ROW_BYTES):
             break
         if '\0' in lines[at + taken - 1]:
-            raise ValueError(_NUL)
+            raise _BadLine(_NUL)
         try:
             fields = _split(text.removesuffix('\r'))
-        except ValueError as error:
-            raise ValueError(str(error) if taken == 1 else _NOT_CLOSED
+        except _BadLine as error:
+            raise _BadLine(str(error) if taken == 1 else _NOT_CLOSED
                              ) from None
         if fields is not None:
             return fields, taken
         text += '\n'
-    raise ValueError(_NOT_CLOSED)
+    raise _BadLine(_NOT_CLOSED)
 
 
 def _split(text):
@@ -218,9 +274,9 @@ def _split(text):
             end = len(text) if end < 0 else end
             field, at = text[at:end].strip(' \t'), end
             if '\r' in field.partition('"')[0]:
-                raise ValueError(_STRAY_RETURN)
+                raise _BadLine(_STRAY_RETURN)
             if '"' in field:
-                raise ValueError(_STRAY_QUOTE)
+                raise _BadLine(_STRAY_QUOTE)
         fields.append(field)
         if at == len(text):
             return fields
@@ -243,7 +299,7 @@ def _quoted_field(text, at):
         while at < len(text) and text[at] in ' \t':
             at += 1
         if at < len(text) and text[at] != ',':
-            raise ValueError(_STRAY_RETURN if text[at] == '\r'
+            raise _BadLine(_STRAY_RETURN if text[at] == '\r'
                              else _STRAY_QUOTE)
         return ''.join(parts), at
 

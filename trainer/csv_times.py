@@ -52,6 +52,40 @@ def microseconds(texts, unit):
     return np.array(times, np.int64), None
 
 
+def of_numbers(values, unit):
+    """Microseconds of a masked array of numbers; None where their texts have
+    to be looked at: not all are whole and plausible."""
+    if unit == 'rfc3339' or np.ma.is_masked(values) or not len(values):
+        return None
+    values = values.data
+    first, last = (us // _UNITS[unit] for us in _PLAUSIBLE_US)
+    if values.min() < first or values.max() >= last:
+        return None
+    counts = values.astype(np.int64)
+    return counts * _UNITS[unit] if (counts == values).all() else None
+
+
+def of_datetimes(values, unit):
+    """(times, error) as of microseconds(), of a masked array of datetime64.
+
+    unit: that of times that are none, which an empty cell is said not to be.
+    """
+    per_us = {'ns': 1_000}.get(np.datetime_data(values.dtype)[0], 1)
+    us = {'s': 1_000_000, 'ms': 1_000}.get(
+        np.datetime_data(values.dtype)[0], 1)
+    counts = values.data.astype(np.int64)
+    good = ((counts >= _FIRST_US * per_us // us) &
+            (counts <= ((_LAST_US + 1) * per_us - 1) // us))
+    bad = np.flatnonzero(np.ma.getmaskarray(values) | ~good)
+    if not len(bad):
+        return counts * us // per_us, None
+    first = int(bad[0])
+    problem = 'is outside of the years 1 to 9999'
+    if np.ma.getmaskarray(values)[first]:
+        _, (_, problem) = microseconds([''], unit)
+    return counts[:first] * us // per_us, (first, problem)
+
+
 def _of_digits(texts, unit):
     """The same, quickly, of plausible whole numbers; None of others."""
     all_of_them = ''.join(texts)

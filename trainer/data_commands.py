@@ -3,6 +3,7 @@
 import pathlib
 
 from trainer import arguments
+from trainer import config as config_lib
 
 
 def add(command):
@@ -24,10 +25,10 @@ def add(command):
                      help='ratings.dat, or a CSV in order: user, movie, '
                      'rating, timestamp')
     sub.add_argument('--out', required=True, metavar='DIR')
-    sub = command('prepare', _prepare, 'Read CSV files once and write an '
-                  '.npz that train and evaluate take as --data.')
+    sub = command('prepare', _prepare, 'Read CSV or Parquet files once and '
+                  'write a folder that train and evaluate take as --data.')
     arguments.add_data(sub)
-    sub.add_argument('--out', required=True, metavar='FILE')
+    sub.add_argument('--out', required=True, metavar='DIR')
 
 
 def _convert_grocery(args):
@@ -49,7 +50,8 @@ def _convert_ml_1m(args):
 
 
 def _prepare(args):
-    data, _ = arguments.data(args)
-    data.save(args.out)
+    from trainer import dataset
+    data = dataset.prepare(config_lib.from_arguments(args), args.data,
+                           args.out)
     print(f'{args.out}: {data.num_events:,} events of {len(data.users):,} '
           f'users, {len(data.item_ids):,} items')

@@ -1,22 +1,26 @@
-"""Events of many users as flat arrays, read from CSV files."""
+"""Events of many users as flat arrays, in memory or as maps of files."""
 
 import dataclasses
-import json
 import pathlib
-import sys
 
 import numpy as np
 
-from trainer import buckets
+from trainer import columns as columns_lib
 from trainer import config as config_lib
 from trainer import csv_events
-from trainer import hyper as hyper_lib
+from trainer import event_files
 from trainer import item_table as item_table_lib
+from trainer import prepared
+from trainer import sorting
+from trainer import vocabulary
 
-# Where a data set names its own actions: more are a mistaken column.
-MAX_ACTIONS = 256
-# What arrays of items are called where a data set is saved.
-_TABLE, _FEATURE = 'item_table.', 'item_feature.'
+# Events that are looked at together.
+_CHUNK = 1 << 22
+
+
+# Fields of a Dataset that have a row for each event.
+EVENT_COLUMNS = ('items', 'rows', 'actions', 'times_us', 'event_features',
+                 'candidate_features', 'context_rows', 'labels')
 
 
 @dataclasses.dataclass
@@ -30,9 +34,10 @@ class Dataset:
     items outside the catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
-    item_table: what is known of the items, or None. item_features {name:
-    [N + 1]}: candidate features that are columns of the item table, 0 where
-    it has none.
+    item_table: what is known of the items, or None. item_features [N + 1, G]:
+    of the rows, the candidate features that are columns of the item table.
+    made_by: what prepared.of_config says of the config that the events were
+    read by.
     """
     users: np.ndarray
     offsets: np.ndarray
@@ -46,32 +51,24 @@ class Dataset:
     candidate_features: np.ndarray
     context_rows: np.ndarray
     labels: np.ndarray
+    item_features: np.ndarray
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
     item_table: item_table_lib.ItemTable = None
-    item_features: dict = dataclasses.field(default_factory=dict)
+    made_by: dict = dataclasses.field(default_factory=dict)
 
     @property
     def num_events(self):
         return len(self.rows)
 
     def save(self, path):
-        """Writes an .npz that load() reads without the CSV files."""
-        values = {field.name: getattr(self, field.name)
-                  for field in dataclasses.fields(self)}
-        values['column_names'] = json.dumps(self.column_names)
-        table = values.pop('item_table')
-        values['content'] = json.dumps(table and {
-            'item_attributes': [dataclasses.asdict(attribute)
-                                for attribute in table.attributes],
-            'item_numbers': [dataclasses.asdict(number)
-                             for number in table.numbers]})
-        for name, array in (table.arrays() if table else {}).items():
-            values[_TABLE + name] = array
-        for name, array in values.pop('item_features').items():
-            values[_FEATURE + name] = array
-        np.savez_compressed(path, **values)
+        """Writes a folder that load() reads without the files of events.
+
+        Raises ValueError if something else is there.
+        """
+        with prepared.new_folder(path) as folder:
+            prepared.write(folder, self)
 
     def select(self, model):
         """The same events with the columns that a Hyper declares, in its order.
@@ -79,18 +76,23 @@ class Dataset:
         Raises ValueError naming a column that was not prepared.
         """
         wanted, columns = _column_names(model), {}
+        del wanted['item_features']  # Found by name, below.
         for field, names in wanted.items():
             known = self.column_names[field]
             for name in names:
                 if name not in known:
                     raise ValueError(f'{field} has no column {name!r}; '
                                      f'prepared: {", ".join(known)}')
-            at = [known.index(name) for name in names]
-            columns[field] = getattr(self, field)[:, at]
-        features = {name: values for name, values in self.item_features.items()
-                    if name in model.candidate_features}
-        return dataclasses.replace(self, column_names=wanted,
-                                   item_features=features, **columns)
+            values = getattr(self, field)
+            if names != known:
+                values = values[:, [known.index(name) for name in names]]
+            columns[field] = values
+        own = self.column_names['item_features']
+        wanted['item_features'] = [name for name in model.candidate_features
+                                   if name in own]
+        columns['item_features'] = self.item_features[:, [
+            own.index(name) for name in wanted['item_features']]]
+        return dataclasses.replace(self, column_names=wanted, **columns)
 
     def before(self, time_us):
         """The same users and items with the events before a time."""
@@ -102,35 +104,52 @@ class Dataset:
 
     def is_before_last(self, count):
         """Which events [E] are not of their user's last ones."""
-        return np.arange(self.num_events) < np.repeat(
-            self.offsets[1:] - count, np.diff(self.offsets))
+        mask = np.ones(self.num_events, bool)
+        sizes = np.diff(self.offsets)
+        for back in range(1, count + 1):
+            mask[self.offsets[1:][sizes >= back] - back] = False
+        return mask
 
     def _keep(self, mask):
-        kept = np.concatenate([[0], np.cumsum(mask)])
-        columns = {name: getattr(self, name)[mask] for name in (
-            'items', 'rows', 'actions', 'times_us', 'event_features',
-            'candidate_features', 'context_rows', 'labels')}
-        return dataclasses.replace(self, offsets=kept[self.offsets], **columns)
+        columns = {name: getattr(self, name)[mask] for name in EVENT_COLUMNS}
+        return dataclasses.replace(
+            self, offsets=_counted_before(mask, self.offsets), **columns)
 
     def with_catalogue(self, item_ids):
-        """The same events with the rows of another catalogue; attributes are
-        left behind."""
-        at = np.append(0, rows_of(self.item_ids, item_ids))
+        """The same events with the rows of another catalogue, without what
+        the item table says of attributes."""
+        if np.array_equal(item_ids, self.item_ids):
+            return self
+        at = np.append(0, vocabulary.rows_of(self.item_ids, item_ids))
         return dataclasses.replace(
-            self, item_ids=item_ids, rows=rows_of(item_ids, self.items),
-            item_table=None,
-            item_features={name: values[at] for name, values in
-                           self.item_features.items()})
+            self, item_ids=item_ids, item_table=None,
+            rows=vocabulary.rows_of(item_ids, self.items),
+            item_features=self.item_features[at])
+
+
+def _counted_before(mask, ends):
+    """How many of a mask [E] are set before each of rising places."""
+    counts = np.zeros(len(ends), np.int64)
+    before = 0
+    for begin in range(0, len(mask) + 1, _CHUNK):
+        first, last = np.searchsorted(ends, [begin, begin + _CHUNK])
+        part = np.concatenate([[0], np.cumsum(mask[begin:begin + _CHUNK])])
+        counts[first:last] = before + part[ends[first:last] - begin]
+        before += part[-1]
+    return counts
 
 
 def open_data(path, config):
-    """A prepared .npz, or a config's CSV files in a folder.
+    """A prepared folder, or a config's files of events in a folder.
 
     Returns the Dataset, and the config with what it takes from the data: its
     actions, the values of item attributes, the constants of item numbers.
+    Raises ValueError naming a field by which the folder was prepared otherwise.
     """
-    if str(path).endswith('.npz'):
-        data = load(path).select(config.model)
+    if prepared.is_prepared(path):
+        data = load(path)
+        prepared.check(path, data.made_by, config)
+        data = data.select(config.model)
     else:
         data = read(config, path)
     config = config_lib.with_actions(config, data.action_names)
@@ -138,221 +157,150 @@ def open_data(path, config):
 
 
 def load(path):
-    """Reads what Dataset.save wrote."""
-    with np.load(path) as arrays:
-        values = {name: arrays[name] for name in arrays.files}
-    table, features = (
-        {name[len(prefix):]: values.pop(name) for name in list(values)
-         if name.startswith(prefix)} for prefix in (_TABLE, _FEATURE))
-    missing = {'content', *(field.name for field in dataclasses.fields(Dataset)
-                            if not field.name.startswith('item_t') and
-                            field.name != 'item_features')} - {*values}
-    if missing:
-        raise ValueError(f'{path}: {", ".join(sorted(missing))} is missing: '
-                         'made by another version; prepare it again')
-    values['cut_us'] = int(values['cut_us'])
-    values['ordered'] = bool(values['ordered'])
-    values['column_names'] = json.loads(str(values['column_names']))
-    content = json.loads(str(values.pop('content')))
-    if content:
-        model = hyper_lib.from_dict(content)
-        values['item_table'] = item_table_lib.from_arrays(
-            model.item_attributes, model.item_numbers, table)
-    return Dataset(**values, item_features=features)
+    """What Dataset.save or prepare wrote; columns are maps of the files."""
+    return Dataset(**prepared.read(path))
 
 
 def read(config, folder):
-    """Reads the CSV files of a config.
+    """Reads the files of a config, into memory.
 
     Raises ValueError naming file, line, column and value of a bad cell.
     """
-    import pandas as pd  # Not needed where a saved data set is trained on.
-    folder = pathlib.Path(folder)
-    table = None
-    if config.data.catalogue:
-        table = csv_events.read_items(folder / config.data.catalogue, config)
-    train, heldout, cut_us = _events(config, folder, table)
-    events = pd.concat([train, *heldout], ignore_index=True)
-    item_ids, item_table = _items(config, train, table)
-    names, actions = _actions(config, events['action'])
+    lines = _item_lines(config, folder)
+    files = event_files.EventFiles(_of_events(config, lines), folder)
+    store = columns_lib.InMemory()
+    files.read(store)
+    # One part: the columns are sorted and let go, one after another.
+    return _sorted(config, lines, files, store.arrays(),
+                   columns_lib.InMemory(), part_events=1 << 62)
+
+
+def prepare(config, folder, out, part_events=sorting.PART_EVENTS):
+    """Reads the files of a config into a folder that load() reads, with memory
+    for part_events events, the users' names and the catalogue.
+
+    Returns the Dataset. Raises ValueError as read() and Dataset.save do.
+    """
+    if prepared.is_prepared(folder):
+        raise ValueError(f'{folder} is prepared already')
+    lines = _item_lines(config, folder)
+    files = event_files.EventFiles(_of_events(config, lines), folder)
+    with columns_lib.temporary_folder(out) as temporary, prepared.new_folder(
+            out) as new:
+        store = columns_lib.OnDisk(temporary)
+        files.read(store)
+        data = _sorted(config, lines, files, store.arrays(),
+                       columns_lib.OnDisk(new), part_events)
+        prepared.write(new, data, written=EVENT_COLUMNS)
+    return load(out)
+
+
+def _item_lines(config, folder):
+    """The item_table.Lines of a config's item table; None without one."""
+    if not config.data.catalogue:
+        return None
+    return csv_events.read_items(
+        pathlib.Path(folder) / config.data.catalogue, config)
+
+
+def _of_events(config, lines):
+    """The config with the candidate features that are columns of the events:
+    those that the item table does not have."""
+    features = lines.features if lines else {}
+    return dataclasses.replace(config, model=dataclasses.replace(
+        config.model, candidate_features=tuple(
+            name for name in config.model.candidate_features
+            if name not in features)))
+
+
+def _sorted(config, lines, files, events, store, part_events):
+    """The Dataset of what EventFiles read: events {name: array [E]}, in the
+    order of the files, which are put into a store in order."""
+    event_files.note_late(files, events['times_us'])
+    item_ids, item_table = _items(config, lines, files.items)
+    column_names = _column_names(config.model, lines)
+    item_features = _item_features(item_ids, lines, column_names)
+    names, of_code = vocabulary.actions(files.actions, config)
+    codes = events.pop('users')
     # Users in order of their first line; lines of equal time keep their order.
-    codes, users = pd.factorize(events['user'])
-    order = np.lexsort((events['time_us'].to_numpy(), codes))
-    events, codes, actions = events.iloc[order], codes[order], actions[order]
-    counts = np.bincount(codes, minlength=len(users))
-    items = events['item'].to_numpy()
-    rows = rows_of(item_ids, items)
-    item_features = _item_features(item_ids, table)
-    for name, values in item_features.items():
-        events[name] = values[rows]
-
-    column_names = _column_names(config.model)
-
-    def columns(field, prefix='', dtype=np.float32):
-        return events[[prefix + name for name in column_names[field]]
-                      ].to_numpy(dtype)
+    counts = files.users.counts
+    for order in sorting.order(codes, events['times_us'], counts, part_events):
+        is_all = len(order) == len(codes)
+        rows = vocabulary.rows_of(item_ids, events['items'][order])
+        store.append('rows', rows)
+        for name in list(events):
+            # What is sorted whole is needed no more.
+            column = events.pop(name) if is_all else events[name]
+            values = column[order]
+            if name == 'actions':
+                values = of_code[values]
+            if name == 'candidate_features':
+                values = _with_items(values, item_features[rows], column_names)
+            store.append(name, values)
+            del column
     return Dataset(
-        users=np.array(users, dtype=str),
+        users=np.array(files.users.texts, dtype=str),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        item_ids=item_ids, items=items, rows=rows,
-        action_names=np.array(names, dtype=str), actions=actions,
-        times_us=events['time_us'].to_numpy(np.int64),
-        event_features=columns('event_features'),
-        candidate_features=columns('candidate_features'),
-        context_rows=columns('context_rows', 'context ', np.int16),
-        labels=columns('labels', 'label '),
-        cut_us=cut_us, ordered=config.data.equal_times == 'order',
+        item_ids=item_ids, action_names=np.array(names, dtype=str),
+        cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
         column_names=column_names, item_table=item_table,
-        item_features=item_features)
+        item_features=item_features,
+        made_by=prepared.of_config(config), **store.arrays())
 
 
-def _events(config, folder, table):
-    """(events that are trained on, [those that are held out], cut_us)."""
-    import pandas as pd
-    if table:  # What is known of items is no column of the events.
-        config = dataclasses.replace(config, model=dataclasses.replace(
-            config.model, candidate_features=tuple(
-                name for name in config.model.candidate_features
-                if name not in table.features)))
-    train_files, heldout_files = config_lib.data_files(config, folder)
-    train = pd.concat([csv_events.read(path, config) for path in train_files])
-    _check_not_empty(train, train_files)
-    heldout, cut_us = [], -1
-    if heldout_files:
-        later = pd.concat([csv_events.read(path, config)
-                           for path in heldout_files])
-        _check_not_empty(later, heldout_files)
-        heldout.append(later)
-        cut_us = int(later['time_us'].min())
-        _note_late(train, cut_us)
-    if config.data.validate_from:
-        # Of one file: what is held out is still to come.
-        cut_us = config_lib.time_us(config.data.validate_from,
-                                    'data.validate_from')
-        heldout.append(train[train['time_us'] >= cut_us])
-        train = train[train['time_us'] < cut_us]
-    return train, heldout, cut_us
-
-
-def _item_features(item_ids, table):
-    """{name: float32 [N + 1]} of the item table's candidate features; the mean
-    where it has none."""
-    features = {}
-    for name, values in (table.features if table else {}).items():
+def _item_features(item_ids, lines, column_names):
+    """[N + 1, G] of the item table's candidate features; the mean where it has
+    none."""
+    names = column_names['item_features']
+    features = np.zeros((len(item_ids) + 1, len(names)), np.float32)
+    for column, name in enumerate(names):
+        values = lines.features[name]
         known = ~np.isnan(values)
-        mean = values[known].mean() if known.any() else 0.
-        of_rows = np.full(len(item_ids) + 1, mean, np.float32)
-        rows = rows_of(item_ids, table.ids)
+        features[:, column] = values[known].mean() if known.any() else 0.
+        rows = vocabulary.rows_of(item_ids, lines.ids)
         known &= rows > 0
-        of_rows[rows[known]] = values[known]
-        features[name] = of_rows
+        features[rows[known], column] = values[known]
     return features
 
 
-def _column_names(model):
+def _with_items(of_events, of_items, column_names):
+    """Candidate features [E, F] of columns of the events and of the items."""
+    if not column_names['item_features']:
+        return of_events
+    names = column_names['candidate_features']
+    both = np.empty((len(of_events), len(names)), np.float32)
+    is_items = np.isin(names, column_names['item_features'])
+    both[:, ~is_items] = of_events
+    both[:, is_items] = of_items
+    return both
+
+
+def _column_names(model, lines=None):
+    of_items = lines.features if lines else {}
     return {'event_features': list(model.event_features),
             'candidate_features': list(model.candidate_features),
             'context_rows': [feature.name
                              for feature in model.context_features],
-            'labels': [task.name for task in model.tasks]}
+            'labels': [task.name for task in model.tasks],
+            'item_features': [name for name in model.candidate_features
+                              if name in of_items]}
 
 
-def _check_not_empty(frame, paths):
-    if not len(frame):
-        raise ValueError(f'{", ".join(map(str, paths))}: no events, only a '
-                         'header')
-
-
-def _note_late(train, cut_us):
-    late = int((train['time_us'] >= cut_us).sum())
-    if late:
-        print(f'note: {late:,} events of the training files are not before '
-              'the first event of the held-out files; they are held out too',
-              file=sys.stderr)
-
-
-def _actions(config, texts):
-    """The names of all actions, and the index of every event's.
-
-    An empty cell is the first action, as it is to a server. Without
-    model.actions the names are those of the data, the most frequent first.
-    """
-    names = config.model.actions
-    if not names:
-        counts = texts[texts != ''].value_counts().sort_index()
-        names = tuple(counts.sort_values(ascending=False, kind='stable').index)
-        if len(names) > MAX_ACTIONS:
-            raise ValueError(
-                f'column {config.data.action!r} has {len(names):,} different '
-                f'values, such as {names[0]!r}: more than {MAX_ACTIONS} are no '
-                'actions; name the right column in data.action')
-        names = names or ('event',)
-    codes = {name: index for index, name in enumerate(names)}
-    return names, texts.map({'': 0, **codes}).to_numpy(np.int16)
-
-
-def _items(config, train, table):
+def _items(config, lines, counts):
     """(item ids [N], ItemTable or None) of a data set's catalogue."""
     least, model = config.data.min_item_count, config.model
-    if not table:
+    if not lines:
         if model.has_content:
             raise ValueError('model.item_attributes and model.item_numbers are '
                              'columns of an item table: data.catalogue says '
                              'which file it is')
-        ids = catalogue(train['item'].to_numpy(), least)
+        ids = counts.catalogue(least)
         if not len(ids):
             raise ValueError(f'data.min_item_count is {least}, but no item has '
                              'so many training events')
         return ids, None
     if not model.has_content:
-        return np.sort(table.ids), None
+        return np.sort(lines.ids), None
     # The table may lack what is sold all the time: nothing is known of it.
-    ids = np.union1d(table.ids, catalogue(train['item'].to_numpy(), least))
-    return ids, item_table_lib.make(model, ids, table)
-
-
-def catalogue(items, min_count):
-    """Sorted ids of the items that occur at least min_count times."""
-    ids, counts = np.unique(items, return_counts=True)
-    return ids[counts >= min_count]
-
-
-def rows_of(item_ids, items):
-    """Item rows; 0 for items outside the catalogue (distinct item_ids)."""
-    order = np.argsort(item_ids)
-    at = np.searchsorted(item_ids, items, sorter=order)
-    index = order[np.minimum(at, len(item_ids) - 1)]
-    return np.where(item_ids[index] == items, index + 1, 0).astype(np.int32)
-
-
-@dataclasses.dataclass
-class Moments:
-    """What the times of events say; the same whatever order equal times have.
-
-    All [E]. A moment is a run of one user's events with equal times: a
-    shopping basket, say. first: index of the moment's first event; size: its
-    events. gaps, nexts, counts: the buckets of docs/model.md, section 2.
-    """
-    first: np.ndarray
-    size: np.ndarray
-    gaps: np.ndarray
-    nexts: np.ndarray
-    counts: np.ndarray
-
-
-def moments(data):
-    """Computes the Moments of a Dataset."""
-    index = np.arange(data.num_events)
-    starts = np.zeros(data.num_events, bool)
-    starts[data.offsets[:-1][np.diff(data.offsets) > 0]] = True
-    gap_s = buckets.seconds_between(data.times_us[:-1], data.times_us[1:])
-    gaps = np.zeros(data.num_events, np.int64)
-    gaps[1:] = np.where(starts[1:], 0, buckets.gap_bucket(gap_s))
-    nexts = np.append(gaps[1:], 0)
-    new = starts.copy()
-    new[1:] |= (data.times_us[1:] != data.times_us[:-1]) | data.ordered
-    first = np.maximum.accumulate(np.where(new, index, 0))
-    size = np.diff(np.append(np.flatnonzero(new), data.num_events))
-    ordinal = index - np.maximum.accumulate(np.where(starts, index, 0)) + 1
-    return Moments(first, np.repeat(size, size), gaps, nexts,
-                   buckets.count_bucket(ordinal))
+    ids = np.union1d(lines.ids, counts.catalogue(least))
+    return ids, item_table_lib.make(model, ids, lines)

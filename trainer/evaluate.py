@@ -168,7 +168,7 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
     result = {'dot term': scores} if hyper.any_dot_term else {}
     if 'head.w1' in params:
         def facts(rows):
-            return source.facts(hyper, batch.events[users, last] + 1, rows,
+            return source.facts(hyper, batch.places[users, last] + 1, rows,
                                 batch.seconds[users, last],
                                 batch.nexts[users, last])
         contexts = torch.as_tensor(found.contexts[group], dtype=torch.long,

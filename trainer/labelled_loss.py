@@ -111,7 +111,7 @@ def _gaps(batch, found):
 def _facts(hyper, source, batch, found):
     """Facts [B, P, 1, J] of Asked events; None without an item memory."""
     newest = found.positions.clamp_min(0)
-    before = torch.gather(batch.events, 1, newest) + 1
+    before = torch.gather(batch.places, 1, newest) + 1
     return source.facts(hyper, before * (found.positions >= 0),
                         found.rows.unsqueeze(-1),
                         torch.gather(batch.seconds, 1, newest),
@@ -144,8 +144,7 @@ class Loss:
 
     def __init__(self, source, steps):
         """steps: batches of an epoch."""
-        labels = source.columns['labels']
-        self._expected = (~labels.isnan()).sum(0).float() / steps
+        self._expected = source.label_counts().float() / steps
 
     def __call__(self, model, source, config, batch):
         """(0, loss, reconstruction loss), in place of steps.step_losses."""

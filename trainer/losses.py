@@ -108,11 +108,12 @@ class Sampler:
     what the top of the ranking has to tell apart.
     """
 
-    def __init__(self, rows, num_rows, training):
-        counts = torch.bincount(rows, minlength=num_rows).float()
+    def __init__(self, counts, training):
+        """counts: how many events each row [N + 1] has."""
+        counts = counts.float()
         counts[0] = 0
         self.popularity = counts / counts.sum()
-        self.num_rows = num_rows
+        self.num_rows = len(counts)
         self.training = training
 
     def draw(self, batch, positions):
@@ -246,7 +247,7 @@ def _combined_logits(hyper, params, source, batch, traces, users, positions,
                     enumerate(hyper.context_features)}
     features = source.features_at(rows, batch.next_seconds[window, positions])
     gaps = batch.nexts[window, positions]
-    facts = source.facts(hyper, batch.events[window, positions] + 1, rows,
+    facts = source.facts(hyper, batch.places[window, positions] + 1, rows,
                          batch.seconds[window, positions], gaps)
     x = reference.candidate_tokens(hyper, params, rows, gaps, user,
                                    context_rows, features, facts)

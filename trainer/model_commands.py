@@ -34,7 +34,8 @@ def add(command):
     sub.add_argument('--config', metavar='FILE', help='for a bundle: the TOML '
                      'file, whose [data] says how the data is written')
     sub.add_argument('--data', required=True, metavar='PATH',
-                     help='folder with the CSV files, or a prepared .npz')
+                     help='folder with the CSV or Parquet files, or one '
+                     'that `prepare` wrote')
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
     _add_how(sub)

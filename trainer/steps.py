@@ -43,8 +43,7 @@ class Step:
         if self._on_gpu and has_fixed_shapes(source, config):
             pieces = Pieces(*(torch.compile(piece, dynamic=False)
                               for piece in pieces))
-        sampler = losses.Sampler(source.columns['rows'],
-                                 self._model.num_items + 1, self._settings)
+        sampler = losses.Sampler(source.item_counts(), self._settings)
         return functools.partial(step_losses, self._model, source, sampler,
                                  config, pieces=pieces)
 

@@ -86,8 +86,7 @@ def _start(config, data, source):
         model.start_as_average()
     if labelled_loss.applies(source):
         model.start_from_rates(labelled_loss.rates(data))
-    counts = torch.bincount(source.columns['rows'],
-                            minlength=len(data.item_ids) + 1)
+    counts = source.item_counts()
     counts[0] = 0  # Each unknown item is rare.
     if config.model.has_content:
         model.know_by_content(counts, config.data.min_item_count,

@@ -100,18 +100,16 @@ def test_what_is_known_at_a_cut_is_of_the_newest_events_before_it(folder):
 def test_another_catalogue_keeps_the_features_of_its_items(folder):
     data, _ = dataset.open_data(folder, _config())
     other = data.with_catalogue(np.array([9, 3, 77, 0], np.uint64))
-    prices = data.item_features['price']
+    prices = data.item_features[:, 0]
     assert prices[4] == prices[0] == pytest.approx(
         np.mean([item / 8 for item in range(15) if item != 3]))
-    assert other.item_features['price'].tolist() == [
+    assert other.item_features[:, 0].tolist() == [
         prices[0], 9 / 8, prices[0], prices[0], 0.]
-    data.save(folder / 'data.npz')
-    again, _ = dataset.open_data(folder / 'data.npz', _config(['price']))
+    data.save(folder / 'data')
+    again, _ = dataset.open_data(folder / 'data', _config(['price']))
     assert again.column_names['candidate_features'] == ['price']
-    assert again.item_features['price'].tolist() == (
-        data.item_features['price'].tolist())
-    assert (again.candidate_features[:, 0] ==
-            data.item_features['price'][data.rows]).all()
+    assert again.item_features[:, 0].tolist() == prices.tolist()
+    assert (again.candidate_features[:, 0] == prices[data.rows]).all()
 
 
 def test_positives_and_negatives_are_looked_up_alike(folder):

@@ -66,18 +66,18 @@ def test_a_table_becomes_codes_and_normalised_numbers(folder):
 
 def test_what_is_prepared_is_what_is_read(folder):
     data, config = dataset.open_data(folder, _config())
-    data.save(folder / 'data.npz')
-    again, same = dataset.open_data(folder / 'data.npz', _config())
+    data.save(folder / 'data.prepared')
+    again, same = dataset.open_data(folder / 'data.prepared', _config())
     assert same == config
     for name, array in data.item_table.arrays().items():
         assert np.array_equal(again.item_table.arrays()[name], array)
     with pytest.raises(ValueError, match=r"model.item_attributes is \['size'\],"
                                          r" but the data was prepared with "
                                          r"\['colour', 'tags'\]"):
-        dataset.open_data(folder / 'data.npz', _config(
+        dataset.open_data(folder / 'data.prepared', _config(
             model={'item_attributes': ['size']}))
     with pytest.raises(ValueError, match="'colour' has other values"):
-        dataset.open_data(folder / 'data.npz', _config(model={
+        dataset.open_data(folder / 'data.prepared', _config(model={
             'item_attributes': [{'name': 'colour', 'values': ['black']},
                                 'tags']}))
 

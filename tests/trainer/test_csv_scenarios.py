@@ -4,10 +4,13 @@ import json
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 from trainer import config as config_lib
 from trainer import csv_events
+from trainer import csv_files
+from trainer import csv_rows
 
 SCENARIOS = json.loads((pathlib.Path(__file__).parents[1] / 'csv_scenarios' /
                         'scenarios.json').read_text())
@@ -25,13 +28,15 @@ def _read(path, scenario):
         'name': 'test',
         'data': {'time_unit': scenario.get('time_unit', 's')},
         'model': {'event_features': features}})
-    frame = csv_events.read(path, config)
-    columns = [list(frame[name])
-               for name in ('user', 'item', 'action', 'time_us')]
-    events = [list(row) for row in zip(*columns)]
-    if features:
-        prices = frame[features].to_numpy().tolist()
-        events = [[*event, price] for event, price in zip(events, prices)]
+    events = []
+    for part in csv_events.parts(path, config):
+        columns = [np.array(texts.values, object)[texts.codes]
+                   for texts in (part['users'], part['actions'])]
+        columns[1:1] = [part['items'].tolist()]
+        columns.append(part['times_us'].tolist())
+        if features:
+            columns.append(part['event_features'].tolist())
+        events += [list(event) for event in zip(*columns)]
     return events
 
 
@@ -57,6 +62,15 @@ def _read_on(path, scenario):
             lines.append(b'')
 
 
+@pytest.fixture(params=[None, 3, 40], ids=['', 'pieces of 3', 'of 40'])
+def pieces(request, monkeypatch):
+    """The same comes of a file whatever is held of it at a time."""
+    if request.param:
+        monkeypatch.setattr(csv_files, 'PIECE_BYTES', request.param)
+        monkeypatch.setattr(csv_rows, 'PART_ROWS', request.param // 20 + 1)
+
+
+@pytest.mark.usefixtures('pieces')
 @pytest.mark.parametrize('scenario', SCENARIOS, ids=lambda case: case['name'])
 def test_a_scenario(tmp_path, scenario):
     events, errors = _read_on(tmp_path / 'events.csv', scenario)

@@ -41,17 +41,6 @@ def test_events_are_sorted_by_time_and_equal_times_keep_their_order(tmp_path):
     assert data.labels[1, 1] == 1 and data.labels[0, 1] == 0
 
 
-def test_moments_follow_equal_times(tmp_path):
-    data = _read(tmp_path, 'a,7,buy,10,1,,\na,9,buy,10,1,,\na,7,buy,13,1,,\n'
-                 'b,9,buy,13,1,,\n')
-    moments = dataset.moments(data)
-    assert list(moments.first) == [0, 0, 2, 3]
-    assert list(moments.size) == [2, 2, 1, 1]
-    assert list(moments.gaps) == [0, 1, 3, 0]
-    assert list(moments.nexts) == [1, 3, 0, 0]
-    assert list(moments.counts) == [2, 2, 3, 2]
-
-
 @pytest.mark.parametrize('line, message', [
     ('a,x7,buy,10,1,we,', r'3: item "x7" is not an item id'),
     ('a,18446744073709551616,buy,10,1,we,', r'3: item "184467.*2\^64 - 1'),
@@ -78,8 +67,8 @@ def test_before_and_save_keep_users(tmp_path):
     early = data.before(20_000_000)
     assert list(early.offsets) == [0, 1, 2]
     assert list(early.rows) == [1, 2]
-    early.save(tmp_path / 'data.npz')
-    loaded = dataset.load(tmp_path / 'data.npz')
+    early.save(tmp_path / 'data')
+    loaded = dataset.load(tmp_path / 'data')
     assert list(loaded.rows) == [1, 2]
     assert loaded.column_names['labels'] == ['next', 'like']
 
@@ -179,15 +168,6 @@ def test_another_catalogue_gives_other_rows(tmp_path):
     other = data.with_catalogue(np.array([20, 9, 3], np.uint64))
     assert list(other.rows) == [0, 0, 2]
     assert list(other.before(12_000_000).items) == [7, 7]
-
-
-def test_what_another_version_prepared_is_refused(tmp_path):
-    _plain(tmp_path, 'user,item,time\na,7,10\n').save(tmp_path / 'data.npz')
-    with np.load(tmp_path / 'data.npz') as arrays:
-        kept = {name: arrays[name] for name in arrays.files if name != 'items'}
-    np.savez(tmp_path / 'old.npz', **kept)
-    with pytest.raises(ValueError, match='old.npz: items is missing'):
-        dataset.load(tmp_path / 'old.npz')
 
 
 def test_training_events_after_the_cut_are_told(tmp_path, capsys):

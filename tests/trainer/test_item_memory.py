@@ -1,11 +1,14 @@
 """The item memory, held to a plain implementation of docs/model.md, 11."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
 
 from trainer import buckets
 from trainer import hyper as hyper_lib
+from trainer import item_history
 from trainer import item_memory
 
 DAY = 86_400
@@ -116,27 +119,72 @@ def test_a_copy_is_folded_into_alone():
     assert len(other.entries) == 2
 
 
-def test_history_says_what_memory_says_before_any_event():
+def _histories(rng, lengths, items):
+    """What History takes of a Dataset: users of so many events, some late."""
+    parts = [_history(rng, length, items) for length in lengths]
+    return types.SimpleNamespace(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        rows=np.concatenate([part[0] for part in parts]).astype(np.int32),
+        times_us=np.concatenate([part[1] for part in parts]) * 1_000_000 + 7,
+        item_ids=np.arange(items), num_events=sum(lengths))
+
+
+@pytest.mark.parametrize('held_events', [10_000, 0])
+def test_history_says_what_memory_says_before_any_event(held_events):
     rng = np.random.default_rng(5)
     settings = _settings()
-    lengths = [120, 0, 1, 60]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    parts = [_history(rng, length, 40) for length in lengths]
-    rows = np.concatenate([part[0] for part in parts])
-    seconds = np.concatenate([np.sort(part[1]) for part in parts])
-    history = item_memory.History(settings, offsets, rows, seconds, 41, 'cpu')
-    for begin, end in zip(offsets[:-1], offsets[1:]):
+    data = _histories(rng, [120, 0, 1, 60], 40)
+    history = item_history.History(settings, data, 'cpu', held_events)
+    for begin, end in zip(data.offsets[:-1], data.offsets[1:]):
         memory = item_memory.Memory(settings)
         for event in range(begin, end):
-            memory.fold(int(rows[event]), int(seconds[event]))
+            second = int(data.times_us[event] // 1_000_000)
+            memory.fold(int(data.rows[event]), second)
             asked = rng.integers(0, 41, 12)
-            now = int(seconds[event]) + 3 * DAY
-            found = history.facts(torch.tensor(event + 1),
-                                  torch.tensor(asked), torch.tensor(now))
-            np.testing.assert_allclose(found, memory.facts(asked.tolist(), now),
-                                       rtol=1e-6, atol=1e-7)
-    nobody = history.facts(torch.tensor(0), torch.tensor([3]), torch.tensor(0))
-    assert not nobody.any()
+            now = second + 3 * DAY
+            found = history.facts(torch.tensor([0, event + 1]),
+                                  torch.tensor(np.array([asked, asked])),
+                                  torch.tensor([now, now]))
+            assert not found[0].any()  # Nobody's.
+            assert torch.equal(found[1],
+                               memory.facts(asked.tolist(), now).float())
+
+
+def _folded_one_by_one(settings, data):
+    """count, first_s, decayed and leaves of each event, by Memory."""
+    total = data.num_events
+    found = [[1, int(second), [1.] * len(settings.half_lives_s), total]
+             for second in data.times_us // 1_000_000]
+    for begin, end in zip(data.offsets[:-1], data.offsets[1:]):
+        memory, newest = item_memory.Memory(settings), {}
+        for event in range(begin, end):
+            row = int(data.rows[event])
+            entry, gone = memory.fold(row, found[event][1])
+            if gone is not None:
+                found[newest.pop(gone)][3] = event
+            if entry is not None:
+                newest[row] = event
+                found[event][:3] = entry.count, entry.first_s, entry.decayed
+    return found
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_folding_together_gives_the_bits_of_folding_one_by_one(seed):
+    rng = np.random.default_rng(seed)
+    # Users with fewer items than entries, and with many more.
+    settings = _settings(entries=16, lives=(DAY, 7 * DAY, 60 * DAY))
+    data = _histories(rng, [5, 300, 0, 40, 1_500], 90)
+    expected = _folded_one_by_one(settings, data)
+    found = item_history.occurrences(
+        settings, data.offsets, data.rows, data.times_us // 1_000_000, 91)
+    leaves = set()
+    for at, event in enumerate(found.order.tolist()):
+        if data.rows[event]:
+            leaves.add(int(found.leaves[at]))
+            assert [found.count[at], found.first_s[at],
+                    found.decayed[at].tolist(), found.leaves[at]] == (
+                        expected[event])
+    assert len(leaves) > 300  # Items did have to leave.
 
 
 @pytest.mark.parametrize('gap', [0, 1, 2, 3, 6, 7, 1_000, 1_000_000])

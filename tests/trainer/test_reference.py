@@ -1,6 +1,7 @@
 """The two forms of the reference model agree, and candidates do not leak."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from trainer import buckets
 from trainer import chunks
 from trainer import golden
 from trainer import hyper as hyper_lib
+from trainer import item_history
 from trainer import item_memory
 from trainer import masked
 from trainer import reference
@@ -88,10 +90,11 @@ def _facts(bundle, events, rows, bucket):
         return None
     parsed = [golden.to_event(bundle, event) for event in events]
     seconds = np.array([event.time_us // golden.SECOND for event in parsed])
-    history = item_memory.History(
-        settings, np.array([0, len(parsed)]),
-        np.array([event.row for event in parsed]), seconds,
-        len(bundle.tensors['item_ids']) + 1, 'cpu')
+    history = item_history.History(settings, types.SimpleNamespace(
+        offsets=np.array([0, len(parsed)]), num_events=len(parsed),
+        rows=np.array([event.row for event in parsed]),
+        times_us=np.array([event.time_us for event in parsed]),
+        item_ids=bundle.tensors['item_ids']), 'cpu')
     return history.facts(
         torch.tensor(len(parsed)), torch.as_tensor(rows),
         torch.tensor(item_memory.as_of(int(seconds[-1]), bucket))).double()
