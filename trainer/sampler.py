@@ -1,0 +1,92 @@
+"""Negatives: drawn from mixtures whose expected counts are known.
+
+A drawn item stands for 1 / (its expected count in the sample) items. So the
+expectation of a sum over the sample is the sum over the catalogue, whatever the
+mixture (the logQ correction: Bengio and Senécal 2008).
+"""
+
+import dataclasses
+
+import torch
+
+
+@dataclasses.dataclass
+class Shared:
+    """S negatives that all positions of a step share.
+
+    rows, log_expected: [S]. The first `uniform` of them are drawn uniformly.
+    """
+    rows: torch.Tensor
+    log_expected: torch.Tensor
+    uniform: int
+
+
+class Sampler:
+    """Draws negatives from a mixture and knows each one's expected count.
+
+    Shares of uniform, of popularity, and of the user's own history: uniform
+    negatives alone hardly ever hold what a user buys again and again, which is
+    what the top of the ranking has to tell apart.
+    """
+
+    def __init__(self, rows, num_rows, training):
+        """rows: those of all training events, of which row 0 does not count."""
+        counts = torch.bincount(rows, minlength=num_rows)
+        counts[0] = 0
+        self._cumulative = counts.cumsum(0)
+        # Whole numbers: a draw is exact for any number of items and events.
+        self._total = int(self._cumulative[-1])
+        self.popularity = counts.float() / max(self._total, 1)
+        self.num_rows = num_rows
+        self.training = training
+
+    def draw(self, batch, positions):
+        """Rows [B, P, C] and their log expected counts; positions [B, P]."""
+        shape = positions.shape
+        training, device = self.training, positions.device
+        total = training.negatives
+        own = round(total * training.history_share)
+        popular = round(total * training.popular_share) * (self._total > 0)
+        uniform = total - own - popular
+        parts = [self._uniform(shape + (uniform,), device)]
+        if popular:
+            parts.append(self._popular(shape + (popular,), device))
+        if own:
+            share = torch.rand(shape + (own,), device=device)
+            columns = (share * (positions[..., None] + 1)).long()
+            parts.append(torch.gather(
+                batch.rows[:, None].expand(-1, shape[1], -1), 2, columns))
+        rows = torch.cat(parts, dim=-1)
+        expected = uniform / self.num_rows + popular * self.popularity[rows]
+        if own:
+            expected = expected + own * _history_share(batch, positions, rows)
+        return rows, expected.log()
+
+    def shared(self):
+        """A step's negatives of the dot term: half of them by popularity."""
+        device, total = self.popularity.device, self.training.dot_negatives
+        popular = total // 2 * (self._total > 0)
+        uniform = total - popular
+        parts = [self._uniform((uniform,), device)]
+        if popular:
+            parts.append(self._popular((popular,), device))
+        rows = torch.cat(parts)
+        expected = uniform / self.num_rows + popular * self.popularity[rows]
+        return Shared(rows, expected.log(), uniform)
+
+    def _uniform(self, shape, device):
+        return torch.randint(self.num_rows, shape, device=device)
+
+    def _popular(self, shape, device):
+        """Rows of random training events inside the catalogue."""
+        events = torch.randint(self._total, shape, device=device)
+        return torch.searchsorted(self._cumulative, events, right=True)
+
+
+def _history_share(batch, positions, rows):
+    """Share of events 0 ... position that are of each row [B, P, C]."""
+    columns = torch.arange(batch.rows.shape[1], device=rows.device)
+    past = columns <= positions[..., None]  # [B, P, n]
+    counts = [((rows[:, p, :, None] == batch.rows[:, None]) &
+               past[:, p, None]).sum(-1) for p in range(positions.shape[1])]
+    return torch.stack(counts, 1) / (positions[..., None] + 1)
