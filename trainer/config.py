@@ -97,7 +97,7 @@ class Training:
     # (trainer/dot_loss.py), and only the rows that a step looks up are trained
     # in it (trainer/sparse_rows.py).
     full_softmax_items: int = 200_000
-    dot_negatives: int = 8_192
+    dot_negatives: int = 4_096
     # Share of a target of the dot term that is spread over the catalogue.
     label_smoothing: float = 0.1
     # Share of samples that are random windows of a history, not its end, and
@@ -163,6 +163,11 @@ class Config:
             raise ValueError('training.reconstruction_window is '
                              f'{self.training.reconstruction_window}; it must '
                              'be at least 1')
+        shares = self.training.popular_share + self.training.history_share
+        if shares >= 1:
+            raise ValueError('training.popular_share + history_share is '
+                             f'{shares:g}; it must be less than 1: an item '
+                             'that is neither must have a chance')
 
     def to_dict(self):
         return dataclasses.asdict(self)

@@ -127,24 +127,30 @@ def _log_normalisers(params, users):
 
 def _sampled(params, training, users, rows, negatives):
     """Losses [M] of rows [M] after users [M, d] over shared negatives."""
-    own = reference.dot_scores(params, wide(users), rows[:, None])
+    own = reference.dot_scores(params, wide(users), rows[:, None])[:, 0]
     items = reference.unit(reference.look_up(params['item_embedding'],
                                              negatives.rows))
     bias = reference.look_up(params['item_bias'], negatives.rows)
-    scale, share = params['log_scale'].exp(), training.label_smoothing
+    users = params['log_scale'].exp() * users
+    correction = bias + negatives.log_weights
+    place, is_drawn = negatives.find(rows)
 
-    def losses(users, rows, own):
-        logits = torch.addmm(bias, scale * users, items.T)
-        others = (wide(logits) - negatives.log_expected).masked_fill(
-            negatives.rows == rows[:, None], -torch.inf)
-        normaliser = torch.logsumexp(torch.cat([own, others], 1), dim=1)
-        if share == 0:
-            return normaliser - own[:, 0]
-        mean = wide(logits[:, :negatives.uniform]).mean(1)
-        return normaliser - (1 - share) * own[:, 0] - share * mean
-    if len(users) * len(negatives.rows) <= _KEPT_LOGITS:
-        return losses(users, rows, own)
-    return torch.cat([
-        checkpoint.checkpoint(losses, *chunk, use_reentrant=False)
-        for chunk in zip(users.split(_CHUNK), rows.split(_CHUNK),
-                         own.split(_CHUNK))])
+    def normaliser(users, own, place, is_drawn):
+        # Changed in place: nothing of this size is made that need not be.
+        logits = wide(users @ items.T).add_(correction)
+        drawn = is_drawn.nonzero()[:, 0]
+        logits[drawn, place[drawn]] = -torch.inf
+        return torch.logaddexp(own, torch.logsumexp(logits, 1))
+    values = users, own, place, is_drawn
+    if len(users) * len(items) <= _KEPT_LOGITS:
+        normalisers = normaliser(*values)
+    else:
+        normalisers = torch.cat([
+            checkpoint.checkpoint(normaliser, *chunk, use_reentrant=False)
+            for chunk in zip(*(value.split(_CHUNK) for value in values))])
+    share = training.label_smoothing
+    if share == 0:
+        return normalisers - own
+    evenly = negatives.uniform_share.to(items.dtype)
+    mean = wide(users) @ (evenly @ items) + evenly @ bias
+    return normalisers - (1 - share) * own - share * mean

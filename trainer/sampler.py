@@ -12,13 +12,21 @@ import torch
 
 @dataclasses.dataclass
 class Shared:
-    """S negatives that all positions of a step share.
+    """R different items that all positions of a step share as negatives.
 
-    rows, log_expected: [S]. The first `uniform` of them are drawn uniformly.
+    All [R]. rows rise. log_weights: of the items that each stands for, its
+    count in the sample / its expected count. uniform_share: its share of the
+    uniform draws, whose mean has the catalogue's mean as expectation.
     """
     rows: torch.Tensor
-    log_expected: torch.Tensor
-    uniform: int
+    log_weights: torch.Tensor
+    uniform_share: torch.Tensor
+
+    def find(self, rows):
+        """Where rows [M] would stand among these, and whether they do."""
+        place = torch.searchsorted(self.rows, rows)
+        place = place.clamp_max(len(self.rows) - 1)
+        return place, self.rows[place] == rows
 
 
 class Sampler:
@@ -70,9 +78,11 @@ class Sampler:
         parts = [self._uniform((uniform,), device)]
         if popular:
             parts.append(self._popular((popular,), device))
-        rows = torch.cat(parts)
+        rows, inverse = torch.unique(torch.cat(parts), return_inverse=True)
         expected = uniform / self.num_rows + popular * self.popularity[rows]
-        return Shared(rows, expected.log(), uniform)
+        counts = torch.bincount(inverse, minlength=len(rows))
+        evenly = torch.bincount(inverse[:uniform], minlength=len(rows))
+        return Shared(rows, (counts / expected).log(), evenly / uniform)
 
     def _uniform(self, shape, device):
         return torch.randint(self.num_rows, shape, device=device)

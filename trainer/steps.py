@@ -117,8 +117,11 @@ def step_losses(model, source, sampler, config, is_target, batch,
 
 
 def targets_of(config, device):
-    """Which actions [A] are something to predict, on the device: a step that
-    is recorded on a GPU cannot bring a tensor there."""
-    names = config.training.target_actions or config.model.actions
-    return torch.tensor([name in names for name in config.model.actions],
-                        device=device)
+    """Which actions [A] are something to predict, on the device.
+
+    A step that is recorded on a GPU cannot bring a tensor there.
+    """
+    wanted = config.training.target_actions
+    # A model without names has one action, of index 0.
+    return torch.tensor([not wanted or name in wanted for name in
+                         config.model.actions or ('',)], device=device)

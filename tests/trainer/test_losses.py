@@ -138,8 +138,9 @@ def test_a_share_of_the_neighbours_has_the_expectation_of_all(params):
 
 def _every_row_once():
     """Shared negatives that are the catalogue: the loss is the full one's."""
-    rows = torch.arange(NUM_ITEMS + 1).flip(0)
-    return sampler_lib.Shared(rows, torch.zeros(len(rows)), len(rows))
+    rows = torch.arange(NUM_ITEMS + 1)
+    return sampler_lib.Shared(rows, torch.zeros(len(rows)),
+                              torch.full((len(rows),), 1 / len(rows)))
 
 
 @pytest.mark.parametrize('ordered', [False, True])
@@ -194,11 +195,11 @@ def test_the_sampled_sum_has_the_full_sums_expectation(params):
 
 def test_a_target_among_the_negatives_is_in_the_sum_once(params):
     user = reference.unit(torch.randn(1, 16, dtype=torch.float64))
-    negatives = sampler_lib.Shared(torch.tensor([3, 3, 5]),
-                                   torch.tensor([.5, .5, .25]).log(), 0)
+    negatives = sampler_lib.Shared(torch.tensor([3, 5]),
+                                   torch.tensor([6., 4.]).log(), None)
     settings = tiny_batches.config(label_smoothing=0.).training
     logits = reference.dot_scores(params, user, torch.tensor([3, 5]))[0]
-    wanted = torch.log(logits[0].exp() + logits[1].exp() / .25) - logits[0]
+    wanted = torch.log(logits[0].exp() + 4 * logits[1].exp()) - logits[0]
     found = dot_loss._sampled(params, settings, user, torch.tensor([3]),
                               negatives)
     assert float(found) == pytest.approx(float(wanted), rel=1e-6)

@@ -71,18 +71,28 @@ def test_shared_negatives_have_the_counts_that_they_say():
     torch.manual_seed(1)
     source, _ = tiny_batches.whole(tiny_batches.data([40, 30]))
     sampler = _sampler(source, dot_negatives=51)
-    drawn, said, draws = torch.zeros(NUM_ROWS), torch.zeros(NUM_ROWS), 2_000
-    uniform = torch.zeros(NUM_ROWS)
-    for _ in range(draws):
+    draws = 2_000
+    weights, evenly = torch.zeros(2, draws, NUM_ROWS)
+    for draw in range(draws):
         shared = sampler.shared()
-        assert shared.rows.shape == shared.log_expected.shape == (51,)
-        drawn += _counts(shared.rows)
-        said[shared.rows] = shared.log_expected.exp()
-        uniform += _counts(shared.rows[:shared.uniform])
-    _assert_as_often_as_said(drawn, said, draws)
-    assert shared.uniform == 26
-    _assert_as_often_as_said(uniform, torch.full((NUM_ROWS,), 26 / NUM_ROWS),
-                             draws)
+        assert (shared.rows.diff() > 0).all()
+        weights[draw, shared.rows] = shared.log_weights.exp()
+        evenly[draw, shared.rows] = shared.uniform_share
+    # In the mean an item stands for itself, and uniform draws are even.
+    for found, wanted in ((weights, 1.), (evenly, 1 / NUM_ROWS)):
+        error = found.std(0) / math.sqrt(draws)
+        assert ((found.mean(0) - wanted).abs() < FAR * error).all()
+        assert (error < .02 * wanted).all()
+    assert torch.allclose(evenly.sum(1), torch.tensor(1.))
+    # Whole counts: the popular ones are drawn more often than evenly.
+    assert (26 * evenly).round().sum() == 26 * draws
+
+
+def test_shared_negatives_are_found():
+    shared = sampler_lib.Shared(torch.tensor([2, 3, 7]), None, None)
+    place, found = shared.find(torch.tensor([7, 1, 3, 9, 2]))
+    assert found.tolist() == [True, False, True, False, True]
+    assert place[found].tolist() == [2, 1, 0]
 
 
 def test_without_a_known_item_all_negatives_are_uniform():
@@ -94,7 +104,8 @@ def test_without_a_known_item_all_negatives_are_uniform():
     assert rows.shape == (2, 1, 9)
     assert torch.allclose(log_expected,
                           torch.tensor(math.log(9 / NUM_ROWS)))
-    assert sampler.shared().uniform == len(sampler.shared().rows)
+    assert torch.allclose(sampler.shared().uniform_share.sum(),
+                          torch.tensor(1.))
 
 
 @pytest.mark.parametrize('how', ['draw', 'shared'])
@@ -111,7 +122,7 @@ def test_a_corrected_sum_has_the_whole_sums_expectation(how):
             rows, log_expected = sampler.draw(batch, positions)
         else:
             shared = sampler.shared()
-            rows, log_expected = shared.rows, shared.log_expected
+            rows, log_expected = shared.rows, -shared.log_weights
         sums.append((weights[rows].log() - log_expected).exp().sum(-1))
     sums = torch.stack(sums)
     error = sums.std(0) / math.sqrt(len(sums))
