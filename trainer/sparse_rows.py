@@ -119,14 +119,15 @@ class RowOptimizer:
         self._kept_then.fill_(self._kept)
 
     def state_dict(self):
-        """Tensors and numbers that load_state_dict goes on from."""
+        """Tensors that load_state_dict goes on from."""
         return {'first': self._first, 'second': self._second,
-                'steps': self._steps, 'mean': self._mean, 'kept': self._kept,
+                'steps': self._steps, 'mean': self._mean,
+                'kept': torch.tensor(self._kept, dtype=torch.float64),
                 'kept_then': self._kept_then}
 
     def load_state_dict(self, state):
         """Of a RowOptimizer of the same Table."""
-        self._kept = state['kept']
+        self._kept = float(state['kept'])
         for mine, name in ((self._first, 'first'), (self._second, 'second'),
                            (self._steps, 'steps'), (self._mean, 'mean'),
                            (self._kept_then, 'kept_then')):
