@@ -193,24 +193,33 @@ def _any_label(labels):
 
 
 def windows(offsets, training, rng):
-    """One window for every user of two events or more: (starts, lengths).
+    """Windows of every user of two events or more: (starts, lengths).
 
-    A share is the end of the history, as serving sees it; the rest are random
-    windows, which start where the state of a real user would not be empty.
+    A share of the users' first ones is the end of the history, as serving sees
+    it; the rest are random windows, which start where the state of a real user
+    would not be empty.
     """
     counts = np.diff(offsets)
     users = np.flatnonzero(counts >= 2)
+    times = windows_of(counts[users], training)
+    users = np.repeat(users, times)
+    is_first = np.arange(len(users)) == np.repeat(np.cumsum(times) - times,
+                                                  times)
     counts = counts[users]
     lengths = np.minimum(counts, training.window)
     latest = counts - lengths
-    random = rng.random(len(users)) < training.random_windows
+    random = (rng.random(len(users)) < training.random_windows) | ~is_first
     # Short histories lose up to half of their beginning instead.
-    slack = np.where(latest > 0, latest, counts // 2)
+    slack = np.where(latest > 0, latest, np.minimum(counts // 2, counts - 2))
     start = np.where(random, (rng.random(len(users)) * (slack + 1)).astype(int),
                      latest)
-    lengths = np.minimum(lengths, counts - start)
-    keep = lengths >= 2
-    return (offsets[users] + start)[keep], lengths[keep]
+    return offsets[users] + start, np.minimum(lengths, counts - start)
+
+
+def windows_of(counts, training):
+    """How many windows an epoch has of histories of so many events: as many as
+    it takes to cover them, and training.windows_per_user at most."""
+    return np.minimum(-(-counts // training.window), training.windows_per_user)
 
 
 def epoch(source, training, rng, fixed_shapes=False):
@@ -261,8 +270,11 @@ def fixed_widths(lengths, window):
 
 def count_batches(offsets, training, fixed_shapes=False):
     """Steps of an epoch, to within a few."""
-    lengths = np.sort(np.minimum(np.diff(offsets), training.window))[::-1]
-    lengths = lengths[lengths >= 2]
+    counts = np.diff(offsets)
+    counts = counts[counts >= 2]
+    lengths = np.repeat(np.minimum(counts, training.window),
+                        windows_of(counts, training))
+    lengths = np.sort(lengths)[::-1]
     return max(1, sum(1 for _ in _groups(lengths, training, fixed_shapes)))
 
 

@@ -92,10 +92,19 @@ class Training:
     # Loss of predicting the second, third ... next event from an event, as
     # weights beside 1 for the next one.
     later_weights: tuple = ()
+    # The dot term's softmax is over the whole catalogue up to so many items;
+    # beyond, it is over this many negatives, which a step's positions share
+    # (trainer/dot_loss.py), and only the rows that a step looks up are trained
+    # in it (trainer/sparse_rows.py).
+    full_softmax_items: int = 200_000
+    dot_negatives: int = 4_096
     # Share of a target of the dot term that is spread over the catalogue.
     label_smoothing: float = 0.1
-    # Share of samples that are random windows of a history, not its end.
+    # Share of samples that are random windows of a history, not its end, and
+    # windows of one user in an epoch at most: a history that is longer than a
+    # window has as many as would cover it.
     random_windows: float = .5
+    windows_per_user: int = 1
     item_init_std: float = .02
     # Share of the items that a step knows by their content alone, where the
     # model has item attributes or numbers.
@@ -154,6 +163,11 @@ class Config:
             raise ValueError('training.reconstruction_window is '
                              f'{self.training.reconstruction_window}; it must '
                              'be at least 1')
+        shares = self.training.popular_share + self.training.history_share
+        if shares >= 1:
+            raise ValueError('training.popular_share + history_share is '
+                             f'{shares:g}; it must be less than 1: an item '
+                             'that is neither must have a chance')
 
     def to_dict(self):
         return dataclasses.asdict(self)

@@ -13,6 +13,7 @@ from torch import nn
 from trainer import content
 from trainer import hyper as hyper_lib
 from trainer import reconstruction
+from trainer import sparse_rows
 from trainer import tensors as tensors_lib
 
 _RATE = '.decay_rate'
@@ -25,11 +26,12 @@ class Model(nn.Module):
 
     reconstruction_window: steps of the decoder of trainer/reconstruction.py,
     which no bundle holds; 0: no decoder. item_table: an ItemTable, for models
-    with content.
+    with content. sparse_items: what is kept of each item is a Table of
+    trainer/sparse_rows.py; not with content, which is of all items at once.
     """
 
     def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.,
-                 reconstruction_window=0, item_table=None):
+                 reconstruction_window=0, item_table=None, sparse_items=False):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
@@ -38,7 +40,8 @@ class Model(nn.Module):
         self._names = list(specs)
         # Parameter names may not hold dots.
         self.values = nn.ParameterDict({
-            _key(name): nn.Parameter(
+            _key(name): (sparse_rows.Table if sparse_items and spec.in_items
+                         else nn.Parameter)(
                 _initial(name, spec.shape, hyper, item_init_std))
             for name, spec in specs.items()})
         self.decoder = None
@@ -196,6 +199,8 @@ class Model(nn.Module):
         """Matrices decay; embeddings, norms, biases and rates do not."""
         decayed, kept = [], []
         for name in self._names:
+            if isinstance(self.values[_key(name)], sparse_rows.Table):
+                continue  # Of RowOptimizer, and never decayed.
             matrix = name.rsplit('.', 1)[-1].startswith('w') or (
                 name.endswith('_projection'))
             matrix = matrix and name != 'head.w2'

@@ -5,6 +5,10 @@ import math
 
 import torch
 
+from trainer import sparse_rows
+
+_BETAS = (.9, .98)
+
 
 class Optimizer:
     """Steps a model's parameters. All of apply() can be recorded on a GPU."""
@@ -13,7 +17,10 @@ class Optimizer:
         self._settings = settings
         self._steps = steps
         self._done = 0
-        self._parameters = list(model.parameters())
+        self._parameters, tables = [], []
+        for value in model.parameters():
+            is_table = isinstance(value, sparse_rows.Table)
+            (tables if is_table else self._parameters).append(value)
         rate, options = settings.learning_rate, {}
         # How much of the mean a step replaces.
         self._renewed = 1.
@@ -24,10 +31,12 @@ class Optimizer:
             options = {'capturable': True, 'fused': True}
         self._adam = torch.optim.AdamW(
             model.parameter_groups(settings.weight_decay), lr=rate,
-            betas=(.9, .98), **options)
+            betas=_BETAS, **options)
         self._mean = None
         if settings.average_decay > 0:
             self._mean = [value.detach().clone() for value in self._parameters]
+        self._tables = [sparse_rows.RowOptimizer(
+            table, _BETAS, settings.average_decay > 0) for table in tables]
         self.learning_rate = 0.
 
     def next_learning_rate(self):
@@ -38,8 +47,10 @@ class Optimizer:
             group['lr'] = _set(group['lr'], self.learning_rate)
         # At first a polynomial mean (Shamir and Zhang 2013): a short training
         # has one, too, and the first steps are forgotten.
-        self._renewed = _set(self._renewed, max(
-            1 - self._settings.average_decay, 3 / (3 + self._done)))
+        self._renewed = _set(self._renewed, self._renewed_share())
+
+    def _renewed_share(self):
+        return max(1 - self._settings.average_decay, 3 / (3 + self._done))
 
     def _factor(self):
         warmup = max(1, round(self._settings.warmup_share * self._steps))
@@ -51,7 +62,8 @@ class Optimizer:
     def state_dict(self):
         """Tensors and whole numbers that load_state_dict goes on from."""
         return {'adam': self._adam.state_dict()['state'],
-                'done': self._done, 'mean': self._mean}
+                'done': self._done, 'mean': self._mean,
+                'tables': [table.state_dict() for table in self._tables]}
 
     def load_state_dict(self, state):
         """Of an Optimizer of the same model and settings."""
@@ -61,15 +73,22 @@ class Optimizer:
         if self._mean is not None:
             for value, mean in zip(self._mean, state['mean']):
                 value.copy_(mean)
+        for table, of_table in zip(self._tables, state['tables']):
+            table.load_state_dict(of_table)
 
     def zero_grad(self):
         self._adam.zero_grad(set_to_none=True)
 
     def apply(self):
         """Clips the gradients and takes a step."""
-        torch.nn.utils.clip_grad_norm_(self._parameters,
+        for table in self._tables:
+            table.gather()
+        # It asks of each for nothing but its gradient.
+        torch.nn.utils.clip_grad_norm_(self._parameters + self._tables,
                                        self._settings.gradient_norm)
         self._adam.step()
+        for table in self._tables:
+            table.step(self.learning_rate, self._renewed_share())
         if self._mean is not None:
             with torch.no_grad():
                 # Not mean + share (value - mean): some values are infinite.
@@ -89,10 +108,12 @@ class Optimizer:
     def keep_average(self):
         """The model has its mean weights from here on."""
         self._swap()
-        self._mean = None
+        self._mean, self._tables = None, []
 
     @torch.no_grad()
     def _swap(self):
+        for table in self._tables:
+            table.swap()
         if self._mean is not None:
             for value, mean in zip(self._parameters, self._mean):
                 kept = value.clone()

@@ -17,6 +17,7 @@ from trainer import attention
 from trainer import buckets
 from trainer import hyper as hyper_lib
 from trainer import item_memory
+from trainer import sparse_rows
 from trainer import summaries
 
 silu = functional.silu
@@ -33,8 +34,13 @@ def unit(x):
 
 
 def look_up(table, rows):
-    """table[rows]; written as an embedding, whose gradient is fast on a GPU."""
+    """table[rows], of a table [N] or [N, d]; written as an embedding, whose
+    gradient is fast on a GPU."""
     rows = torch.as_tensor(rows, device=table.device)
+    if isinstance(table, sparse_rows.Table):
+        return sparse_rows.look_up(table, rows)
+    if table.dim() == 1:
+        return functional.embedding(rows, table.unsqueeze(1)).squeeze(-1)
     return functional.embedding(rows, table)
 
 
@@ -163,7 +169,7 @@ def dot_scores(params, user, rows):
     """exp(s) <u, unit(E_item)> + bias, for user [..., d] and rows [..., C]."""
     items = unit(look_up(params['item_embedding'], rows))
     dot = (items @ user.unsqueeze(-1)).squeeze(-1)
-    bias = look_up(params['item_bias'].unsqueeze(1), rows).squeeze(-1)
+    bias = look_up(params['item_bias'], rows)
     return params['log_scale'].exp() * dot + bias
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from trainer import batches
+from trainer import dot_loss
 from trainer import labelled_loss
 from trainer import models
 from trainer import processors
@@ -32,7 +33,7 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = _start(config, data, source)
-    fixed = steps.has_fixed_shapes(source, config)
+    fixed = steps.has_fixed_shapes(source, config, model.num_items)
     num_batches = batches.count_batches(data.offsets, settings, fixed)
     total = settings.epochs * num_batches
     optimizer = Optimizer(model, settings, total)
@@ -75,9 +76,11 @@ def _start(config, data, source):
     """A model that knows how popular items are, or how likely labels."""
     settings = config.training
     window = settings.reconstruction_weight and settings.reconstruction_window
+    is_sparse = not config.model.has_content and dot_loss.is_sampled(
+        settings, len(data.item_ids))
     model = models.Model(config.model, len(data.item_ids),
                          settings.item_init_std, settings.dropout,
-                         window, data.item_table).to(source.device)
+                         window, data.item_table, is_sparse).to(source.device)
     for tensor, values in (('event_projection', data.event_features),
                            ('candidate_projection', data.candidate_features)):
         if values.shape[1]:

@@ -15,6 +15,7 @@ from trainer import hyper as hyper_lib
 from trainer import losses
 from trainer import masked
 from trainer import models
+from trainer import sampler as sampler_lib
 from trainer import train
 
 
@@ -126,7 +127,7 @@ def test_positives_and_negatives_are_looked_up_alike(folder):
         torch.manual_seed(9)
         source = batches.Source(data, 'cpu')
         batch = source.cut(data.offsets[:1], np.diff(data.offsets)[:1])
-        sampler = losses.Sampler(source.columns['rows'], 16, config.training)
+        sampler = sampler_lib.Sampler(source.item_counts(), config.training)
         shape = batch.rows.shape + (config.model.d_model,)
         params = model.params()
         tokens = batches.tokens(config.model, params, batch)

@@ -9,10 +9,10 @@ import torch
 from trainer import checkpoint
 from trainer import config as config_lib
 from trainer import dataset
+from trainer import dot_loss
 from trainer import evaluate
 from trainer import export
 from trainer import hyper as hyper_lib
-from trainer import losses
 from trainer import models
 from trainer import reference
 from trainer import train
@@ -96,7 +96,7 @@ def test_next_event_loss_is_the_smoothed_softmax():
     rows = torch.tensor([[1, 2, 3, 4], [5, 0, 6, 1]])
     valid = torch.tensor([[True] * 4, [True, True, True, False]])
     batch = types.SimpleNamespace(rows=rows, valid=valid)
-    loss = losses.next_event_loss(params, settings, batch, users, valid)
+    loss = dot_loss.next_event_loss(params, settings, batch, users, valid)
     logits = reference.dot_scores(params, users, torch.arange(7))
     log_p = torch.log_softmax(logits, -1)
     total = weight = 0

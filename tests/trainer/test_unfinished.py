@@ -58,14 +58,18 @@ def _without_seconds(history):
             for record in history]
 
 
-def test_an_interrupted_training_ends_as_it_would_have(tmp_path, data, capsys):
+@pytest.mark.parametrize('training', [{}, {
+    'full_softmax_items': 0, 'dot_negatives': 32}], ids=['full', 'sampled'])
+def test_an_interrupted_training_ends_as_it_would_have(tmp_path, data, capsys,
+                                                       training):
     path = tmp_path / 'unfinished.pt'
-    model, history = _train(_config(), data)
+    config = _config(**training)
+    model, history = _train(config, data)
     with pytest.raises(KeyboardInterrupt):
-        _train(_config(), data, _Interrupted(path, _config(), data))
+        _train(config, data, _Interrupted(path, config, data))
     torch.rand(7)  # Another process has other random numbers.
-    rest = unfinished.Unfinished(path, _config(), data)
-    again, all_epochs = _train(_config(), data, rest)
+    rest = unfinished.Unfinished(path, config, data)
+    again, all_epochs = _train(config, data, rest)
     assert f'after epoch 2, as {path} has it' in capsys.readouterr().out
     assert [record['epoch'] for record in all_epochs] == [1, 2, 3, 4]
     assert _without_seconds(all_epochs) == _without_seconds(history)
