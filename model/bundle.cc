@@ -175,10 +175,7 @@ void Bundle::IndexVocabularies() {
   }
   for (const auto& feature : spec_.context_features()) {
     context_features_.emplace(feature.name(), context_features_.size());
-    auto& rows = context_values_.emplace_back();
-    for (const std::string& value : feature.values()) {
-      rows.emplace(value, rows.size() + 1);
-    }
+    context_.emplace_back(feature);
   }
 }
 
@@ -212,13 +209,6 @@ std::optional<uint32_t> Bundle::ContextFeatureIndex(
   const auto found = context_features_.find(name);
   if (found == context_features_.end()) return std::nullopt;
   return found->second;
-}
-
-uint32_t Bundle::ContextValueRow(uint32_t feature,
-                                 absl::string_view value) const {
-  const auto& rows = context_values_[feature];
-  const auto found = rows.find(value);
-  return found == rows.end() ? 0 : found->second;
 }
 
 std::optional<uint32_t> Bundle::TaskIndex(absl::string_view task) const {

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "model/context_feature.h"
 #include "model/item_index.h"
 #include "model/tensor_file.h"
 #include "qlarank/model/v1/model_spec.pb.h"
@@ -74,8 +75,10 @@ class Bundle {
   uint32_t ActionIndex(absl::string_view action) const;
   // Index in spec().context_features(), or nullopt.
   std::optional<uint32_t> ContextFeatureIndex(absl::string_view name) const;
-  // Row of `value` in the feature's table; 0 when the model does not know it.
-  uint32_t ContextValueRow(uint32_t feature, absl::string_view value) const;
+  // In the order of spec().context_features().
+  absl::Span<const ContextFeature> context_features() const {
+    return context_;
+  }
   std::optional<uint32_t> TaskIndex(absl::string_view task) const;
 
  private:
@@ -92,7 +95,7 @@ class Bundle {
   absl::flat_hash_map<std::string, uint32_t> actions_;
   absl::flat_hash_map<std::string, uint32_t> tasks_;
   absl::flat_hash_map<std::string, uint32_t> context_features_;
-  std::vector<absl::flat_hash_map<std::string, uint32_t>> context_values_;
+  std::vector<ContextFeature> context_;
 };
 
 }  // namespace qlarank

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "model/context_feature.h"
 
 namespace qlarank {
 namespace {
@@ -171,6 +172,7 @@ absl::Status CheckVocabularies(const ModelSpec& spec) {
     contexts.push_back(feature.name());
     status.Update(CheckNames(absl::StrCat("context_features.", feature.name()),
                              feature.values()));
+    status.Update(CheckContextFeature(feature));
   }
   status.Update(CheckNames("context_features", contexts));
   return status;
@@ -213,7 +215,7 @@ class SchemaBuilder {
     Add("w_user_in", {d, d}, false);
     for (const auto& feature : spec_.context_features()) {
       Add(absl::StrCat("context.", feature.name()),
-          {1 + static_cast<uint64_t>(feature.values_size()), d}, false);
+          {NumContextRows(feature), d}, false);
     }
     if (!spec_.candidate_features().empty()) {
       Add("candidate_projection",

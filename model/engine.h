@@ -76,7 +76,7 @@ struct RequestView {
   int64_t time_us = 0;  // since the Unix epoch
   // Folded into a private copy, oldest first.
   absl::Span<const ModelEvent> recent_events;
-  // One row per context feature of the model (Bundle::ContextValueRow); empty
+  // One row per context feature of the model (ContextFeature::Row); empty
   // stands for "all missing".
   absl::Span<const uint32_t> context_rows;
 };

@@ -35,9 +35,36 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class ContextFeature:
-    """A categorical feature of the request; value k has table row k + 1."""
+    """A feature of the request, a column of the events or of data.users.
+
+    values: value k has table row k + 1. boundaries, of a number: rising; row 1
+    is below all of them. buckets: so many, with boundaries from the data.
+    Without any of these, the values are the data's. default: what a request
+    that does not name it is taken to say.
+    """
     name: str
     values: tuple = ()
+    boundaries: tuple = ()
+    buckets: int = 0
+    default: str = ''
+
+    def __post_init__(self):
+        where = f'context_features.{self.name}'
+        given = [bool(self.values), bool(self.boundaries), bool(self.buckets)]
+        _require(sum(given) <= 1, where, (self.values, self.boundaries,
+                                          self.buckets),
+                 'one of values, boundaries and buckets')
+        _require(self.buckets == 0 or 2 <= self.buckets <= 10_000,
+                 f'{where}.buckets', self.buckets, '2 to 10,000')
+        _require(all(a < b for a, b in zip(self.boundaries,
+                                           self.boundaries[1:])),
+                 f'{where}.boundaries', self.boundaries, 'rising numbers')
+
+    @property
+    def num_rows(self):
+        """Rows of its table, with that of what is missing or unknown."""
+        return 1 + (len(self.boundaries) + 1 if self.boundaries else
+                    len(self.values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,17 +286,14 @@ def from_dict(values):
         if 'half_lives_s' in memory:
             memory['half_lives_s'] = tuple(memory['half_lives_s'])
         values['item_memory'] = ItemMemory(**memory)
-    for name, kind in (('item_attributes', ItemAttribute),
+    for name, kind in (('context_features', ContextFeature),
+                       ('item_attributes', ItemAttribute),
                        ('item_numbers', ItemNumber)):
         if name in values:
             values[name] = tuple(_named(kind, part, f'model.{name}')
                                  for part in values[name])
     if 'tasks' in values:
         values['tasks'] = tuple(Task(**task) for task in values['tasks'])
-    if 'context_features' in values:
-        values['context_features'] = tuple(
-            ContextFeature(feature['name'], tuple(feature['values']))
-            for feature in values['context_features'])
     return Hyper(**values)
 
 

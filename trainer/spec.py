@@ -70,7 +70,9 @@ def to_message(hyper):
         message.item_numbers.add(name=number.name, mean=number.mean,
                                  scale=number.scale)
     for feature in hyper.context_features:
-        message.context_features.add(name=feature.name, values=feature.values)
+        message.context_features.add(
+            name=feature.name, values=feature.values,
+            boundaries=feature.boundaries, default_value=feature.default)
     for task in hyper.tasks:
         message.tasks.add(name=task.name, dot_term=task.dot_term,
                           value_weight=task.value_weight)
@@ -92,7 +94,9 @@ def to_hyper(message):
         event_features=tuple(message.event_features),
         candidate_features=tuple(message.candidate_features),
         context_features=tuple(
-            hyper_lib.ContextFeature(feature.name, tuple(feature.values))
+            hyper_lib.ContextFeature(
+                feature.name, tuple(feature.values),
+                tuple(feature.boundaries), default=feature.default_value)
             for feature in message.context_features),
         item_attributes=tuple(
             hyper_lib.ItemAttribute(attribute.name, attribute.separator,

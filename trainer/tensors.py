@@ -74,7 +74,7 @@ def _add_candidate_side(add, hyper):
     if not hyper.peer:
         add('w_user_in', d, d, state=False)
     for feature in hyper.context_features:
-        add(f'context.{feature.name}', 1 + len(feature.values), d, state=False)
+        add(f'context.{feature.name}', feature.num_rows, d, state=False)
     if hyper.candidate_features:
         add('candidate_projection', d, len(hyper.candidate_features),
             state=False)

@@ -20,6 +20,12 @@ absl::Status CheckCandidates(const v1::RankRequest& request,
                              const Bundle& bundle,
                              const LimitsOptions& limits) {
   const size_t num_candidates = request.item_ids_size();
+  if (!request.item_keys().empty()) {
+    return FieldError("item_keys",
+                      absl::StrCat(request.item_keys_size(), " keys"),
+                      absl::StrCat("there are ", num_candidates,
+                                   " item_ids, too: give one of them"));
+  }
   if (num_candidates == 0) {
     return FieldError("item_ids", "empty", "at least one is required");
   }
@@ -66,7 +72,9 @@ absl::Status PlanTimes(const v1::RankRequest& request, absl::Time now,
 
 absl::Status PlanContext(const v1::RankRequest& request, const Bundle& bundle,
                          RankPlan& plan) {
-  plan.context_rows.assign(bundle.spec().context_features_size(), 0);
+  for (const ContextFeature& feature : bundle.context_features()) {
+    plan.context_rows.push_back(feature.default_row());
+  }
   for (const auto& [name, value] : request.context()) {
     const std::optional<uint32_t> feature = bundle.ContextFeatureIndex(name);
     if (!feature.has_value()) {
@@ -74,7 +82,8 @@ absl::Status PlanContext(const v1::RankRequest& request, const Bundle& bundle,
           absl::StrCat("context[", Quoted(name), "]"), Quoted(value),
           absl::StrCat("is not a context feature of ", Label(bundle)));
     }
-    plan.context_rows[*feature] = bundle.ContextValueRow(*feature, value);
+    plan.context_rows[*feature] =
+        bundle.context_features()[*feature].Row(value);
   }
   return absl::OkStatus();
 }

@@ -103,8 +103,8 @@ TEST_F(BundleTest, LoadsAndAnswersLookUps) {
   EXPECT_EQ((*bundle)->TaskIndex("juggle"), std::nullopt);
   const auto& context = spec.context_features(0);
   EXPECT_EQ((*bundle)->ContextFeatureIndex(context.name()), 0u);
-  EXPECT_EQ((*bundle)->ContextValueRow(0, context.values(0)), 1u);
-  EXPECT_EQ((*bundle)->ContextValueRow(0, "unheard of"), 0u);
+  EXPECT_EQ((*bundle)->context_features()[0].Row(context.values(0)), 1u);
+  EXPECT_EQ((*bundle)->context_features()[0].Row("unheard of"), 0u);
 }
 
 TEST_F(BundleTest, MissingFilesAreNotFound) {

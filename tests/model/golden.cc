@@ -59,7 +59,8 @@ std::vector<uint32_t> ReadContext(const Bundle& bundle, const json& request) {
   if (!request.contains("context")) return rows;
   for (const auto& [name, value] : request.at("context").items()) {
     const uint32_t feature = bundle.ContextFeatureIndex(name).value();
-    rows[feature] = bundle.ContextValueRow(feature, value.get<std::string>());
+    rows[feature] =
+        bundle.context_features()[feature].Row(value.get<std::string>());
   }
   return rows;
 }

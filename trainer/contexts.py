@@ -1,0 +1,85 @@
+"""Context features: what a request says beside its candidates.
+
+A column of the events, or of the table of users (data.users), whose cells are
+values or numbers. A feature that names neither values nor boundaries takes the
+values of the training events; one with `buckets` takes boundaries between which
+as many training events each are.
+"""
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+
+# A value of fewer events says little: it counts as unknown.
+MIN_EVENTS = 5
+MAX_VALUES = 10_000
+
+_NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
+
+
+def resolved(feature, texts, counts):
+    """A hyper.ContextFeature with values or boundaries, the data's where it
+    has none.
+
+    texts: the different cells of its column; counts: training events of each.
+    Raises ValueError naming a number's cell that is none.
+    """
+    if feature.buckets:
+        return dataclasses.replace(feature, buckets=0, boundaries=_quantiles(
+            feature, texts, counts))
+    if feature.values or feature.boundaries:
+        return feature
+    known = {text: count for text, count in zip(texts, counts)
+             if text and count >= MIN_EVENTS}
+    values = sorted(known, key=lambda text: (-known[text], text))
+    return dataclasses.replace(feature, values=tuple(values[:MAX_VALUES]))
+
+
+def rows(feature, texts):
+    """The table row of each of the texts [n], int32; 0 is "missing or unknown".
+
+    As model/context_feature.h has it.
+    """
+    if feature.boundaries:
+        numbers = np.array([_number(text) for text in texts], np.float64)
+        at = 1 + np.searchsorted(feature.boundaries, numbers, side='right')
+        return np.where(np.isnan(numbers), 0, at).astype(np.int32)
+    known = {value: row + 1 for row, value in enumerate(feature.values)}
+    return np.array([known.get(text, 0) for text in texts], np.int32)
+
+
+def default_row(feature):
+    """That of a request which does not name the feature."""
+    return int(rows(feature, [feature.default])[0]) if feature.default else 0
+
+
+def _number(text):
+    """NaN of what is no finite number."""
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _quantiles(feature, texts, counts):
+    """Boundaries that cut the counted numbers into so many equal parts."""
+    numbers = np.array([_number(text) for text in texts], np.float64)
+    for text, number in zip(texts, numbers):
+        if text and math.isnan(number):
+            raise ValueError(f'model.context_features: {feature.name!r} has '
+                             f'buckets, but its cell {text!r} is no number')
+    known = ~np.isnan(numbers) & (np.asarray(counts) > 0)
+    if not known.any():
+        raise ValueError(f'model.context_features: {feature.name!r} has '
+                         'buckets, but no training event has a number')
+    order = np.argsort(numbers[known])
+    numbers, counts = numbers[known][order], np.asarray(counts)[known][order]
+    different = np.unique(numbers)
+    if len(different) <= feature.buckets:
+        return tuple(different[min(1, len(different) - 1):].tolist())
+    shares = np.arange(1, feature.buckets) / feature.buckets * counts.sum()
+    # The first number by which a share of the events is passed.
+    at = np.searchsorted(np.cumsum(counts), shares, side='right')
+    # Nothing is below the least.
+    return tuple(sorted(set(numbers[at].tolist()) - {numbers[0]} or
+                        {numbers[-1]}))
