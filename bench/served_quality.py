@@ -48,6 +48,8 @@ def csv_options(data):
     """The command line's options for files that a config's [data] describes."""
     options = ['--user-column', data.user, '--item-column', data.item,
                '--time-column', data.time, '--time-unit', data.time_unit]
+    if data.item_keys == 'text':
+        options += ['--item-keys', 'text']
     # The default one may be missing from the file.
     if data.action != type(data).action:
         options += ['--action-column', data.action]
@@ -68,6 +70,10 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
     options = csv_options(data)
     if config.model.event_features:
         options += ['--feature-columns', ','.join(config.model.event_features)]
+    asked = []
+    if config.model.context_features:
+        asked += ['--context-columns', ','.join(
+            feature.name for feature in config.model.context_features)]
     how = ['--leave-last-out'] if data.split == 'last' else []
     heldout = how or ['--heldout', folder / data.heldout[0]]
     with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
@@ -81,12 +87,40 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
         folded_s = time.monotonic() - begin
         late = server.metric('qlarank_ingest_events_total{result="late"}')
         ranks = pathlib.Path(work) / 'ranks.csv'
+        if config.model.candidate_features:
+            asked += ['--features', write_features(
+                bundle, config, folder, pathlib.Path(work) / 'features.csv')]
         evaluated = server.cli_json(
             '--timeout', 60, 'evaluate', '--history', history, *heldout,
-            *options, '--bundle', bundle, '--top-k', '10,50', '--task',
+            *options, *asked, '--bundle', bundle, '--top-k', '10,50', '--task',
             config.model.tasks[0].name, '--ranks', ranks, progress=progress,
             timeout=36_000)
         return Served(imported, folded_s, int(late), evaluated, read_ranks(ranks))
+
+
+def write_features(bundle, config, folder, path):
+    """Writes the candidate features of a bundle's items, as the trainer's
+    evaluation knows them, for the command line; returns the path."""
+    from trainer import candidate_features, dataset, export
+    ids = export.read(bundle).tensors['item_ids']
+    data = dataset.read(config, folder)
+    texts = dict(zip(data.item_ids.tolist(), data.item_keys.tolist()))
+    data = data.with_catalogue(ids)
+    features = candidate_features.of_items(data, _known(config, data).known)
+    with open(path, 'w', newline='') as file:
+        rows = csv.writer(file)
+        rows.writerow([config.data.item, *config.model.candidate_features])
+        for item, values in zip(ids.tolist(), features[1:]):
+            # All digits: the command line reads the same bits back.
+            rows.writerow([texts.get(item, item), *map(repr, values.astype(float).tolist())])
+    return path
+
+
+def _known(config, data):
+    """The trainer's evaluate.Cases of what is held out."""
+    from trainer import evaluate
+    return (evaluate.last_cases(data) if config.data.split == 'last' else
+            evaluate.cases(data, data.cut_us))
 
 
 def compute_offline(tensors, config, folder, progress=lambda groups: groups):
@@ -98,9 +132,7 @@ def compute_offline(tensors, config, folder, progress=lambda groups: groups):
     from trainer import dataset, evaluate
     data, config = dataset.open_data(folder, config)
     data = data.with_catalogue(tensors['item_ids'])
-    found = (evaluate.last_cases(data) if config.data.split == 'last' else
-             evaluate.cases(data, data.cut_us))
-    evaluation = evaluate.Evaluation(data, found, 'cpu')
+    evaluation = evaluate.Evaluation(data, _known(config, data), 'cpu')
     params = {name: torch.from_numpy(array) for name, array in tensors.items()
               if name != 'item_ids'}
     metrics = evaluation(config.model, params, progress)
@@ -199,7 +231,8 @@ def _offline(args, config, tensors):
     bundle, folder = pathlib.Path(args.bundle), pathlib.Path(args.data)
     trainer = pathlib.Path(__file__).resolve().parents[1] / 'trainer'
     files = [folder / name for name in
-             (*config.data.train, *config.data.heldout)]
+             (*config.data.train, *config.data.heldout,
+              *filter(None, [config.data.catalogue]))]
     key = _digest([*sorted(bundle.iterdir()), pathlib.Path(args.config),
                    *files, *sorted(trainer.glob('*.py'))])
 

@@ -19,7 +19,8 @@ constexpr uint64_t kMaxSequence = std::numeric_limits<int64_t>::max();
 
 struct AppendOptions {
   std::string user;
-  uint64_t item = 0;
+  std::string item;
+  ItemKeys item_keys = ItemKeys::kNumbers;
   std::string action;
   std::string time;
   std::string time_unit = "s";
@@ -67,7 +68,12 @@ absl::StatusOr<ExitCode> Append(CommandContext& context,
   // The clock grows, as a sequence must.
   event->set_sequence(options.sequence != 0 ? options.sequence
                                             : absl::ToUnixMicros(absl::Now()));
-  event->mutable_event()->set_item_id(options.item);
+  absl::StatusOr<uint64_t> item = ParseItem(options.item, options.item_keys);
+  if (!item.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--item \"", options.item, "\" ", item.status().message()));
+  }
+  event->mutable_event()->set_item_id(*item);
   event->mutable_event()->set_action(options.action);
   *event->mutable_event()->mutable_time() = Now();
   if (!options.time.empty()) {
@@ -106,9 +112,8 @@ void AddAppendCommand(CommandSet& commands) {
       commands.Add("append", "Append one event to a user's log",
                    [options, &context] { return Append(context, *options); });
   app->add_option("--user", options->user)->required()->check(Utf8());
-  app->add_option("--item", options->item)
-      ->required()
-      ->transform(WholeNumberOf<uint64_t>(0));
+  app->add_option("--item", options->item)->required();
+  AddItemKeysOption(app, options->item_keys);
   app->add_option("--action", options->action, "Default: the model's first")
       ->check(Utf8());
   app->add_option("--time", options->time, "Default: now");

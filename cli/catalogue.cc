@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "cli/event_csv.h"
 #include "model/tensor_file.h"
 
 namespace qlarank {
@@ -29,7 +28,8 @@ absl::StatusOr<Titles> Titles::Read(std::istream& input,
     if (line.empty()) continue;
     std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(line, absl::MaxSplits('\t', 1));
-    absl::StatusOr<uint64_t> id = ParseItemId(parts.first);
+    absl::StatusOr<uint64_t> id =
+        ParseItem(parts.first, ItemKeys::kNumbers);
     if (!id.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ":", number, ": item_id \"", parts.first, "\" ",
@@ -51,11 +51,15 @@ absl::string_view Titles::Of(uint64_t item_id) const {
   return found == titles_.end() ? absl::string_view() : found->second;
 }
 
-absl::StatusOr<std::vector<uint64_t>> ParseItemIds(absl::string_view text) {
+absl::StatusOr<std::vector<uint64_t>> ParseItems(absl::string_view text,
+                                                 ItemKeys keys) {
+  const absl::string_view separators =
+      keys == ItemKeys::kNumbers ? ", \t\r\n" : ",\r\n";
   std::vector<uint64_t> ids;
-  for (absl::string_view part :
-       absl::StrSplit(text, absl::ByAnyChar(", \t\r\n"), absl::SkipEmpty())) {
-    absl::StatusOr<uint64_t> id = ParseItemId(part);
+  for (absl::string_view part : absl::StrSplit(
+           text, absl::ByAnyChar(separators), absl::SkipWhitespace())) {
+    part = absl::StripAsciiWhitespace(part);
+    absl::StatusOr<uint64_t> id = ParseItem(part, keys);
     if (!id.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("item \"", part, "\" ", id.status().message()));
@@ -66,14 +70,16 @@ absl::StatusOr<std::vector<uint64_t>> ParseItemIds(absl::string_view text) {
   return ids;
 }
 
-absl::StatusOr<std::vector<uint64_t>> LoadItemIds(const std::string& path) {
+absl::StatusOr<std::vector<uint64_t>> LoadItems(const std::string& path,
+                                                ItemKeys keys) {
   std::ifstream file;
   if (path != "-") {
     file.open(path);
     if (!file) return CannotRead(path);
   }
   std::istream& input = path == "-" ? std::cin : file;
-  return ParseItemIds(std::string(std::istreambuf_iterator<char>(input), {}));
+  return ParseItems(std::string(std::istreambuf_iterator<char>(input), {}),
+                    keys);
 }
 
 absl::StatusOr<std::vector<uint64_t>> LoadBundleItems(
@@ -90,6 +96,14 @@ absl::StatusOr<std::vector<uint64_t>> LoadBundleItems(
   return std::vector<uint64_t>(span.begin(), span.end());
 }
 
+absl::StatusOr<Titles> LoadItemKeys(const std::string& bundle_folder) {
+  const std::string path = bundle_folder + "/item_keys.tsv";
+  if (bundle_folder.empty() || !std::filesystem::exists(path)) {
+    return Titles();
+  }
+  return Titles::Load(path);
+}
+
 absl::StatusOr<Titles> LoadTitles(const std::string& titles_path,
                                   const std::string& bundle_folder) {
   if (!titles_path.empty()) return Titles::Load(titles_path);
@@ -98,6 +112,12 @@ absl::StatusOr<Titles> LoadTitles(const std::string& titles_path,
     return Titles();
   }
   return Titles::Load(of_bundle);
+}
+
+absl::StatusOr<Titles> LoadTitlesOrKeys(const std::string& bundle_folder) {
+  absl::StatusOr<Titles> titles = LoadTitles("", bundle_folder);
+  if (!titles.ok() || !titles->empty()) return titles;
+  return LoadItemKeys(bundle_folder);
 }
 
 }  // namespace qlarank

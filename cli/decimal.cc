@@ -1,6 +1,10 @@
 #include "cli/decimal.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 
 namespace qlarank {
 namespace {
@@ -45,6 +49,18 @@ bool HasDecimalComma(absl::string_view text) {
   TakeOneOf("+-", text);
   return TakeDigits(text) > 0 && TakeOneOf(",", text) && !text.empty() &&
          AllDigits(text);
+}
+
+absl::StatusOr<float> ParseFinite(absl::string_view text) {
+  float value = 0;
+  if (IsDecimal(text) && absl::SimpleAtof(text, &value) &&
+      std::isfinite(value)) {
+    return value;
+  }
+  return absl::InvalidArgumentError(
+      HasDecimalComma(text)
+          ? "is not a finite number: write a point for the comma"
+          : "is not a finite number");
 }
 
 }  // namespace qlarank

@@ -3,6 +3,7 @@
 #ifndef QLARANK_CLI_DECIMAL_H_
 #define QLARANK_CLI_DECIMAL_H_
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace qlarank {
@@ -15,6 +16,8 @@ bool IsDecimal(absl::string_view text);
 bool HasExponent(absl::string_view text);
 // 1,5: what is a point elsewhere.
 bool HasDecimalComma(absl::string_view text);
+// The number that a feature is. INVALID_ARGUMENT says what is wrong with it.
+absl::StatusOr<float> ParseFinite(absl::string_view text);
 
 }  // namespace qlarank
 

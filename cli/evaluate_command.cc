@@ -18,6 +18,7 @@
 #include "cli/csv_reader.h"
 #include "cli/evaluation_data.h"
 #include "cli/evaluation_report.h"
+#include "cli/item_features.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/rank_all.h"
@@ -32,6 +33,7 @@ struct EvaluateOptions {
   std::string heldout;
   bool leave_last_out = false;
   std::string bundle;
+  std::string features;
   EventFormat format;
   std::string task;
   std::vector<uint32_t> top_k = {10};
@@ -60,17 +62,19 @@ absl::StatusOr<EvaluationData> LoadData(const EvaluateOptions& options) {
   return data;
 }
 
-// The whole catalogue by id, so that ties go to the lower one. Candidate
-// features, which it does not know, count as 0.
-v1::RankRequest CatalogueRequest(const Bundle& bundle,
-                                 const std::string& task) {
+// The whole catalogue by id, so that ties go to the lower one.
+absl::StatusOr<v1::RankRequest> CatalogueRequest(
+    const Bundle& bundle, const EvaluateOptions& options) {
   v1::RankRequest request;
   auto& items = *request.mutable_item_ids();
   items.Add(bundle.item_ids().begin(), bundle.item_ids().end());
   std::sort(items.begin(), items.end());
-  request.mutable_candidate_features()->Resize(
-      items.size() * bundle.spec().candidate_features_size(), 0);
-  if (!task.empty()) request.add_tasks(task);
+  if (!options.task.empty()) request.add_tasks(options.task);
+  if (absl::Status s = FillFeatures(bundle.spec(), options.features,
+                                    options.format.columns, request);
+      !s.ok()) {
+    return s;
+  }
   return request;
 }
 
@@ -105,6 +109,7 @@ std::vector<RankJob> Evaluate::MakeJobs() const {
     size_t hidden = data_.unseen_only ? data_.history.NumItems(next.user) : 0;
     jobs.push_back({.user = next.user,
                     .time = next.time,
+                    .context = next.context,
                     .top_k = static_cast<uint32_t>(depth() + hidden),
                     .ranking = {}});
   }
@@ -134,13 +139,14 @@ absl::Status Evaluate::CheckState(const RankJob& job) const {
 
 absl::Status Evaluate::RankUsers(const Bundle& bundle) {
   jobs_ = MakeJobs();
+  absl::StatusOr<v1::RankRequest> request = CatalogueRequest(bundle, options_);
+  if (!request.ok()) return request.status();
   Progress progress(context_.err,
                     {.terminal = context_.err_is_terminal && !context_.json,
                      .label = "ranking",
                      .unit = "users"});
   absl::Status ranked = RankAll(
-      context_.Connect(), CatalogueRequest(bundle, options_.task),
-      options_.in_flight,
+      context_.Connect(), *request, options_.in_flight,
       [this](const RankJob& job) { return CheckState(job); }, jobs_, progress);
   elapsed_ = progress.elapsed();
   progress.Clear();
@@ -177,7 +183,7 @@ absl::StatusOr<ExitCode> Evaluate::Run() {
   data_ = *std::move(data);
   auto bundle = Bundle::Load(options_.bundle);
   if (!bundle.ok()) return bundle.status();
-  absl::StatusOr<Titles> titles = LoadTitles("", options_.bundle);
+  absl::StatusOr<Titles> titles = LoadTitlesOrKeys(options_.bundle);
   if (!titles.ok()) return titles.status();
   if (absl::Status s = RankUsers(**bundle); !s.ok()) return s;
   if (!options_.ranks.empty()) {
@@ -233,6 +239,12 @@ void AddEvaluateCommand(CommandSet& commands) {
   app->add_option("--task", options->task,
                   "Rank by this task alone. Default: by the model's value");
   AddEventFormatOptions(app, options->format);
+  app->add_option("--context-columns", options->format.columns.context,
+                  "Context features of the model, which requests have from "
+                  "what came next")
+      ->delimiter(',');
+  app->add_option("--features", options->features,
+                  "CSV of the items' candidate features");
   app->add_option("--top-k", options->top_k, "One or more, such as 10,50")
       ->delimiter(',')
       ->transform(WholeNumber(1, 1'000'000))

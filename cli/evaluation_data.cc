@@ -9,12 +9,14 @@ namespace {
 
 using Cases = std::map<std::string, EvaluationCase>;
 
-void AddToBasket(const v1::UserEvent& event, Cases& cases) {
+void AddToBasket(const v1::UserEvent& event, const EventContext& context,
+                 Cases& cases) {
   EvaluationCase& next = cases[event.user_id()];
   const absl::Time time = ToAbslTime(event.event().time());
   if (next.items.empty() || time < ToAbslTime(next.time)) {
     next.items.clear();
     next.time = event.event().time();
+    next.context = context;
   }
   if (time == ToAbslTime(next.time)) {
     next.items.push_back(event.event().item_id());
@@ -42,9 +44,10 @@ absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
                                                const EventFormat& format) {
   EvaluationData data;
   Cases cases;
-  absl::Status status =
-      ForEachEvent(heldout_path, format, [&](const v1::UserEvent& event) {
-        AddToBasket(event, cases);
+  absl::Status status = ForEachEventInContext(
+      heldout_path, format,
+      [&](const v1::UserEvent& event, const EventContext& context) {
+        AddToBasket(event, context, cases);
         data.cut = std::min(data.cut, ToAbslTime(event.event().time()));
       });
   if (!status.ok()) return status;
@@ -63,10 +66,11 @@ absl::StatusOr<EvaluationData> LoadLeaveLastOut(const std::string& path,
   EvaluationData data;
   data.unseen_only = true;
   Cases cases;
-  absl::Status status =
-      ForEachEvent(path, format, [&](const v1::UserEvent& event) {
+  absl::Status status = ForEachEventInContext(
+      path, format,
+      [&](const v1::UserEvent& event, const EventContext& context) {
         if (IsLastEvent(*last, event)) {
-          AddToBasket(event, cases);
+          AddToBasket(event, context, cases);
         } else {
           data.history.Add(event);
         }

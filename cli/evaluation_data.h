@@ -19,6 +19,8 @@ struct EvaluationCase {
   std::string user;
   google::protobuf::Timestamp time;
   std::vector<uint64_t> items;  // sorted, each once, not empty
+  // Of the first event of that time in the file.
+  EventContext context = {};
 };
 
 struct EvaluationData {

@@ -1,47 +1,13 @@
 #include "cli/event_csv.h"
 
-#include <cmath>
 #include <tuple>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/decimal.h"
 #include "cli/shown_text.h"
 
 namespace qlarank {
-namespace {
-
-// What is wrong with a text that is no item id, and what to do about it.
-absl::string_view ItemIdProblem(absl::string_view text) {
-  const bool is_number = IsDecimal(text);
-  if (text.empty()) return "is empty";
-  if (AllDigits(text) || (is_number && text.front() == '-')) {
-    return "is not an item id: they go from 0 to 2^64 - 1";
-  }
-  if (HasExponent(text)) {
-    return "is not an item id: write all of its digits";
-  }
-  if (is_number && absl::StrContains(text, ".")) {
-    return "is not an item id: write it as a whole number, without a point "
-           "(pandas: astype(\"Int64\"))";
-  }
-  return "is not an item id: they are whole numbers; number the items, and "
-         "keep a table of which is which";
-}
-
-}  // namespace
-
-absl::StatusOr<uint64_t> ParseItemId(absl::string_view text) {
-  uint64_t id = 0;
-  if (text.empty() || text.size() > 20 || !AllDigits(text) ||
-      !absl::SimpleAtoi(text, &id)) {
-    return absl::InvalidArgumentError(ItemIdProblem(text));
-  }
-  return id;
-}
-
 absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
                                         const EventColumns& columns,
                                         TimeUnit unit) {
@@ -67,6 +33,11 @@ absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
     if (!column.ok()) return column.status();
     csv.features_.push_back(*column);
   }
+  for (const std::string& name : columns.context) {
+    absl::StatusOr<size_t> column = reader.Column(name);
+    if (!column.ok()) return column.status();
+    csv.context_at_.push_back(*column);
+  }
   return csv;
 }
 
@@ -80,15 +51,11 @@ absl::Status EventCsv::Bad(absl::string_view column, absl::string_view value,
 absl::Status EventCsv::ReadFeatures(v1::Event& event) const {
   for (size_t i = 0; i < features_.size(); ++i) {
     const std::string& text = fields_[features_[i]];
-    float value = 0;
-    if (!IsDecimal(text) || !absl::SimpleAtof(text, &value) ||
-        !std::isfinite(value)) {
-      return Bad(columns_.features[i], text,
-                 HasDecimalComma(text)
-                     ? "is not a finite number: write a point for the comma"
-                     : "is not a finite number");
+    absl::StatusOr<float> value = ParseFinite(text);
+    if (!value.ok()) {
+      return Bad(columns_.features[i], text, value.status().message());
     }
-    event.add_features(value);
+    event.add_features(*value);
   }
   return absl::OkStatus();
 }
@@ -102,6 +69,10 @@ absl::Status EventCsv::CheckTexts() const {
   if (action_ && !IsUtf8(fields_[*action_])) {
     return Bad(columns_.action, fields_[*action_], kNotUtf8);
   }
+  for (size_t i = 0; i < context_at_.size(); ++i) {
+    const std::string& text = fields_[context_at_[i]];
+    if (!IsUtf8(text)) return Bad(columns_.context[i], text, kNotUtf8);
+  }
   return absl::OkStatus();
 }
 
@@ -112,7 +83,7 @@ absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
   if (fields_[user_].empty()) return Bad(columns_.user, "", "is empty");
   if (absl::Status s = CheckTexts(); !s.ok()) return s;
   event.set_user_id(fields_[user_]);
-  absl::StatusOr<uint64_t> item = ParseItemId(fields_[item_]);
+  absl::StatusOr<uint64_t> item = ParseItem(fields_[item_], columns_.item_keys);
   if (!item.ok()) {
     return Bad(columns_.item, fields_[item_], item.status().message());
   }
@@ -126,6 +97,10 @@ absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
   *event.mutable_event()->mutable_time() = *std::move(time);
   if (absl::Status s = ReadFeatures(*event.mutable_event()); !s.ok()) return s;
   event.set_sequence(reader_->line());
+  context_.clear();
+  for (size_t i = 0; i < context_at_.size(); ++i) {
+    context_[columns_.context[i]] = fields_[context_at_[i]];
+  }
   return true;
 }
 

@@ -7,29 +7,34 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/csv_reader.h"
 #include "cli/event_time.h"
+#include "cli/item_key.h"
 #include "qlarank/v1/ingest_service.pb.h"
 
 namespace qlarank {
-
-// A decimal item id. INVALID_ARGUMENT otherwise.
-absl::StatusOr<uint64_t> ParseItemId(absl::string_view text);
 
 // Which columns of a CSV file hold what.
 struct EventColumns {
   std::string user = "user";
   std::string item = "item";
+  ItemKeys item_keys = ItemKeys::kNumbers;
   // May be missing from the file: then every event has the model's first
   // action.
   std::string action = "action";
   std::string time = "time";
   // Of the event's features, in the model's order. Usually none.
   std::vector<std::string> features = {};
+  // Of the context in which it happened: values by the names of the columns,
+  // the model's context features.
+  std::vector<std::string> context = {};
 };
+
+using EventContext = absl::flat_hash_map<std::string, std::string>;
 
 class EventCsv {
  public:
@@ -44,6 +49,8 @@ class EventCsv {
   // names file and line, column and value; the next call goes on with the next
   // line.
   absl::StatusOr<bool> Read(v1::UserEvent& event);
+  // Of the event last read.
+  const EventContext& context() const { return context_; }
 
  private:
   EventCsv(CsvReader& reader, EventColumns columns, TimeUnit unit)
@@ -62,6 +69,8 @@ class EventCsv {
   std::optional<size_t> action_;
   size_t time_ = 0;
   std::vector<size_t> features_;
+  std::vector<size_t> context_at_;
+  EventContext context_;
   std::vector<std::string> fields_;
 };
 

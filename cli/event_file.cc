@@ -14,6 +14,7 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
       ->capture_default_str();
   app->add_option("--user-column", format.columns.user)->capture_default_str();
   app->add_option("--item-column", format.columns.item)->capture_default_str();
+  AddItemKeysOption(app, format.columns.item_keys);
   app->add_option("--action-column", format.columns.action)
       ->capture_default_str();
   app->add_option("--time-column", format.columns.time)->capture_default_str();
@@ -25,6 +26,14 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
 
 absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
                           absl::FunctionRef<void(v1::UserEvent&)> take) {
+  return ForEachEventInContext(
+      path, format,
+      [&](v1::UserEvent& event, const EventContext&) { take(event); });
+}
+
+absl::Status ForEachEventInContext(
+    const std::string& path, const EventFormat& format,
+    absl::FunctionRef<void(v1::UserEvent&, const EventContext&)> take) {
   absl::StatusOr<TimeUnit> unit = ParseTimeUnit(format.time_unit);
   if (!unit.ok()) return unit.status();
   absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
@@ -39,7 +48,7 @@ absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
     if (absl::Status s = (*file)->status(); !s.ok()) return s;
     if (!read.ok()) return read.status();
     if (!*read) return absl::OkStatus();
-    take(event);
+    take(event, csv->context());
   }
 }
 

@@ -24,6 +24,10 @@ class Workers {
       request.set_user_id(job->user);
       request.set_top_k(job->top_k);
       *request.mutable_request_time() = job->time;
+      request.mutable_context()->clear();
+      for (const auto& [name, value] : job->context) {
+        (*request.mutable_context())[name] = value;
+      }
       Finish(*job, RankTopUpToDate(client_, request));
     }
   }

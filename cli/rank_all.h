@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cli/client.h"
+#include "cli/event_csv.h"
 #include "cli/progress.h"
 #include "cli/ranking.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -18,6 +19,7 @@ namespace qlarank {
 struct RankJob {
   std::string user;
   google::protobuf::Timestamp time;  // of the request
+  EventContext context = {};
   uint32_t top_k = 0;
   // The answer, its scores dropped: they are 100 KB a user.
   Ranking ranking;

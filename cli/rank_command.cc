@@ -13,11 +13,13 @@
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/event_time.h"
+#include "cli/item_features.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/ranking.h"
 #include "cli/state_text.h"
 #include "cli/table.h"
+#include "model/bundle.h"
 #include "nlohmann/json.hpp"
 
 namespace qlarank {
@@ -36,17 +38,33 @@ struct RankOptions {
   std::string time;
   std::string time_unit = "s";
   std::vector<std::string> context;
+  std::string features;
+  EventColumns columns;  // of --features
   uint64_t min_event_count = 0;
 };
 
 absl::StatusOr<std::vector<uint64_t>> Candidates(const RankOptions& options) {
-  if (!options.items.empty()) return ParseItemIds(options.items);
-  if (!options.items_file.empty()) return LoadItemIds(options.items_file);
+  const ItemKeys keys = options.columns.item_keys;
+  if (!options.items.empty()) return ParseItems(options.items, keys);
+  if (!options.items_file.empty()) return LoadItems(options.items_file, keys);
   if (options.bundle.empty()) {
     return absl::InvalidArgumentError(
         "--all needs --bundle, the folder of the model whose items they are");
   }
   return LoadBundleItems(options.bundle);
+}
+
+absl::Status AddFeatures(const RankOptions& options,
+                         v1::RankRequest& request) {
+  if (options.bundle.empty()) {
+    return absl::InvalidArgumentError(
+        "--features needs --bundle, the folder of the model whose features "
+        "they are");
+  }
+  auto bundle = Bundle::Load(options.bundle);
+  if (!bundle.ok()) return bundle.status();
+  return FillFeatures((*bundle)->spec(), options.features, options.columns,
+                      request);
 }
 
 absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
@@ -68,6 +86,9 @@ absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
         absl::StrSplit(pair, absl::MaxSplits('=', 1));
     (*request.mutable_context())[parts.first] = parts.second;
   }
+  if (!options.features.empty()) {
+    if (absl::Status s = AddFeatures(options, request); !s.ok()) return s;
+  }
   if (!options.time.empty()) {
     auto time = ParseTimeOption("--time", options.time, options.time_unit);
     if (!time.ok()) return time.status();
@@ -76,14 +97,29 @@ absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
   return request;
 }
 
+// What items are called: the texts by which they are known, and their titles.
+struct Names {
+  Titles keys;
+  Titles titles;
+};
+
+absl::StatusOr<Names> LoadNames(const RankOptions& options) {
+  absl::StatusOr<Titles> titles = LoadTitles(options.titles, options.bundle);
+  if (!titles.ok()) return titles.status();
+  absl::StatusOr<Titles> keys = LoadItemKeys(options.bundle);
+  if (!keys.ok()) return keys.status();
+  return Names{*std::move(keys), *std::move(titles)};
+}
+
 void PrintJson(const v1::RankRequest& request, const Ranking& ranking,
-               const Titles& titles, std::ostream& out) {
+               const Names& names, std::ostream& out) {
   const v1::RankResponse& response = ranking.response;
   nlohmann::json items = nlohmann::json::array();
   for (uint32_t index : response.order()) {
     uint64_t id = request.item_ids(index);
     nlohmann::json item{{"item_id", absl::StrCat(id)}};
-    if (!titles.empty()) item["title"] = std::string(titles.Of(id));
+    if (!names.keys.empty()) item["item_key"] = std::string(names.keys.Of(id));
+    if (!names.titles.empty()) item["title"] = std::string(names.titles.Of(id));
     for (int t = 0; t < response.tasks_size(); ++t) {
       item["scores"][response.tasks(t)] =
           response.scores(index * response.tasks_size() + t);
@@ -105,8 +141,9 @@ void PrintJson(const v1::RankRequest& request, const Ranking& ranking,
 }
 
 void PrintTable(const v1::RankRequest& request, const Ranking& ranking,
-                const Titles& titles, std::ostream& out) {
+                const Names& names, std::ostream& out) {
   const v1::RankResponse& response = ranking.response;
+  const Titles& titles = names.titles;
   std::vector<Table::Column> columns{{"rank", Align::kRight},
                                      {"item", Align::kRight}};
   if (!titles.empty()) columns.push_back({"title", Align::kLeft});
@@ -117,7 +154,10 @@ void PrintTable(const v1::RankRequest& request, const Ranking& ranking,
   for (int rank = 0; rank < response.order_size(); ++rank) {
     uint32_t index = response.order(rank);
     uint64_t id = request.item_ids(index);
-    std::vector<std::string> row{absl::StrCat(rank + 1), absl::StrCat(id)};
+    const absl::string_view key = names.keys.Of(id);
+    std::vector<std::string> row{absl::StrCat(rank + 1),
+                                 key.empty() ? absl::StrCat(id)
+                                             : Shorten(std::string(key), 48)};
     if (!titles.empty()) {
       row.push_back(Shorten(std::string(titles.Of(id)), 48));
     }
@@ -155,14 +195,14 @@ absl::StatusOr<ExitCode> Rank(CommandContext& context,
                               const RankOptions& options) {
   absl::StatusOr<v1::RankRequest> request = MakeRequest(options);
   if (!request.ok()) return request.status();
-  absl::StatusOr<Titles> titles = LoadTitles(options.titles, options.bundle);
-  if (!titles.ok()) return titles.status();
+  absl::StatusOr<Names> names = LoadNames(options);
+  if (!names.ok()) return names.status();
   absl::StatusOr<Ranking> ranking = RankTop(context.Connect(), *request);
   if (!ranking.ok()) return ranking.status();
   if (context.json) {
-    PrintJson(*request, *ranking, *titles, context.out);
+    PrintJson(*request, *ranking, *names, context.out);
   } else {
-    PrintTable(*request, *ranking, *titles, context.out);
+    PrintTable(*request, *ranking, *names, context.out);
     PrintStory(*request, *ranking, context.out);
   }
   return ExitCode::kOk;
@@ -181,6 +221,7 @@ void AddRankCommand(CommandSet& commands) {
   candidates->add_option("--items", options->items, "Ids, as 1,2,3");
   candidates->add_option("--items-file", options->items_file,
                          "A file of ids, - for stdin");
+  AddItemKeysOption(app, options->columns.item_keys);
   candidates->add_flag("--all", options->all, "Every item of --bundle");
   candidates->require_option(1);
   app->add_option("--bundle", options->bundle,
@@ -199,6 +240,11 @@ void AddRankCommand(CommandSet& commands) {
       ->capture_default_str();
   app->add_option("--context", options->context,
                   "A context feature, name=value; may be repeated");
+  app->add_option("--features", options->features,
+                  "CSV of the items' candidate features, whose names --bundle "
+                  "has");
+  app->add_option("--item-column", options->columns.item, "Of --features")
+      ->capture_default_str();
   app->add_option("--min-event-count", options->min_event_count,
                   "Read your own writes: the state must hold so many events")
       ->transform(WholeNumberOf<uint64_t>(0));

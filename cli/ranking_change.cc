@@ -55,7 +55,7 @@ absl::StatusOr<uint64_t> ShowChange(const Client& client,
                                     std::ostream& out) {
   absl::StatusOr<std::vector<uint64_t>> items = LoadBundleItems(bundle);
   if (!items.ok()) return items.status();
-  absl::StatusOr<Titles> titles = LoadTitles("", bundle);
+  absl::StatusOr<Titles> titles = LoadTitlesOrKeys(bundle);
   if (!titles.ok()) return titles.status();
 
   const v1::UserEvent& event = append.events(0);

@@ -22,6 +22,8 @@ class Data:
     heldout: tuple = ()
     user: str = 'user'
     item: str = 'item'
+    # 'number', whole ones, or 'text': ids are then hashes (trainer/keys.py).
+    item_keys: str = 'number'
     action: str = 'action'
     time: str = 'time'
     time_unit: str = 's'
@@ -47,7 +49,8 @@ class Data:
     labels: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        for name, known in (('time_unit', (*TIME_UNITS, 'rfc3339')),
+        for name, known in (('item_keys', ('number', 'text')),
+                            ('time_unit', (*TIME_UNITS, 'rfc3339')),
                             ('split', ('time', 'last')),
                             ('equal_times', ('moment', 'order'))):
             if getattr(self, name) not in known:

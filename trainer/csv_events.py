@@ -21,6 +21,7 @@ from trainer import config as config_lib
 from trainer import csv_rows
 from trainer import csv_times
 from trainer import item_table
+from trainer import keys
 from trainer import parquet_rows
 
 # Texts [n] of which many are equal: the different ones, and which it is.
@@ -52,12 +53,15 @@ def read_items(path, config):
     names = [config.data.item, *config.model.candidate_features, *(
         column.name for column in (*config.model.item_attributes,
                                    *config.model.item_numbers))]
-    ids, texts, numbers, features = zip(*_parts(
+    found, texts, numbers, features = zip(*_parts(
         path, names, lambda rows: _items(rows, config)))
-    ids = np.concatenate(ids)
+    ids = np.concatenate([part['items'] for part in found])
     _refuse_repeated(path, ids, names[0])
+    of_ids = keys.Keys()
+    for part in found:
+        of_ids.add(*part['item_keys'])
     return item_table.Lines(
-        ids, {name: [text for part in texts for text in part[name]]
+        ids, of_ids, {name: [text for part in texts for text in part[name]]
               for name in texts[0]},
         *({name: np.concatenate([part[name] for part in parts])
            for name in parts[0]} for parts in (numbers, features)))
@@ -139,7 +143,7 @@ def _events(rows, config):
     return {
         'users': _users(user),
         'actions': _actions(action, model.actions, len(rows)),
-        'items': _uint64(item),
+        **_items_of(item, data.item_keys),
         'times_us': _times(time, data.time_unit),
         'event_features': _side_by_side(rows, map(_finite, numbers[0])),
         'candidate_features': _side_by_side(rows, map(_finite, numbers[1])),
@@ -167,11 +171,11 @@ def _items(rows, config):
     features = {name: _Column(rows, name)
                 for name in config.model.candidate_features
                 if name in rows.header}
-    ids = _uint64(item)
+    found = _items_of(item, config.data.item_keys)
     for column in texts.values():
         column.check_utf8()
-    return (ids, {name: column.texts.to_list()
-                  for name, column in texts.items()},
+    return (found, {name: column.texts.to_list()
+                    for name, column in texts.items()},
             *({name: _number_or_nothing(column)
                for name, column in found.items()}
               for found in (numbers, features)))
@@ -274,8 +278,20 @@ def _item_problem(text):
     if is_number and '.' in text:
         return ('is not an item id: write it as a whole number, without a '
                 'point (pandas: astype("Int64"))')
-    return ('is not an item id: they are whole numbers; number the items, and '
-            'keep a table of which is which')
+    return ('is not an item id: they are whole numbers; where items are texts, '
+            'say item_keys = "text"')
+
+
+def _items_of(column, kind):
+    """Of items that are numbers or texts (data.item_keys): 'items', uint64
+    [N], and 'item_keys', the ids [n] of different texts [n]."""
+    if kind == 'number':
+        return {'items': _uint64(column), 'item_keys': (np.zeros(0), [])}
+    column.check_each(bool, 'is empty')
+    column.check_utf8()
+    codes, values = column.coded
+    ids = keys.ids(values)
+    return {'items': ids[codes], 'item_keys': (ids, values)}
 
 
 def _uint64(column):

@@ -30,8 +30,9 @@ class Dataset:
     offsets [U + 1]: user i has events offsets[i] ... offsets[i + 1] - 1.
     rows, actions, times_us [E]; event_features [E, .], candidate_features
     [E, .], context_rows [E, .], labels [E, T] (NaN: no label). item_ids [N]:
-    item k has row k + 1, row 0 is out of vocabulary. items [E]: ids, of
-    items outside the catalogue too. action_names [A]. cut_us: the first
+    item k has row k + 1, row 0 is out of vocabulary. item_keys [N]: their
+    texts, or [0] where items are numbers. items [E]: ids, of items outside the
+    catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
     item_table: what is known of the items, or None. item_features [N + 1, G]:
@@ -52,6 +53,7 @@ class Dataset:
     context_rows: np.ndarray
     labels: np.ndarray
     item_features: np.ndarray
+    item_keys: np.ndarray
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
@@ -122,7 +124,7 @@ class Dataset:
             return self
         at = np.append(0, vocabulary.rows_of(self.item_ids, item_ids))
         return dataclasses.replace(
-            self, item_ids=item_ids, item_table=None,
+            self, item_ids=item_ids, item_table=None, item_keys=np.zeros(0, str),
             rows=vocabulary.rows_of(item_ids, self.items),
             item_features=self.item_features[at])
 
@@ -167,7 +169,7 @@ def read(config, folder):
     Raises ValueError naming file, line, column and value of a bad cell.
     """
     lines = _item_lines(config, folder)
-    files = event_files.EventFiles(_of_events(config, lines), folder)
+    files = event_files.EventFiles(_of_events(config, lines), folder, lines)
     store = columns_lib.InMemory()
     files.read(store)
     # One part: the columns are sorted and let go, one after another.
@@ -184,7 +186,7 @@ def prepare(config, folder, out, part_events=sorting.PART_EVENTS):
     if prepared.is_prepared(folder):
         raise ValueError(f'{folder} is prepared already')
     lines = _item_lines(config, folder)
-    files = event_files.EventFiles(_of_events(config, lines), folder)
+    files = event_files.EventFiles(_of_events(config, lines), folder, lines)
     with columns_lib.temporary_folder(out) as temporary, prepared.new_folder(
             out) as new:
         store = columns_lib.OnDisk(temporary)
@@ -244,7 +246,7 @@ def _sorted(config, lines, files, events, store, part_events):
         item_ids=item_ids, action_names=np.array(names, dtype=str),
         cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
         column_names=column_names, item_table=item_table,
-        item_features=item_features,
+        item_features=item_features, item_keys=files.keys.of(item_ids),
         made_by=prepared.of_config(config), **store.arrays())
 
 

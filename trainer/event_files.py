@@ -5,6 +5,7 @@ import sys
 
 from trainer import config as config_lib
 from trainer import csv_events
+from trainer import keys
 from trainer import vocabulary
 
 # Columns that are put down as the files have them.
@@ -16,18 +17,21 @@ _CHUNK = 1 << 22
 class EventFiles:
     """The events of a config's files in a folder.
 
-    users, actions: vocabulary.Codes; items: ItemCounts of training events.
+    users, actions: vocabulary.Codes; items: ItemCounts of training events;
+    keys: of items that are texts.
     num_train: events of training files, which come first. cut_us: the first
     held-out time, or -1.
     """
 
-    def __init__(self, config, folder):
+    def __init__(self, config, folder, lines=None):
+        """lines: the item_table.Lines of the data set, if it has them."""
         self._config = config
         self._train, self._heldout = config_lib.data_files(
             config, pathlib.Path(folder))
         self.users = vocabulary.Codes()
         self.actions = vocabulary.Codes()
         self.items = vocabulary.ItemCounts()
+        self.keys = keys.Keys() if lines is None else lines.keys
         self.has_heldout = bool(self._heldout)
         self.num_train = 0
         self.cut_us = -1
@@ -65,6 +69,7 @@ class EventFiles:
                              'a header')
 
     def _append(self, part, store):
+        self.keys.add(*part['item_keys'])
         store.append('users', self.users.of(part['users']))
         store.append('actions', self.actions.of(part['actions']))
         if vocabulary.too_many_actions(self.actions):

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import typing
 
 import numpy as np
 import safetensors
@@ -20,6 +21,7 @@ import torch
 from trainer import content
 from trainer import fingerprint as fingerprint_lib
 from trainer import hyper as hyper_lib
+from trainer import keys
 from trainer import spec as spec_lib
 from trainer import tensors as tensors_lib
 
@@ -29,18 +31,23 @@ ITEMS_FILE = 'items.safetensors'
 # What makes rows of attributes, for items to come.
 CONTENT_FILE = 'content.safetensors'
 TITLES_FILE = 'titles.tsv'
+KEYS_FILE = 'item_keys.tsv'
 # As model/bundle_schema.cc: a logit's scale is exp of it.
 MAX_LOG_SCALE = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory. tensors: {name: array}, item_ids among them."""
+    """A bundle in memory. tensors: {name: array}, item_ids among them.
+
+    item_keys [N]: the texts of items that are known by texts; none otherwise.
+    """
     name: str
     version: int
     description: str
     hyper: hyper_lib.Hyper
     tensors: dict
+    item_keys: typing.Sequence = ()
 
     def params(self, dtype=torch.float32):
         """The tensors that trainer/reference.py takes."""
@@ -91,9 +98,12 @@ def write(bundle, folder, titles=None):
             message.content_sha256 = _write_tensors(of_content,
                                                     work / CONTENT_FILE)
         spec_lib.write(message, work / SPEC_FILE)
+        if len(bundle.item_keys):
+            _write_keys(tensors['item_ids'], bundle.item_keys,
+                        work / KEYS_FILE)
         if titles is not None:
             _write_titles(titles, set(tensors['item_ids'].tolist()),
-                          work / TITLES_FILE)
+                          len(bundle.item_keys) > 0, work / TITLES_FILE)
     return message.fingerprint
 
 
@@ -167,16 +177,23 @@ def read(folder):
                   tensors)
 
 
-def _write_titles(source, item_ids, path):
+def _write_keys(item_ids, item_keys, path):
+    lines = (f'{item}\t{" ".join(key.split())}\n'
+             for item, key in zip(item_ids.tolist(), item_keys))
+    path.write_text(''.join(lines), encoding='utf-8', newline='\n')
+
+
+def _write_titles(source, item_ids, are_texts, path):
     with open(source, encoding='utf-8') as lines, open(
             path, 'w', encoding='utf-8', newline='\n') as out:
         for number, line in enumerate(lines, 1):
-            item, tab, _ = line.partition('\t')
-            if not tab or not item.isdigit():
+            item, tab, title = line.partition('\t')
+            if not tab or not (are_texts or item.isdigit()):
                 raise ValueError(f'{source}: line {number}: {line.rstrip()!r} '
                                  'is not <item id><tab><title>')
-            if int(item) in item_ids:
-                out.write(line)
+            of = int(keys.ids([item])[0]) if are_texts else int(item)
+            if of in item_ids:
+                out.write(f'{of}\t{title}')
 
 
 def _little_endian(array):

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from trainer import hyper as hyper_lib
+from trainer import keys as keys_lib
 
 # A value of fewer items says nothing of others: it counts as unknown.
 MIN_ITEMS = 2
@@ -20,11 +21,12 @@ MAX_VALUES = 200_000
 class Lines:
     """The M lines of a data.catalogue.
 
-    ids [M]. texts {attribute: texts [M]}. numbers, features {name: float64
+    ids [M]. keys: the keys.Keys of items that are texts. texts {attribute: texts [M]}. numbers, features {name: float64
     [M], NaN where there is none}: model.item_numbers, and those
     model.candidate_features that are columns of it.
     """
     ids: np.ndarray
+    keys: keys_lib.Keys
     texts: dict
     numbers: dict
     features: dict

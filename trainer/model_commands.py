@@ -128,7 +128,7 @@ def _train(args):
     if test:
         more['test'] = test(config.model, model.params())
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
-                    data.item_ids, metrics)
+                    data.item_ids, metrics, data.item_keys)
     report.write(out, config, history, metrics, **more)
     rest.remove()
     print(f'{out}: model.npz, metrics.json, curves.png')
@@ -213,7 +213,8 @@ def _export(args):
     if version < 1:
         raise ValueError(f'--version: {version}; must be at least 1')
     bundle = export.Bundle(config.name, version, config.description,
-                           config.model, tensors)
+                           config.model, tensors,
+                           checkpoint.item_keys(args.model))
     titles = args.titles
     folder = pathlib.Path(args.out) / config.name / str(version)
     fingerprint = export.write(bundle, folder, titles)

@@ -66,6 +66,11 @@ absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
   if (absl::Status status = CheckTime(event, limits, now); !status.ok()) {
     return status;
   }
+  if (!event.item_key().empty()) {
+    return FieldError("item_key", Quoted(event.item_key()),
+                      absl::StrCat("has an item_id beside it, ",
+                                   event.item_id(), ": give one of them"));
+  }
   const model::v1::ModelSpec& spec = bundle.spec();
   if (bundle.ActionIndex(event.action()) == Bundle::kUnknownAction) {
     return FieldError(

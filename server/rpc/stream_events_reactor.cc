@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "server/rpc/item_keys.h"
 #include "server/rpc/request_parsing.h"
 #include "server/rpc/rpc_status.h"
 
@@ -46,6 +47,7 @@ void StreamEventsReactor::OnReadDone(bool ok) {
   if (ok) {
     read->bytes = read->received.Length();
     parsed = ParseRequest("StreamEvents", read->received, read->request);
+    ResolveItemKeys(read->request);
   }
   Batch* batch = nullptr;
   Next next = Next::kNothing;

@@ -15,6 +15,7 @@
 #include "grpcpp/impl/rpc_service_method.h"
 #include "grpcpp/support/message_allocator.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/rpc/item_keys.h"
 #include "server/rpc/request_parsing.h"
 
 namespace qlarank {
@@ -42,6 +43,8 @@ class UnaryHandler final : public grpc::internal::MethodHandler {
                         : UnparsableRequest(method_,
                                             Request::descriptor()->full_name(),
                                             complaints);
+    } else {
+      ResolveItemKeys(*static_cast<Request*>(request));
     }
     return request;
   }

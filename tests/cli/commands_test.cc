@@ -12,6 +12,7 @@
 namespace qlarank {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr char kEvents[] =
@@ -66,6 +67,65 @@ TEST_F(CommandsTest, RankPassesOnWhatWasAsked) {
   EXPECT_EQ(request.min_event_count(), 3U);
   EXPECT_EQ(json["unknown_items"], 1);
   EXPECT_EQ(json["state"]["found"], false);
+}
+
+// Of a model with three candidate features: bid, age and stock.
+constexpr char kWithFeatures[] =
+    QLARANK_GOLDEN_DIR "/all_l4_decay_conv_everything/bundle";
+
+TEST_F(CommandsTest, RankSendsTheFeaturesOfItsCandidatesByName) {
+  const std::string features = WriteFile(
+      "features.csv", "sku,stock,name,age,bid\n8,3,x,2,1\n7,-3.5,y,1e2,0\n");
+  const std::vector<std::string> rank{"rank", "--user", "ann", "--items",
+                                      "7,8", "--item-column", "sku",
+                                      "--features", features};
+  std::vector<std::string> whole = rank;
+  whole.insert(whole.end(), {"--bundle", kWithFeatures});
+  ASSERT_EQ(Run(whole).code, ExitCode::kOk);
+  EXPECT_THAT(server_.last_rank().candidate_features(),
+              ElementsAre(0, 100, -3.5, 1, 2, 3));
+  EXPECT_THAT(Run(rank).err, HasSubstr("--features needs --bundle"));
+  whole[4] = "7,9";
+  EXPECT_THAT(Run(whole).err,
+              HasSubstr("features.csv has no line for item 9, which is a"));
+  WriteFile("features.csv", "sku,stock,age,bid\n7,3,2,\n");
+  EXPECT_THAT(Run(whole).err,
+              HasSubstr("features.csv:2: bid \"\" is not a finite number"));
+  WriteFile("features.csv", "sku,stock,age,bid\n7,3,2,1\n7,3,2,1\n");
+  EXPECT_THAT(Run(whole).err,
+              HasSubstr("features.csv:3: sku \"7\" has a line already"));
+  WriteFile("features.csv", "sku,stock,age\n7,3,2\n");
+  EXPECT_THAT(Run(whole).err, HasSubstr("no column \"bid\""));
+  whole.back() = QLARANK_GOLDEN_DIR "/dot_l1_plain/bundle";
+  EXPECT_THAT(Run(whole).err, HasSubstr("the model has no candidate features"));
+}
+
+TEST_F(CommandsTest, ItemsMayBeTexts) {
+  ASSERT_EQ(Run({"import", "--item-keys", "text",
+                 WriteFile("events.csv",
+                           "user,item,action,time\nann,green tea,buy,100\n"
+                           "ann,a,buy,101\nann,a,buy,102\n")})
+                .code,
+            ExitCode::kOk);
+  const uint64_t of_a = 0xD24EC4F1A98C6E5B;  // XXH64
+  EXPECT_EQ(server_.EventsOf("ann")[1].event().item_id(), of_a);
+  ASSERT_EQ(Run({"append", "--user", "ann", "--item", "a", "--action", "buy",
+                 "--item-keys", "text"})
+                .code,
+            ExitCode::kOk);
+  EXPECT_EQ(server_.EventsOf("ann")[3].event().item_id(), of_a);
+  const std::string keys =
+      WriteFile("item_keys.tsv", absl::StrCat(of_a, "\ta\n"));
+  const std::string bundle = keys.substr(0, keys.rfind('/'));
+  const std::vector<std::string> rank{
+      "rank", "--user", "ann", "--items", "green tea, a", "--item-keys",
+      "text", "--bundle", bundle};
+  EXPECT_THAT(Run(rank).out, HasSubstr("   1                    a  3.0000\n"));
+  EXPECT_EQ(server_.last_rank().item_ids(1), of_a);
+  EXPECT_EQ(RunJson(rank)["items"][0]["item_key"], "a");
+  EXPECT_THAT(Run({"append", "--user", "ann", "--item", "a"}).err,
+              HasSubstr("--item \"a\" is not an item id: they are whole "
+                        "numbers; where items are texts, say --item-keys"));
 }
 
 TEST_F(CommandsTest, RankNeedsExactlyOneSetOfCandidates) {

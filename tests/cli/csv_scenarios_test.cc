@@ -57,6 +57,7 @@ std::string AsTheCommandLineSays(const std::string& message) {
                                        {"{time_unit us}", "--time-unit us"},
                                        {"{time_unit rfc3339}",
                                         "--time-unit rfc3339"},
+                                       {"{item_keys text}", "--item-keys text"},
                                        {"{user_column}", "--user-column"},
                                        {"{time_column}", "--time-column"}});
 }
@@ -104,6 +105,9 @@ TEST_P(CsvScenariosTest, IsReadAsWritten) {
       ParseTimeUnit(scenario.value("time_unit", "s"));
   ASSERT_TRUE(unit.ok());
   EventColumns columns;
+  if (scenario.value("item_keys", "number") == "text") {
+    columns.item_keys = ItemKeys::kTexts;
+  }
   columns.features = scenario.value("features", std::vector<std::string>());
   const std::string path =
       WriteFile("events.csv", Bytes(scenario["text"].get<std::string>()));

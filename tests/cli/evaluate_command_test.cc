@@ -3,8 +3,10 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/bundle.h"
 #include "nlohmann/json.hpp"
 #include "tests/cli/fake_server.h"
 #include "tests/cli/run_cli.h"
@@ -126,6 +128,41 @@ TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
   EXPECT_THAT(printed, HasSubstr("1 more have no history"));
   EXPECT_THAT(printed, HasSubstr("repeat hit@2  repeat ndcg@2  first time"));
   EXPECT_THAT(printed, HasSubstr("repeat targets: 1 users"));
+}
+
+TEST_F(EvaluateCommandTest, RequestsHaveFeaturesAndContext) {
+  const std::string bundle =
+      QLARANK_GOLDEN_DIR "/all_l4_decay_conv_everything/bundle";
+  auto loaded = Bundle::Load(bundle);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  std::string table = "item,bid,age,stock\n";
+  for (uint64_t id : (*loaded)->item_ids()) {
+    absl::StrAppend(&table, id, ",", id, ",1,2\n");
+  }
+  const std::string history =
+      WriteFile("history.csv", "user,item,time,daypart\nann,75,100,noon\n");
+  RunJson({"import", history});
+  std::vector<std::string> evaluate{
+      "evaluate", "--history", history, "--bundle", bundle, "--heldout",
+      // The first line of the time counts; so does its empty cell.
+      WriteFile("heldout.csv",
+                "user,item,time,daypart\nann,1,300,evening\n"
+                "ann,2,200,morning\nann,3,200,noon\n"),
+      "--context-columns", "daypart"};
+  EXPECT_THAT(Run(evaluate).err,
+              HasSubstr("the model has candidate features (bid, age, stock): "
+                        "--features FILE says"));
+  evaluate.insert(evaluate.end(),
+                  {"--features", WriteFile("features.csv", table)});
+  RunJson(evaluate);
+  const v1::RankRequest request = server_.last_rank();
+  ASSERT_EQ(request.candidate_features_size(), 3 * request.item_ids_size());
+  for (int i = 0; i < request.item_ids_size(); ++i) {
+    EXPECT_EQ(request.candidate_features(3 * i),
+              static_cast<float>(request.item_ids(i)));
+    EXPECT_EQ(request.candidate_features(3 * i + 2), 2);
+  }
+  EXPECT_EQ(request.context().at("daypart"), "morning");
 }
 
 // A store that has what came next measures how well the past is known.

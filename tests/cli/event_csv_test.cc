@@ -11,9 +11,9 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ParseItemIdTest, TakesTheWholeRangeOfFixed64) {
-  EXPECT_EQ(*ParseItemId("18446744073709551615"), UINT64_MAX);
+  EXPECT_EQ(*ParseItem("18446744073709551615", ItemKeys::kNumbers), UINT64_MAX);
   for (const char* text : {"", "-1", "18446744073709551616", "7a", " 7"}) {
-    EXPECT_FALSE(ParseItemId(text).ok()) << text;
+    EXPECT_FALSE(ParseItem(text, ItemKeys::kNumbers).ok()) << text;
   }
 }
 
@@ -61,7 +61,7 @@ TEST_F(EventCsvTest, BadLinesNameFileLineColumnAndValue) {
   ASSERT_TRUE(csv.ok()) << csv.status();
   EXPECT_EQ(csv->Read(event_).status().message(),
             "events.csv:2: item \"seven\" is not an item id: they are whole "
-            "numbers; number the items, and keep a table of which is which");
+            "numbers; where items are texts, say --item-keys text");
   EXPECT_EQ(csv->Read(event_).status().message(),
             "events.csv:3: time \"noon\" is not a number of s since 1970, "
             "such as 1511200980");

@@ -107,6 +107,9 @@ INSTANTIATE_TEST_SUITE_P(
                   r.clear_candidate_features();
                 },
                 absl::StatusCode::kInvalidArgument, "item_ids: empty; "},
+        BadRank{"TextsAndIds", [](auto& r) { r.add_item_keys("a"); },
+                absl::StatusCode::kInvalidArgument,
+                "item_keys: 1 keys; there are 2 item_ids, too: give one"},
         BadRank{"TooManyCandidates",
                 [](auto& r) {
                   for (int i = 0; i < 99; ++i) r.add_item_ids(i);
@@ -256,6 +259,13 @@ INSTANTIATE_TEST_SUITE_P(
                   [](auto& r) { r.set_source("12345678901234567"); },
                   absl::StatusCode::kInvalidArgument,
                   "source: \"12345678901234567\"; must be at most 16 bytes"},
+        BadAppend{"TextAndId",
+                  [](auto& r) {
+                    Second(r).set_item_id(7);
+                    Second(r).set_item_key("a");
+                  },
+                  absl::StatusCode::kInvalidArgument,
+                  "event.item_key: \"a\"; has an item_id beside it, 7"},
         BadAppend{
             "NoUser", [](auto& r) { r.mutable_events(1)->clear_user_id(); },
             absl::StatusCode::kInvalidArgument, "events[1].user_id: \"\"; "},

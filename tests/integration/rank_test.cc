@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -70,6 +71,34 @@ TEST_F(RankTest, UnknownItemsAreScoredAlikeAndFlagged) {
     EXPECT_EQ(response->scores(3 * 3 + task), response->scores(100 * 3 + task));
   }
   EXPECT_EQ(response->request_id(), "abc");
+}
+
+TEST_F(RankTest, CandidatesMayBeTexts) {
+  v1::RankRequest request = Request("nobody", 70);
+  request.set_item_ids(3, 0xD24EC4F1A98C6E5B);  // of the text "a"
+  v1::RankRequest by_text = request;
+  for (uint64_t id : request.item_ids()) {
+    by_text.add_item_keys(id == request.item_ids(3) ? "a"
+                                                    : absl::StrCat("t", id));
+  }
+  by_text.clear_item_ids();
+  v1::Event& event = *by_text.add_recent_events();
+  event = MakeEvent(*bundle_, "nobody", 1);
+  *event.mutable_time() = request.request_time();
+  event.clear_item_id();
+  event.set_item_key("a");
+  *request.add_recent_events() = event;
+  request.mutable_recent_events(0)->clear_item_key();
+  request.mutable_recent_events(0)->set_item_id(request.item_ids(3));
+  const auto by_id = server_.Rank(request);
+  const auto response = server_.Rank(by_text);
+  ASSERT_TRUE(by_id.ok()) << by_id.status();
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->unknown_items_size(), 70);
+  ASSERT_EQ(response->scores_size(), 210);
+  for (int task = 0; task < 3; ++task) {
+    EXPECT_EQ(response->scores(3 * 3 + task), by_id->scores(3 * 3 + task));
+  }
 }
 
 TEST_F(RankTest, TasksAreReturnedInTheOrderAsked) {

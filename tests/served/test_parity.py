@@ -37,7 +37,9 @@ OFF = 'target_aware = "TARGET_AWARE_OFF"\nhead_width = 0'
 BLOCK = 'target_aware = "TARGET_AWARE_DEDICATED_BLOCK"\nhead_width = 8'
 ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
        'phi2 = "PHI2_SILU"\nevent_features = ["price"]\n'
-       'candidate_features = ["price"]')
+       'candidate_features = ["price", "weight"]\n'
+       'context_features = [{ name = "device", values = ["phone", "tv"] }]\n'
+       'item_attributes = ["kind"]\nitem_numbers = ["weight"]')
 
 SEEDS = BLOCK + '\nnum_seeds = 16\nsummary_attention = true'
 # Histories have up to forty items.
@@ -57,13 +59,15 @@ def _events(rng):
             when += int(rng.choice([0, 60, 86_400]))
             action = 'buy' if rng.random() < .3 else 'view'
             lines.append((f'u{user}', 10 * item + 7, action, when,
-                          round(price, 3)))
+                          round(price, 3), ('phone', 'tv', '', 'fax')[
+                              int(rng.integers(4))]))
     return lines
 
 
-def _write(path, lines):
-    text = ''.join(','.join(map(str, line)) + '\n' for line in lines)
-    path.write_text('user,item,action,time,price\n' + text)
+def _write(path, lines, name=str):
+    text = ''.join(f'{user},{name(item)},' + ','.join(map(str, rest)) + '\n'
+                   for user, item, *rest in lines)
+    path.write_text('user,item,action,time,price,device\n' + text)
 
 
 def _leave_one_out(folder, rng):
@@ -74,18 +78,33 @@ def _leave_one_out(folder, rng):
             'catalogue = "items.csv"')
 
 
-def _next_basket(folder, rng):
+def _next_basket(folder, rng, name=str):
     lines = _events(rng)
     cut = sorted(line[3] for line in lines)[int(.8 * len(lines))]
-    _write(folder / 'train.csv', [line for line in lines if line[3] < cut])
-    _write(folder / 'heldout.csv', [line for line in lines if line[3] >= cut])
+    _write(folder / 'train.csv', [line for line in lines if line[3] < cut],
+           name)
+    _write(folder / 'heldout.csv', [line for line in lines if line[3] >= cut],
+           name)
     # About half of the items are too rare to have a row; baskets hold several.
     return 'heldout = ["heldout.csv"]\nmin_item_count = 28'
 
 
+def _next_basket_of_known_items(folder, rng):
+    """Half of the items are new or rare, and nothing but what the table says;
+    the table does not have all of the others. They are known by texts."""
+    def name(item):
+        return f'sku {item}'
+    (folder / 'items.csv').write_text('item,kind,weight\n' + ''.join(
+        f'{name(10 * item + 7)},{item % 7},'
+        f'{"" if item % 5 == 0 else item / 9}\n'
+        for item in range(ITEMS) if item % 11))
+    return (_next_basket(folder, rng, name) +
+            '\ncatalogue = "items.csv"\nitem_keys = "text"')
+
+
 @pytest.mark.parametrize('protocol, model', [
     (_leave_one_out, OFF), (_leave_one_out, BLOCK), (_next_basket, BLOCK),
-    (_next_basket, ALL), (_next_basket, SEEDS), (_leave_one_out, MEMORY),
+    (_next_basket_of_known_items, ALL), (_next_basket, SEEDS), (_leave_one_out, MEMORY),
     (_next_basket, MEMORY)],
     ids=['last-dot', 'last-block', 'basket-block', 'basket-all-layers',
          'basket-seeds', 'last-memory', 'basket-memory'])
@@ -115,26 +134,26 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     assert served_quality.baseline_disagreements(served.evaluated,
                                                  metrics) == []
     assert served.ranks == ranks
-    if config.model.event_features:
-        # Both looked at the events' features: without them it is another rank
-        # for many.
-        blank = _blanked(tmp_path, config)
+    for column in ('price', 'weight', 'device') if model == ALL else ():
+        # Both looked at it: without it, it is another rank for many.
+        blank = _blanked(tmp_path, config, column)
         _, without = served_quality.compute_offline(
             export.read(bundle).tensors, config, blank)
         assert served_quality.same_ranks(served.ranks, without) < (
-            .8 * len(served.ranks))
+            .8 * len(served.ranks)), column
 
 
-def _blanked(folder, config):
-    """A folder with the same data, but for every price, which is 0."""
-    blank = folder / 'blank'
+def _blanked(folder, config, column):
+    """A folder with the same data, but for a column, which is 0."""
+    blank = folder / f'blank-{column}'
     blank.mkdir()
-    for name in (*config.data.train, *config.data.heldout):
+    for name in (*config.data.train, *config.data.heldout,
+                 config.data.catalogue):
         lines = (folder / name).read_text().splitlines()
         head, *rows = (line.split(',') for line in lines)
-        price = head.index('price')
         for row in rows:
-            row[price] = '0'
+            if column in head:
+                row[head.index(column)] = '0'
         (blank / name).write_text(''.join(
             ','.join(row) + '\n' for row in (head, *rows)))
     return blank

@@ -18,7 +18,7 @@ SCENARIOS = json.loads((pathlib.Path(__file__).parents[1] / 'csv_scenarios' /
 
 def _as_the_trainer_says(message):
     """A message of the table, with the trainer's names of options."""
-    message = re.sub(r'{time_unit (\w+)}', r'time_unit = "\1"', message)
+    message = re.sub(r'{(time_unit|item_keys) (\w+)}', r'\1 = "\2"', message)
     return re.sub(r'{(\w+)_column}', r'data.\1', message)
 
 
@@ -26,7 +26,8 @@ def _read(path, scenario):
     features = scenario.get('features', [])
     config = config_lib.from_dict({
         'name': 'test',
-        'data': {'time_unit': scenario.get('time_unit', 's')},
+        'data': {'time_unit': scenario.get('time_unit', 's'),
+                 'item_keys': scenario.get('item_keys', 'number')},
         'model': {'event_features': features}})
     events = []
     for part in csv_events.parts(path, config):
