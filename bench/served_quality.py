@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+from bench import contexts
 from bench import local_server
 from bench import quality_report
 
@@ -66,6 +67,14 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
     if len(data.train) != 1 or len(data.heldout) > 1:
         raise ValueError('data.train and data.heldout must be one file each '
                          f'to be served, not {data.train} and {data.heldout}')
+    with tempfile.TemporaryDirectory() as joined:
+        # A caller knows what a user is; the command line, what is in a file.
+        folder = contexts.with_users(config, folder, joined)
+        return _serve(bundle, config, folder, programs, progress, precision)
+
+
+def _serve(bundle, config, folder, programs, progress, precision):
+    data = config.data
     history = folder / data.train[0]
     options = csv_options(data)
     if config.model.event_features:

@@ -26,6 +26,7 @@ class Workers {
       *request.mutable_request_time() = job->time;
       request.mutable_context()->clear();
       for (const auto& [name, value] : job->context) {
+        if (value.empty()) continue;  // not named: its default counts
         (*request.mutable_context())[name] = value;
       }
       Finish(*job, RankTopUpToDate(client_, request));

@@ -37,6 +37,10 @@ class Data:
     # training events have rows too; '' takes the items of the training events.
     # Its item column is called as that of the events.
     catalogue: str = ''
+    # A CSV file with one line a user: context features that are columns of it
+    # are the user's in every request. Its user column is called as that of the
+    # events.
+    users: str = ''
     # Instead of held-out files, where tasks have labels: training ends at the
     # first time and tests start at the second (ISO 8601).
     validate_from: str = ''
@@ -236,6 +240,18 @@ def with_actions(config, names):
                              'actions are ' + ', '.join(names))
     return dataclasses.replace(
         config, model=dataclasses.replace(config.model, actions=names))
+
+
+def with_contexts(config, features):
+    """The config with a data set's context features, where it does not say all
+    of theirs. Raises ValueError if it says others."""
+    for one, other in zip(config.model.context_features, features):
+        if (one.values or one.boundaries) and one != other:
+            raise ValueError(f'model.context_features: {one.name!r} has other '
+                             'values, boundaries or another default than the '
+                             'data was prepared with')
+    return dataclasses.replace(config, model=dataclasses.replace(
+        config.model, context_features=tuple(features)))
 
 
 def with_content(config, table):

@@ -38,10 +38,12 @@ def resolved(feature, texts, counts):
 
 
 def rows(feature, texts):
-    """The table row of each of the texts [n], int32; 0 is "missing or unknown".
+    """The table row of the cells [n], int32; 0 is "missing or unknown".
 
-    As model/context_feature.h has it.
+    As model/context_feature.h has it; an empty cell is a request that does not
+    name the feature.
     """
+    texts = [text or feature.default for text in texts]
     if feature.boundaries:
         numbers = np.array([_number(text) for text in texts], np.float64)
         at = 1 + np.searchsorted(feature.boundaries, numbers, side='right')
@@ -50,9 +52,14 @@ def rows(feature, texts):
     return np.array([known.get(text, 0) for text in texts], np.int32)
 
 
-def default_row(feature):
-    """That of a request which does not name the feature."""
-    return int(rows(feature, [feature.default])[0]) if feature.default else 0
+def of_users(feature, texts):
+    """(the ContextFeature, table rows [U]) of a column of the table of users:
+    its cell [U] of each user of the data."""
+    import pandas as pd
+    codes, values = pd.factorize(np.array(texts, object))
+    feature = resolved(feature, values, np.bincount(codes,
+                                                    minlength=len(values)))
+    return feature, rows(feature, values)[codes]
 
 
 def _number(text):

@@ -67,6 +67,34 @@ def read_items(path, config):
            for name in parts[0]} for parts in (numbers, features)))
 
 
+def read_users(path, config):
+    """{context feature: {user: text}} of a file with one line a user, of those
+    that are columns of it."""
+    user = config.data.user
+    names = [feature.name for feature in config.model.context_features]
+    found = {}
+    for users, columns in _parts(path, [user, *names],
+                                 lambda rows: _users_of(rows, config)):
+        for name, texts in columns.items():
+            known = found.setdefault(name, {})
+            for one, text in zip(users, texts):
+                if known.setdefault(one, text) != text:
+                    raise ValueError(f'{path}: {user} "{one}" has two lines')
+    return found
+
+
+def _users_of(rows, config):
+    user = _Column(rows, config.data.user, 'data.user')
+    columns = {feature.name: _Column(rows, feature.name)
+               for feature in config.model.context_features
+               if feature.name in rows.header}
+    codes, values = _users(user)
+    for column in columns.values():
+        column.check_utf8()
+    return [values[code] for code in codes], {
+        name: column.texts.to_list() for name, column in columns.items()}
+
+
 def _refuse_repeated(path, ids, name):
     """Raises ValueError if an item has two lines in a file."""
     _, first = np.unique(ids, return_index=True)
@@ -147,8 +175,7 @@ def _events(rows, config):
         'times_us': _times(time, data.time_unit),
         'event_features': _side_by_side(rows, map(_finite, numbers[0])),
         'candidate_features': _side_by_side(rows, map(_finite, numbers[1])),
-        'context_rows': _side_by_side(rows, map(
-            _context_rows, model.context_features, contexts), np.int16),
+        'contexts': [_coded_texts(column) for column in contexts],
         'labels': _side_by_side(rows, (
             _label(labels[task.name]) if task.name in labels
             else np.full(len(rows), np.nan) for task in model.tasks))}
@@ -339,12 +366,9 @@ def _times(column, unit):
     return times
 
 
-def _context_rows(feature, column):
+def _coded_texts(column):
     column.check_utf8()
-    known = {value: row + 1 for row, value in enumerate(feature.values)}
-    codes, values = column.coded
-    return np.array([known.get(value, 0) for value in values],
-                    np.int16)[codes]
+    return column.coded
 
 
 def _number_array(column):

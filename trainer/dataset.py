@@ -7,8 +7,10 @@ import numpy as np
 
 from trainer import columns as columns_lib
 from trainer import config as config_lib
+from trainer import contexts
 from trainer import csv_events
 from trainer import event_files
+from trainer import hyper as hyper_lib
 from trainer import item_table as item_table_lib
 from trainer import prepared
 from trainer import sorting
@@ -57,6 +59,7 @@ class Dataset:
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
+    context_features: list = dataclasses.field(default_factory=list)
     item_table: item_table_lib.ItemTable = None
     made_by: dict = dataclasses.field(default_factory=dict)
 
@@ -92,6 +95,10 @@ class Dataset:
         own = self.column_names['item_features']
         wanted['item_features'] = [name for name in model.candidate_features
                                    if name in own]
+        of_name = {feature['name']: feature
+                   for feature in self.context_features}
+        columns['context_features'] = [
+            of_name[name] for name in wanted['context_rows']]
         columns['item_features'] = self.item_features[:, [
             own.index(name) for name in wanted['item_features']]]
         return dataclasses.replace(self, column_names=wanted, **columns)
@@ -124,7 +131,8 @@ class Dataset:
             return self
         at = np.append(0, vocabulary.rows_of(self.item_ids, item_ids))
         return dataclasses.replace(
-            self, item_ids=item_ids, item_table=None, item_keys=np.zeros(0, str),
+            self, item_ids=item_ids, item_table=None,
+            item_keys=np.zeros(0, str),
             rows=vocabulary.rows_of(item_ids, self.items),
             item_features=self.item_features[at])
 
@@ -155,6 +163,8 @@ def open_data(path, config):
     else:
         data = read(config, path)
     config = config_lib.with_actions(config, data.action_names)
+    config = config_lib.with_contexts(config, hyper_lib.from_dict(
+        {'context_features': data.context_features}).context_features)
     return data, config_lib.with_content(config, data.item_table)
 
 
@@ -168,12 +178,13 @@ def read(config, folder):
 
     Raises ValueError naming file, line, column and value of a bad cell.
     """
-    lines = _item_lines(config, folder)
-    files = event_files.EventFiles(_of_events(config, lines), folder, lines)
+    lines, users = _item_lines(config, folder), _user_table(config, folder)
+    files = event_files.EventFiles(_of_events(config, lines, users), folder,
+                                   lines)
     store = columns_lib.InMemory()
     files.read(store)
     # One part: the columns are sorted and let go, one after another.
-    return _sorted(config, lines, files, store.arrays(),
+    return _sorted(config, lines, users, files, store.arrays(),
                    columns_lib.InMemory(), part_events=1 << 62)
 
 
@@ -185,13 +196,14 @@ def prepare(config, folder, out, part_events=sorting.PART_EVENTS):
     """
     if prepared.is_prepared(folder):
         raise ValueError(f'{folder} is prepared already')
-    lines = _item_lines(config, folder)
-    files = event_files.EventFiles(_of_events(config, lines), folder, lines)
+    lines, users = _item_lines(config, folder), _user_table(config, folder)
+    files = event_files.EventFiles(_of_events(config, lines, users), folder,
+                                   lines)
     with columns_lib.temporary_folder(out) as temporary, prepared.new_folder(
             out) as new:
         store = columns_lib.OnDisk(temporary)
         files.read(store)
-        data = _sorted(config, lines, files, store.arrays(),
+        data = _sorted(config, lines, users, files, store.arrays(),
                        columns_lib.OnDisk(new), part_events)
         prepared.write(new, data, written=EVENT_COLUMNS)
     return load(out)
@@ -205,21 +217,24 @@ def _item_lines(config, folder):
         pathlib.Path(folder) / config.data.catalogue, config)
 
 
-def _of_events(config, lines):
-    """The config with the candidate features that are columns of the events:
-    those that the item table does not have."""
+def _of_events(config, lines, users):
+    """The config with the features that are columns of the events: those that
+    neither the item table has nor the table of users."""
     features = lines.features if lines else {}
     return dataclasses.replace(config, model=dataclasses.replace(
         config.model, candidate_features=tuple(
             name for name in config.model.candidate_features
-            if name not in features)))
+            if name not in features), context_features=tuple(
+            feature for feature in config.model.context_features
+            if feature.name not in users)))
 
 
-def _sorted(config, lines, files, events, store, part_events):
+def _sorted(config, lines, users, files, events, store, part_events):
     """The Dataset of what EventFiles read: events {name: array [E]}, in the
     order of the files, which are put into a store in order."""
     event_files.note_late(files, events['times_us'])
     item_ids, item_table = _items(config, lines, files.items)
+    context_features, context_rows = _contexts(config, files, users)
     column_names = _column_names(config.model, lines)
     item_features = _item_features(item_ids, lines, column_names)
     names, of_code = vocabulary.actions(files.actions, config)
@@ -236,6 +251,8 @@ def _sorted(config, lines, files, events, store, part_events):
             values = column[order]
             if name == 'actions':
                 values = of_code[values]
+            if name == 'context_rows':
+                values = context_rows(values, codes[order])
             if name == 'candidate_features':
                 values = _with_items(values, item_features[rows], column_names)
             store.append(name, values)
@@ -246,8 +263,48 @@ def _sorted(config, lines, files, events, store, part_events):
         item_ids=item_ids, action_names=np.array(names, dtype=str),
         cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
         column_names=column_names, item_table=item_table,
+        context_features=[*map(dataclasses.asdict, context_features)],
         item_features=item_features, item_keys=files.keys.of(item_ids),
         made_by=prepared.of_config(config), **store.arrays())
+
+
+def _user_table(config, folder):
+    """{context feature: {user: text}} of what the table of users has."""
+    if not config.data.users:
+        return {}
+    return csv_events.read_users(pathlib.Path(folder) / config.data.users,
+                                 config)
+
+
+def _contexts(config, files, users):
+    """(ContextFeatures with the data's values, a function of context codes
+    [n, .] and user codes [n] that gives table rows [n, M])."""
+    features, of_code = [], []
+    columns = iter(zip(files.contexts, files.context_counts))
+    for feature in config.model.context_features:
+        if feature.name in users:
+            of_user = users[feature.name]
+            feature, rows = contexts.of_users(
+                feature, [of_user.get(user, '') for user in files.users.texts])
+        else:
+            codes, counts = next(columns)
+            counts = np.append(counts, np.zeros(len(codes) - len(counts), int))
+            feature = contexts.resolved(feature, codes.texts, counts)
+            rows = contexts.rows(feature, codes.texts)
+        features.append(feature)
+        of_code.append((feature.name in users, rows))
+
+    def rows_of(codes, user_codes):
+        found = np.empty((len(user_codes), len(features)), np.int16)
+        column = 0
+        for at, (is_users, rows) in enumerate(of_code):
+            if is_users:
+                found[:, at] = rows[user_codes]
+            else:
+                found[:, at] = rows[codes[:, column]]
+                column += 1
+        return found
+    return features, rows_of
 
 
 def _item_features(item_ids, lines, column_names):

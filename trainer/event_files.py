@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+import numpy as np
+
 from trainer import config as config_lib
 from trainer import csv_events
 from trainer import keys
@@ -10,7 +12,7 @@ from trainer import vocabulary
 
 # Columns that are put down as the files have them.
 _AS_THEY_ARE = ('items', 'times_us', 'event_features', 'candidate_features',
-                'context_rows', 'labels')
+                'labels')
 _CHUNK = 1 << 22
 
 
@@ -18,7 +20,8 @@ class EventFiles:
     """The events of a config's files in a folder.
 
     users, actions: vocabulary.Codes; items: ItemCounts of training events;
-    keys: of items that are texts.
+    keys: of items that are texts; contexts: Codes of each context feature,
+    context_counts: how often each code is in training files.
     num_train: events of training files, which come first. cut_us: the first
     held-out time, or -1.
     """
@@ -30,6 +33,8 @@ class EventFiles:
             config, pathlib.Path(folder))
         self.users = vocabulary.Codes()
         self.actions = vocabulary.Codes()
+        self.contexts = [vocabulary.Codes()
+                         for _ in config.model.context_features]
         self.items = vocabulary.ItemCounts()
         self.keys = keys.Keys() if lines is None else lines.keys
         self.has_heldout = bool(self._heldout)
@@ -40,8 +45,8 @@ class EventFiles:
                                              'data.validate_from')
 
     def read(self, store):
-        """Appends all events to a store of columns.py: users and actions by
-        their codes, the other columns as a Dataset has them.
+        """Appends all events to a store of columns.py: users, actions and
+        contexts by their codes, the other columns as a Dataset has them.
 
         Raises ValueError naming file, line, column and value of a bad cell.
         """
@@ -49,6 +54,7 @@ class EventFiles:
             self._append(part, store)
             self._count_items(part)
             self.num_train += len(part['items'])
+        self.context_counts = [codes.counts.copy() for codes in self.contexts]
         if self._heldout:
             firsts = []
             for part in self._parts(self._heldout):
@@ -74,6 +80,10 @@ class EventFiles:
         store.append('actions', self.actions.of(part['actions']))
         if vocabulary.too_many_actions(self.actions):
             vocabulary.check_actions(self.actions, self._config)
+        codes = np.zeros((len(part['items']), len(self.contexts)), np.int32)
+        for column, texts in enumerate(part['contexts']):
+            codes[:, column] = self.contexts[column].of(texts)
+        store.append('context_rows', codes)
         for name in _AS_THEY_ARE:
             store.append(name, part[name])
 

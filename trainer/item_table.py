@@ -21,9 +21,10 @@ MAX_VALUES = 200_000
 class Lines:
     """The M lines of a data.catalogue.
 
-    ids [M]. keys: the keys.Keys of items that are texts. texts {attribute: texts [M]}. numbers, features {name: float64
-    [M], NaN where there is none}: model.item_numbers, and those
-    model.candidate_features that are columns of it.
+    ids [M]. keys: the keys.Keys of items that are texts. texts {attribute:
+    texts [M]}. numbers, features {name: float64 [M], NaN where there is none}:
+    model.item_numbers, and those model.candidate_features that are columns of
+    it.
     """
     ids: np.ndarray
     keys: keys_lib.Keys

@@ -108,9 +108,7 @@ def of_config(config):
     for name in _NOT_READ:
         del data[name]
     return json.loads(json.dumps({
-        'data': data, 'model.actions': config.model.actions,
-        'model.context_features': {feature.name: feature.values for feature in
-                                   config.model.context_features}}))
+        'data': data, 'model.actions': config.model.actions}))
 
 
 def check(path, made_by, config):
@@ -127,9 +125,6 @@ def check(path, made_by, config):
         fields['model.actions'] = (made_by['model.actions'] or
                                    wanted['model.actions'],
                                    wanted['model.actions'])
-    for name, values in wanted['model.context_features'].items():
-        known = made_by['model.context_features'].get(name, values)
-        fields[f'model.context_features: values of {name!r}'] = known, values
     for name, (found, asked) in fields.items():
         if found != asked:
             raise ValueError(f'{path} was prepared with {name} = {found!r}, '

@@ -4,6 +4,8 @@ A tiny model is trained on generated data, exported, served by the real server
 and evaluated by the real command line, once for each protocol.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,8 @@ BLOCK = 'target_aware = "TARGET_AWARE_DEDICATED_BLOCK"\nhead_width = 8'
 ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
        'phi2 = "PHI2_SILU"\nevent_features = ["price"]\n'
        'candidate_features = ["price", "weight"]\n'
-       'context_features = [{ name = "device", values = ["phone", "tv"] }]\n'
+       'context_features = [{ name = "device", default = "tv" },\n'
+       '                    { name = "age", buckets = 4 }]\n'
        'item_attributes = ["kind"]\nitem_numbers = ["weight"]')
 
 SEEDS = BLOCK + '\nnum_seeds = 16\nsummary_attention = true'
@@ -98,8 +101,11 @@ def _next_basket_of_known_items(folder, rng):
         f'{name(10 * item + 7)},{item % 7},'
         f'{"" if item % 5 == 0 else item / 9}\n'
         for item in range(ITEMS) if item % 11))
-    return (_next_basket(folder, rng, name) +
-            '\ncatalogue = "items.csv"\nitem_keys = "text"')
+    # Some users are not in the table.
+    (folder / 'users.csv').write_text('user,age\n' + ''.join(
+        f'u{user},{user % 90}\n' for user in range(USERS) if user % 13))
+    return (_next_basket(folder, rng, name) + '\ncatalogue = "items.csv"'
+            '\nitem_keys = "text"\nusers = "users.csv"')
 
 
 @pytest.mark.parametrize('protocol, model', [
@@ -118,7 +124,9 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     run_trainer('export', '--model', tmp_path / 'run/model.npz', '--out',
                 tmp_path / 'models')
     bundle = tmp_path / 'models/tiny/1'
-    config = config_lib.load(config_file)
+    # With what it took from the data.
+    config = dataclasses.replace(config_lib.load(config_file),
+                                 model=export.read(bundle).hyper)
 
     served = served_quality.serve(bundle, config, tmp_path, programs)
     metrics, ranks = served_quality.compute_offline(
@@ -134,7 +142,7 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     assert served_quality.baseline_disagreements(served.evaluated,
                                                  metrics) == []
     assert served.ranks == ranks
-    for column in ('price', 'weight', 'device') if model == ALL else ():
+    for column in ('price', 'weight', 'device', 'age') if model == ALL else ():
         # Both looked at it: without it, it is another rank for many.
         blank = _blanked(tmp_path, config, column)
         _, without = served_quality.compute_offline(
@@ -148,7 +156,7 @@ def _blanked(folder, config, column):
     blank = folder / f'blank-{column}'
     blank.mkdir()
     for name in (*config.data.train, *config.data.heldout,
-                 config.data.catalogue):
+                 config.data.catalogue, config.data.users):
         lines = (folder / name).read_text().splitlines()
         head, *rows = (line.split(',') for line in lines)
         for row in rows:

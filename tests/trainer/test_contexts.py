@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from trainer import config as config_lib
 from trainer import contexts
+from trainer import dataset
 from trainer import hyper as hyper_lib
 
 Feature = hyper_lib.ContextFeature
@@ -24,10 +26,11 @@ def test_a_number_has_a_row_for_what_it_has_reached():
     assert age.num_rows == 5
     assert contexts.rows(age, ['-2', '-1.5', '17.999', '18', '1.8e1', '1e300']
                          ).tolist() == [1, 2, 2, 3, 3, 4]
-    assert contexts.rows(age, ['', 'old', 'nan', 'inf', '-inf', '1e999', '1,5']
-                         ).tolist() == [0] * 7
-    assert contexts.default_row(age) == 3
-    assert contexts.default_row(Feature('device', values=('a',))) == 0
+    assert contexts.rows(age, ['old', 'nan', 'inf', '-inf', '1e999', '1,5']
+                         ).tolist() == [0] * 6
+    # An empty cell is what the default says.
+    assert contexts.rows(age, ['']).tolist() == [3]
+    assert contexts.rows(Feature('device', values=('a',)), ['']).tolist() == [0]
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -74,3 +77,50 @@ def test_a_feature_is_of_one_kind():
         'device', {'name': 'age', 'buckets': 4, 'default': '30'}]})
     assert config.context_features == (Feature('device'), Feature(
         'age', buckets=4, default='30'))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    lines = [f'u{n % 3},{n},{n},{["tv", "", "web"][n % 3]}' for n in range(30)]
+    (tmp_path / 'train.csv').write_text(
+        'user,item,time,device\n' + '\n'.join(lines) + '\n')
+    (tmp_path / 'later.csv').write_text('user,item,time,device\n' + ''.join(
+        f'u3,1,{100 + n},fax\n' for n in range(9)))
+    (tmp_path / 'users.csv').write_text('user,age,town\nu0,20,a\nu1,60,a\n'
+                                        'u2,,b\nu9,99,c\n')
+    return tmp_path
+
+
+def _config(*features, **data):
+    return config_lib.from_dict({
+        'name': 'x', 'data': {'users': 'users.csv', 'heldout': ['later.csv'],
+                              'min_item_count': 1, **data},
+        'model': {'context_features': features}})
+
+
+def test_a_data_set_takes_contexts_from_events_and_users(folder):
+    config = _config('town', {'name': 'device', 'default': 'web'},
+                     {'name': 'age', 'boundaries': [30.], 'default': '1'})
+    data, config = dataset.open_data(folder, config)
+    town, device, age = config.model.context_features
+    # A fax is only in what is held out; towns have too few users.
+    assert device.values == ('tv', 'web')
+    assert town.values == () and age.boundaries == (30.,)
+    of_user = {user: data.context_rows[begin:end].tolist() for user, begin, end
+               in zip(data.users, data.offsets[:-1], data.offsets[1:])}
+    assert of_user == {'u0': [[0, 1, 1]] * 10, 'u1': [[0, 2, 2]] * 10,
+                       'u2': [[0, 2, 1]] * 10, 'u3': [[0, 0, 1]] * 9}
+    data.save(folder / 'data')
+    again, same = dataset.open_data(folder / 'data', _config('device'))
+    assert same.model.context_features == (device,)
+    assert again.context_rows[:, 0].tolist() == (
+        data.context_rows[:, 1].tolist())
+    with pytest.raises(ValueError, match="'device' has other values"):
+        dataset.open_data(folder / 'data', _config(
+            {'name': 'device', 'values': ['fax']}))
+
+
+def test_a_user_has_one_line(folder):
+    (folder / 'users.csv').write_text('user,age\nu0,20\nu0,20\nu0,21\n')
+    with pytest.raises(ValueError, match='users.csv: user "u0" has two lines'):
+        dataset.read(_config('age'), folder)

@@ -23,8 +23,8 @@ def _config(**data):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / 'train.csv').write_text(
-        'user,item,time\nann,B00EX,1\nann,"tea, green",2\nbob,7,3\nbob,B00EX,4\n'
-        'bob,café,5\n')
+        'user,item,time\nann,B00EX,1\nann,"tea, green",2\nbob,7,3\n'
+        'bob,B00EX,4\nbob,café,5\n')
     return tmp_path
 
 
