@@ -7,9 +7,12 @@ import dataclasses
 import datetime
 import pathlib
 import tomllib
+import typing
 
 from trainer import hyper as hyper_lib
 
+# The length of a training that gives neither steps nor epochs.
+DEFAULT_EPOCHS = 60
 # Event times in the data, in microseconds a unit; 'rfc3339' are dates.
 TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 
@@ -74,7 +77,10 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Training:
     """How to train. The defaults are those of the recommended model."""
-    epochs: int = 60
+    # How long: so many steps, or so many passes over the users, of which one
+    # is given at most; neither: num_epochs below. 0 keeps the initial model.
+    steps: typing.Optional[int] = None
+    epochs: typing.Optional[int] = None
     seed: int = 1
     learning_rate: float = 1e-3
     warmup_share: float = .05
@@ -140,6 +146,36 @@ class Training:
     # the events that are rebuilt at most.
     reconstruction_weight: float = 0.0
     reconstruction_window: int = 64
+    # The validation part that `train` cuts off: the last share of the training
+    # events (0: none), and so many users at most, drawn at random.
+    validation_share: float = 0.1
+    validation_users: int = 1_000
+    # Training stops when so many validations in a row were no better than one
+    # before them (0: never). The model that is kept is that of the best.
+    patience: int = 5
+
+    def __post_init__(self):
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(
+                f'training.steps is {self.steps} and training.epochs is '
+                f'{self.epochs}; give one of them')
+        for name in ('steps', 'epochs'):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f'training.{name} is {getattr(self, name)}; '
+                                 'it must be at least 0')
+        for name in ('windows_per_user', 'dot_negatives'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'training.{name} is {getattr(self, name)}; '
+                                 'it must be at least 1')
+        if not 0 <= self.validation_share < 1:
+            raise ValueError('training.validation_share is '
+                             f'{self.validation_share}; it must be 0 or more '
+                             'and less than 1')
+
+    @property
+    def num_epochs(self):
+        """Passes over the users, where steps are not given."""
+        return DEFAULT_EPOCHS if self.epochs is None else self.epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,6 +241,9 @@ def from_dict(values):
                   _section(Training, 'training', values.get('training', {})))
 
 
+_LENGTHS = (('training', 'steps'), ('training', 'epochs'))
+
+
 def with_overrides(config, assignments):
     """A Config with `section.field=value` changes, as --set gives them."""
     values = config.to_dict()
@@ -214,6 +253,9 @@ def with_overrides(config, assignments):
         if not separator or field not in values.get(section, {}):
             raise ValueError(f'--set {assignment}: expected '
                              'data|model|training.<field>=<TOML value>')
+        if (section, field) in _LENGTHS:  # Instead of the one that was given.
+            for _, other in _LENGTHS:
+                values[section][other] = None
         try:
             values[section][field] = tomllib.loads(f'x = {text}')['x']
         except tomllib.TOMLDecodeError:
