@@ -24,6 +24,9 @@ def add(command):
     sub.add_argument('--until', metavar='DATE', help='train on events before '
                      'this date (UTC) and validate on what follows, up to what '
                      'is held out')
+    sub.add_argument('--start-from', metavar='PATH', help='begin with the '
+                     'tensors of a model.npz or a bundle\'s folder: items by '
+                     'id, actions, values, features and tasks by name')
     add_parts(sub)
     _add_how(sub)
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -111,6 +114,8 @@ def _parts(args, config, data):
 
 def _train(args):
     from trainer import checkpoint, report, stopping, train, unfinished
+    from trainer import warm_start
+    start = warm_start.load(args.start_from) if args.start_from else None
     data, config = arguments.data(args)
     parts = _parts(args, config, data)
     out = pathlib.Path(args.out)
@@ -118,7 +123,7 @@ def _train(args):
     rest = unfinished.Unfinished(out / 'unfinished.pt', config, parts.events)
     model, history = train.train(config, parts.events, parts.validation,
                                  arguments.device(args), args.validate_every,
-                                 args.quiet, rest)
+                                 args.quiet, rest, start)
     best = stopping.best(history) or {}
     metrics = best.get('validation', {})
     more = {'parameters': sum(value.numel() for value in model.parameters())}

@@ -22,7 +22,7 @@ from trainer.progress import Progress
 
 
 def train(config, data, validate=None, device='cpu', validate_every=None,
-          quiet=False, unfinished=None):
+          quiet=False, unfinished=None, start=None):
     """Trains on all events of a data set.
 
     validate: None, or a function of (hyper, params) that returns metrics,
@@ -30,7 +30,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     which None makes about twenty in all and 0 none. The model is that of the
     best validation, and training stops when training.patience were no better.
     unfinished: None, or the Unfinished that an interrupted training goes on
-    from. Returns (Model, history): history has one dict a round.
+    from. start: a warm_start.Start. Returns (Model, history): history has one dict a round.
     """
     settings = config.training
     _check_histories(config, data)
@@ -40,6 +40,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = _start(config, data, source)
+    if start is not None:
+        print('\n'.join(start.apply(model, data.item_ids)))
     fixed = steps.has_fixed_shapes(source, config, model.num_items)
     num_batches = batches.count_batches(data.offsets, settings, fixed)
     total = length.steps(settings, num_batches)
