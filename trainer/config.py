@@ -20,13 +20,17 @@ TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 @dataclasses.dataclass(frozen=True)
 class Data:
     """Which CSV files hold the events, and what their columns are called."""
+    # The files of events that are trained on.
     train: tuple = ('train.csv',)
     # Later events of the same users, which training never reads.
     heldout: tuple = ()
+    # The columns of who, and of what.
     user: str = 'user'
     item: str = 'item'
     # 'number', whole ones, or 'text': ids are then hashes (trainer/keys.py).
     item_keys: str = 'number'
+    # The columns of what they did and when; times are numbers of 's', 'ms' or
+    # 'us' since 1970, or dates ('rfc3339').
     action: str = 'action'
     time: str = 'time'
     time_unit: str = 's'
@@ -78,14 +82,20 @@ class Data:
 class Training:
     """How to train. The defaults are those of the recommended model."""
     # How long: so many steps, or so many passes over the users, of which one
-    # is given at most; neither: num_epochs below. 0 keeps the initial model.
+    # is given at most; neither: 60 epochs. 0 keeps the initial model.
     steps: typing.Optional[int] = None
     epochs: typing.Optional[int] = None
+    # Of initial weights, batches, dropout and negatives.
     seed: int = 1
+    # AdamW's, at its highest; it rises for this share of the steps, then falls
+    # along a cosine.
     learning_rate: float = 1e-3
     warmup_share: float = .05
+    # AdamW's, of matrices only.
     weight_decay: float = .01
+    # Of tokens, and of what each half of a layer adds.
     dropout: float = .3
+    # Gradients that are longer, all together, are shortened to this.
     gradient_norm: float = 1.0
     # Events a step, padding included, and events a sample at most.
     batch_events: int = 16_384
@@ -114,6 +124,7 @@ class Training:
     # window has as many as would cover it.
     random_windows: float = .5
     windows_per_user: int = 1
+    # Standard deviation of the items' initial embeddings.
     item_init_std: float = .02
     # Share of the items that a step knows by their content alone, where the
     # model has item attributes or numbers.

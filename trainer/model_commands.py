@@ -27,6 +27,8 @@ def add(command):
     sub.add_argument('--start-from', metavar='PATH', help='begin with the '
                      'tensors of a model.npz or a bundle\'s folder: items by '
                      'id, actions, values, features and tasks by name')
+    sub.add_argument('--tensorboard', metavar='DIR', help='write losses, '
+                     'validations, learning rate and speed for TensorBoard')
     add_parts(sub)
     _add_how(sub)
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -115,6 +117,9 @@ def _parts(args, config, data):
 def _train(args):
     from trainer import checkpoint, report, stopping, train, unfinished
     from trainer import warm_start
+    from trainer import board as board_lib
+    board = board_lib.Board(board_lib.open_writer(
+        args.tensorboard)) if args.tensorboard else None
     start = warm_start.load(args.start_from) if args.start_from else None
     data, config = arguments.data(args)
     parts = _parts(args, config, data)
@@ -123,7 +128,7 @@ def _train(args):
     rest = unfinished.Unfinished(out / 'unfinished.pt', config, parts.events)
     model, history = train.train(config, parts.events, parts.validation,
                                  arguments.device(args), args.validate_every,
-                                 args.quiet, rest, start)
+                                 args.quiet, rest, start, board)
     best = stopping.best(history) or {}
     metrics = best.get('validation', {})
     more = {'parameters': sum(value.numel() for value in model.parameters())}

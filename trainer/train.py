@@ -22,7 +22,7 @@ from trainer.progress import Progress
 
 
 def train(config, data, validate=None, device='cpu', validate_every=None,
-          quiet=False, unfinished=None, start=None):
+          quiet=False, unfinished=None, start=None, board=None):
     """Trains on all events of a data set.
 
     validate: None, or a function of (hyper, params) that returns metrics,
@@ -30,7 +30,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     which None makes about twenty in all and 0 none. The model is that of the
     best validation, and training stops when training.patience were no better.
     unfinished: None, or the Unfinished that an interrupted training goes on
-    from. start: a warm_start.Start. Returns (Model, history): history has one dict a round.
+    from. start: a warm_start.Start. board: a board.Board. Returns (Model, history): history has one dict a round.
     """
     settings = config.training
     _check_histories(config, data)
@@ -50,7 +50,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     optimizer = Optimizer(model, settings, total)
     step = steps.Step(model, optimizer, source, config, num_batches)
     run = _Run(model, optimizer,
-               stream.Stream(source, settings, rng, generator, fixed), device)
+               stream.Stream(source, settings, rng, generator, fixed), device,
+               board)
     size = length.round_steps(settings, num_batches)
     if validate_every is None:
         validate_every = max(1, round(total / size / 20))
@@ -70,6 +71,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                                                     _detached(model))
                     run.keep_best()
             progress.show(record)
+            if board:
+                board.show(record)
             if unfinished:
                 unfinished.save(run.state())
     optimizer.keep_average()
@@ -117,8 +120,9 @@ class _Run:
     """A training so far: all that what is to come depends on, but for config
     and data. steps: that are done; history: a record for each round."""
 
-    def __init__(self, model, optimizer, found, device):
+    def __init__(self, model, optimizer, found, device, board):
         """found: the Stream."""
+        self._board = board
         self._model = model
         self._optimizer = optimizer
         self._stream = found
@@ -132,9 +136,13 @@ class _Run:
         begin, total, events = time.monotonic(), 0, 0
         for batch in progress.counted(itertools.islice(self._stream, count)):
             self._optimizer.next_learning_rate()
-            total += step(batch)
+            losses = step(batch)
+            total += losses
             events += batch.rows.numel()
-        self.steps += count
+            self.steps += 1
+            if self._board:
+                self._board.count(self.steps, losses, batch.rows.numel(),
+                                  self._optimizer.learning_rate)
         dot, target_aware, rebuilt = (total / count).tolist()
         self.history.append({
             'step': self.steps, 'dot_loss': round(dot, 4),

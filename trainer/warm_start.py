@@ -122,9 +122,12 @@ def _axes(mine, theirs):
                           ('item_attributes', content.PREFIX)):
         known = {feature.name: feature for feature in getattr(theirs, field)}
         for feature in getattr(mine, field):
-            if feature.name in known:
+            other = known.get(feature.name)
+            bounds = getattr(feature, 'boundaries', ())
+            # Rows of a number are its own where it is cut up alike.
+            if other and (not bounds or bounds != other.boundaries):
                 yield prefix + feature.name, (0, *_with_first(_places(
-                    known[feature.name].values, feature.values)))
+                    other.values, feature.values)))
 
 
 def _take(value, other, axis=None, at=None, at_other=None):

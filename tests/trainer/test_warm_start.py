@@ -105,6 +105,17 @@ def test_the_dedicated_block_stays_the_last(layers):
         _is(now['layers.2.w_o'], before['layers.2.w_o'])
 
 
+def test_a_number_that_is_cut_up_alike_keeps_its_rows():
+    def with_age(*boundaries):
+        return {**MODEL, 'context_features': [
+            {'name': 'age', 'values': (), 'boundaries': boundaries}]}
+    _, now, old, _ = _started(with_age(1., 5.), with_age(1., 5.))
+    _is(now['context.age'], old['context.age'])
+    before, now, old, _ = _started(with_age(1., 5.), with_age(2., 5.))
+    _is(now['context.age'][0], old['context.age'][0])
+    _is(now['context.age'][1:], before['context.age'][1:])
+
+
 def test_no_layer_is_taken_of_a_block():
     before, now, old, lines = _started({
         **MODEL, 'num_layers': 3, 'target_aware': hyper_lib.ALL_LAYERS})
