@@ -10,7 +10,7 @@ train_bundle() {
   say "Training trainer/configs/$name.toml; the bar says how long it takes"
   env "${PYTORCH_ENVIRONMENT[@]}" \
     .venv/bin/python -m trainer train --config "trainer/configs/$name.toml" \
-    --data ".cache/$name" --out "$out" "$@" || return 1
+    --data ".cache/$name" --final --test --out "$out" "$@" || return 1
   say "Exporting"
   # Ours, and made again: nobody serves what is being trained.
   rm -rf "$out/models"

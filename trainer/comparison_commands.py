@@ -6,6 +6,7 @@ import re
 
 from trainer import arguments
 from trainer import config as config_lib
+from trainer import model_commands
 
 
 def add(command):
@@ -22,8 +23,7 @@ def add(command):
                      help='runs at a time; default 1')
     sub.add_argument('--limit', type=float, default=3_600., metavar='SECONDS',
                      help='stop a run that takes longer; default 3600')
-    sub.add_argument('--validate-every', type=int, default=0,
-                     metavar='EPOCHS', help='0, the default: only at the end')
+    model_commands.add_parts(sub)
     sub.add_argument('--device', help='default: cuda if there is one')
     sub = command('click-baselines', _click_baselines, 'Predict labels from '
                   'items\' rates; writes OUT/popularity/0 as a run of a sweep.')
@@ -48,7 +48,9 @@ def _sweep(args):
     from trainer import sweep
     runs = sweep.load(args.runs, args.only)
     given = ['--config', args.config, '--data', args.data,
-                 '--validate-every', str(args.validate_every)]
+             *(['--final'] * args.final), *(['--test'] * args.test)]
+    if args.validate_every is not None:
+        given += ['--validate-every', str(args.validate_every)]
     for assignment in args.set:
         given += ['--set', assignment]
     if args.device:

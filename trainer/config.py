@@ -7,9 +7,12 @@ import dataclasses
 import datetime
 import pathlib
 import tomllib
+import typing
 
 from trainer import hyper as hyper_lib
 
+# The length of a training that gives neither steps nor epochs.
+DEFAULT_EPOCHS = 60
 # Event times in the data, in microseconds a unit; 'rfc3339' are dates.
 TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 
@@ -17,13 +20,17 @@ TIME_UNITS = {'s': 1_000_000, 'ms': 1_000, 'us': 1}
 @dataclasses.dataclass(frozen=True)
 class Data:
     """Which CSV files hold the events, and what their columns are called."""
+    # The files of events that are trained on.
     train: tuple = ('train.csv',)
     # Later events of the same users, which training never reads.
     heldout: tuple = ()
+    # The columns of who, and of what.
     user: str = 'user'
     item: str = 'item'
     # 'number', whole ones, or 'text': ids are then hashes (trainer/keys.py).
     item_keys: str = 'number'
+    # The columns of what they did and when; times are numbers of 's', 'ms' or
+    # 'us' since 1970, or dates ('rfc3339').
     action: str = 'action'
     time: str = 'time'
     time_unit: str = 's'
@@ -78,12 +85,21 @@ class Data:
 @dataclasses.dataclass(frozen=True)
 class Training:
     """How to train. The defaults are those of the recommended model."""
-    epochs: int = 60
+    # How long: so many steps, or so many passes over the users, of which one
+    # is given at most; neither: 60 epochs. 0 keeps the initial model.
+    steps: typing.Optional[int] = None
+    epochs: typing.Optional[int] = None
+    # Of initial weights, batches, dropout and negatives.
     seed: int = 1
+    # AdamW's, at its highest; it rises for this share of the steps, then falls
+    # along a cosine.
     learning_rate: float = 1e-3
     warmup_share: float = .05
+    # AdamW's, of matrices only.
     weight_decay: float = .01
+    # Of tokens, and of what each half of a layer adds.
     dropout: float = .3
+    # Gradients that are longer, all together, are shortened to this.
     gradient_norm: float = 1.0
     # Events a step, padding included, and events a sample at most.
     batch_events: int = 16_384
@@ -112,6 +128,7 @@ class Training:
     # window has as many as would cover it.
     random_windows: float = .5
     windows_per_user: int = 1
+    # Standard deviation of the items' initial embeddings.
     item_init_std: float = .02
     # Share of the items that a step knows by their content alone, where the
     # model has item attributes or numbers.
@@ -144,6 +161,36 @@ class Training:
     # the events that are rebuilt at most.
     reconstruction_weight: float = 0.0
     reconstruction_window: int = 64
+    # The validation part that `train` cuts off: the last share of the training
+    # events (0: none), and so many users at most, drawn at random.
+    validation_share: float = 0.1
+    validation_users: int = 1_000
+    # Training stops when so many validations in a row were no better than one
+    # before them (0: never). The model that is kept is that of the best.
+    patience: int = 5
+
+    def __post_init__(self):
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(
+                f'training.steps is {self.steps} and training.epochs is '
+                f'{self.epochs}; give one of them')
+        for name in ('steps', 'epochs'):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f'training.{name} is {getattr(self, name)}; '
+                                 'it must be at least 0')
+        for name in ('windows_per_user', 'dot_negatives'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'training.{name} is {getattr(self, name)}; '
+                                 'it must be at least 1')
+        if not 0 <= self.validation_share < 1:
+            raise ValueError('training.validation_share is '
+                             f'{self.validation_share}; it must be 0 or more '
+                             'and less than 1')
+
+    @property
+    def num_epochs(self):
+        """Passes over the users, where steps are not given."""
+        return DEFAULT_EPOCHS if self.epochs is None else self.epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +256,9 @@ def from_dict(values):
                   _section(Training, 'training', values.get('training', {})))
 
 
+_LENGTHS = (('training', 'steps'), ('training', 'epochs'))
+
+
 def with_overrides(config, assignments):
     """A Config with `section.field=value` changes, as --set gives them."""
     values = config.to_dict()
@@ -218,6 +268,9 @@ def with_overrides(config, assignments):
         if not separator or field not in values.get(section, {}):
             raise ValueError(f'--set {assignment}: expected '
                              'data|model|training.<field>=<TOML value>')
+        if (section, field) in _LENGTHS:  # Instead of the one that was given.
+            for _, other in _LENGTHS:
+                values[section][other] = None
         try:
             values[section][field] = tomllib.loads(f'x = {text}')['x']
         except tomllib.TOMLDecodeError:

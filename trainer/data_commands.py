@@ -1,4 +1,4 @@
-"""The commands that make data sets: convert-*, prepare."""
+"""The commands that need no model: convert-*, prepare, reference."""
 
 import pathlib
 
@@ -29,6 +29,18 @@ def add(command):
                   'write a folder that train and evaluate take as --data.')
     arguments.add_data(sub)
     sub.add_argument('--out', required=True, metavar='DIR')
+    sub = command('reference', _reference, 'Write the page on every field of '
+                  'a config file.')
+    sub.add_argument('--out', metavar='FILE', help='default: print it')
+
+
+def _reference(args):
+    from trainer import config_reference
+    if args.out:
+        pathlib.Path(args.out).write_text(config_reference.text(),
+                                          encoding='utf-8')
+    else:
+        print(config_reference.text(), end='')
 
 
 def _convert_grocery(args):

@@ -53,6 +53,16 @@ class Cases:
     cut_us: int = None
     exclude_seen: bool = False
 
+    def of_users(self, users):
+        """The same cases without those of other users."""
+        kept = np.flatnonzero(np.isin(self.users, users))
+        columns = {field.name: getattr(self, field.name)
+                   for field in dataclasses.fields(self)
+                   if field.name not in ('known', 'cut_us', 'exclude_seen')}
+        return dataclasses.replace(self, **{
+            name: [column[at] for at in kept] if isinstance(column, list)
+            else column[kept] for name, column in columns.items()})
+
 
 def cases(data, cut_us, *, every_moment=False):
     """What can be asked about after the cut: the first moments of users with

@@ -17,11 +17,13 @@ from trainer import evaluate
 @dataclasses.dataclass(frozen=True)
 class How:
     """window: as evaluate.Evaluation has it. every_moment: not only users'
-    first ones are ranked. progress: of the groups that are ranked."""
+    first ones are ranked. max_users: at most so many are asked about, drawn at
+    random. progress: of the groups that are ranked."""
     device: str = 'cpu'
     window: typing.Optional[int] = None
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
+    max_users: typing.Optional[int] = None
     progress: typing.Callable = lambda groups: groups
 
 
@@ -34,6 +36,7 @@ class Evaluation:
 
         Raises ValueError if nobody can be asked about.
         """
+        found, held_out = _of_some_users(data, held_out, found, how.max_users)
         self.rankings = self._labels = None
         if found is not None:
             self.rankings = evaluate.Evaluation(
@@ -51,6 +54,21 @@ class Evaluation:
         if self._labels:
             result = {**self._labels(hyper, params), **result}
         return result
+
+
+def _of_some_users(data, held_out, found, most):
+    """found and held_out, of so many users with an event that is held out and
+    one before it; always the same ones."""
+    index = np.repeat(np.arange(len(data.users)), np.diff(data.offsets))
+    users = np.unique(index[held_out])
+    asked = users[~held_out[np.minimum(data.offsets[users],
+                                       data.num_events - 1)]]
+    if most is None or len(asked) <= most:
+        return found, held_out
+    chosen = np.random.default_rng(1).choice(asked, most, replace=False)
+    if found is not None:
+        found = found.of_users(data.users[chosen])
+    return found, held_out & np.isin(index, chosen)
 
 
 def of_last(data, back, how):

@@ -131,6 +131,8 @@ class Hyper:
     Raises ValueError, naming the field and its value, when they cannot
     describe a model of docs/model.md.
     """
+    # Width of a token, heads of a layer, layers, width inside a feed-forward
+    # part, and events that a layer's convolution sees (1: none).
     d_model: int = 64
     num_heads: int = 4
     num_layers: int = 8
@@ -143,26 +145,33 @@ class Hyper:
     # Without it tokens do not know when the next event or the request is;
     # for comparing with, too.
     request_time: bool = True
+    # Between the state and a query: PHI2_IDENTITY or PHI2_SILU.
     phi2: str = PHI2_IDENTITY
+    # How candidates read the state: TARGET_AWARE_DEDICATED_BLOCK (a layer of
+    # their own), TARGET_AWARE_ALL_LAYERS, or TARGET_AWARE_OFF (a dot product
+    # with the user alone); and the width of the head behind that (0: off).
     target_aware: str = DEDICATED_BLOCK
     head_width: int = 64
     # Virtual seeds, whose summaries stand for the user (0: none), and whether
     # candidates attend to those summaries.
     num_seeds: int = 0
     summary_attention: bool = False
-    # None: the state keeps no facts of single items.
+    # Exact facts of a user's items, see below; not given: the state has none.
     item_memory: ItemMemory = None
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
     # (): those of the data, the most frequent first.
     actions: tuple = ()
+    # Columns of numbers: of events, and of candidates.
     event_features: tuple = ()
     candidate_features: tuple = ()
+    # What a request says beside its candidates; see below.
     context_features: tuple = ()
     # Columns of data.catalogue that make rows for items which nobody had yet
     # (docs/model.md, section 12).
     item_attributes: tuple = ()
     item_numbers: tuple = ()
+    # What is predicted; see below.
     tasks: tuple = (Task('next'),)
 
     def __post_init__(self):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import sys
 
 from trainer import arguments
 from trainer import baselines
@@ -14,17 +15,21 @@ from trainer import metric_tables
 def add(command):
     """Adds the commands' parsers; command(name, run, text) makes one."""
     sub = command('train', _train, 'Train a model; writes model.npz, '
-                  'metrics.json and curves.png. The same command again goes '
-                  'on after the last whole epoch of one that was interrupted.')
+                  'metrics.json and curves.png. The newest tenth of the '
+                  'training events validates: it says which weights are kept '
+                  'and when to stop. The same command again goes on after the '
+                  'last whole round of one that was interrupted.')
     arguments.add_data(sub)
     sub.add_argument('--out', required=True, metavar='DIR')
     sub.add_argument('--until', metavar='DATE', help='train on events before '
-                     'this date (UTC) and validate on what follows; default: '
-                     'the first held-out event. With data.split = "last": '
-                     '"validation" trains without the last two events of a '
-                     'user and validates on the last but one')
-    sub.add_argument('--validate-every', type=int, default=0, metavar='EPOCHS',
-                     help='0, the default: only at the end')
+                     'this date (UTC) and validate on what follows, up to what '
+                     'is held out')
+    sub.add_argument('--start-from', metavar='PATH', help='begin with the '
+                     'tensors of a model.npz or a bundle\'s folder: items by '
+                     'id, actions, values, features and tasks by name')
+    sub.add_argument('--tensorboard', metavar='DIR', help='write losses, '
+                     'validations, learning rate and speed for TensorBoard')
+    add_parts(sub)
     _add_how(sub)
     sub.add_argument('--quiet', action='store_true', help='no progress bar')
     sub = command('evaluate', _evaluate, 'Rank the whole catalogue for '
@@ -58,6 +63,19 @@ def add(command):
     sub.add_argument('--seed', type=int, default=7)
 
 
+def add_parts(sub):
+    """Adds the options of when a training is measured, and on what."""
+    sub.add_argument('--validate-every', type=int, metavar='ROUNDS',
+                     help='a round is an epoch, or a twentieth of '
+                     'training.steps; 0: only at the end; default: about '
+                     'twenty times in all')
+    sub.add_argument('--final', action='store_true', help='train on all that '
+                     'is not held out, for the whole length, and validate on '
+                     'nothing: what ships')
+    sub.add_argument('--test', action='store_true', help='measure the model on '
+                     'what is held out, too')
+
+
 def _add_how(sub):
     """Adds the options of what is measured."""
     sub.add_argument('--device', help='default: cuda if there is one')
@@ -80,61 +98,54 @@ def _print_metrics(metrics):
     print('\n'.join(metric_tables.lines(metrics)))
 
 
-def _evaluations(args, config, data):
-    """(events to train on, validation or None, test or None) of `train`."""
-    from trainer import attention, evaluations
+def _parts(args, config, data):
+    """The parts.Parts of `train`."""
+    from trainer import attention, parts
     # Attention with biases by distance knows no longer history than it saw.
     how = _how(args, window=None if config.model.attention == attention.QLA
                else config.training.window,
                **({} if args.quiet else {'progress': _progress}))
-    if config.data.test_from:
-        if args.until:
-            raise ValueError('--until: data.validate_from says it already')
-        test_us = config_lib.time_us(config.data.test_from,
-                                     'data.test_from')
-        rank = not evaluations.every_task_has_labels(data)
-        return (data.before(data.cut_us),
-                evaluations.between(data, data.cut_us, test_us, how, rank),
-                evaluations.between(data, test_us, None, how, rank))
-    if config.data.split == 'last':
-        if args.until not in (None, 'validation'):
-            raise ValueError(f'--until "{args.until}": where data.split is '
-                             '"last", it takes "validation" and no date')
-        back = 1 if args.until == 'validation' else 0
-        return (data.without_last(1 + back),
-                evaluations.of_last(data, back, how), None)
-    cut_us = data.cut_us
-    if args.until:
-        cut_us = config_lib.time_us(args.until, '--until')
-    if cut_us < 0:
-        return data, None, None
-    end_us = data.cut_us if args.until and data.cut_us >= 0 else None
-    return (data.before(cut_us),
-            evaluations.between(data, cut_us, end_us, how), None)
+    found = parts.cut(config, data, how, args.until, args.final)
+    if args.test and not found.make_test:
+        raise ValueError('--test: nothing is held out (data.heldout, '
+                         'data.split or data.test_from)')
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    return found
 
 
 def _train(args):
-    from trainer import checkpoint, report, train, unfinished
+    from trainer import checkpoint, report, stopping, train, unfinished
+    from trainer import warm_start
+    from trainer import board as board_lib
+    board = board_lib.Board(board_lib.open_writer(
+        args.tensorboard)) if args.tensorboard else None
+    start = warm_start.load(args.start_from) if args.start_from else None
     data, config = arguments.data(args)
-    events, validate, test = _evaluations(args, config, data)
+    parts = _parts(args, config, data)
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    rest = unfinished.Unfinished(out / 'unfinished.pt', config, events)
-    model, history = train.train(config, events, validate,
+    rest = unfinished.Unfinished(out / 'unfinished.pt', config, parts.events)
+    model, history = train.train(config, parts.events, parts.validation,
                                  arguments.device(args), args.validate_every,
-                                 args.quiet, rest)
-    metrics = history[-1].get('validation', {})
+                                 args.quiet, rest, start, board)
+    best = stopping.best(history) or {}
+    metrics = best.get('validation', {})
     more = {'parameters': sum(value.numel() for value in model.parameters())}
-    if test:
-        more['test'] = test(config.model, model.params())
+    if best:
+        more['best_step'] = best['step']
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
                     data.item_ids, metrics, data.item_keys)
+    if args.test:
+        more['test'] = parts.make_test()(config.model, model.params())
     report.write(out, config, history, metrics, **more)
     rest.remove()
     print(f'{out}: model.npz, metrics.json, curves.png')
     if metrics:
+        print(f'\nvalidation part, best after step {best["step"]:,} of '
+              f'{history[-1]["step"]:,}')
         _print_metrics(metrics)
-    if test:
+    if args.test:
         print('\ntest part')
         _print_metrics(more['test'])
 

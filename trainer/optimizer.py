@@ -5,6 +5,7 @@ import math
 
 import torch
 
+from trainer import length
 from trainer import sparse_rows
 
 _BETAS = (.9, .98)
@@ -53,7 +54,7 @@ class Optimizer:
         return max(1 - self._settings.average_decay, 3 / (3 + self._done))
 
     def _factor(self):
-        warmup = max(1, round(self._settings.warmup_share * self._steps))
+        warmup = length.warm_up_steps(self._settings, self._steps)
         if self._done < warmup:
             return (self._done + 1) / warmup
         share = min(1., (self._done - warmup) / max(1, self._steps - warmup))

@@ -10,10 +10,10 @@ except ImportError:  # Only the progress bar is lost.
 
 
 class Progress:
-    """A bar over the steps of all epochs, and a line for every validation."""
+    """A bar over all steps, and a line for every validation."""
 
     def __init__(self, total, quiet):
-        """total: steps, to within a few. quiet: no bar."""
+        """total: steps. quiet: no bar."""
         self._bar = None
         if tqdm is not None and not quiet:
             self._bar = tqdm(total=total, desc='training', unit='step')
@@ -25,12 +25,13 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def go_on(self, epoch, steps, path):
-        """So much was done before an interruption, by what a file says."""
-        text = f'going on after epoch {epoch}, as {path} has it'
+    def go_on(self, record, path):
+        """An interrupted training's last record, by what a file says."""
+        text = (f'going on after step {record["step"]:,} '
+                f'(epoch {record["epoch"]:g}), as {path} has it')
         if self._bar is not None:
             self._bar.write(text)
-            self._bar.update(min(steps, self._bar.total))
+            self._bar.update(record['step'])
         else:
             print(text)
 
@@ -38,12 +39,13 @@ class Progress:
         """The same batches, with each step that is done told to the bar."""
         for batch in found:
             yield batch
-            if self._bar is not None and self._bar.n < self._bar.total:
+            if self._bar is not None:
                 self._bar.update()
 
     def show(self, record):
-        """An epoch's losses, and its validation if it has one."""
-        text = (f'epoch {record["epoch"]}: loss {record["dot_loss"]} dot, '
+        """A round's losses, and its validation if it has one."""
+        text = (f'step {record["step"]:,} (epoch {record["epoch"]:g}): '
+                f'loss {record["dot_loss"]} dot, '
                 f'{record["target_aware_loss"]} all terms')
         if record['reconstruction_loss']:
             text += f', {record["reconstruction_loss"]} reconstruction'

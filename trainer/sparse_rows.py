@@ -12,6 +12,12 @@ import torch
 from torch import nn
 
 
+# That rows are inside the table: they have been looked up. PyTorch 1.13 has no
+# such option and does not check; 2.x warns where nothing is said.
+_UNCHECKED = {'check_invariants': False} if 'check_invariants' in (
+    torch.sparse_coo_tensor.__doc__ or '') else {}
+
+
 class Table(nn.Parameter):
     """A parameter [N] or [N, d] that is only read by look_up()."""
 
@@ -30,7 +36,7 @@ class _LookUp(torch.autograd.Function):
         rows, = ctx.saved_tensors
         values = gradient.reshape(-1, *ctx.shape[1:])
         return torch.sparse_coo_tensor(rows.reshape(1, -1), values,
-                                       ctx.shape), None
+                                       ctx.shape, **_UNCHECKED), None
 
 
 def look_up(table, rows):

@@ -1,49 +1,16 @@
-"""model.textproto: a ModelSpec message to and from Hyper.
-
-The message's Python classes are generated from proto/ by protoc when this
-module is first imported, into .cache/ at the repository root.
-"""
+"""model.textproto: a ModelSpec message to and from Hyper."""
 
 import hashlib
-import importlib.util
 import pathlib
-import subprocess
-import sys
 
 from google.protobuf import text_format
 
 from trainer import hyper as hyper_lib
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROTO = pathlib.Path('qlarank/model/v1/model_spec.proto')
+from trainer import spec_schema as pb
 
 _HEADER = ('# proto-file: proto/qlarank/model/v1/model_spec.proto\n'
            '# proto-message: qlarank.model.v1.ModelSpec\n')
 _DIGEST = '# sha256 of what is above: '
-
-
-def _load_pb2():
-    source = ROOT / 'proto' / PROTO
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    out = ROOT / '.cache' / 'trainer' / digest
-    generated = out / PROTO.with_name('model_spec_pb2.py')
-    if not generated.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(['protoc', f'--proto_path={ROOT / "proto"}',
-                            f'--python_out={out}', str(source)], check=True)
-        except FileNotFoundError as error:
-            raise ImportError('protoc is not installed; on Debian: '
-                              'apt-get install protobuf-compiler') from error
-    module_spec = importlib.util.spec_from_file_location('model_spec_pb2',
-                                                         generated)
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules['model_spec_pb2'] = module
-    module_spec.loader.exec_module(module)
-    return module
-
-
-pb = _load_pb2()
 
 
 def to_message(hyper):

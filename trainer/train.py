@@ -1,6 +1,8 @@
 """The training loop."""
 
+import itertools
 import json
+import sys
 import time
 
 import numpy as np
@@ -9,21 +11,26 @@ import torch
 from trainer import batches
 from trainer import dot_loss
 from trainer import labelled_loss
+from trainer import length
 from trainer import models
 from trainer import processors
 from trainer import steps
+from trainer import stopping
+from trainer import stream
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
 
 
-def train(config, data, validate=None, device='cpu', validate_every=0,
-          quiet=False, unfinished=None):
+def train(config, data, validate=None, device='cpu', validate_every=None,
+          quiet=False, unfinished=None, start=None, board=None):
     """Trains on all events of a data set.
 
     validate: None, or a function of (hyper, params) that returns metrics,
-    called every validate_every epochs and at the end. unfinished: None, or
-    the Unfinished that an interrupted training goes on from. Returns (Model,
-    history): history has one dict an epoch.
+    called at the end and every validate_every rounds (length.round_steps), of
+    which None makes about twenty in all and 0 none. The model is that of the
+    best validation, and training stops when training.patience were no better.
+    unfinished: None, or the Unfinished that an interrupted training goes on
+    from. start: a warm_start.Start. board: a board.Board. Returns (Model, history): history has one dict a round.
     """
     settings = config.training
     _check_histories(config, data)
@@ -33,34 +40,44 @@ def train(config, data, validate=None, device='cpu', validate_every=0,
     generator = torch.Generator(device).manual_seed(settings.seed)
     source = batches.Source(data, device)
     model = _start(config, data, source)
+    if start is not None:
+        print('\n'.join(start.apply(model, data.item_ids)))
     fixed = steps.has_fixed_shapes(source, config, model.num_items)
     num_batches = batches.count_batches(data.offsets, settings, fixed)
-    total = settings.epochs * num_batches
+    total = length.steps(settings, num_batches)
+    for note in length.notes(settings, total):
+        print(note, file=sys.stderr)
     optimizer = Optimizer(model, settings, total)
     step = steps.Step(model, optimizer, source, config, num_batches)
-    run = _Run(model, optimizer, rng, generator)
-    history = run.restore(unfinished and unfinished.load())
+    run = _Run(model, optimizer,
+               stream.Stream(source, settings, rng, generator, fixed), device,
+               board)
+    size = length.round_steps(settings, num_batches)
+    if validate_every is None:
+        validate_every = max(1, round(total / size / 20))
     with Progress(total, quiet) as progress:
-        if history:
-            progress.go_on(len(history), len(history) * num_batches,
-                           unfinished.path)
-        for number in range(len(history) + 1, settings.epochs + 1):
-            source.shuffle_moments(generator)
+        if unfinished and run.restore(unfinished.load()):
+            progress.go_on(run.history[-1], unfinished.path)
+        while run.steps < total and not stopping.is_over(run.history,
+                                                         settings.patience):
             model.train()
-            found = batches.epoch(source, settings, rng, fixed)
-            record = _epoch(step, optimizer, progress.counted(found))
-            record['epoch'] = number
-            if validate and (number == settings.epochs or validate_every and
-                             number % validate_every == 0):
+            record = run.train(step, min(size, total - run.steps), progress)
+            record['epoch'] = round(run.steps / num_batches, 3)
+            is_last = run.steps == total
+            if validate and (is_last or validate_every and
+                             len(run.history) % validate_every == 0):
                 with optimizer.averaged():
                     record['validation'] = validate(config.model,
                                                     _detached(model))
-            history.append(record)
+                    run.keep_best()
             progress.show(record)
+            if board:
+                board.show(record)
             if unfinished:
-                unfinished.save(run.state(history))
+                unfinished.save(run.state())
     optimizer.keep_average()
-    return model.eval(), history
+    run.take_best()
+    return model.eval(), run.history
 
 
 def _check_histories(config, data):
@@ -100,56 +117,79 @@ def _start(config, data, source):
 
 
 class _Run:
-    """All that the epochs to come depend on, but for config and data."""
+    """A training so far: all that what is to come depends on, but for config
+    and data. steps: that are done; history: a record for each round."""
 
-    def __init__(self, model, optimizer, rng, generator):
+    def __init__(self, model, optimizer, found, device, board):
+        """found: the Stream."""
+        self._board = board
         self._model = model
         self._optimizer = optimizer
-        self._rng = rng  # Of windows and batches.
-        self._generator = generator  # Of the order within moments.
+        self._stream = found
+        self._on_gpu = str(device).startswith('cuda')
+        self._best = None
+        self.steps = 0
+        self.history = []
 
-    def state(self, history):
+    def train(self, step, count, progress):
+        """So many steps; returns the record of their mean losses."""
+        begin, total, events = time.monotonic(), 0, 0
+        for batch in progress.counted(itertools.islice(self._stream, count)):
+            self._optimizer.next_learning_rate()
+            losses = step(batch)
+            total += losses
+            events += batch.rows.numel()
+            self.steps += 1
+            if self._board:
+                self._board.count(self.steps, losses, batch.rows.numel(),
+                                  self._optimizer.learning_rate)
+        dot, target_aware, rebuilt = (total / count).tolist()
+        self.history.append({
+            'step': self.steps, 'dot_loss': round(dot, 4),
+            'target_aware_loss': round(target_aware, 4),
+            'reconstruction_loss': round(rebuilt, 4),
+            'learning_rate': self._optimizer.learning_rate,
+            'events': events,
+            'seconds': round(time.monotonic() - begin, 3)})
+        return self.history[-1]
+
+    def keep_best(self):
+        """Keeps the weights if the newest validation is the best."""
+        if stopping.best(self.history) is self.history[-1]:
+            self._best = {name: value.cpu().clone() for name, value in
+                          self._model.state_dict().items()}
+
+    def take_best(self):
+        """Gives the model the weights of the best validation, if any."""
+        if self._best is not None:
+            self._model.load_state_dict(self._best)
+
+    def state(self):
         """For trainer/unfinished.py."""
-        on_gpu = self._generator.device.type == 'cuda'
         return {'model': self._model.state_dict(),
                 'optimizer': self._optimizer.state_dict(),
-                'rng': json.dumps(self._rng.bit_generator.state),
-                'generator': self._generator.get_state(),
+                'stream': self._stream.state(), 'best': self._best,
                 'torch': torch.get_rng_state(),
-                'cuda': torch.cuda.get_rng_state() if on_gpu else None,
-                'history': json.dumps(history)}
+                'cuda': torch.cuda.get_rng_state() if self._on_gpu else None,
+                'steps': self.steps, 'history': json.dumps(self.history)}
 
     def restore(self, state):
-        """Returns the history of what state() gave; [] for None."""
+        """Goes on from what state() gave. Returns whether it is not None."""
         if state is None:
-            return []
+            return False
         self._model.load_state_dict(state['model'])
         self._optimizer.load_state_dict(state['optimizer'])
-        self._rng.bit_generator.state = json.loads(state['rng'])
-        self._generator.set_state(state['generator'])
+        self._stream.restore(state['stream'])
+        self._best = state['best']
+        self.steps = state['steps']
+        self.history = json.loads(state['history'])
         torch.set_rng_state(state['torch'])
         if state['cuda'] is not None:
             torch.cuda.set_rng_state(state['cuda'])
-        return json.loads(state['history'])
+        return True
 
 
 def _detached(model):
     """The tensors of a bundle; whoever trains on calls train()."""
     model.eval()
     return {name: value.detach() for name, value in model.params().items()}
-
-
-def _epoch(step, optimizer, found):
-    """One pass over Batches; returns its mean losses and its seconds."""
-    begin = time.monotonic()
-    total, steps = 0, 0
-    for batch in found:
-        optimizer.next_learning_rate()
-        total += step(batch)
-        steps += 1
-    dot, target_aware, rebuilt = (total / max(steps, 1)).tolist()
-    return {'dot_loss': round(dot, 4),
-            'target_aware_loss': round(target_aware, 4),
-            'reconstruction_loss': round(rebuilt, 4),
-            'learning_rate': optimizer.learning_rate,
-            'seconds': round(time.monotonic() - begin, 3)}

@@ -16,7 +16,7 @@ CONFIG = pathlib.Path(__file__).parent / 'stranger.toml'
 def test_a_stranger_needs_only_a_config_file(tmp_path, programs, run_trainer):
     both = odd_files.write(tmp_path, np.random.default_rng(7))
     run_trainer('train', '--config', CONFIG, '--data', tmp_path, '--out',
-                tmp_path / 'run', '--quiet')
+                tmp_path / 'run', '--quiet', '--final')
     history = json.loads((tmp_path / 'run/metrics.json').read_text())['history']
     assert history[-1]['dot_loss'] < history[0]['dot_loss']
     printed = run_trainer('export', '--model', tmp_path / 'run/model.npz',
@@ -66,7 +66,7 @@ def test_a_long_history_is_served_as_it_is_computed(tmp_path, programs,
         'heldout = ["later.csv"]', 'catalogue = "skus.csv"\nsplit = "last"\n'
         'equal_times = "order"'))
     run_trainer('train', '--config', config_file, '--data', tmp_path, '--out',
-                tmp_path / 'run', '--quiet')
+                tmp_path / 'run', '--quiet', '--final')
     run_trainer('export', '--model', tmp_path / 'run/model.npz', '--out',
                 tmp_path / 'models')
     bundle = tmp_path / 'models/stranger/1'

@@ -28,7 +28,7 @@ def test_events_out_of_order_are_counted(tmp_path, programs, run_trainer):
         'user,item,time\nann,1,100\nann,2,300\nann,3,200\nann,1,400\n'
         'bob,1,50\nbob,1,50\nbob,2,60\n')
     run_trainer('train', '--config', tmp_path / 'tiny.toml', '--data', tmp_path,
-                '--out', tmp_path / 'run', '--quiet')
+                '--out', tmp_path / 'run', '--quiet', '--final')
     run_trainer('export', '--model', tmp_path / 'run/model.npz', '--out',
                 tmp_path / 'models')
     served = served_quality.serve(

@@ -120,7 +120,7 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     config_file = tmp_path / 'tiny.toml'
     config_file.write_text(CONFIG.format(data=data, model=model))
     run_trainer('train', '--config', config_file, '--data', tmp_path, '--out',
-                tmp_path / 'run', '--quiet')
+                tmp_path / 'run', '--quiet', '--final')
     run_trainer('export', '--model', tmp_path / 'run/model.npz', '--out',
                 tmp_path / 'models')
     bundle = tmp_path / 'models/tiny/1'

@@ -47,8 +47,8 @@ def _folder(tmp_path):
 def test_clicks_from_file_to_table(folder, capsys):
     common = ['--config', str(folder / 'config.toml'), '--data', str(folder)]
     out = folder / 'runs'
-    assert main(['train', *common, '--device', 'cpu', '--quiet', '--out',
-                 str(out / 'qla' / '1')]) == 0
+    assert main(['train', *common, '--device', 'cpu', '--quiet', '--test',
+                 '--out', str(out / 'qla' / '1')]) == 0
     found = json.loads((out / 'qla' / '1' / 'metrics.json').read_text())
     # Twelve events a user, every 20 minutes, in four hours.
     assert found['metrics']['click']['labels'] == 20 * 3

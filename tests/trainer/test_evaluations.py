@@ -110,9 +110,9 @@ def _is_last(data, event, end):
     ids=['cut', 'last'])
 def test_a_mixed_model_is_measured_by_both(tmp_path, capsys, data, is_held_out):
     _write(tmp_path, data, cut_file='heldout' in data)
-    out, found = _train(tmp_path)
+    out, found = _train(tmp_path, '--test')
     printed = capsys.readouterr().out
-    metrics = found['metrics']
+    metrics = found['test']
     assert 0 < metrics['model, all terms']['hit@10'] < 1
     assert 'popularity' in metrics and metrics['users'] == 25
     like = metrics['like']
@@ -121,6 +121,8 @@ def test_a_mixed_model_is_measured_by_both(tmp_path, capsys, data, is_held_out):
     assert like['auc'] == pytest.approx(auc, abs=1e-4)
     assert like['ne'] == pytest.approx(ne, abs=1e-3)
     # On the line of progress and in the closing report.
+    like = found['metrics']['like']
+    assert like['labels'] != labels
     figures = f'{like["auc"]:.4f} {like["ne"]:.4f}'.replace('0.', '.')
     assert f'; auc ne: like {figures}\n' in printed
     assert 'hit@10: popularity .' in printed
@@ -133,7 +135,7 @@ def test_a_mixed_model_is_measured_by_both(tmp_path, capsys, data, is_held_out):
 def test_a_mixed_model_is_measured_on_both_parts_of_a_file(tmp_path, capsys):
     _write(tmp_path, 'validate_from = "1970-01-01T03:20"\n'
            'test_from = "1970-01-01T04:00"', cut_file=False)
-    _, found = _train(tmp_path)
+    _, found = _train(tmp_path, '--test')
     assert 'test part' in capsys.readouterr().out
     for part in ('metrics', 'test'):
         assert found[part]['like']['labels'] > 10
@@ -143,16 +145,16 @@ def test_a_mixed_model_is_measured_on_both_parts_of_a_file(tmp_path, capsys):
 
 def test_all_moments_are_asked_where_that_is_said(tmp_path, capsys):
     _write(tmp_path, 'heldout = ["later.csv"]', cut_file=True)
-    out, found = _train(tmp_path, '--moments', 'all', '--half-life-days', '.05')
-    assert found['metrics']['moments'] == 4 * 25
-    assert found['metrics']['users'] == 25
+    out, found = _train(tmp_path, '--moments', 'all', '--half-life-days', '.05', '--test')
+    assert found['test']['moments'] == 4 * 25
+    assert found['test']['users'] == 25
     assert '25 users, 100 moments' in capsys.readouterr().out
     evaluate = ['evaluate', '--model', str(out / 'model.npz'), '--data',
                 str(tmp_path), '--device', 'cpu']
     assert main([*evaluate, '--json']) == 0
     first = json.loads(capsys.readouterr().out)
     assert first['moments'] == 25
-    assert first['own decayed counts'] != found['metrics']['own decayed counts']
+    assert first['own decayed counts'] != found['test']['own decayed counts']
     assert main([*evaluate, '--moments', 'all', '--ranks',
                  str(tmp_path / 'ranks.csv')]) == 1
     assert '--ranks' in capsys.readouterr().err

@@ -377,6 +377,28 @@ def test_a_labelled_task_is_cross_entropy_of_the_next_moment(params):
         float(torch.stack(terms).mean()), rel=1e-5)
 
 
+def test_a_step_that_can_be_recorded_makes_no_tensor_of_numbers(monkeypatch):
+    """What Python knows would have to be copied to the GPU, which a recorded
+    step cannot do."""
+    config = tiny_batches.config(
+        model={'target_aware': 'TARGET_AWARE_OFF', 'head_width': 0},
+        target_actions=['buy'])
+    events = tiny_batches.data([9, 14], NUM_ITEMS, ordered=True)
+    events.labels[:] = np.nan
+    source, batch = tiny_batches.whole(events)
+    assert steps.has_fixed_shapes(source, config, NUM_ITEMS)
+    model = models.Model(config.model, NUM_ITEMS)
+    is_target = steps.targets_of(config, 'cpu')
+
+    def refuse(*_, **__):
+        raise AssertionError('a tensor of numbers is made')
+    for name in ('tensor', 'from_numpy', 'asarray'):
+        monkeypatch.setattr(torch, name, refuse)
+    monkeypatch.setattr(torch.Tensor, 'new_tensor', refuse)
+    dot, *_ = steps.step_losses(model, source, None, config, is_target, batch)
+    dot.backward()
+
+
 def test_targets_are_looked_up_where_the_batch_is():
     """Nothing of a step is made anew: a step that is recorded on a GPU
     cannot bring a tensor there."""

@@ -59,4 +59,4 @@ def test_a_date_of_the_config_is_named_by_its_field(tmp_path, capsys):
 def test_a_date_says_nothing_where_last_events_are_held_out(tmp_path, capsys):
     said = _train(tmp_path, capsys, TWO_EVENTS, '--set', 'data.split="last"',
                   '--until', '2017-10-01')
-    assert '--until "2017-10-01": where data.split is "last", it takes ' in said
+    assert '--until "2017-10-01": where data.split is "last", the last ' in said

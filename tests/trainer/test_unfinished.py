@@ -70,7 +70,7 @@ def test_an_interrupted_training_ends_as_it_would_have(tmp_path, data, capsys,
     torch.rand(7)  # Another process has other random numbers.
     rest = unfinished.Unfinished(path, config, data)
     again, all_epochs = _train(config, data, rest)
-    assert f'after epoch 2, as {path} has it' in capsys.readouterr().out
+    assert f'(epoch 2), as {path} has it' in capsys.readouterr().out
     assert [record['epoch'] for record in all_epochs] == [1, 2, 3, 4]
     assert _without_seconds(all_epochs) == _without_seconds(history)
     whole, resumed = model.to_arrays(), again.to_arrays()
