@@ -55,6 +55,10 @@ class Rows:
         """Values of a column that are no texts: a CSV file has none."""
         return None
 
+    def coded(self, name):
+        """Codes and different texts, where a file has them: CSV has not."""
+        return None
+
     def texts(self, name):
         """All texts of a column; a byte that is not UTF-8 is a lone surrogate
         in its place."""
