@@ -108,14 +108,15 @@ def of_config(config):
     for name in _NOT_READ:
         del data[name]
     return json.loads(json.dumps({
-        'data': data, 'model.actions': config.model.actions,
-        'model.context_features': {feature.name: feature.values for feature in
-                                   config.model.context_features}}))
+        'data': data, 'model.context_features': {
+            feature.name: feature.values
+            for feature in config.model.context_features}}))
 
 
 def check(path, made_by, config):
     """Raises ValueError if a config reads events otherwise than the one that
-    they were prepared by: naming the field and both values."""
+    they were prepared by: naming the field and both values. Columns, actions and
+    items' attributes are compared where they are chosen."""
     wanted = of_config(config)
     fields = {f'data.{name}': (value, wanted['data'].get(name))
               for name, value in made_by['data'].items()}
@@ -123,10 +124,6 @@ def check(path, made_by, config):
     for task in config.model.tasks:
         fields[f'data.labels.{task.name}'] = tuple(
             columns.get(task.name, '') for columns in labels)
-    if wanted['model.actions']:
-        fields['model.actions'] = (made_by['model.actions'] or
-                                   wanted['model.actions'],
-                                   wanted['model.actions'])
     for name, values in wanted['model.context_features'].items():
         known = made_by['model.context_features'].get(name, values)
         fields[f'model.context_features: values of {name!r}'] = known, values
