@@ -26,8 +26,9 @@ class Batch:
     """B windows padded to n events. All tensors [B, n] unless said.
 
     events: indices of the window's events in the data set; places: the same,
-    but for what is shuffled within a moment; valid: False at padding. first: column of the moment's first event, may be
-    negative where the window cuts the moment; size: events of the moment.
+    but for what is shuffled within a moment; valid: False at padding. first:
+    column of the moment's first event, may be negative where the window cuts
+    the moment; size: events of the moment.
     """
     events: torch.Tensor
     places: torch.Tensor
@@ -121,8 +122,8 @@ class Source:
 
     def cut(self, starts, lengths, width=None):
         """A Batch of the windows [start, start + length), padded to width."""
-        edges = moments.edges(self.offsets, self._data.times_us, starts, lengths,
-                              self.ordered)
+        edges = moments.edges(self.offsets, self._data.times_us, starts,
+                              lengths, self.ordered)
         edges = moments.Edges(*map(self._tensor, edges))
         columns = torch.arange(width or int(np.max(lengths)),
                                device=self.device)

@@ -115,8 +115,8 @@ def of_config(config):
 
 def check(path, made_by, config):
     """Raises ValueError if a config reads events otherwise than the one that
-    they were prepared by: naming the field and both values. Columns, actions and
-    items' attributes are compared where they are chosen."""
+    they were prepared by: naming the field and both values. Columns, actions
+    and items' attributes are compared where they are chosen."""
     wanted = of_config(config)
     fields = {f'data.{name}': (value, wanted['data'].get(name))
               for name, value in made_by['data'].items()}

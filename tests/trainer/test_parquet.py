@@ -127,15 +127,17 @@ def test_a_date_is_its_first_second(tmp_path):
 @pytest.mark.parametrize('change, message', [
     ({'user': ['b', None]}, 'row 2: user "" is empty'),
     ({'user': pa.array([5, None])}, 'row 2: user "" is empty'),
-    ({'user': pa.array([b'b', b'J\xe9'])}, r'row 2: user "J\\xe9" is not UTF-8'),
+    ({'user': pa.array([b'b', b'J\xe9'])},
+     r'row 2: user "J\\xe9" is not UTF-8'),
     ({'user': [1., 2.]}, 'column "user" is of the type double: users are texts '
      'or whole numbers'),
     ({'item': [7, -1]}, r'row 2: item "-1" is not an item id: .* 0 to 2\^64'),
     ({'item': [7., 8.]}, r'row 1: item "7.0" is not an item id: .*point'),
     ({'item': pa.array([7, None])}, 'row 2: item "" is empty'),
     ({'item': ['7', 'x']}, 'row 2: item "x" is not an item id: they are whole'),
-    ({'time': [SECOND * 1_000, SECOND]}, 'row 1: time "1500000000000" is in the '
-     'year 49503 if it counts s, in 2017 if it counts ms: time_unit = "ms"'),
+    ({'time': [SECOND * 1_000, SECOND]}, 'row 1: time "1500000000000" is in '
+     'the year 49503 if it counts s, in 2017 if it counts ms: time_unit = '
+     '"ms"'),
     ({'time': [SECOND, np.nan]}, 'row 2: time "" is not a number of s'),
     ({'time': pa.array([0, None], pa.timestamp('ms'))},
      'row 2: time "" is not a number of s'),
