@@ -162,7 +162,10 @@ def test_a_bad_cell_is_named(tmp_path, monkeypatch, change, message, part):
                          if values is not None})
 
 
-def test_the_first_bad_cell_is_the_first_in_the_file(tmp_path):
+@pytest.mark.parametrize('part', [1, 4, 100])
+def test_the_first_bad_cell_is_the_first_in_the_file(tmp_path, monkeypatch,
+                                                     part):
+    monkeypatch.setattr(parquet_rows, 'PART_ROWS', part)
     columns = {**COLUMNS, 'item': ['7', '7', '7', 'x', '7', '7'],
                'liked': [1, 1, 3, 1, 1, 1]}
     with pytest.raises(ValueError, match='row 3: liked "3"'):
