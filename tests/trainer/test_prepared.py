@@ -29,7 +29,8 @@ def _config(*changes):
 
 
 def _write(folder, seed=1):
-    """Three files; most events of the few users are at the same times."""
+    """Three files; most events of the few users are at the same times, and the
+    last in a file is the earliest."""
     rng = np.random.default_rng(seed)
     for name, start, count in (('one', 0, 300), ('two', 100, 200),
                                ('later', 400, 50)):
@@ -37,9 +38,9 @@ def _write(folder, seed=1):
             'user,item,action,time,price,size,day,liked\n' + ''.join(
                 f'u{rng.zipf(1.5) % 23},{rng.zipf(1.5) % 40},'
                 f'{rng.choice(["view", "buy", ""])},'
-                f'{start + rng.integers(0, 90)},{rng.integers(1_000_000)},'
+                f'{start + rng.integers(1, 90) * (line < count - 1)},{rng.integers(1_000_000)},'
                 f'{rng.random():.3f},{rng.choice(["we", "th", "x"])},'
-                f'{rng.choice(["", "0", "1"])}\n' for _ in range(count)))
+                f'{rng.choice(["", "0", "1"])}\n' for line in range(count)))
 
 
 def _check_equal(one, other):
@@ -64,6 +65,30 @@ def test_prepared_in_parts_is_what_is_read_at_once(tmp_path, monkeypatch,
     assert config.model.actions == tuple(expected.action_names)
     assert {path.name for path in tmp_path.iterdir()} == {
         'one.csv', 'two.csv', 'later.csv', 'shop'}
+
+
+@pytest.mark.parametrize('chunk', [1, 7, 1 << 20])
+def test_parts_of_histories_are_what_a_mask_leaves(tmp_path, monkeypatch,
+                                                   chunk):
+    monkeypatch.setattr(dataset, '_CHUNK', chunk)
+    _write(tmp_path)
+    data = dataset.read(_config(), tmp_path)
+    assert data.cut_us == data.times_us[data.times_us >= 400_000_000].min()
+    user = np.repeat(np.arange(len(data.users)), np.diff(data.offsets))
+    early = data.before(120_000_000)
+    assert np.diff(early.offsets).min() == 0  # Some users are gone.
+    for kept, mask in (
+            (early, data.times_us < 120_000_000),
+            (data.without_last(2), [
+                event + 2 < data.offsets[one + 1]
+                for event, one in enumerate(user)])):
+        assert np.diff(kept.offsets).tolist() == np.bincount(
+            user[mask], minlength=len(data.users)).tolist()
+        for name in dataset.EVENT_COLUMNS:
+            np.testing.assert_array_equal(getattr(kept, name),
+                                          getattr(data, name)[mask])
+    nobody = early.without_last(1_000)
+    assert not nobody.offsets.any() and not len(nobody.rows)
 
 
 @pytest.mark.parametrize('seed', range(20))
