@@ -203,6 +203,10 @@ def test_what_other_versions_wrote_is_refused(tmp_path, capsys):
     about.write_text(json.dumps({**values, 'format': 9}))
     with pytest.raises(ValueError, match='dataset.json: format is 9'):
         dataset.load(tmp_path / 'shop')
+    about.write_text(json.dumps(values))
+    (tmp_path / 'shop/items.npy').unlink()
+    with pytest.raises(ValueError, match='shop: items: made by another'):
+        dataset.load(tmp_path / 'shop')
     with pytest.raises(ValueError, match='shop.npz: prepared by an earlier'):
         prepared.is_prepared('shop.npz')
 
