@@ -241,8 +241,11 @@ class _Column:
                 not np.ma.is_masked(array)):
             codes, values = pd.factorize(array.data)
             return Texts(codes, list(map(str, values.tolist())))
-        codes, values = pd.factorize(self.texts)
-        return Texts(codes, values.tolist())
+        coded = self._rows.coded(self._name)
+        if coded is None:
+            codes, values = pd.factorize(self.texts)
+            coded = codes, values.tolist()
+        return Texts(*coded)
 
     def replaced(self, mask, text):
         """The same column with another text in some cells."""
@@ -324,7 +327,7 @@ def _items_of(column, kind):
 def _uint64(column):
     array = column.array
     if array is not None and array.dtype.kind in 'iu' and (
-            not np.ma.is_masked(array) and array.min(initial=0) >= 0):
+            not np.ma.is_masked(array) and array.data.min(initial=0) >= 0):
         return array.data.astype(np.uint64)
     text = column.texts
     if not len(text):

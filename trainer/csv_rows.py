@@ -7,20 +7,13 @@ with tests/csv_scenarios/.
 
 import re
 
+from trainer import csv_fields
 from trainer import csv_files
 
 PART_ROWS = 1 << 16  # Rows that are held as texts at a time.
-MAX_ROW_LINES = 100
-MAX_ROW_BYTES = 64 << 10
 
 _MAX_SHOWN = 100  # bytes of a text in a message
 _SEPARATORS = {';': 'semicolons', '\t': 'tabs', '|': 'bars'}
-_NOT_CLOSED = 'a quote is opened and never closed'
-_STRAY_QUOTE = ('has a quote inside of a field: double it, and put the field '
-                'in quotes')
-_STRAY_RETURN = ('has a carriage return that no line feed follows: end lines '
-                 'with line feeds (tr "\\r" "\\n")')
-_NUL = 'has a NUL byte: is the file UTF-16, or binary?'
 _UNUSUAL = re.compile('["\0\r \t]')
 
 
@@ -53,6 +46,10 @@ class Rows:
 
     def array(self, name):
         """Values of a column that are no texts: a CSV file has none."""
+        return None
+
+    def coded(self, name):
+        """Codes and different texts, where a file has them: CSV has not."""
         return None
 
     def texts(self, name):
@@ -106,7 +103,8 @@ def parts(path):
     rows, numbers = [], []
     try:
         while lines.look_ahead():
-            fields, taken = _row(lines.texts, lines.at, header, lines.plain)
+            fields, taken = csv_fields.row(lines.texts, lines.at, header,
+                                           lines.plain)
             number = lines.number
             lines.at += taken
             if fields is None:
@@ -119,15 +117,11 @@ def parts(path):
             if len(rows) == PART_ROWS:
                 yield Rows(path, header, rows, numbers)
                 rows, numbers = [], []
-    except _BadLine as problem:
+    except csv_fields.BadLine as problem:
         error = ValueError(f'{path}:{lines.number}: {problem}')
     if header is None:
         raise error or ValueError(f'{path}: empty, a header was expected')
     yield Rows(path, header, rows, numbers, error)
-
-
-class _BadLine(ValueError):
-    """What is wrong with a line."""
 
 
 class _Lines:
@@ -153,7 +147,7 @@ class _Lines:
     def look_ahead(self):
         """Reads on where it must; whether there is another line."""
         while (self._rest is not None and
-               len(self.texts) - self.at <= MAX_ROW_LINES):
+               len(self.texts) - self.at <= csv_fields.MAX_ROW_LINES):
             self._read_on()
         return self.at < len(self.texts)
 
@@ -180,136 +174,3 @@ def _separator_hint(header):
         if len(header) == 1 and separator in header[0]:
             return f': columns are separated by commas, not by {name}'
     return ''
-
-
-def _row(lines, at, header, plain):
-    """(fields, number of lines) of the row that begins at a line; (None, 1) if
-    it is empty. plain: no line has quotes, blanks or control characters."""
-    line = lines[at]
-    taken = 1
-    if plain:
-        fields = line.split(',') if line else None
-    elif not line.strip(' \t\r'):
-        fields = None
-    else:
-        fields, taken = _fields(lines, at)
-    if header and fields and len(fields) != len(header):
-        last = at + taken == len(lines)
-        raise _BadLine(_wrong_number(fields, header, last))
-    if taken > 1 and _may_have_swallowed_rows(lines[at:at + taken],
-                                              len(fields) - 1):
-        raise _BadLine(_NOT_CLOSED)
-    return fields, taken
-
-
-def _fields(lines, at):
-    """The same of a line that is not empty."""
-    line = lines[at].removesuffix('\r')
-    if '\0' in line:
-        raise _BadLine(_NUL)
-    if line.lstrip(' \t').startswith('\r'):
-        raise _BadLine(_STRAY_RETURN)
-    if '"' in line:
-        return _quoted_row(lines, at)
-    if '\r' in line:
-        raise _BadLine(_STRAY_RETURN)
-    if ' ' in line or '\t' in line:
-        return [field.strip(' \t') for field in line.split(',')], 1
-    return line.split(','), 1
-
-
-def _wrong_number(fields, header, last):
-    count = len(fields)
-    problem = (f'has {count} field{"" if count == 1 else "s"}, the header '
-               f'has {len(header)} columns')
-    if count == len(header) + 1 and not fields[-1]:
-        return (f'{problem}: leave out the comma at the end of the line, or '
-                'end the header with one too')
-    if count > len(header):
-        return (f'{problem}: name the column that has no name, or write the '
-                'file without it (pandas: index=False, R: row.names=FALSE)')
-    if last:
-        return f'{problem}: the file ends in the middle of the line'
-    return problem
-
-
-def _quoted_row(lines, at):
-    """The same of a row with quotes, which may go on over some lines."""
-    text = ''
-    for taken in range(1, MAX_ROW_LINES + 1):
-        # The last piece behind a final line feed is no line.
-        if at + taken > len(lines) or (
-                taken > 1 and at + taken == len(lines) and not lines[-1]):
-            raise _BadLine(_NOT_CLOSED)
-        text += lines[at + taken - 1]
-        if taken > 1 and len(text.encode(errors='surrogateescape')) > (
-                MAX_ROW_BYTES):
-            break
-        if '\0' in lines[at + taken - 1]:
-            raise _BadLine(_NUL)
-        try:
-            fields = _split(text.removesuffix('\r'))
-        except _BadLine as error:
-            raise _BadLine(str(error) if taken == 1 else _NOT_CLOSED
-                             ) from None
-        if fields is not None:
-            return fields, taken
-        text += '\n'
-    raise _BadLine(_NOT_CLOSED)
-
-
-def _split(text):
-    """The fields of a row; None if it ends inside of quotes."""
-    fields = []
-    at = 0
-    while True:
-        while at < len(text) and text[at] in ' \t':
-            at += 1
-        if at < len(text) and text[at] == '"':
-            field, at = _quoted_field(text, at + 1)
-            if field is None:
-                return None
-        else:
-            end = text.find(',', at)
-            end = len(text) if end < 0 else end
-            field, at = text[at:end].strip(' \t'), end
-            if '\r' in field.partition('"')[0]:
-                raise _BadLine(_STRAY_RETURN)
-            if '"' in field:
-                raise _BadLine(_STRAY_QUOTE)
-        fields.append(field)
-        if at == len(text):
-            return fields
-        at += 1  # the comma
-
-
-def _quoted_field(text, at):
-    """(field, where it ends) of a field whose quote was opened before `at`."""
-    parts = []
-    while True:
-        quote = text.find('"', at)
-        if quote < 0:
-            return None, at
-        parts.append(text[at:quote])
-        at = quote + 1
-        if at < len(text) and text[at] == '"':
-            parts.append('"')
-            at += 1
-            continue
-        while at < len(text) and text[at] in ' \t':
-            at += 1
-        if at < len(text) and text[at] != ',':
-            raise _BadLine(_STRAY_RETURN if text[at] == '\r'
-                             else _STRAY_QUOTE)
-        return ''.join(parts), at
-
-
-def _may_have_swallowed_rows(lines, commas):
-    """Whether a row's quote may well be one that was never closed."""
-    if commas == 0:
-        return False
-    before = lines[0][:lines[0].rfind('"')]
-    if lines[0].count(',') == commas and before.count(',') < commas:
-        return True
-    return any(line.partition('"')[0].count(',') >= commas
-               for line in lines[1:])

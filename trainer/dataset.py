@@ -169,8 +169,16 @@ def open_data(path, config):
 
 
 def load(path):
-    """What Dataset.save or prepare wrote; columns are maps of the files."""
-    return Dataset(**prepared.read(path))
+    """What Dataset.save or prepare wrote; columns are maps of the files.
+
+    Raises ValueError of what another version wrote.
+    """
+    values = prepared.read(path)
+    differ = {field.name for field in dataclasses.fields(Dataset)} ^ {*values}
+    if differ:
+        raise ValueError(f'{path}: {", ".join(sorted(differ))}: made by '
+                         'another version, prepare it again')
+    return Dataset(**values)
 
 
 def read(config, folder):

@@ -64,6 +64,16 @@ class Rows:
         empty = np.asarray(column.is_null()) if column.null_count else False
         return np.ma.array(values, mask=empty)
 
+    def coded(self, name):
+        """(codes [n], the different texts) of texts; None of other types."""
+        from pyarrow import types
+        column = self._column(name)
+        if not (types.is_string(column.type) or
+                types.is_large_string(column.type)):
+            return None
+        encoded = column.fill_null('').dictionary_encode()
+        return np.asarray(encoded.indices), encoded.dictionary.to_pylist()
+
     def texts(self, name):
         """All texts of a column, as a CSV file would have them."""
         from pyarrow import types

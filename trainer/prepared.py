@@ -107,13 +107,13 @@ def of_config(config):
     data = dataclasses.asdict(config.data)
     for name in _NOT_READ:
         del data[name]
-    return json.loads(json.dumps({
-        'data': data, 'model.actions': config.model.actions}))
+    return json.loads(json.dumps({'data': data}))
 
 
 def check(path, made_by, config):
     """Raises ValueError if a config reads events otherwise than the one that
-    they were prepared by: naming the field and both values."""
+    they were prepared by: naming the field and both values. Columns, actions
+    and items' attributes are compared where they are chosen."""
     wanted = of_config(config)
     fields = {f'data.{name}': (value, wanted['data'].get(name))
               for name, value in made_by['data'].items()}
@@ -121,10 +121,6 @@ def check(path, made_by, config):
     for task in config.model.tasks:
         fields[f'data.labels.{task.name}'] = tuple(
             columns.get(task.name, '') for columns in labels)
-    if wanted['model.actions']:
-        fields['model.actions'] = (made_by['model.actions'] or
-                                   wanted['model.actions'],
-                                   wanted['model.actions'])
     for name, (found, asked) in fields.items():
         if found != asked:
             raise ValueError(f'{path} was prepared with {name} = {found!r}, '

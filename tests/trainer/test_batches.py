@@ -24,8 +24,9 @@ def _data(tmp_path, seed=0, equal_times='moment'):
 
 def _config(equal_times='moment'):
     return config_lib.from_dict({
-        'name': 'test', 'data': {'min_item_count': 1, 'labels': {'next': 'liked'},
-                                 'equal_times': equal_times},
+        'name': 'test', 'data': {
+            'min_item_count': 1, 'labels': {'next': 'liked'},
+            'equal_times': equal_times},
         'model': {'event_features': ['price']}})
 
 

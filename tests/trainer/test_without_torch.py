@@ -85,6 +85,7 @@ def test_convert_grocery(tmp_path):
         'product_id': [7, 8], 'brand': ['Private', 'National'],
         'product_category': ['CHEESE', 'BAG SNACKS'],
         'product_type': ['CHEESE', 'CHIPS'], 'package_size': ['1 LB', ' '],
+        'manufacturer_id': [1, 2], 'department': ['DELI', 'GROCERY'],
     }).to_parquet(tmp_path / 'products.parquet')
     with zipfile.ZipFile(tmp_path / 'a.whl', 'w') as wheel:
         for name in ('transactions', 'products'):
