@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "cli/command.h"
 #include "cli/event_time.h"
+#include "cli/item_key.h"
 #include "cli/option_checks.h"
 #include "cli/ranking_change.h"
 #include "nlohmann/json.hpp"

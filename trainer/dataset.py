@@ -1,6 +1,7 @@
 """Events of many users as flat arrays, in memory or as maps of files."""
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -271,7 +272,8 @@ def _sorted(config, lines, users, files, events, store, part_events):
         item_ids=item_ids, action_names=np.array(names, dtype=str),
         cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
         column_names=column_names, item_table=item_table,
-        context_features=[*map(dataclasses.asdict, context_features)],
+        context_features=json.loads(json.dumps(
+            [*map(dataclasses.asdict, context_features)])),
         item_features=item_features, item_keys=files.keys.of(item_ids),
         made_by=prepared.of_config(config), **store.arrays())
 
