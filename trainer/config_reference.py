@@ -1,8 +1,8 @@
 """docs/config_reference.md: every field of a config file, from the code.
 
-A field is explained by the comment above it in its dataclass. Fields that follow
-without a comment of their own are of the same explanation. Classes whose
-fields have no comments are explained by their docstrings.
+A field is explained by the comment above it in its dataclass. Fields that
+follow without a comment of their own are of the same explanation. Classes
+whose fields have no comments are explained by their docstrings.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """How long a training is, in steps, and when it is too short to learn."""
 
 # Adam moves a weight by about the learning rate in a step at most: at 1e-3 it
-# takes a thousand to go as far as from one end of the initial values to another.
+# takes a thousand to go as far as initial values are apart.
 FEW_STEPS = 1_000
 # Adam's second moments are means over some 50 steps (1 / (1 - .98)): steps at
 # the full rate before that are as large as a handful of gradients has it.

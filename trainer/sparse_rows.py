@@ -2,9 +2,9 @@
 
 A catalogue of millions of items has tables of gigabytes, and a step of training
 looks up some ten thousands of their rows. So the gradient of a Table is those
-rows', and RowOptimizer takes a step for them alone. It is Adam on each row's own
-clock: a row moves as Adam would move it if the steps that looked it up were all
-that there are. Dense Adam differs for a row that is not looked up: it goes on
+rows', and RowOptimizer takes a step for them alone. It is Adam on each row's
+own clock: a row moves as Adam would move it if the steps that looked it up were
+all that there are. Dense Adam differs for a row that is not looked up: it goes on
 moving it by its momentum, and forgets both moments meanwhile.
 """
 

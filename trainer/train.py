@@ -30,7 +30,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     which None makes about twenty in all and 0 none. The model is that of the
     best validation, and training stops when training.patience were no better.
     unfinished: None, or the Unfinished that an interrupted training goes on
-    from. start: a warm_start.Start. board: a board.Board. Returns (Model, history): history has one dict a round.
+    from. start: a warm_start.Start. board: a board.Board. Returns (Model,
+    history): history has one dict a round.
     """
     settings = config.training
     _check_histories(config, data)

@@ -9,27 +9,45 @@ bits of one that nobody interrupted.
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import pathlib
 import pickle
+import time
 
 import numpy as np
 import torch
 
 
+# Writing a large catalogue's tables takes long: seconds that are not worth
+# thinking of, and how many times as long as a save took the next one waits.
+_SHORT_S, _REST = 5., 20.
+
+
 class Unfinished:
     """The file of one training."""
 
-    def __init__(self, path, config, data):
+    def __init__(self, path, config, data, clock=time.monotonic):
         """data: the Dataset that is trained on."""
         self.path = pathlib.Path(path)
+        self._clock = clock
+        self._next = -math.inf
         self._of = _digest(config, data)
 
     def save(self, state):
-        """state: tensors, whole numbers and strings, in dicts and lists."""
+        """state: tensors, whole numbers and strings, in dicts and lists.
+
+        Nothing is written soon after a save that took long.
+        """
+        begin = self._clock()
+        if begin < self._next:
+            return
         partial = self.path.with_suffix('.partial')
         torch.save({'of': self._of, 'state': state}, partial)
         os.replace(partial, self.path)
+        end = self._clock()
+        if end - begin > _SHORT_S:
+            self._next = end + _REST * (end - begin)
 
     def load(self):
         """What was saved last, on the CPU; None when there is nothing or it is

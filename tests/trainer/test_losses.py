@@ -133,7 +133,7 @@ def test_a_share_of_the_neighbours_has_the_expectation_of_all(params):
         params, without, batch, users, batch.valid))) > 8 * error
 
 
-# ---- Sampled softmax ----------------------------------------------------------
+# ---- Sampled softmax ---------------------------------------------------------
 
 
 def _every_row_once():
@@ -217,7 +217,7 @@ def test_chunks_of_positions_do_not_change_a_sampled_loss(params, monkeypatch):
     assert torch.allclose(whole, parts)
 
 
-# ---- The target-aware term ----------------------------------------------------
+# ---- The target-aware term ---------------------------------------------------
 
 
 def test_positions_are_right_before_moments_that_teach_something():

@@ -15,7 +15,8 @@ FAR = 5
 
 
 def _sampler(source, **training):
-    return sampler_lib.Sampler(source.item_counts(), tiny_batches.config(**training).training)
+    return sampler_lib.Sampler(source.item_counts(),
+                               tiny_batches.config(**training).training)
 
 
 def _counts(rows):

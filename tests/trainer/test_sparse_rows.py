@@ -94,13 +94,15 @@ def test_each_row_is_adam_on_its_own_clock(shape):
     assert torch.allclose(table.detach(), torch.stack([*rows]).detach(),
                           rtol=1e-5, atol=1e-7)
     optimizer.swap()
-    assert torch.allclose(table.detach(), torch.stack(means), rtol=1e-5, atol=1e-7)
+    assert torch.allclose(table.detach(), torch.stack(means), rtol=1e-5,
+                          atol=1e-7)
     optimizer.swap()
     optimizer.step(.1, .5)  # A step that looked nothing up moves the mean.
     means = [mean + .5 * (row.detach() - mean)
              for mean, row in zip(means, rows)]
     optimizer.swap()
-    assert torch.allclose(table.detach(), torch.stack(means), rtol=1e-5, atol=1e-7)
+    assert torch.allclose(table.detach(), torch.stack(means), rtol=1e-5,
+                          atol=1e-7)
 
 
 def test_a_row_that_is_not_looked_up_stays():

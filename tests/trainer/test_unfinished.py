@@ -97,3 +97,19 @@ def test_a_damaged_file_is_named(tmp_path, data, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f'{path}: cannot be read'):
         unfinished.Unfinished(path, _config(), data).load()
+
+
+def test_what_takes_long_to_write_is_written_less_often(tmp_path, data):
+    times = iter([0., 4.,  # A short one, and again at once.
+                  5., 16., 100., 235.9, 236.2, 237.])
+    rest = unfinished.Unfinished(tmp_path / 'unfinished.pt', _config(), data,
+                                 clock=lambda: next(times))
+
+    def saved(number):
+        rest.save({'number': number})
+        return rest.load()['number']
+    assert saved(1) == 1
+    assert saved(2) == 2  # Took 11 s: none for 220 s from second 16 on.
+    assert saved(3) == 2
+    assert saved(4) == 2
+    assert saved(5) == 5
