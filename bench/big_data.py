@@ -10,7 +10,6 @@ items most. The same arguments give the same files.
 """
 
 import argparse
-import dataclasses
 import os
 import pathlib
 import subprocess
@@ -47,6 +46,8 @@ head_width = 0
 actions = ["view", "cart", "buy"]
 
 [training]
+steps = {steps}
+validation_share = 0.0
 batch_events = 1_024
 window = 256
 '''
@@ -145,29 +146,11 @@ def _stage(name, command):
           'no maps of files', flush=True)
 
 
-def _write_config(out, width):
+def _write_config(out, width, steps):
     heads = 4 if width % 32 == 0 else 1
     lives = [1., 4., 16., 1_000.][-heads:]
     (out / 'big.toml').write_text(_CONFIG.format(
-        width=width, heads=heads, lives=lives))
-
-
-def _train(out, steps):
-    """`train`, which stops after so many steps."""
-    import itertools
-    from trainer import __main__, batches, config
-    arguments = ['--config', str(out / 'big.toml'), '--data',
-                 str(out / 'big.data'), '--out', str(out / 'run')]
-    if any(field.name == 'steps'
-           for field in dataclasses.fields(config.Training)):
-        arguments = [*arguments, '--set', f'training.steps={steps}',
-                     '--set', 'training.validation_share=0']
-    else:
-        epoch = batches.epoch
-        batches.epoch = lambda *of: itertools.islice(epoch(*of), steps)
-        batches.count_batches = lambda *of: steps
-        arguments = [*arguments, '--set', 'training.epochs=1']
-    return __main__.main(['train', *arguments])
+        width=width, heads=heads, lives=lives, steps=steps))
 
 
 def main(arguments=None):
@@ -178,23 +161,21 @@ def main(arguments=None):
     parser.add_argument('--steps', type=int, default=1_000)
     parser.add_argument('--width', type=int, default=64, help='d_model')
     parser.add_argument('--out', type=pathlib.Path, required=True)
-    parser.add_argument('--only', choices=['generate', 'train'],
+    parser.add_argument('--only', choices=['generate'],
                         help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     out, files = args.out, args.out / 'files'
     if args.only == 'generate':
         return generate(files, args.events, args.items)
-    if args.only == 'train':
-        return _train(out, args.steps)
     files.mkdir(parents=True, exist_ok=True)
-    _write_config(out, args.width)
-    same = ['bench.big_data', '--out', out, '--events', args.events,
-            '--items', args.items, '--steps', args.steps]
+    _write_config(out, args.width, args.steps)
     config = ['--config', out / 'big.toml']
-    _stage('generate', [*same, '--only', 'generate'])
+    _stage('generate', ['bench.big_data', '--out', out, '--events', args.events,
+                        '--items', args.items, '--only', 'generate'])
     _stage('prepare', ['trainer', 'prepare', *config, '--data', files,
                        '--out', out / 'big.data'])
-    _stage('train', [*same, '--only', 'train'])
+    _stage('train', ['trainer', 'train', *config, '--data', out / 'big.data',
+                     '--out', out / 'run'])
     _stage('export', ['trainer', 'export', '--model', out / 'run/model.npz',
                       '--out', out / f'models-{os.getpid()}'])
     return 0
