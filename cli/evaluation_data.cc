@@ -51,9 +51,11 @@ absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
         data.cut = std::min(data.cut, ToAbslTime(event.event().time()));
       });
   if (!status.ok()) return status;
-  status = ForEachEvent(history_path, format, [&](const v1::UserEvent& event) {
-    data.history.Add(event);
-  });
+  EventFormat of_history = format;
+  of_history.columns.context.clear();  // of what comes next alone
+  status = ForEachEvent(
+      history_path, of_history,
+      [&](const v1::UserEvent& event) { data.history.Add(event); });
   if (!status.ok()) return status;
   FinishCases(std::move(cases), data);
   return data;

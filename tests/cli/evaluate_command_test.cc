@@ -140,7 +140,7 @@ TEST_F(EvaluateCommandTest, RequestsHaveFeaturesAndContext) {
     absl::StrAppend(&table, id, ",", id, ",1,2\n");
   }
   const std::string history =
-      WriteFile("history.csv", "user,item,time,daypart\nann,75,100,noon\n");
+      WriteFile("history.csv", "user,item,time\nann,75,100\n");
   RunJson({"import", history});
   std::vector<std::string> evaluate{
       "evaluate", "--history", history, "--bundle", bundle, "--heldout",
