@@ -84,7 +84,8 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How to train. The defaults are those of the recommended model."""
+    """How to train. `train` chooses what a file leaves open by the data
+    (trainer/recipe.py); the defaults here are for configs made in code."""
     # How long: so many steps, or so many passes over the users, of which one
     # is given at most; neither: 60 epochs. 0 keeps the initial model.
     steps: typing.Optional[int] = None
@@ -157,6 +158,11 @@ class Training:
     # moment alike, so that small baskets decide which item is first; .5 is about
     # how NDCG@10 counts them.
     moment_size_power: float = 0.0
+    # What comes after a gap weighs the gap's seconds^power (trainer/waiting.py).
+    waiting_power: float = 0.0
+    # Item biases know what was popular in so many last days of the training
+    # events (trainer/recent.py); 0: over all of them.
+    recent_days: float = 0.0
     # Weight of rebuilding the history from the seeds' summaries (0: off), and
     # the events that are rebuilt at most.
     reconstruction_weight: float = 0.0
@@ -201,6 +207,9 @@ class Config:
     data: Data
     model: hyper_lib.Hyper
     training: Training
+    # Fields that somebody chose, such as 'training.epochs'; trainer/recipe.py
+    # chooses others.
+    given: frozenset = dataclasses.field(default=frozenset(), compare=False)
 
     def __post_init__(self):
         weight = self.training.reconstruction_weight
@@ -224,7 +233,10 @@ class Config:
                              'that is neither must have a chance')
 
     def to_dict(self):
-        return dataclasses.asdict(self)
+        """All of it but `given`: from_dict() takes every field for given."""
+        values = dataclasses.asdict(self)
+        del values['given']
+        return values
 
 
 def load(path):
@@ -253,7 +265,10 @@ def from_dict(values):
                   values.get('description', ''),
                   _section(Data, 'data', values.get('data', {})),
                   hyper_lib.from_dict(values.get('model', {})),
-                  _section(Training, 'training', values.get('training', {})))
+                  _section(Training, 'training', values.get('training', {})),
+                  frozenset(f'{section}.{field}'
+                            for section in ('data', 'model', 'training')
+                            for field in values.get(section, {})))
 
 
 _LENGTHS = (('training', 'steps'), ('training', 'epochs'))
@@ -261,7 +276,7 @@ _LENGTHS = (('training', 'steps'), ('training', 'epochs'))
 
 def with_overrides(config, assignments):
     """A Config with `section.field=value` changes, as --set gives them."""
-    values = config.to_dict()
+    values, given = config.to_dict(), set(config.given)
     for assignment in assignments:
         path, separator, text = assignment.partition('=')
         section, _, field = path.partition('.')
@@ -275,7 +290,8 @@ def with_overrides(config, assignments):
             values[section][field] = tomllib.loads(f'x = {text}')['x']
         except tomllib.TOMLDecodeError:
             values[section][field] = text
-    return from_dict(values)
+        given.add(path)
+    return dataclasses.replace(from_dict(values), given=frozenset(given))
 
 
 def with_actions(config, names):

@@ -15,6 +15,7 @@ import torch
 from torch.utils import checkpoint
 
 from trainer import reference
+from trainer import waiting
 
 # Positions whose logits over the whole catalogue are held at a time.
 _CHUNK = 4_096
@@ -54,7 +55,9 @@ def next_item_loss(params, training, batch, users, targets, negatives=None):
     windows = torch.cat([window[moment], window[inside]])
     positions = torch.cat([batch.first[moment] - 1, columns[inside] - 1])
     rows = torch.cat([batch.rows[moment], batch.rows[inside]])
-    next_weights = training.next_moment_weight / batch.size[moment]
+    waited = waiting.weights(batch, training.waiting_power)
+    next_weights = training.next_moment_weight / batch.size[moment] * (
+        waited[window[moment], batch.first[moment] - 1])
     same_weight = training.same_moment_weight / max(share, 1e-9)
     weights = torch.cat([next_weights, next_weights.new_full(
         rows[len(next_weights):].shape, same_weight)])
@@ -79,6 +82,7 @@ def next_event_loss(params, training, batch, users, targets, negatives=None):
     if negatives is None:
         normalisers = _log_normalisers(
             params, users[:, :-1].flatten(0, 1)).view(len(users), -1)
+    waited = waiting.weights(batch, training.waiting_power)
     total = weight = 0.
     for steps, share in enumerate((1., *training.later_weights)):
         rows = batch.rows[:, 1 + steps:]
@@ -90,7 +94,7 @@ def next_event_loss(params, training, batch, users, targets, negatives=None):
         else:
             losses = _sampled(params, training, asked.flatten(0, 1),
                               rows.flatten(), negatives).view(rows.shape)
-        wanted = share * targets[:, 1 + steps:]
+        wanted = share * targets[:, 1 + steps:] * waited[:, :count]
         total = total + (wanted * losses).sum()
         weight = weight + wanted.sum()
     return total / weight.clamp_min(1e-6)

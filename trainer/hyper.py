@@ -126,7 +126,8 @@ class ItemMemory:
 
 @dataclasses.dataclass(frozen=True)
 class Hyper:
-    """Shapes and switches of a model. The defaults are the recommended model.
+    """Shapes and switches of a model. `train` chooses what a file leaves open
+    (trainer/recipe.py); the defaults here are for configs made in code.
 
     Raises ValueError, naming the field and its value, when they cannot
     describe a model of docs/model.md.
@@ -156,7 +157,7 @@ class Hyper:
     # candidates attend to those summaries.
     num_seeds: int = 0
     summary_attention: bool = False
-    # Exact facts of a user's items, see below; not given: the state has none.
+    # Exact facts of a user's items, see below; false: the state has none.
     item_memory: ItemMemory = None
     # In events; 0 stands for no decay. One a head.
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
@@ -286,6 +287,8 @@ def from_dict(values):
                  'candidate_features'):
         if name in values:
             values[name] = tuple(values[name])
+    if values.get('item_memory') is False:  # TOML has no word for None.
+        values['item_memory'] = None
     if values.get('item_memory') is not None:
         memory = dict(values['item_memory'])
         known = {field.name for field in dataclasses.fields(ItemMemory)}

@@ -6,6 +6,7 @@ from torch.nn import functional
 from trainer import dot_loss
 from trainer import masked
 from trainer import reference
+from trainer import waiting
 
 
 def sample_positions(batch, moments, wanted):
@@ -54,6 +55,8 @@ def target_aware_loss(model, params, source, sampler, batch, traces, users,
                     -torch.inf),
         (-log_expected).masked_fill(repeated.any(-1), -torch.inf)], dim=-1)
     labels = source.column('labels', source_events)  # [B, P, K, T]
+    waited = torch.gather(waiting.weights(batch, training.waiting_power), 1,
+                          positions)
     losses = []
     for index, task in enumerate(hyper.tasks):
         task_logits = dot_loss.wide(logits[..., index])
@@ -64,7 +67,7 @@ def target_aware_loss(model, params, source, sampler, batch, traces, users,
                 own, labels[..., index][has_label].to(own.dtype)))
         elif not task_has_labels(source, index):
             losses.append(_softmax_loss(task_logits, adjust, is_target,
-                                        training.moment_size_power))
+                                        training.moment_size_power, waited))
     return sum(losses) if losses else users.new_zeros(())
 
 
@@ -80,17 +83,17 @@ def task_has_labels(source, index):
     return source.labelled[index]
 
 
-def _softmax_loss(logits, adjust, is_target, size_power):
+def _softmax_loss(logits, adjust, is_target, size_power, waited):
     """Mean over positions of the mean over their n targets of -log p, where a
-    position weighs n^size_power."""
+    position weighs n^size_power and its waiting.weights."""
     normaliser = torch.logsumexp(logits + adjust, dim=-1)
     count = is_target.sum(-1)
     # Unwanted columns are masked before the sum: they may be infinite.
     positive = logits[..., :is_target.shape[-1]].masked_fill(~is_target, 0.)
     used = count > 0
     loss = normaliser[used] - positive.sum(-1)[used] / count[used]
-    weights = count[used].to(loss.dtype) ** size_power
-    return (weights * loss).sum() / weights.sum().clamp_min(1)
+    weights = waited[used] * count[used].to(loss.dtype) ** size_power
+    return (weights * loss).sum() / weights.sum().clamp_min(1e-6)
 
 
 def _next_moment(batch, positions, limit):

@@ -115,13 +115,16 @@ def _parts(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, report, stopping, train, unfinished
-    from trainer import warm_start
+    from trainer import checkpoint, prepared, recipe, report, stopping, train
+    from trainer import unfinished, warm_start
     from trainer import board as board_lib
     board = board_lib.Board(board_lib.open_writer(
         args.tensorboard)) if args.tensorboard else None
     start = warm_start.load(args.start_from) if args.start_from else None
     data, config = arguments.data(args)
+    config, data, chosen = recipe.complete(
+        config, data, prepared.is_prepared(args.data))
+    print('\n'.join(chosen), flush=True)
     parts = _parts(args, config, data)
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)

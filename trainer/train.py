@@ -14,6 +14,7 @@ from trainer import labelled_loss
 from trainer import length
 from trainer import models
 from trainer import processors
+from trainer import recent
 from trainer import steps
 from trainer import stopping
 from trainer import stream
@@ -56,6 +57,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     size = length.round_steps(settings, num_batches)
     if validate_every is None:
         validate_every = max(1, round(total / size / 20))
+    lately = torch.from_numpy(recent.shift(data, settings.recent_days)).to(
+        device)
     with Progress(total, quiet) as progress:
         if unfinished and run.restore(unfinished.load()):
             progress.go_on(run.history[-1], unfinished.path)
@@ -69,7 +72,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                              len(run.history) % validate_every == 0):
                 with optimizer.averaged():
                     record['validation'] = validate(config.model,
-                                                    _detached(model))
+                                                    _detached(model, lately))
                     run.keep_best()
             progress.show(record)
             if board:
@@ -78,6 +81,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                 unfinished.save(run.state())
     optimizer.keep_average()
     run.take_best()
+    with torch.no_grad():
+        model.values['item_bias'].add_(lately)
     return model.eval(), run.history
 
 
@@ -190,7 +195,8 @@ class _Run:
         return True
 
 
-def _detached(model):
+def _detached(model, lately):
     """The tensors of a bundle; whoever trains on calls train()."""
     model.eval()
-    return {name: value.detach() for name, value in model.params().items()}
+    params = {name: value.detach() for name, value in model.params().items()}
+    return {**params, 'item_bias': params['item_bias'] + lately}

@@ -89,7 +89,8 @@ def test_baselines_rank_as_they_say(tmp_path):
 
 def test_next_event_loss_is_the_smoothed_softmax():
     config = _config(hyper_lib.OFF)
-    settings = types.SimpleNamespace(label_smoothing=.2, later_weights=(.5,))
+    settings = types.SimpleNamespace(label_smoothing=.2, later_weights=(.5,),
+                                     waiting_power=0.)
     params = models.Model(config.model, 6).params()
     params['item_bias'] = torch.randn(7)
     users = reference.unit(torch.randn(2, 4, 16))
