@@ -113,7 +113,7 @@ def write_features(bundle, config, folder, path):
     from trainer import candidate_features, dataset, export
     ids = export.read(bundle).tensors['item_ids']
     data = dataset.read(config, folder)
-    texts = dict(zip(data.item_ids.tolist(), data.item_keys.tolist()))
+    texts = dict(zip(data.text_ids.tolist(), data.texts.tolist()))
     data = data.with_catalogue(ids)
     features = candidate_features.of_items(data, _known(config, data).known)
     with open(path, 'w', newline='') as file:

@@ -33,8 +33,9 @@ class Dataset:
     offsets [U + 1]: user i has events offsets[i] ... offsets[i + 1] - 1.
     rows, actions, times_us [E]; event_features [E, .], candidate_features
     [E, .], context_rows [E, .], labels [E, T] (NaN: no label). item_ids [N]:
-    item k has row k + 1, row 0 is out of vocabulary. item_keys [N]: their
-    texts, or [0] where items are numbers. items [E]: ids, of items outside the
+    item k has row k + 1, row 0 is out of vocabulary. text_ids,
+    texts [K]: rising ids of items that are texts, and the texts; K is 0 where
+    items are numbers. items [E]: ids, of items outside the
     catalogue too. action_names [A]. cut_us: the first
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
@@ -56,13 +57,21 @@ class Dataset:
     context_rows: np.ndarray
     labels: np.ndarray
     item_features: np.ndarray
-    item_keys: np.ndarray
+    text_ids: np.ndarray
+    texts: np.ndarray
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
     context_features: list = dataclasses.field(default_factory=list)
     item_table: item_table_lib.ItemTable = None
     made_by: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def item_keys(self):
+        """The texts [N] of the catalogue; [0] where items are numbers."""
+        if not len(self.text_ids):
+            return self.texts
+        return self.texts[np.searchsorted(self.text_ids, self.item_ids)]
 
     @property
     def num_events(self):
@@ -133,7 +142,6 @@ class Dataset:
         at = np.append(0, vocabulary.rows_of(self.item_ids, item_ids))
         return dataclasses.replace(
             self, item_ids=item_ids, item_table=None,
-            item_keys=np.zeros(0, str),
             rows=vocabulary.rows_of(item_ids, self.items),
             item_features=self.item_features[at])
 
@@ -246,6 +254,7 @@ def _sorted(config, lines, users, files, events, store, part_events):
     context_features, context_rows = _contexts(config, files, users)
     column_names = _column_names(config.model, lines)
     item_features = _item_features(item_ids, lines, column_names)
+    text_ids, texts = files.keys.arrays()
     names, of_code = vocabulary.actions(files.actions, config)
     codes = events.pop('users')
     # Users in order of their first line; lines of equal time keep their order.
@@ -274,7 +283,7 @@ def _sorted(config, lines, users, files, events, store, part_events):
         column_names=column_names, item_table=item_table,
         context_features=json.loads(json.dumps(
             [*map(dataclasses.asdict, context_features)])),
-        item_features=item_features, item_keys=files.keys.of(item_ids),
+        item_features=item_features, text_ids=text_ids, texts=texts,
         made_by=prepared.of_config(config), **store.arrays())
 
 

@@ -28,8 +28,7 @@ class Keys:
                 raise ValueError(f'items {known!r} and {text!r} have the same '
                                  'hash: give one of them another name')
 
-    def of(self, ids):
-        """The texts [N] of ids; none where items are numbers."""
-        if not self._texts:
-            return np.zeros(0, str)
-        return np.array([self._texts[item] for item in ids.tolist()], str)
+    def arrays(self):
+        """Rising ids [K] and their texts [K]; none where items are numbers."""
+        ids = np.array(sorted(self._texts), np.uint64)
+        return ids, np.array([self._texts[item] for item in ids.tolist()], str)

@@ -43,6 +43,9 @@ def test_a_data_set_knows_the_texts_of_its_items(folder):
     data.save(folder / 'data')
     assert dataset.load(folder / 'data').item_keys.tolist() == (
         data.item_keys.tolist())
+    # So does one with another catalogue.
+    some = data.with_catalogue(data.item_ids[1:3])
+    assert some.item_keys.tolist() == data.item_keys.tolist()[1:3]
     (folder / 'items.csv').write_text('item\nB00EX\nnever had\n')
     listed = dataset.read(_config(catalogue='items.csv'), folder)
     assert sorted(listed.item_keys) == ['B00EX', 'never had']

@@ -43,7 +43,7 @@ def data(counts, num_items=12, unknown=.1, seed=1, ordered=False):
         context_rows=np.zeros((total, 0), np.int16),
         labels=labels.astype(np.float32),
         item_features=np.zeros((num_items + 1, 0), np.float32),
-        item_keys=np.zeros(0, str), cut_us=-1,
+        text_ids=np.zeros(0, np.uint64), texts=np.zeros(0, str), cut_us=-1,
         ordered=ordered,
         column_names={'event_features': [], 'candidate_features': [],
                       'context_rows': [], 'labels': ['next'],
