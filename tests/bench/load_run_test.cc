@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/test_server.h"
@@ -90,7 +91,7 @@ TEST(LoadRunTest, CountsRefusalsByTheirReason) {
 TEST(LoadRunTest, CountsWhatIsNotAnsweredInTime) {
   testing::TestServer server(ServedOptions());
   LoadRun::Options options = OptionsFor(server.grpc_port());
-  options.timeout = absl::Microseconds(200);
+  options.timeout = absl::Milliseconds(2);
   const auto report = RunOrFail(options, {{"late", kClosed, 4, 20'000}});
   const auto& flow = report["flows"][0];
   int late = 0;
@@ -102,8 +103,13 @@ TEST(LoadRunTest, CountsWhatIsNotAnsweredInTime) {
   EXPECT_LT(flow["completed"], late);
   // The server has forgotten them, too.
   options.timeout = absl::Seconds(30);
-  EXPECT_GT(
-      RunOrFail(options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"], 0);
+  int completed = 0;
+  const absl::Time begin = absl::Now();
+  while (completed == 0 && absl::Now() < begin + absl::Seconds(60)) {
+    completed = RunOrFail(
+        options, {{"a", kClosed, 1, 10}})["flows"][0]["completed"];
+  }
+  EXPECT_GT(completed, 0);
 }
 
 TEST(LoadRunTest, ComesFromAnyAddressOfThisMachine) {

@@ -265,7 +265,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Second(r).set_item_key("a");
                   },
                   absl::StatusCode::kInvalidArgument,
-                  "event.item_key: \"a\"; has an item_id beside it, 7"},
+                  "events[1].event.item_key: \"a\"; has an item_id beside it, "
+                  "7: give one"},
         BadAppend{
             "NoUser", [](auto& r) { r.mutable_events(1)->clear_user_id(); },
             absl::StatusCode::kInvalidArgument, "events[1].user_id: \"\"; "},

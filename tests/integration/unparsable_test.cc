@@ -38,14 +38,24 @@ grpc::ByteBuffer Bytes(const std::string& bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// As protobuf writes tags: seven bits a byte.
+std::string Varint(uint32_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) {
+    bytes.push_back(static_cast<char>(value | 0x80));
+  }
+  bytes.push_back(static_cast<char>(value));
+  return bytes;
+}
+
 // A message that has two bytes which are no UTF-8 in `field`.
 std::string NotUtf8(const FieldDescriptor& field) {
-  return absl::StrCat(BigEndian(field.number() << 3 | 2, 1), "\x02\xff\xfe");
+  return absl::StrCat(Varint(field.number() << 3 | 2), "\x02\xff\xfe");
 }
 
 // A field with bytes in it, by its number.
 std::string Within(int number, const std::string& bytes) {
-  return absl::StrCat(BigEndian(number << 3 | 2, 1), BigEndian(bytes.size(), 1),
+  return absl::StrCat(Varint(number << 3 | 2), BigEndian(bytes.size(), 1),
                       bytes);
 }
 
