@@ -37,8 +37,8 @@ class Cases:
     event of each different item to find; baskets: their rows, 0 for each that
     is outside the catalogue; repeats: which of them the user had before; new:
     which nobody had, among known events. known: which events [E] popularity and
-    candidates' features are of. cut_us:
-    None in leave-one-out, where exclude_seen is True.
+    candidates' features are of. cut_us: None in leave-one-out, where
+    exclude_seen is True. among: which rows [N + 1] are ranked; None: all.
     """
     users: np.ndarray
     starts: np.ndarray
@@ -52,13 +52,31 @@ class Cases:
     known: np.ndarray
     cut_us: int = None
     exclude_seen: bool = False
+    among: np.ndarray = None
+
+    def of_new_items(self, data):
+        """The cases with something to find that nobody had, among all such
+        items alone."""
+        asked = [at for at, new in enumerate(self.new) if new.any()]
+        among = np.ones(len(data.item_ids) + 1, bool)
+        among[data.rows[self.known]] = False
+        among[0] = False
+
+        def kept(lists):
+            return [lists[at][self.new[at]] for at in asked]
+        return dataclasses.replace(
+            self, **{name: getattr(self, name)[asked] for name in (
+                'users', 'starts', 'lengths', 'nexts', 'contexts')},
+            **{name: kept(getattr(self, name)) for name in (
+                'targets', 'baskets', 'repeats', 'new')}, among=among)
 
     def of_users(self, users):
         """The same cases without those of other users."""
         kept = np.flatnonzero(np.isin(self.users, users))
         columns = {field.name: getattr(self, field.name)
                    for field in dataclasses.fields(self)
-                   if field.name not in ('known', 'cut_us', 'exclude_seen')}
+                   if field.name not in ('known', 'cut_us', 'exclude_seen',
+                                         'among')}
         return dataclasses.replace(self, **{
             name: [column[at] for at in kept] if isinstance(column, list)
             else column[kept] for name, column in columns.items()})
@@ -189,6 +207,8 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
     left_out = torch.zeros_like(scores, dtype=torch.bool)
     # Row 0 stands for items outside the catalogue: nothing to recommend.
     left_out[:, 0] = True
+    if found.among is not None:
+        left_out |= ~torch.as_tensor(found.among, device=source.device)
     if found.exclude_seen:
         left_out.scatter_(1, history.rows, True)
     return {name: _top_rows(values.masked_fill(left_out, -torch.inf))
@@ -228,6 +248,17 @@ def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,
     return torch.cat(parts, dim=1)
 
 
+def _in_any_order(found):
+    """The rows that are ranked, in another order for each case: what the
+    out-of-vocabulary row, which they would share, says of them."""
+    rng, rows = np.random.default_rng(1), np.flatnonzero(found.among)
+    top = np.zeros((len(found.users), TOP), np.int64)
+    for row in top:
+        drawn = rng.permutation(rows)[:TOP]
+        row[:len(drawn)] = drawn
+    return top
+
+
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
@@ -247,11 +278,16 @@ class Evaluation:
         self._window = window
         self._source = batches.Source(data, device)
         self._features = candidate_features.of_items(data, found.known)
-        simple = baselines.Baselines(data, found, half_life_days)
         self.baselines = {
-            'users': len(set(found.users)), 'moments': len(found.users),
-            **{name: ranking_metrics.metrics(top, simple.cases)
-               for name, top in simple.rankings(TOP).items()}}
+            'users': len(set(found.users)), 'moments': len(found.users)}
+        if found.among is not None:
+            self.baselines['in any order'] = ranking_metrics.metrics(
+                _in_any_order(found), found)
+            return
+        simple = baselines.Baselines(data, found, half_life_days)
+        self.baselines.update(
+            (name, ranking_metrics.metrics(top, simple.cases))
+            for name, top in simple.rankings(TOP).items())
 
     def __call__(self, hyper, params, progress=lambda x: x):
         """{'users': n, 'moments': n, ranking: metrics}: baselines and the

@@ -24,6 +24,8 @@ class How:
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
     max_users: typing.Optional[int] = None
+    # Only what nobody had before the cut is to be found, among such items.
+    only_new: bool = False
     progress: typing.Callable = lambda groups: groups
 
 
@@ -76,6 +78,9 @@ def of_last(data, back, how):
     if how.every_moment:
         raise ValueError('--moments all: with data.split = "last" one event of '
                          'a user is held out')
+    if how.only_new:
+        raise ValueError('--new-items: data.split = "last" has no cut before '
+                         'which nobody had an item')
     known = data.without_last(back)
     return Evaluation(known, ~known.is_before_last(1),
                       evaluate.last_cases(known), how)
@@ -86,6 +91,8 @@ def between(data, from_us, to_us, how, rank=True):
     known = data if to_us is None else data.before(to_us)
     found = evaluate.cases(
         known, from_us, every_moment=how.every_moment) if rank else None
+    if how.only_new:
+        found = found and found.of_new_items(known)
     return Evaluation(known, known.times_us >= from_us, found, how)
 
 

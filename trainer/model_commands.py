@@ -44,6 +44,8 @@ def add(command):
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
     _add_how(sub)
+    sub.add_argument('--new-items', action='store_true', help='rank only items '
+                     'that nobody had before the cut, where one is to be found')
     sub.add_argument('--json', action='store_true')
     sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
                      'where the first item to find stands, 0 for nowhere in '
@@ -72,6 +74,9 @@ def add_parts(sub):
     sub.add_argument('--final', action='store_true', help='train on all that '
                      'is not held out, for the whole length, and validate on '
                      'nothing: what ships')
+    sub.add_argument('--refit', action='store_true', help='then train again on '
+                     'all that is not held out, the newest events too, as long '
+                     'as was best')
     sub.add_argument('--test', action='store_true', help='measure the model on '
                      'what is held out, too')
 
@@ -134,6 +139,8 @@ def _train(args):
                                  args.quiet, rest, start, board)
     best = stopping.best(history) or {}
     metrics = best.get('validation', {})
+    if best and args.refit:
+        config, model = _refit(args, config, parts, best['step'], start)
     more = {'parameters': sum(value.numel() for value in model.parameters())}
     if best:
         more['best_step'] = best['step']
@@ -151,6 +158,24 @@ def _train(args):
     if args.test:
         print('\ntest part')
         _print_metrics(more['test'])
+
+
+def _refit(args, config, parts, best_step, start):
+    """(Config, Model) of a training on all that is not held out, as long as the
+    best one was for each event."""
+    from trainer import train, unfinished
+    steps = max(1, round(best_step * parts.known.num_events /
+                         parts.events.num_events))
+    config = dataclasses.replace(config, training=dataclasses.replace(
+        config.training, epochs=None, steps=steps))
+    print(f'again on all {parts.known.num_events:,} events that are not held '
+          f'out: {steps:,} steps', flush=True)
+    rest = unfinished.Unfinished(pathlib.Path(args.out) / 'unfinished_refit.pt',
+                                 config, parts.known)
+    model, _ = train.train(config, parts.known, None, arguments.device(args), 0,
+                           args.quiet, rest, start)
+    rest.remove()
+    return config, model
 
 
 def _progress(groups):
@@ -179,7 +204,7 @@ def _model(args):
 def _evaluation(args, config, data):
     """What `evaluate` measures."""
     from trainer import evaluations
-    how = _how(args, progress=_progress)
+    how = _how(args, progress=_progress, only_new=args.new_items)
     if config.data.test_from:
         test_us = config_lib.time_us(config.data.test_from,
                                      'data.test_from')

@@ -253,12 +253,7 @@ def _initial(name, shape, hyper, item_init_std):
             short in ('event_projection', 'candidate_projection')):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
-    if short == 'memory_head':
-        value = torch.zeros(shape)
-        # Where nothing was learned yet, own items by their decayed counts.
-        value[:, 1 + len(hyper.item_memory.half_lives_s)] = _MEMORY_START
-        return value
-    if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2'):
+    if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2', 'memory_head'):
         value = torch.zeros(shape)
         if short == 'w2' and matches:
             value[:, 0] = 1  # The hidden unit that reads the match, below.
@@ -287,12 +282,6 @@ def _initial(name, shape, hyper, item_init_std):
 # Without dot terms nothing is to be found in a catalogue: labels of clicks are
 # learned faster from an ordinary layer.
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
-
-
-# With an item memory, log(1 + decayed count) at the longest half-life is what
-# the best simple ranking goes by (docs/quality.md): a logit begins with so many
-# of it, and small data need not find that again.
-_MEMORY_START = 4.
 
 
 # Labels of rare events are about a user's habits: the average of their history

@@ -18,10 +18,12 @@ from trainer import evaluations
 
 @dataclasses.dataclass
 class Parts:
-    """events: the Dataset that is trained on. validation: an Evaluation, or
-    None. make_test: a function that makes one, for it takes a while; None
-    where nothing is held out. notes: lines for people."""
+    """events: the Dataset that is trained on. known: all of it that is not held
+    out. validation: an Evaluation, or None. make_test: a function that makes
+    one, for it takes a while; None where nothing is held out. notes: lines for
+    people."""
     events: dataset.Dataset
+    known: dataset.Dataset
     validation: typing.Optional[evaluations.Evaluation]
     make_test: typing.Optional[typing.Callable]
     notes: list
@@ -46,7 +48,7 @@ def cut(config, data, how, until=None, final=False):
 
     def make_test():
         return evaluations.between(data, from_us, None, how, rank)
-    parts = Parts(known, None, make_test if from_us >= 0 else None, [])
+    parts = Parts(known, known, None, make_test if from_us >= 0 else None, [])
     if final:
         return parts
     of_some = dataclasses.replace(
@@ -100,7 +102,7 @@ def _last(config, data, how, until, final):
 
     def make_test():
         return evaluations.of_last(data, 0, how)
-    parts = Parts(known, None, make_test, [])
+    parts = Parts(known, known, None, make_test, [])
     if final or not config.training.validation_share:
         return parts
     of_some = dataclasses.replace(

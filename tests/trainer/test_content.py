@@ -206,3 +206,22 @@ def test_new_items_are_found_by_their_content(tmp_path, target_aware):
     assert found[True][best]['new item']['hit@10'] > .5
     assert found[True][best]['new item']['ndcg@10'] > (
         1.2 * found[False][best]['new item']['ndcg@10'])
+
+
+def test_new_items_are_ranked_among_themselves(folder):
+    data, config = dataset.open_data(folder, _config(data={'min_item_count': 1}))
+    found = evaluate.cases(data, 4_000_000).of_new_items(data)
+    # Ann takes 60 at last and Bob 50, which nobody had before second 4.
+    assert [list(data.items[events]) for events in found.targets] == [[60], [50]]
+    assert set(data.item_ids[np.flatnonzero(found.among) - 1]) == {30, 40, 50,
+                                                                   60}
+    model, _ = train.train(config_lib.with_overrides(
+        config, ['training.epochs=1']), data.before(4_000_000), quiet=True)
+    evaluation = evaluate.Evaluation(data, found)
+    result = evaluation(config.model, model.params())
+    assert set(result) == {'users', 'moments', 'in any order',
+                           'model, dot term', 'model, all terms'}
+    assert result['in any order']['hit@10'] == 1
+    assert result['model, all terms']['hit@10'] == 1
+    ranks = evaluation.ranks()
+    assert set(ranks) == {'ann', 'bob'} and max(ranks.values()) <= 4

@@ -1,14 +1,17 @@
 """What is trained on, what chooses the model, and what tests it."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 import tiny_batches
+from trainer import checkpoint
 from trainer import evaluations
 from trainer import models
 from trainer import parts
+from trainer.__main__ import main
 
 DAY_US = 86_400_000_000
 HOW = evaluations.How()
@@ -134,3 +137,34 @@ def test_who_cannot_be_validated_is_trained_on_and_told():
     found = parts.cut(tiny_batches.config(), data, HOW)
     assert found.events.num_events == 240 and found.validation is None
     assert found.notes[0].startswith('note: no validation part is cut off')
+
+
+def test_a_refit_is_of_all_that_is_not_held_out(tmp_path, capsys):
+    lines = [f'{user},{item},{day * 86_400 + user}' for user in range(30)
+             for day, item in enumerate(np.random.default_rng(user).integers(
+                 1, 9, 40))]
+    (tmp_path / 'train.csv').write_text('user,item,time\n' + '\n'.join(lines))
+    (tmp_path / 'x.toml').write_text(
+        'name = "x"\n[model]\nd_model = 16\nnum_heads = 2\nnum_layers = 1\n'
+        'ffn_width = 16\nhead_width = 8\ninitial_half_lives = [4.0, 0.0]\n'
+        '[training]\nsteps = 12\nbatch_events = 256\npatience = 0\n')
+
+    def fit(*options):
+        out = tmp_path / '-'.join(('out', *options))
+        assert main(['train', '--config', str(tmp_path / 'x.toml'), '--data',
+                     str(tmp_path), '--out', str(out), '--quiet',
+                     *options]) == 0
+        return checkpoint.load(out / 'model.npz'), json.loads(
+            (out / 'metrics.json').read_text()), capsys.readouterr().out
+    (_, _, chosen), metrics, _ = fit()
+    (config, tensors, refit), same, said = fit('--refit')
+    best = same['best_step']
+    assert (best, refit) == (metrics['best_step'], chosen)
+    # A tenth of 1,200 events chose.
+    steps = round(best * 1_200 / 1_080)
+    assert f'again on all 1,200 events that are not held out: {steps} ' in said
+    assert config.training.steps == steps
+    (_, final, _), _, _ = fit('--final', '--set', f'training.steps={steps}')
+    for name, array in final.items():
+        assert np.array_equal(array, tensors[name]), name
+    assert not list(tmp_path.glob('out*/unfinished*'))
