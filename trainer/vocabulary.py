@@ -22,7 +22,7 @@ class Codes:
         return len(self._codes)
 
     def of(self, texts):
-        """Codes [n], int32, of csv_events.Texts [n]."""
+        """Codes [n], int32, of csv_cells.Texts [n]."""
         known = self._codes
         codes = np.fromiter((known.setdefault(text, len(known))
                              for text in texts.values), np.int32,

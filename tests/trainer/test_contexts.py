@@ -121,6 +121,7 @@ def test_a_data_set_takes_contexts_from_events_and_users(folder):
 
 
 def test_a_user_has_one_line(folder):
-    (folder / 'users.csv').write_text('user,age\nu0,20\nu0,20\nu0,21\n')
-    with pytest.raises(ValueError, match='users.csv: user "u0" has two lines'):
+    (folder / 'users.csv').write_text('user,age\nu0,20\nu1,20\nu0,20\n')
+    with pytest.raises(ValueError, match='users.csv:4: user "u0" has a line '
+                                         'already'):
         dataset.read(_config('age'), folder)
