@@ -16,9 +16,9 @@ import sys
 import tempfile
 import time
 
-from bench import contexts
 from bench import local_server
 from bench import quality_report
+from bench import user_columns
 
 # Figures agree to 4 decimals if they differ by less.
 TOLERANCE = .5e-4
@@ -69,7 +69,7 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
                          f'to be served, not {data.train} and {data.heldout}')
     with tempfile.TemporaryDirectory() as joined:
         # A caller knows what a user is; the command line, what is in a file.
-        folder = contexts.with_users(config, folder, joined)
+        folder = user_columns.with_users(config, folder, joined)
         return _serve(bundle, config, folder, programs, progress, precision)
 
 

@@ -71,7 +71,7 @@ absl::StatusOr<v1::RankRequest> CatalogueRequest(
   std::sort(items.begin(), items.end());
   if (!options.task.empty()) request.add_tasks(options.task);
   if (absl::Status s = FillFeatures(bundle.spec(), options.features,
-                                    options.format.columns, request);
+                                    options.format.columns.item, request);
       !s.ok()) {
     return s;
   }

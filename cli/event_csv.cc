@@ -15,7 +15,7 @@ absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
   EventCsv csv(reader, columns, unit);
   for (auto [name, option, index] :
        {std::tuple{&columns.user, "--user-column", &csv.user_},
-        std::tuple{&columns.item, "--item-column", &csv.item_},
+        std::tuple{&columns.item.name, "--item-column", &csv.item_},
         std::tuple{&columns.time, "--time-column", &csv.time_}}) {
     absl::StatusOr<size_t> column = reader.Column(*name, option);
     if (!column.ok()) return column.status();
@@ -83,9 +83,9 @@ absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
   if (fields_[user_].empty()) return Bad(columns_.user, "", "is empty");
   if (absl::Status s = CheckTexts(); !s.ok()) return s;
   event.set_user_id(fields_[user_]);
-  absl::StatusOr<uint64_t> item = ParseItem(fields_[item_], columns_.item_keys);
+  absl::StatusOr<uint64_t> item = ParseItem(fields_[item_], columns_.item.keys);
   if (!item.ok()) {
-    return Bad(columns_.item, fields_[item_], item.status().message());
+    return Bad(columns_.item.name, fields_[item_], item.status().message());
   }
   event.mutable_event()->set_item_id(*item);
   if (action_) event.mutable_event()->set_action(fields_[*action_]);

@@ -21,8 +21,7 @@ namespace qlarank {
 // Which columns of a CSV file hold what.
 struct EventColumns {
   std::string user = "user";
-  std::string item = "item";
-  ItemKeys item_keys = ItemKeys::kNumbers;
+  ItemColumn item = {};
   // May be missing from the file: then every event has the model's first
   // action.
   std::string action = "action";

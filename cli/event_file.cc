@@ -13,8 +13,8 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
                   "for 2017-11-20T18:03:00Z")
       ->capture_default_str();
   app->add_option("--user-column", format.columns.user)->capture_default_str();
-  app->add_option("--item-column", format.columns.item)->capture_default_str();
-  AddItemKeysOption(app, format.columns.item_keys);
+  app->add_option("--item-column", format.columns.item.name)->capture_default_str();
+  AddItemKeysOption(app, format.columns.item.keys);
   app->add_option("--action-column", format.columns.action)
       ->capture_default_str();
   app->add_option("--time-column", format.columns.time)->capture_default_str();

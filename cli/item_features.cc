@@ -1,8 +1,11 @@
 #include "cli/item_features.h"
 
+#include <cstdint>
 #include <memory>
-#include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/csv_reader.h"
@@ -20,16 +23,15 @@ absl::Status Bad(const CsvReader& reader, const std::string& column,
                    "\" ", problem));
 }
 
-}  // namespace
+using Features = absl::flat_hash_map<uint64_t, std::vector<float>>;
 
-absl::StatusOr<ItemFeatures> ItemFeatures::Load(
-    const std::string& path, const EventColumns& written,
-    const std::vector<std::string>& names) {
+absl::StatusOr<Features> Load(const std::string& path, const ItemColumn& items,
+                              const std::vector<std::string>& names) {
   absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
   if (!file.ok()) return file.status();
   CsvReader reader((*file)->stream(), path);
   if (absl::Status s = reader.ReadHeader(); !s.ok()) return s;
-  absl::StatusOr<size_t> item = reader.Column(written.item, "--item-column");
+  absl::StatusOr<size_t> item = reader.Column(items.name, "--item-column");
   if (!item.ok()) return item.status();
   std::vector<size_t> columns;
   for (const std::string& name : names) {
@@ -37,21 +39,20 @@ absl::StatusOr<ItemFeatures> ItemFeatures::Load(
     if (!column.ok()) return column.status();
     columns.push_back(*column);
   }
-  ItemFeatures features;
-  features.path_ = path;
+  Features features;
   std::vector<std::string> fields;
   for (;;) {
     absl::StatusOr<bool> read = reader.ReadRow(fields);
     if (absl::Status s = (*file)->status(); !s.ok()) return s;
     if (!read.ok()) return read.status();
     if (!*read) return features;
-    absl::StatusOr<uint64_t> id = ParseItem(fields[*item], written.item_keys);
+    absl::StatusOr<uint64_t> id = ParseItem(fields[*item], items.keys);
     if (!id.ok()) {
-      return Bad(reader, written.item, fields[*item], id.status().message());
+      return Bad(reader, items.name, fields[*item], id.status().message());
     }
-    auto [of_item, is_new] = features.items_.try_emplace(*id);
+    auto [of_item, is_new] = features.try_emplace(*id);
     if (!is_new) {
-      return Bad(reader, written.item, fields[*item], "has a line already");
+      return Bad(reader, items.name, fields[*item], "has a line already");
     }
     for (size_t i = 0; i < columns.size(); ++i) {
       absl::StatusOr<float> value = ParseFinite(fields[columns[i]]);
@@ -64,22 +65,10 @@ absl::StatusOr<ItemFeatures> ItemFeatures::Load(
   }
 }
 
-absl::Status ItemFeatures::Fill(v1::RankRequest& request) const {
-  request.clear_candidate_features();
-  for (uint64_t id : request.item_ids()) {
-    auto found = items_.find(id);
-    if (found == items_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path_, " has no line for item ", id, ", which is a candidate"));
-    }
-    request.mutable_candidate_features()->Add(found->second.begin(),
-                                              found->second.end());
-  }
-  return absl::OkStatus();
-}
+}  // namespace
 
 absl::Status FillFeatures(const model::v1::ModelSpec& model,
-                          const std::string& path, const EventColumns& columns,
+                          const std::string& path, const ItemColumn& items,
                           v1::RankRequest& request) {
   const std::vector<std::string> names(model.candidate_features().begin(),
                                        model.candidate_features().end());
@@ -94,10 +83,18 @@ absl::Status FillFeatures(const model::v1::ModelSpec& model,
                            "item"));
   }
   if (names.empty()) return absl::OkStatus();
-  absl::StatusOr<ItemFeatures> features =
-      ItemFeatures::Load(path, columns, names);
+  absl::StatusOr<Features> features = Load(path, items, names);
   if (!features.ok()) return features.status();
-  return features->Fill(request);
+  for (uint64_t id : request.item_ids()) {
+    auto found = features->find(id);
+    if (found == features->end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, " has no line for item ", id, ", which is a candidate"));
+    }
+    request.mutable_candidate_features()->Add(found->second.begin(),
+                                              found->second.end());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace qlarank

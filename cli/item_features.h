@@ -2,41 +2,22 @@
 #ifndef QLARANK_CLI_ITEM_FEATURES_H_
 #define QLARANK_CLI_ITEM_FEATURES_H_
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "cli/event_csv.h"
 #include "qlarank/model/v1/model_spec.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 
 namespace qlarank {
 
-class ItemFeatures {
- public:
-  // A CSV file with one line an item, written as `columns` says, and a column
-  // for each of `names`. INVALID_ARGUMENT names file, line, column and value.
-  static absl::StatusOr<ItemFeatures> Load(
-      const std::string& path, const EventColumns& columns,
-      const std::vector<std::string>& names);
-
-  // Sets the features of a request's candidates. INVALID_ARGUMENT names one
-  // that the file does not have.
-  absl::Status Fill(v1::RankRequest& request) const;
-
- private:
-  std::string path_;
-  absl::flat_hash_map<uint64_t, std::vector<float>> items_;
-};
-
-// The candidate features of a request, which a model wants: those of the CSV
-// file `path`. INVALID_ARGUMENT when it is needed and "", or given and not
-// needed.
+// Gives a request's candidates the features that a model wants: those of the
+// CSV file `path`, which has one line an item, written as `items` says, and a
+// column for each feature. INVALID_ARGUMENT when a file is needed and "", or
+// given and not needed; names file, line, column and value of a bad cell, and a
+// candidate that the file does not have.
 absl::Status FillFeatures(const model::v1::ModelSpec& model,
-                          const std::string& path, const EventColumns& columns,
+                          const std::string& path, const ItemColumn& items,
                           v1::RankRequest& request);
 
 }  // namespace qlarank

@@ -3,6 +3,7 @@
 #define QLARANK_CLI_ITEM_KEY_H_
 
 #include <cstdint>
+#include <string>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
@@ -11,6 +12,12 @@
 namespace qlarank {
 
 enum class ItemKeys { kNumbers, kTexts };
+
+// A column of items.
+struct ItemColumn {
+  std::string name = "item";
+  ItemKeys keys = ItemKeys::kNumbers;
+};
 
 // Declares --item-keys, which writes to `keys`.
 void AddItemKeysOption(CLI::App* app, ItemKeys& keys);

@@ -39,12 +39,12 @@ struct RankOptions {
   std::string time_unit = "s";
   std::vector<std::string> context;
   std::string features;
-  EventColumns columns;  // of --features
+  ItemColumn item;  // of --features; its keys are those of candidates, too
   uint64_t min_event_count = 0;
 };
 
 absl::StatusOr<std::vector<uint64_t>> Candidates(const RankOptions& options) {
-  const ItemKeys keys = options.columns.item_keys;
+  const ItemKeys keys = options.item.keys;
   if (!options.items.empty()) return ParseItems(options.items, keys);
   if (!options.items_file.empty()) return LoadItems(options.items_file, keys);
   if (options.bundle.empty()) {
@@ -63,7 +63,7 @@ absl::Status AddFeatures(const RankOptions& options,
   }
   auto bundle = Bundle::Load(options.bundle);
   if (!bundle.ok()) return bundle.status();
-  return FillFeatures((*bundle)->spec(), options.features, options.columns,
+  return FillFeatures((*bundle)->spec(), options.features, options.item,
                       request);
 }
 
@@ -221,7 +221,7 @@ void AddRankCommand(CommandSet& commands) {
   candidates->add_option("--items", options->items, "Ids, as 1,2,3");
   candidates->add_option("--items-file", options->items_file,
                          "A file of ids, - for stdin");
-  AddItemKeysOption(app, options->columns.item_keys);
+  AddItemKeysOption(app, options->item.keys);
   candidates->add_flag("--all", options->all, "Every item of --bundle");
   candidates->require_option(1);
   app->add_option("--bundle", options->bundle,
@@ -243,7 +243,7 @@ void AddRankCommand(CommandSet& commands) {
   app->add_option("--features", options->features,
                   "CSV of the items' candidate features, whose names --bundle "
                   "has");
-  app->add_option("--item-column", options->columns.item, "Of --features")
+  app->add_option("--item-column", options->item.name, "Of --features")
       ->capture_default_str();
   app->add_option("--min-event-count", options->min_event_count,
                   "Read your own writes: the state must hold so many events")

@@ -74,8 +74,6 @@ class Source:
         self._generator = None
         self._memories = {}
         self._features = None
-        if data.candidate_features.shape[1]:
-            self._features = candidate_features.History(data, device)
 
     def shuffle_moments(self, generator):
         """From now on the events of a moment are in a random order in every
@@ -118,7 +116,12 @@ class Source:
     def features_at(self, rows, seconds):
         """Candidate features [..., C, F] of rows [..., C], as known before
         seconds [...]; None where there are none."""
-        return self._features and self._features.at(rows, seconds)
+        if not self._data.candidate_features.shape[1]:
+            return None
+        if self._features is None:
+            self._features = candidate_features.History(self._data,
+                                                        self.device)
+        return self._features.at(rows, seconds)
 
     def cut(self, starts, lengths, width=None):
         """A Batch of the windows [start, start + length), padded to width."""

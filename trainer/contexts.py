@@ -9,8 +9,11 @@ as many training events each are.
 import dataclasses
 import math
 import re
+import typing
 
 import numpy as np
+
+from trainer import hyper as hyper_lib
 
 # A value of fewer events says little: it counts as unknown.
 MIN_EVENTS = 5
@@ -52,14 +55,55 @@ def rows(feature, texts):
     return np.array([known.get(text, 0) for text in texts], np.int32)
 
 
-def of_users(feature, texts):
-    """(the ContextFeature, table rows [U]) of a column of the table of users:
-    its cell [U] of each user of the data."""
+@dataclasses.dataclass
+class Column:
+    """A feature's rows: of each code of its cells in the events, `at` which of
+    the columns these are; or with at None, of each user."""
+    feature: hyper_lib.ContextFeature
+    rows: np.ndarray
+    at: typing.Optional[int]
+
+
+def columns(features, files, users):
+    """The Columns of hyper.ContextFeatures, each with the data's values.
+
+    files: an event_files.EventFiles, which has those that are columns of the
+    events; users: {feature name: {user: text}} of the others.
+    """
+    found, at = [], 0
+    for feature in features:
+        if feature.name in users:
+            of_user = users[feature.name]
+            found.append(_of_users(
+                feature, [of_user.get(user, '') for user in files.users.texts]))
+            continue
+        texts = files.contexts[at].texts
+        # Codes that came up later are in no training file.
+        counts = np.zeros(len(texts), np.int64)
+        counts[:len(files.context_counts[at])] = files.context_counts[at]
+        feature = resolved(feature, texts, counts)
+        found.append(Column(feature, rows(feature, texts), at))
+        at += 1
+    return found
+
+
+def _of_users(feature, texts):
+    """The Column of a feature's cell [U] of each user."""
     import pandas as pd
     codes, values = pd.factorize(np.array(texts, object))
     feature = resolved(feature, values, np.bincount(codes,
                                                     minlength=len(values)))
-    return feature, rows(feature, values)[codes]
+    return Column(feature, rows(feature, values)[codes], None)
+
+
+def table_rows(found, codes, users):
+    """Table rows [n, M] of Columns, for events of context codes [n, .] and
+    user codes [n]."""
+    result = np.empty((len(users), len(found)), np.int16)
+    for place, column in enumerate(found):
+        result[:, place] = column.rows[
+            users if column.at is None else codes[:, column.at]]
+    return result
 
 
 def _number(text):

@@ -251,7 +251,7 @@ def _sorted(config, lines, users, files, events, store, part_events):
     order of the files, which are put into a store in order."""
     event_files.note_late(files, events['times_us'])
     item_ids, item_table = _items(config, lines, files.items)
-    context_features, context_rows = _contexts(config, files, users)
+    of_contexts = contexts.columns(config.model.context_features, files, users)
     column_names = _column_names(config.model, lines)
     item_features = _item_features(item_ids, lines, column_names)
     text_ids, texts = files.keys.arrays()
@@ -261,16 +261,17 @@ def _sorted(config, lines, users, files, events, store, part_events):
     counts = files.users.counts
     for order in sorting.order(codes, events['times_us'], counts, part_events):
         is_all = len(order) == len(codes)
-        rows = vocabulary.rows_of(item_ids, events['items'][order])
-        store.append('rows', rows)
-        for name in list(events):
+        for name in sorted(events, key='items'.__ne__):  # Items first.
             # What is sorted whole is needed no more.
             column = events.pop(name) if is_all else events[name]
             values = column[order]
             if name == 'actions':
                 values = of_code[values]
             if name == 'context_rows':
-                values = context_rows(values, codes[order])
+                values = contexts.table_rows(of_contexts, values, codes[order])
+            if name == 'items':
+                rows = vocabulary.rows_of(item_ids, values)
+                store.append('rows', rows)
             if name == 'candidate_features':
                 values = _with_items(values, item_features[rows], column_names)
             store.append(name, values)
@@ -282,7 +283,7 @@ def _sorted(config, lines, users, files, events, store, part_events):
         cut_us=files.cut_us, ordered=config.data.equal_times == 'order',
         column_names=column_names, item_table=item_table,
         context_features=json.loads(json.dumps(
-            [*map(dataclasses.asdict, context_features)])),
+            [dataclasses.asdict(column.feature) for column in of_contexts])),
         item_features=item_features, text_ids=text_ids, texts=texts,
         made_by=prepared.of_config(config), **store.arrays())
 
@@ -293,37 +294,6 @@ def _user_table(config, folder):
         return {}
     return csv_events.read_users(pathlib.Path(folder) / config.data.users,
                                  config)
-
-
-def _contexts(config, files, users):
-    """(ContextFeatures with the data's values, a function of context codes
-    [n, .] and user codes [n] that gives table rows [n, M])."""
-    features, of_code = [], []
-    columns = iter(zip(files.contexts, files.context_counts))
-    for feature in config.model.context_features:
-        if feature.name in users:
-            of_user = users[feature.name]
-            feature, rows = contexts.of_users(
-                feature, [of_user.get(user, '') for user in files.users.texts])
-        else:
-            codes, counts = next(columns)
-            counts = np.append(counts, np.zeros(len(codes) - len(counts), int))
-            feature = contexts.resolved(feature, codes.texts, counts)
-            rows = contexts.rows(feature, codes.texts)
-        features.append(feature)
-        of_code.append((feature.name in users, rows))
-
-    def rows_of(codes, user_codes):
-        found = np.empty((len(user_codes), len(features)), np.int16)
-        column = 0
-        for at, (is_users, rows) in enumerate(of_code):
-            if is_users:
-                found[:, at] = rows[user_codes]
-            else:
-                found[:, at] = rows[codes[:, column]]
-                column += 1
-        return found
-    return features, rows_of
 
 
 def _item_features(item_ids, lines, column_names):

@@ -28,6 +28,10 @@ from trainer.ranking_metrics import TOP
 _CANDIDATES = 1 << 16
 
 
+# Fields of Cases that are not of one case each.
+_OF_ALL_CASES = ('known', 'cut_us', 'exclude_seen', 'among')
+
+
 @dataclasses.dataclass
 class Cases:
     """One row a moment that is asked about, in order of the user.
@@ -54,29 +58,27 @@ class Cases:
     exclude_seen: bool = False
     among: np.ndarray = None
 
+    def of_users(self, users):
+        """The same cases without those of other users."""
+        return self._only(np.flatnonzero(np.isin(self.users, users)))
+
     def of_new_items(self, data):
         """The cases with something to find that nobody had, among all such
         items alone."""
-        asked = [at for at, new in enumerate(self.new) if new.any()]
         among = np.ones(len(data.item_ids) + 1, bool)
         among[data.rows[self.known]] = False
         among[0] = False
+        asked = self._only([at for at, new in enumerate(self.new) if new.any()])
+        return dataclasses.replace(asked, among=among, **{
+            name: [values[new] for values, new in
+                   zip(getattr(asked, name), asked.new)]
+            for name in ('targets', 'baskets', 'repeats', 'new')})
 
-        def kept(lists):
-            return [lists[at][self.new[at]] for at in asked]
-        return dataclasses.replace(
-            self, **{name: getattr(self, name)[asked] for name in (
-                'users', 'starts', 'lengths', 'nexts', 'contexts')},
-            **{name: kept(getattr(self, name)) for name in (
-                'targets', 'baskets', 'repeats', 'new')}, among=among)
-
-    def of_users(self, users):
-        """The same cases without those of other users."""
-        kept = np.flatnonzero(np.isin(self.users, users))
+    def _only(self, kept):
+        """The cases of these indices."""
         columns = {field.name: getattr(self, field.name)
                    for field in dataclasses.fields(self)
-                   if field.name not in ('known', 'cut_us', 'exclude_seen',
-                                         'among')}
+                   if field.name not in _OF_ALL_CASES}
         return dataclasses.replace(self, **{
             name: [column[at] for at in kept] if isinstance(column, list)
             else column[kept] for name, column in columns.items()})

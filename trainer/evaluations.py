@@ -93,6 +93,9 @@ def between(data, from_us, to_us, how, rank=True):
         known, from_us, every_moment=how.every_moment) if rank else None
     if how.only_new:
         found = found and found.of_new_items(known)
+        if not (found and found.baskets):
+            raise ValueError('--new-items: nothing that is to be found is an '
+                             'item that nobody had before')
     return Evaluation(known, known.times_us >= from_us, found, how)
 
 

@@ -180,8 +180,8 @@ class Model(nn.Module):
                     value.fill_(_AVERAGE_BETA)
 
     def load_arrays(self, arrays):
-        """The inverse of to_arrays, for models without content; normalised
-        features go on as they are."""
+        """The inverse of to_arrays, but that items have their own parts alone
+        where there is content; features are normalised as they were."""
         arrays = {name: torch.from_numpy(np.array(array))
                   for name, array in arrays.items()}
         with torch.no_grad():

@@ -16,16 +16,24 @@ std::string Label(const Bundle& bundle) {
                       bundle.spec().version());
 }
 
+// Of keys that are left: those of a sound request became ids.
+absl::Status CheckItemKeys(const v1::RankRequest& request) {
+  for (int i = 0; i < request.item_keys_size(); ++i) {
+    if (request.item_keys(i).empty()) {
+      return FieldError(absl::StrCat("item_keys[", i, "]"), "\"\"",
+                        "an item has a text");
+    }
+  }
+  if (request.item_keys().empty()) return absl::OkStatus();
+  return FieldError("item_keys", absl::StrCat(request.item_keys_size(), " keys"),
+                    absl::StrCat("there are ", request.item_ids_size(),
+                                 " item_ids, too: give one of them"));
+}
+
 absl::Status CheckCandidates(const v1::RankRequest& request,
                              const Bundle& bundle,
                              const LimitsOptions& limits) {
   const size_t num_candidates = request.item_ids_size();
-  if (!request.item_keys().empty()) {
-    return FieldError("item_keys",
-                      absl::StrCat(request.item_keys_size(), " keys"),
-                      absl::StrCat("there are ", num_candidates,
-                                   " item_ids, too: give one of them"));
-  }
   if (num_candidates == 0) {
     return FieldError("item_ids", "empty", "at least one is required");
   }
@@ -175,6 +183,7 @@ absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const LimitsOptions& limits, absl::Time now) {
   RankPlan plan;
   absl::Status status = CheckUserId(request.user_id(), limits);
+  if (status.ok()) status = CheckItemKeys(request);
   if (status.ok()) status = CheckCandidates(request, bundle, limits);
   if (status.ok()) status = PlanTimes(request, now, plan);
   if (status.ok()) status = PlanContext(request, bundle, plan);

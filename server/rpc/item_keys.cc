@@ -1,5 +1,6 @@
 #include "server/rpc/item_keys.h"
 
+#include "absl/algorithm/container.h"
 #include "model/item_key.h"
 
 namespace qlarank {
@@ -15,7 +16,10 @@ void Resolve(v1::Event& event) {
 
 void ResolveItemKeys(v1::RankRequest& request) {
   for (v1::Event& event : *request.mutable_recent_events()) Resolve(event);
-  if (request.item_keys().empty() || !request.item_ids().empty()) return;
+  if (request.item_keys().empty() || !request.item_ids().empty() ||
+      absl::c_linear_search(request.item_keys(), "")) {
+    return;
+  }
   request.mutable_item_ids()->Reserve(request.item_keys_size());
   for (const std::string& key : request.item_keys()) {
     request.mutable_item_ids()->AddAlreadyReserved(ItemIdOfKey(key));

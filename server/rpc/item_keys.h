@@ -1,5 +1,5 @@
-// Texts that stand for items become ids where a request comes in: nothing
-// behind it knows of them.
+// Texts that stand for items become ids where a request comes in: what is behind
+// it knows of them only to refuse what is wrong with them.
 #ifndef QLARANK_SERVER_RPC_ITEM_KEYS_H_
 #define QLARANK_SERVER_RPC_ITEM_KEYS_H_
 
@@ -8,8 +8,9 @@
 
 namespace qlarank {
 
-// Where an item has a key and no id, gives it the key's id and takes the key
-// away. What has both is left for the rules of the request to refuse.
+// Where items have keys and no ids, gives them the keys' ids and takes the keys
+// away. What has both, or an empty key among others, is left for the rules of
+// the request to refuse.
 void ResolveItemKeys(v1::RankRequest& request);
 void ResolveItemKeys(v1::AppendEventsRequest& request);
 void ResolveItemKeys(v1::StreamEventsRequest& request);

@@ -106,7 +106,7 @@ TEST_P(CsvScenariosTest, IsReadAsWritten) {
   ASSERT_TRUE(unit.ok());
   EventColumns columns;
   if (scenario.value("item_keys", "number") == "text") {
-    columns.item_keys = ItemKeys::kTexts;
+    columns.item.keys = ItemKeys::kTexts;
   }
   columns.features = scenario.value("features", std::vector<std::string>());
   const std::string path =

@@ -107,6 +107,14 @@ INSTANTIATE_TEST_SUITE_P(
                   r.clear_candidate_features();
                 },
                 absl::StatusCode::kInvalidArgument, "item_ids: empty; "},
+        BadRank{"AnEmptyText",
+                [](auto& r) {
+                  r.clear_item_ids();
+                  r.add_item_keys("a");
+                  r.add_item_keys("");
+                },
+                absl::StatusCode::kInvalidArgument,
+                "item_keys[1]: \"\"; an item has a text"},
         BadRank{"TextsAndIds", [](auto& r) { r.add_item_keys("a"); },
                 absl::StatusCode::kInvalidArgument,
                 "item_keys: 1 keys; there are 2 item_ids, too: give one"},

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tiny_model import MODEL
 from trainer.__main__ import main
 
 CONFIG = """
@@ -15,14 +16,7 @@ validate_from = "1970-01-01T02:00"
 test_from = "1970-01-01T03:00"
 min_item_count = 1
 labels = { click = "click" }
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-head_width = 8
-initial_half_lives = [4.0, 0.0]
-actions = ["no", "yes"]
+""" + MODEL + """actions = ["no", "yes"]
 context_features = [{ name = "tab", values = ["a", "b"] }]
 tasks = [{ name = "click", dot_term = false }]
 [training]

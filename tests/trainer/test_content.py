@@ -8,6 +8,7 @@ from trainer import config as config_lib
 from trainer import content
 from trainer import dataset
 from trainer import evaluate
+from trainer import evaluations
 from trainer import export
 from trainer import hyper as hyper_lib
 from trainer import models
@@ -225,3 +226,11 @@ def test_new_items_are_ranked_among_themselves(folder):
     assert result['model, all terms']['hit@10'] == 1
     ranks = evaluation.ranks()
     assert set(ranks) == {'ann', 'bob'} and max(ranks.values()) <= 4
+
+
+def test_where_nothing_is_new_it_is_told(folder):
+    data, _ = dataset.open_data(folder, _config(data={'min_item_count': 1}))
+    how = evaluations.How(only_new=True)
+    assert evaluations.between(data, 4_000_000, None, how)
+    with pytest.raises(ValueError, match='--new-items: nothing that is to be'):
+        evaluations.between(data, 2_000_000, 3_000_000, how)

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+
+from tiny_model import MODEL
 import torch
 
 from trainer import checkpoint
@@ -21,14 +23,7 @@ train = ["train.csv"]
 min_item_count = 1
 labels = {{ like = "liked" }}
 {data}
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-head_width = 8
-initial_half_lives = [4.0, 0.0]
-actions = ["buy"]
+""" + MODEL + """actions = ["buy"]
 tasks = [{{ name = "next" }}, {{ name = "like", dot_term = false }}]
 [training]
 epochs = 2

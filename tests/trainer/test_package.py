@@ -8,20 +8,15 @@ import zipfile
 
 import pytest
 
+from tiny_model import MODEL
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Trains nothing: the model that training would begin with.
 CONFIG = '''
 name = "tiny"
 [data]
 min_item_count = 1
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-head_width = 8
-initial_half_lives = [4.0, 0.0]
-[training]
+''' + MODEL + '''[training]
 steps = 0
 '''
 

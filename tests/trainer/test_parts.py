@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tiny_batches
+from tiny_model import MODEL
 from trainer import checkpoint
 from trainer import evaluations
 from trainer import models
@@ -145,9 +146,8 @@ def test_a_refit_is_of_all_that_is_not_held_out(tmp_path, capsys):
                  1, 9, 40))]
     (tmp_path / 'train.csv').write_text('user,item,time\n' + '\n'.join(lines))
     (tmp_path / 'x.toml').write_text(
-        'name = "x"\n[model]\nd_model = 16\nnum_heads = 2\nnum_layers = 1\n'
-        'ffn_width = 16\nhead_width = 8\ninitial_half_lives = [4.0, 0.0]\n'
-        '[training]\nsteps = 12\nbatch_events = 256\npatience = 0\n')
+        f'name = "x"{MODEL}[training]\nsteps = 12\nbatch_events = 256\n'
+        'patience = 0\n')
 
     def fit(*options):
         out = tmp_path / '-'.join(('out', *options))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tiny_model import MODEL
 from trainer import comparison_commands
 from trainer import sweep
 from trainer import tables
@@ -12,14 +13,7 @@ CONFIG = """
 name = "tiny"
 [data]
 min_item_count = 1
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-head_width = 8
-initial_half_lives = [4.0, 0.0]
-actions = ["buy"]
+""" + MODEL + """actions = ["buy"]
 [training]
 epochs = 1
 """

@@ -2,19 +2,14 @@
 
 import pytest
 
+from tiny_model import MODEL
 from trainer.__main__ import main
 
 CONFIG = '''
 name = "tiny"
 [data]
 min_item_count = 1
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-initial_half_lives = [4.0, 0.0]
-'''
+''' + MODEL
 ONE_EVENT_EACH = 'user,item,time\nann,7,1483271606\nbob,8,1483271607\n'
 TWO_EVENTS = ONE_EVENT_EACH + 'ann,8,1483271608\n'
 

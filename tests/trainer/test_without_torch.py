@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from tiny_model import MODEL
 from trainer import __main__ as trainer_main
 
 pd = pytest.importorskip('pandas')
@@ -32,14 +33,7 @@ validate_from = "1970-01-01T00:00:03"
 test_from = "1970-01-01T00:00:05"
 min_item_count = 1
 labels = { click = "click" }
-[model]
-d_model = 16
-num_heads = 2
-num_layers = 1
-ffn_width = 16
-head_width = 8
-initial_half_lives = [4.0, 0.0]
-actions = ["no", "yes"]
+""" + MODEL + """actions = ["no", "yes"]
 tasks = [{ name = "click", dot_term = false }]
 """
 

@@ -41,6 +41,15 @@ TEST(ItemKeysTest, TextsOfEventsBecomeIdsInBothKindsOfCalls) {
   }
 }
 
+TEST(ItemKeysTest, AnEmptyTextIsLeftToBeRefused) {
+  v1::RankRequest request;
+  request.add_item_keys("a");
+  request.add_item_keys("");
+  ResolveItemKeys(request);
+  EXPECT_THAT(request.item_keys(), ElementsAre("a", ""));
+  EXPECT_THAT(request.item_ids(), IsEmpty());
+}
+
 TEST(ItemKeysTest, WhatHasBothIsLeftToBeRefused) {
   v1::RankRequest request;
   request.add_item_keys("a");
