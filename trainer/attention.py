@@ -2,206 +2,94 @@
 
 Every mechanism replaces o_h of docs/model.md, section 3, and nothing else of
 the layer, so that models differ in it alone (docs/attention.md compares them).
-Only QLA can be served: its state has a fixed size. The others are here to be
-measured against, in the masked form that training uses.
+Only QLA can be served. The others are here to be measured against, in the
+masked form that training uses. _TABLE has a row for each.
 
 Shapes: B histories of n events, m reading tokens each, H heads of width d_h.
 """
 
 import dataclasses
-import math
+import typing
 
 import torch
 from torch.nn import functional
 
+from trainer import biased
+from trainer import chunks
+from trainer import delta
+from trainer import gated
+from trainer import reading
 from trainer.mechanisms import (
-    ALL, HSTU, LINEAR, LOG_LINEAR, QLA, SLIDING_WINDOW, SOFTMAX)
+    ALL, DECAYED_LINEAR, GATED, GATED_DELTA, HSTU, LINEAR, LOG_LINEAR, NONE,
+    QLA, RECENT_SOFTMAX, SEEDS_ONLY, SLIDING_WINDOW, SOFTMAX)
+from trainer.reading import History, Readers
 
-# Buckets of distances and of times; Fenwick levels: histories up to 2^24.
-NUM_DISTANCES = NUM_TIMES = 32
+# Fenwick levels: histories up to 2^24.
 NUM_LEVELS = 24
-# SLIDING_WINDOW: a token reads the last WINDOW events and the first GLOBAL.
-WINDOW, GLOBAL = 64, 4
 
 
-@dataclasses.dataclass
-class History:
-    """What can be read. keys, values: [B, n, H, d_h]; seconds: [B, n] or None
-    (whole seconds since 1970; HSTU only)."""
-    keys: torch.Tensor
-    values: torch.Tensor
-    seconds: torch.Tensor = None
+# ---- What the outputs of W_qkvg pass through: q, k, v -> q, k, v -------------
 
 
-@dataclasses.dataclass
-class Readers:
-    """Tokens that read: q, k, v [B, m, H, d_h] and z [B, m, d], the input of
-    W_qkvg. before, [m] or [B, m]: a token reads events 0 ... before - 1 and
-    itself. seconds, next_seconds: [B, m], of the token and of what follows
-    it (HSTU only)."""
-    q: torch.Tensor
-    k: torch.Tensor
-    v: torch.Tensor
-    z: torch.Tensor
-    before: torch.Tensor
-    seconds: torch.Tensor = None
-    next_seconds: torch.Tensor = None
+def _plain(q, k, v):
+    return q, k, v
 
 
-def activate(mechanism, q, k, v):
-    """phi1 and its kin: what W_qkvg's outputs pass through."""
-    if mechanism in (SOFTMAX, SLIDING_WINDOW):
-        return q, k, v
-    if mechanism == LINEAR:
-        return functional.elu(q) + 1, functional.elu(k) + 1, v
-    silu = functional.silu
-    return silu(q), silu(k), silu(v) if mechanism == HSTU else v
+def _silu(q, k, v):
+    """phi1 of docs/model.md."""
+    return functional.silu(q), functional.silu(k), v
 
 
-def extra_tensors(mechanism, heads, d_model):
-    """{short name: shape} of a layer's tensors beside w_qkvg."""
-    if mechanism == QLA:
-        return {name: (heads,) for name in ('decay_rate', 'alpha', 'beta')}
-    if mechanism in (SOFTMAX, SLIDING_WINDOW):
-        return {'distance_bias': (heads, NUM_DISTANCES)}
-    if mechanism == HSTU:
-        return {'distance_bias': (heads, NUM_DISTANCES),
-                'time_bias': (heads, NUM_TIMES)}
-    if mechanism == LOG_LINEAR:
-        return {'beta': (heads,), 'w_level': (heads * NUM_LEVELS, d_model)}
-    return {}
+def _silu_all(q, k, v):
+    return tuple(map(functional.silu, (q, k, v)))
 
 
-def read(layer, readers, history):
-    """o [B, m, H, d_h]: what tokens read of the history and of themselves."""
-    return _READ[layer.hyper.attention](layer, readers, history)
+def _positive(q, k, v):
+    return functional.elu(q) + 1, functional.elu(k) + 1, v
 
 
-def itself(layer, q, k, v):
-    """The diagonal term of docs/model.md: beta_h <q, k> v."""
-    return layer.beta[:, None] * (q * k).sum(-1, keepdim=True) * v
+def _of_one_length(q, k, v):
+    """The delta rule takes b of what is known of a key out of the state, and
+    more than all of it if keys were longer than 1."""
+    def unit(x):
+        x = gated.wide(functional.silu(x))
+        return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-6)
+    return unit(q), unit(k), v
 
 
-def steps_back(before, n):
-    """[..., m, n]: how many events after event j a token stands, 0: the next.
-
-    Negative where the token does not read event j.
-    """
-    return before.unsqueeze(-1) - 1 - torch.arange(n, device=before.device)
+# ---- Readings: layer, Readers, History -> o [B, m, H, d_h] -------------------
 
 
-def decays(layer, steps):
-    """lambda_h^steps, [..., H, m, n] of steps [..., m, n]; 0 where negative."""
-    steps = steps.unsqueeze(-3)
-    powers = torch.exp(-layer.decay_rate[:, None, None] * steps.clamp_min(0))
-    return powers * (steps >= 0)
+def _itself_alone(layer, readers, history):
+    """No attention: what the rest of the model makes of a token."""
+    del layer, history
+    return readers.v
 
 
-def _products(readers, history):
-    """<q, k> of every token with every event [B, H, m, n], with itself
-    [B, H, m]."""
-    across = torch.einsum('bmhk,bnhk->bhmn', readers.q, history.keys)
-    return across, (readers.q * readers.k).sum(-1).transpose(1, 2)
-
-
-def _total(weights, history):
-    return torch.einsum('bhmn,bnhv->bmhv', weights.to(history.values.dtype),
-                        history.values)
-
-
-def _qla(layer, readers, history):
-    """VISTA (arXiv 2510.22049), decayed; phi2 is the identity."""
-    products, _ = _products(readers, history)
-    powers = decays(layer, steps_back(readers.before, products.shape[-1]))
-    count = powers.sum(-1).transpose(-1, -2)  # [B or none, m, H]
-    total = _total(products * powers.to(products.dtype), history)
-    scale = (layer.alpha / count.clamp_min(1)).unsqueeze(-1)
-    return scale * total + itself(layer, readers.q, readers.k, readers.v)
-
-
-def distance_bucket(distance):
-    """0 ... 15 exactly, then two buckets for every doubling, at most 31."""
-    far = 16 + (2 * torch.log2(distance.clamp_min(16) / 16.)).floor().long()
-    return torch.where(distance < 16, distance, far.clamp_max(31))
-
-
-def _distance_biases(layer, readers, n):
-    """Biases of every event [B or none, H, m, n] and of the token itself."""
-    distance = (steps_back(readers.before, n) + 1).clamp_min(0)
-    table = layer.distance_bias.T  # [32, H]
-    bias = functional.embedding(distance_bucket(distance), table)
-    return bias.movedim(-1, -3), table[0]
-
-
-def _softmax(layer, readers, history):
-    """Scaled dot-product attention (Vaswani et al. 2017) with biases by
-    distance (T5); a token's own key takes part."""
-    products, own = _products(readers, history)
-    n, width = products.shape[-1], readers.q.shape[-1]
-    bias, own_bias = _distance_biases(layer, readers, n)
-    steps = steps_back(readers.before, n)
-    allowed = steps >= 0
-    if layer.hyper.attention == SLIDING_WINDOW:
-        # Longformer and BigBird: the recent events and a few global ones.
-        first = torch.arange(n, device=steps.device) < GLOBAL
-        allowed = allowed & ((steps + 1 < WINDOW) | first)
-    logits = (products / math.sqrt(width) + bias).masked_fill(
-        ~allowed.unsqueeze(-3), -torch.inf)
-    own = own / math.sqrt(width) + own_bias[:, None]
-    weights = torch.cat([logits, own.unsqueeze(-1)],
-                        -1).softmax(-1)
-    own_weight = weights[..., -1].transpose(1, 2).unsqueeze(-1)
-    return _total(weights[..., :-1], history) + own_weight * readers.v
-
-
-def time_bucket(seconds):
-    """b(s) of docs/model.md, section 1, for integer seconds [...]."""
-    powers = 2 ** torch.arange(1, 31, device=seconds.device)
-    return 1 + torch.bucketize(1 + seconds.clamp_min(0), powers, right=True)
-
-
-def _look_up_times(table, buckets):
-    """table[h, bucket] as [B, H, m, n], of buckets [B, m, n].
-
-    Every row looks into a copy of its own: a GPU would add the gradients of
-    millions of look-ups into 32 cells one after the other.
-    """
-    heads = table.shape[0]
-    batch, rows, n = buckets.shape
-    copies = table[None, :, None].expand(batch, heads, rows, NUM_TIMES)
-    return torch.gather(copies, -1, buckets.unsqueeze(1).expand(
-        batch, heads, rows, n))
-
-
-def _hstu(layer, readers, history):
-    """HSTU (arXiv 2402.17152): pointwise SiLU attention with biases by
-    distance and by the time from an event to what follows the token."""
-    products, own = _products(readers, history)
-    n, width = products.shape[-1], readers.q.shape[-1]
-    bias, own_bias = _distance_biases(layer, readers, n)
-    elapsed = readers.next_seconds.unsqueeze(-1) - history.seconds.unsqueeze(1)
-    bias = bias + _look_up_times(layer.time_bias, time_bucket(elapsed))
-    own_time = _look_up_times(layer.time_bias, time_bucket(
-        readers.next_seconds - readers.seconds).unsqueeze(-1)).squeeze(-1)
-    weights = functional.silu(products / math.sqrt(width) + bias)
-    allowed = steps_back(readers.before, n) >= 0
-    weights = weights * allowed.unsqueeze(-3)
-    own = functional.silu(own / math.sqrt(width) + own_bias[:, None] + own_time)
-    count = (readers.before + 1).unsqueeze(-1).unsqueeze(-1)
-    total = _total(weights, history) + (
-        own.transpose(1, 2).unsqueeze(-1) * readers.v)
-    return total / count
+def _decayed(layer, readers, history):
+    """VISTA (arXiv 2510.22049), decayed, by what events leave where they are
+    gates; phi2 is the identity."""
+    products, _ = reading.products(readers, history)
+    left = reading.kept(layer, history, readers.before)
+    count = left.sum(-1).transpose(-1, -2)  # [B or none, m, H]
+    total = reading.total(products * left.to(products.dtype), history)
+    return scale(layer, count).unsqueeze(-1) * total + reading.itself(
+        layer, readers.q, readers.k, readers.v)
 
 
 def _linear(layer, readers, history):
     """Linear attention (Katharopoulos et al. 2020): phi = elu + 1, normalised
-    by the sum of its weights."""
-    products, own = _products(readers, history)
-    allowed = steps_back(readers.before, products.shape[-1]) >= 0
-    weights = products * allowed.unsqueeze(-3)
+    by the sum of its weights, which may decay."""
+    products, own = reading.products(readers, history)
+    if layer.hyper.attention == DECAYED_LINEAR:
+        left = reading.kept(layer, history, readers.before)
+    else:
+        left = (reading.steps_back(readers.before, products.shape[-1]) >=
+                0).unsqueeze(-3)
+    weights = products * left
     normaliser = weights.sum(-1) + own  # [B, H, m]
     own_total = own.transpose(1, 2).unsqueeze(-1) * readers.v
-    return (_total(weights, history) + own_total) / (
+    return (reading.total(weights, history) + own_total) / (
         normaliser.transpose(1, 2).unsqueeze(-1))
 
 
@@ -221,17 +109,141 @@ def fenwick_level(before, n):
 def _log_linear(layer, readers, history):
     """Log-linear attention (Guo et al. 2025): one state a Fenwick block, with
     weights that the token chooses by level."""
-    products, _ = _products(readers, history)
+    products, _ = reading.products(readers, history)
     n, heads = products.shape[-1], products.shape[1]
     chosen = functional.softplus(readers.z @ layer.w_level.T)
     chosen = chosen.unflatten(-1, (heads, NUM_LEVELS)).transpose(1, 2)
     level = fenwick_level(readers.before, n).unsqueeze(-3)
     level = level.expand(products.shape)
     weights = products * torch.gather(chosen, -1, level)
-    weights = weights * (steps_back(readers.before, n) >= 0).unsqueeze(-3)
-    return _total(weights, history) + itself(layer, readers.q, readers.k,
-                                             readers.v)
+    weights = weights * (reading.steps_back(readers.before, n) >=
+                         0).unsqueeze(-3)
+    return reading.total(weights, history) + reading.itself(
+        layer, readers.q, readers.k, readers.v)
 
 
-_READ = {QLA: _qla, SOFTMAX: _softmax, SLIDING_WINDOW: _softmax, HSTU: _hstu,
-         LINEAR: _linear, LOG_LINEAR: _log_linear}
+# ---- Whole histories at a cost linear in them: layer, q, k, v, History -> o --
+
+
+def _qla_events(layer, q, k, v, history):
+    del history
+    return chunks.read(layer, q, k, v)
+
+
+def _gated_events(layer, q, k, v, history):
+    total, count = gated.read(q, history)
+    return scale(layer, count).unsqueeze(-1) * total + reading.itself(
+        layer, q, k, v)
+
+
+# ---- What is kept of events: layer, z, k, v -> (values, gates) ---------------
+
+
+def _as_they_are(layer, z, k, v):
+    del layer, z, k
+    return v, None
+
+
+def _gated(layer, z, k, v):
+    del k
+    return v, gated.gates(layer, z)
+
+
+def _corrected(layer, z, k, v):
+    gates = gated.gates(layer, z)
+    return delta.corrections(k, v, gates, delta.strengths(layer, z)), gates
+
+
+# ---- The table ---------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mechanism:
+    """tensors: short names of a layer's tensors beside w_qkvg. has_state: many
+    candidates may share a state of fixed size, q . Z, in place of weights.
+    events: how whole histories are read; None: as any tokens."""
+    activate: typing.Callable
+    tensors: tuple
+    read: typing.Callable
+    has_state: bool = False
+    events: typing.Callable = None
+    remember: typing.Callable = _as_they_are
+
+
+_QLA = _Mechanism(_silu, ('decay_rate', 'alpha', 'beta'), _decayed, True,
+                  _qla_events)
+_SOFTMAX = _Mechanism(_plain, ('distance_bias',), biased.softmax)
+_TABLE = {
+    QLA: _QLA,
+    SEEDS_ONLY: _QLA,
+    NONE: _Mechanism(_plain, (), _itself_alone),
+    SOFTMAX: _SOFTMAX,
+    RECENT_SOFTMAX: _SOFTMAX,
+    SLIDING_WINDOW: _SOFTMAX,
+    HSTU: _Mechanism(_silu_all, ('distance_bias', 'time_bias'), biased.hstu),
+    LINEAR: _Mechanism(_positive, (), _linear),
+    DECAYED_LINEAR: _Mechanism(_positive, ('decay_rate',), _linear),
+    LOG_LINEAR: _Mechanism(_silu, ('beta', 'w_level'), _log_linear),
+    GATED: _Mechanism(_silu, ('w_gate', 'gate_bias', 'alpha', 'beta'),
+                      _decayed, True, _gated_events, _gated),
+    GATED_DELTA: _Mechanism(
+        _of_one_length,
+        ('w_gate', 'gate_bias', 'w_strength', 'strength_bias', 'beta'),
+        _decayed, True, _gated_events, _corrected),
+}
+
+
+def activate(mechanism, q, k, v):
+    """phi1 and its kin: what W_qkvg's outputs pass through."""
+    return _TABLE[mechanism].activate(q, k, v)
+
+
+def extra_tensors(mechanism, heads, d_model):
+    """{short name: shape} of a layer's tensors beside w_qkvg."""
+    shapes = {'distance_bias': (heads, biased.NUM_DISTANCES),
+              'time_bias': (heads, biased.NUM_TIMES),
+              'w_level': (heads * NUM_LEVELS, d_model),
+              'w_gate': (heads, d_model), 'w_strength': (heads, d_model)}
+    return {name: shapes.get(name, (heads,))
+            for name in _TABLE[mechanism].tensors}
+
+
+def has_state(mechanism):
+    """Whether candidates may read a state of fixed size, q . Z."""
+    return _TABLE[mechanism].has_state
+
+
+def remember(layer, z, k, v, seconds=None):
+    """The History of events: inputs z [B, n, d], k and v [B, n, H, d_h],
+    seconds [B, n]."""
+    values, gates = _TABLE[layer.hyper.attention].remember(layer, z, k, v)
+    return History(k, values, seconds, gates)
+
+
+def read(layer, readers, history):
+    """o [B, m, H, d_h]: what tokens read of the history and of themselves."""
+    batch, n, heads, _ = history.keys.shape
+    size = reading.rows_at_a_time(batch * heads * n)
+    of = _TABLE[layer.hyper.attention].read
+    if size >= readers.q.shape[1]:
+        return of(layer, readers, history)
+    return torch.cat([of(layer, part, history)
+                      for part in readers.split(size)], 1)
+
+
+def read_events(layer, q, k, v, z, history, next_seconds=None):
+    """o [B, n, H, d_h] of events that read those before them, and themselves;
+    arguments as remember() has them."""
+    of = _TABLE[layer.hyper.attention].events
+    if of:
+        return of(layer, q, k, v, history)
+    before = torch.arange(q.shape[1], device=q.device)
+    return read(layer, Readers(q, k, v, z, before, history.seconds,
+                               next_seconds), history)
+
+
+def scale(layer, count):
+    """What q . Z is multiplied by [...], at decayed counts c [...]."""
+    if layer.hyper.attention == GATED_DELTA:  # Values are no sums.
+        return torch.ones_like(count)
+    return layer.alpha / count.clamp_min(1)

@@ -8,8 +8,8 @@ server would. The same sums in another order (docs/model.md, section 3).
 import torch
 from torch.nn import functional
 
-from trainer import attention
 from trainer import hyper as hyper_lib
+from trainer import reading
 
 # Events of a chunk.
 SIZE = 50
@@ -31,7 +31,7 @@ def read(layer, q, k, v):
         seen = _read_states(layer, q, k, v, scale)
     else:
         seen = scale * _read_together(layer, q, k, v)
-    return seen + attention.itself(layer, q, k, v)
+    return seen + reading.itself(layer, q, k, v)
 
 
 def _read_together(layer, q, k, v):
@@ -39,7 +39,7 @@ def _read_together(layer, q, k, v):
     length, rate = q.shape[1], layer.decay_rate
     queries, keys, values = (_split(part) for part in (q, k, v))
     index = torch.arange(SIZE, device=q.device)
-    powers = attention.decays(layer, attention.steps_back(index, SIZE))
+    powers = reading.decays(layer, reading.steps_back(index, SIZE))
     within = torch.einsum('bcihk,bcjhk->bchij', queries, keys)
     within = within * powers.to(within.dtype)
     total = torch.einsum('bchij,bcjhv->bcihv', within, values)
@@ -62,7 +62,7 @@ def _split(x):
 def _states_before(folded, rate):
     """Z before every chunk, from what each chunk folds [B, C, H, d_h, d_h]."""
     chunk = torch.arange(folded.shape[1], device=folded.device)
-    steps = attention.steps_back(chunk, len(chunk))  # [C, C]
+    steps = reading.steps_back(chunk, len(chunk))  # [C, C]
     powers = torch.exp(-rate * SIZE * steps.clamp_min(0).unsqueeze(-1))
     powers = powers * (steps >= 0).unsqueeze(-1)  # [C, C, H]
     return torch.einsum('ceh,behkv->bchkv', powers, folded)
@@ -78,8 +78,8 @@ def _read_states(layer, q, k, v, scale):
                     scale.split(STATES_SIZE)):
         queries, keys, values, factor = part
         index = torch.arange(queries.shape[1] + 1, device=q.device)
-        powers = attention.decays(
-            layer, attention.steps_back(index, len(index) - 1))
+        powers = reading.decays(
+            layer, reading.steps_back(index, len(index) - 1))
         fading = torch.exp(-layer.decay_rate * index[:, None])  # [s + 1, H]
         outer = keys.unsqueeze(-1) * values.unsqueeze(-2)
         states = torch.einsum('hij,bjhkv->bihkv', powers, outer)

@@ -139,7 +139,8 @@ class Hyper:
     num_layers: int = 8
     ffn_width: int = 128
     conv_width: int = 4
-    # Anything but QLA is for comparing with, and cannot be exported.
+    # QLA, or another of docs/attention.md: those are for comparing with, and
+    # cannot be exported.
     attention: str = mechanisms.QLA
     # A model of trainer/peers.py in place of the layers, likewise.
     peer: str = ''
@@ -187,7 +188,7 @@ class Hyper:
                  f'{PHI2_IDENTITY} or {PHI2_SILU}')
         _require(self.attention in mechanisms.ALL, 'attention',
                  self.attention, 'one of ' + ', '.join(mechanisms.ALL))
-        _require(self.attention == mechanisms.QLA or
+        _require(self.attention in mechanisms.WITH_SEEDS or
                  self.phi2 == PHI2_IDENTITY, 'phi2', self.phi2,
                  f'{PHI2_IDENTITY} with {self.attention}')
         _require(self.target_aware in (OFF, ALL_LAYERS, DEDICATED_BLOCK),
@@ -232,9 +233,12 @@ class Hyper:
             _require(not self.summary_attention, 'summary_attention',
                      self.summary_attention, 'false without seeds')
         else:
-            _require(self.attention == mechanisms.QLA and not self.peer,
-                     'num_seeds', self.num_seeds,
+            _require(self.attention in mechanisms.WITH_SEEDS and
+                     not self.peer, 'num_seeds', self.num_seeds,
                      f'0 with {self.peer or self.attention}')
+        _require(self.attention != mechanisms.SEEDS_ONLY or
+                 self.summary_attention, 'summary_attention',
+                 self.summary_attention, f'true with {self.attention}')
 
     @property
     def head_dim(self):
@@ -250,6 +254,11 @@ class Hyper:
     def has_content(self):
         """Whether items have rows from what the item table says of them."""
         return bool(self.item_attributes or self.item_numbers)
+
+    @property
+    def tells_candidates_user(self):
+        """Whether u is part of a candidate's token."""
+        return not self.peer and self.attention != mechanisms.SEEDS_ONLY
 
     @property
     def any_dot_term(self):

@@ -65,7 +65,6 @@ def logits(hyper, params, source, batch, drop=lambda x: x, history=None):
     labels = labels.masked_fill(~found.present.unsqueeze(-1), torch.nan)
     if hyper.peer:
         tokens = drop(batches.tokens(hyper, params, batch))
-        params = peers.with_no_user(params)
         user = tokens.new_zeros(found.rows.shape + (hyper.d_model,))
         x = _tokens(hyper, params, source, batch, found, user)
         x = peers.candidates(hyper, params, tokens, found.positions, drop(x),

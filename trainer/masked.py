@@ -11,14 +11,15 @@ import torch
 from torch.nn import functional
 
 from trainer import attention
-from trainer import chunks
 from trainer import hyper as hyper_lib
+from trainer import mechanisms
+from trainer import reading
 from trainer import reference
 from trainer import summaries as seeds
 
 # What candidates need of one layer: events' normalised inputs n [B, n, d],
-# keys and values [B, n, H, d_h], and the Clock.
-Trace = collections.namedtuple('Trace', ['inputs', 'keys', 'values', 'clock'])
+# their reading.History, and the Clock.
+Trace = collections.namedtuple('Trace', ['inputs', 'history', 'clock'])
 
 # Whole seconds [B, n] of events and of what follows each (the next event or
 # the request). Only attention.HSTU asks for them.
@@ -38,29 +39,28 @@ def events(hyper, params, tokens, drop=reference.keep,
     traces = []
     for index in range(hyper.num_layers):
         layer = reference.Layer(hyper, params, index)
-        x, n, k, v = run_layer(layer, x, clock, drop)
-        traces.append(Trace(n, k, v, clock))
+        x, n, k, v, gates = run_layer(layer, x, clock, drop)
+        history = reading.History(k, v, clock.seconds, gates)
+        traces.append(Trace(n, history, clock))
     if hyper.target_aware == hyper_lib.DEDICATED_BLOCK:
         layer = reference.Layer(hyper, params, hyper.num_layers)
         n = reference.rms_norm(x, layer.norm_attn)
         _, k, v, _ = reference.project(layer, n)
-        traces.append(Trace(n, k, v, clock))
+        history = attention.remember(layer, n, k, v, clock.seconds)
+        traces.append(Trace(n, history, clock))
     return x, traces
 
 
 def layer_of_events(layer, x, clock, drop):
-    """One layer over events [B, n, d]; returns x, and n, k and v of a Trace."""
+    """One layer over events [B, n, d]; returns x, and n and the keys, values
+    and gates of a Trace."""
     n = reference.rms_norm(x, layer.norm_attn)
     z = reference.convolve(layer, n, _shifted(layer, n))
     q, k, v, g = reference.project(layer, z)
-    if layer.hyper.attention == attention.QLA:
-        o = chunks.read(layer, q, k, v)
-    else:
-        before = torch.arange(x.shape[1], device=x.device)
-        readers = attention.Readers(q, k, v, z, before, *clock)
-        history = attention.History(k, v, clock.seconds)
-        o = attention.read(layer, readers, history)
-    return reference.finish(layer, x, o, g, drop), n, k, v
+    history = attention.remember(layer, z, k, v, clock.seconds)
+    o = attention.read_events(layer, q, k, v, z, history, clock.next_seconds)
+    x = reference.finish(layer, x, o, g, drop)
+    return x, n, history.keys, history.values, history.gates
 
 
 def _shifted(layer, n):
@@ -76,7 +76,9 @@ def candidates(hyper, params, traces, positions, x, drop=reference.keep):
     positions [B, P]: a candidate at position i reads events 0 ... i, and none
     at position -1. x [B, P, C, d]: candidate tokens.
     """
-    x = _read_state(hyper, params, traces, positions, x, drop)
+    is_blind = hyper.attention == mechanisms.SEEDS_ONLY
+    x = _read_state(hyper, params, traces, torch.full_like(positions, -1)
+                    if is_blind else positions, x, drop)
     if hyper.summary_attention:
         summarized = summaries(hyper, params, traces, positions, drop)
         x = reference.attend_summaries(hyper, params, x, summarized, drop)
@@ -97,7 +99,7 @@ def summaries(hyper, params, traces, positions, drop=reference.keep):
 def _read_state(hyper, params, traces, positions, x, drop):
     """Passes x [B, P, C, d] through the layers; -1 is before any event."""
     # One state for many candidates, or one row of weights for each.
-    through_states = hyper.attention == attention.QLA and (
+    through_states = attention.has_state(hyper.attention) and (
         x.shape[2] > 1 or hyper.phi2 == hyper_lib.PHI2_SILU)
     for index in reference.candidate_layers(hyper):
         layer = reference.Layer(hyper, params, index)
@@ -130,8 +132,7 @@ def _layer_by_weights(layer, x, trace, positions, window, drop):
                                     positions.clamp_min(0)))
     flat = [part.flatten(1, 2) for part in (q, k, v, z)]
     readers = attention.Readers(*flat, each(positions + 1), seconds, seconds)
-    history = attention.History(trace.keys, trace.values, trace.clock.seconds)
-    o = attention.read(layer, readers, history).unflatten(1, shape[1:])
+    o = attention.read(layer, readers, trace.history).unflatten(1, shape[1:])
     return reference.finish(layer, x, o, g, drop)
 
 
@@ -140,12 +141,20 @@ def states_after(layer, trace, positions):
 
     positions [B, P]; returns Z [B, P, H, d_h, d_h] and c [B, P, H].
     """
-    steps = attention.steps_back(positions + 1, trace.keys.shape[1])
-    powers = attention.decays(layer, steps.unsqueeze(-2)).squeeze(-2)
-    weighted = torch.einsum('bphj,bjhk->bphjk', powers.to(trace.keys.dtype),
-                            trace.keys)
-    z = torch.einsum('bphjk,bjhv->bphkv', weighted, trace.values)
-    return z, powers.sum(-1)
+    history = trace.history
+    size = reading.rows_at_a_time(history.keys.numel())
+    found = [_states_after(layer, history, part)
+             for part in positions.split(size, 1)]
+    return found[0] if len(found) == 1 else tuple(
+        torch.cat(parts, 1) for parts in zip(*found))
+
+
+def _states_after(layer, history, positions):
+    left = reading.kept(layer, history, positions + 1)  # [B, H, P, n]
+    weighted = torch.einsum('bhpj,bjhk->bphjk', left.to(history.keys.dtype),
+                            history.keys)
+    z = torch.einsum('bphjk,bjhv->bphkv', weighted, history.values)
+    return z, left.sum(-1).transpose(1, 2)
 
 
 def _window_at(layer, inputs, positions):

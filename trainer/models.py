@@ -12,11 +12,14 @@ from torch import nn
 
 from trainer import content
 from trainer import hyper as hyper_lib
+from trainer import mechanisms
 from trainer import reconstruction
 from trainer import sparse_rows
 from trainer import tensors as tensors_lib
 
 _RATE = '.decay_rate'
+# In events; where a gate of trainer/gated.py starts that is said to keep all.
+_LONGEST_HALF_LIFE = 1e6
 # A feature's mean, in standard deviations: 32 bits have 7 digits.
 _MOST_MEAN = 1e3
 
@@ -231,10 +234,12 @@ def _initial(name, shape, hyper, item_init_std):
     is_block = matches and name.startswith(f'layers.{hyper.num_layers}.')
     if short == 'decay_rate':
         return _log_rates(hyper, is_block)
+    if short == 'gate_bias':
+        return _gate_biases(hyper, is_block)
     if is_block and short in ('alpha', 'beta'):
-        return torch.full(shape, _MATCH_ALPHA if short == 'alpha' else
-                          _MATCH_BETA)
-    if short in ('distance_bias', 'time_bias', 'w_level'):
+        return torch.full(shape, _match_scale(hyper, short))
+    if short in ('distance_bias', 'time_bias', 'w_level', 'w_gate',
+                 'w_strength', 'strength_bias'):
         return torch.zeros(shape)
     if short.startswith('norm_') or short in ('alpha', 'beta'):
         return torch.ones(shape)
@@ -300,6 +305,15 @@ def _starts_as_match(hyper):
             hyper.any_dot_term)
 
 
+def _match_scale(hyper, short):
+    """alpha or beta; the delta rule has no alpha, as its state is no sum."""
+    if short == 'alpha':
+        return _MATCH_ALPHA
+    if hyper.attention == mechanisms.GATED_DELTA:
+        return _MATCH_BETA / _MATCH_ALPHA
+    return _MATCH_BETA
+
+
 def _match_direction(hyper):
     """+1 and -1 in turn: a direction [d] of mean 0."""
     return 1. - 2. * (torch.arange(hyper.d_model) % 2)
@@ -316,6 +330,14 @@ def _log_rates(hyper, is_block):
         lives = [max(lives)] * len(lives)
     return torch.tensor([math.log(math.log(2) / life) if life < math.inf else
                          -math.inf for life in lives])
+
+
+def _gate_biases(hyper, is_block):
+    """b [H] of gates softplus(w . z + b) that start at the decay rates."""
+    # A gate of no decay at all would have no gradient.
+    rates = _log_rates(hyper, is_block).exp().clamp_min(
+        math.log(2) / _LONGEST_HALF_LIFE)
+    return torch.log(torch.expm1(rates.double())).float()
 
 
 def _layer_matrix(value, name, hyper, is_block):

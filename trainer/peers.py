@@ -30,12 +30,6 @@ def tensor_shapes(hyper):
     return shapes
 
 
-def with_no_user(params):
-    """params of a model without a user vector, for candidate_tokens."""
-    width = len(params['norm_cand'])
-    return {**params, 'w_user_in': params['norm_cand'].new_zeros(width, width)}
-
-
 def candidates(hyper, params, tokens, positions, x, drop):
     """x_c [B, P, d] of candidate tokens x [B, P, d].
 

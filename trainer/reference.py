@@ -17,6 +17,7 @@ from trainer import attention
 from trainer import buckets
 from trainer import hyper as hyper_lib
 from trainer import item_memory
+from trainer import reading
 from trainer import sparse_rows
 from trainer import summaries
 
@@ -76,8 +77,9 @@ def candidate_tokens(hyper, params, rows, gaps, user, context_rows, features,
     int tensor [...]}; features [..., C, candidate features] or None; facts
     [..., C, J] of the item memory, or None where the model has none.
     """
-    shared = (params['action_embedding'][len(hyper.actions)] +
-              user @ params['w_user_in'].T)
+    shared = params['action_embedding'][len(hyper.actions)].expand(user.shape)
+    if hyper.tells_candidates_user:
+        shared = shared + user @ params['w_user_in'].T
     if hyper.request_time:
         shared = shared + look_up(params['gap_embedding'], gaps)
     for feature in hyper.context_features:
@@ -136,12 +138,12 @@ def read(layer, q, k, v, state, count):
 
     q, k, v: [..., C, H, d_h]; state: [..., H, d_h, d_h]; count: [..., H].
     """
-    scale = layer.alpha / count.clamp_min(1)
+    scale = attention.scale(layer, count)
     mean = scale[..., None, None] * state
     if layer.hyper.phi2 == hyper_lib.PHI2_SILU:
         mean = silu(mean)
     seen = (q.transpose(-3, -2) @ mean.to(q.dtype)).transpose(-3, -2)
-    return seen + attention.itself(layer, q, k, v)
+    return seen + reading.itself(layer, q, k, v)
 
 
 def finish(layer, x, o, g, drop=keep):

@@ -71,7 +71,7 @@ def _add_layer(add, hyper, index):
 
 def _add_candidate_side(add, hyper):
     d, tasks, width = hyper.d_model, len(hyper.tasks), hyper.head_width
-    if not hyper.peer:
+    if hyper.tells_candidates_user:
         add('w_user_in', d, d, state=False)
     for feature in hyper.context_features:
         add(f'context.{feature.name}', feature.num_rows, d, state=False)

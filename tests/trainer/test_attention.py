@@ -1,4 +1,5 @@
-"""Every attention mechanism against its formula, summed event by event."""
+"""Mechanisms that weigh every event against their formulas, summed event by
+event, and what all of them have in common. test_recurrences.py has the rest."""
 
 import dataclasses
 import math
@@ -11,12 +12,19 @@ from trainer import chunks
 from trainer import hyper as hyper_lib
 from trainer import masked
 from trainer import models
+from trainer import reading
 from trainer import reference
 
-EVENTS, ITEMS = 90, 12
+# More than RECENT_SOFTMAX reads.
+EVENTS, ITEMS = 230, 12
 HYPER = hyper_lib.Hyper(d_model=16, num_heads=2, num_layers=2, ffn_width=16,
                         head_width=8, initial_half_lives=(2., 30.),
                         target_aware=hyper_lib.ALL_LAYERS)
+# Those whose candidates read what the next event would.
+SEEING = [name for name in attention.ALL if name != attention.SEEDS_ONLY]
+WEIGHING = (attention.QLA, attention.SOFTMAX, attention.RECENT_SOFTMAX,
+            attention.SLIDING_WINDOW, attention.HSTU, attention.LINEAR,
+            attention.LOG_LINEAR)
 
 
 def _bucket(distance):
@@ -60,7 +68,10 @@ def _expected(layer, q, k, v, z, before, keys, values, seconds, own_seconds,
                       for x, t in zip(logits, times)]
             weights = [x / (1 + math.exp(-x)) / len(dots) for x in logits]
         else:
-            near = [mechanism == attention.SOFTMAX or distance < 64 or j < 4
+            last, first = {attention.SOFTMAX: (math.inf, 0),
+                           attention.RECENT_SOFTMAX: (200, 0),
+                           attention.SLIDING_WINDOW: (64, 4)}[mechanism]
+            near = [distance < last or j < first
                     for j, distance in enumerate(distances)]
             powers = [math.exp(x) * ok for x, ok in zip(logits, near)]
             weights = [power / sum(powers) for power in powers]
@@ -78,7 +89,7 @@ def _layer(mechanism):
     return params, reference.Layer(hyper, params, 0)
 
 
-@pytest.mark.parametrize('mechanism', attention.ALL)
+@pytest.mark.parametrize('mechanism', WEIGHING)
 def test_a_token_reads_what_the_formula_says(mechanism):
     _, layer = _layer(mechanism)
     n = torch.randn(1, EVENTS, HYPER.d_model).double()
@@ -89,7 +100,7 @@ def test_a_token_reads_what_the_formula_says(mechanism):
     o = attention.read(
         layer, attention.Readers(q, k, v, n, before, seconds, following),
         attention.History(k, v, seconds))
-    for i in (0, 1, 2, 17, 70, EVENTS - 1):
+    for i in (0, 1, 2, 17, 70, 199, 200, EVENTS - 1):
         for h in range(HYPER.num_heads):
             expected = _expected(
                 layer, q[0, i, h], k[0, i, h], v[0, i, h], n[0, i], i,
@@ -108,7 +119,7 @@ def test_chunks_read_as_pairs_do(length):
     assert (chunks.read(layer, q, k, v) - pairs).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize('mechanism', attention.ALL)
+@pytest.mark.parametrize('mechanism', SEEING)
 def test_a_candidate_is_read_like_the_next_event_and_alone(mechanism):
     """And the later events, and other candidates, do not reach it."""
     params, layer = _layer(mechanism)
@@ -130,6 +141,78 @@ def test_a_candidate_is_read_like_the_next_event_and_alone(mechanism):
         hyper, params, traces, positions,
         torch.cat([candidate.expand(1, 2, 1, -1), others], 2))
     assert (together[0, 0, 0] - alone[0, 0, 0]).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize('mechanism', SEEING)
+def test_what_needs_no_gradient_is_read_in_parts(mechanism, monkeypatch):
+    """Long histories' weights are not all made at once."""
+    _, layer = _layer(mechanism)
+    n = torch.randn(2, 90, HYPER.d_model).double()
+    q, k, v, _ = reference.project(layer, n)
+    seconds = torch.randint(0, 9, (2, 90)).cumsum(1)
+    history = attention.remember(layer, n, k, v, seconds)
+    sizes, dot_products = [], reading.products
+    monkeypatch.setattr(reading, 'products', lambda readers, history: (
+        sizes.append(readers.q.shape[1]) or dot_products(readers, history)))
+    monkeypatch.setattr(reading, '_WEIGHTS', 2 * 2 * 90 * 7)
+    places = torch.randint(0, 90, (2, 90))
+    for before in (torch.arange(90), places):
+        readers = reading.Readers(q, k, v, n, before, seconds, seconds + 5)
+        whole = attention.read(layer, readers, history)
+        with torch.no_grad():
+            parts = attention.read(layer, readers, history)
+        assert (whole - parts).abs().max() < 1e-12
+    assert mechanism == attention.NONE or sizes == 2 * [90, *12 * [7], 6]
+    if attention.has_state(mechanism):
+        trace = masked.Trace(n, history, None)
+        states = masked.states_after(layer, trace, places)
+        with torch.no_grad():
+            parts = masked.states_after(layer, trace, places)
+        for state, part in zip(states, parts):
+            assert (state - part).abs().max() < 1e-12
+
+
+def _with_seeds(mechanism):
+    torch.manual_seed(4)
+    hyper = dataclasses.replace(
+        HYPER, attention=mechanism, num_seeds=8, summary_attention=True,
+        conv_width=3, target_aware=hyper_lib.DEDICATED_BLOCK)
+    return hyper, {name: value.detach().double() for name, value in
+                   models.Model(hyper, ITEMS).params().items()}
+
+
+def test_seeds_only_candidates_know_the_summaries_and_nothing_else():
+    hyper, params = _with_seeds(attention.SEEDS_ONLY)
+    plain, _ = _with_seeds(attention.QLA)
+    tokens = torch.randn(2, 30, hyper.d_model).double()
+    _, traces = masked.events(hyper, params, tokens)
+    positions = torch.tensor([[4, 29], [0, 17]])
+    x = torch.randn(2, 2, 3, hyper.d_model).double()
+    found = masked.candidates(hyper, params, traces, positions, x)
+    # Seeds read as in QLA; candidates are those of a user without events.
+    _, others = masked.events(plain, params, tokens)
+    summaries = masked.summaries(plain, params, others, positions)
+    state = reference.empty_state(plain, torch.float64)
+    alone = reference.candidate_layer(
+        reference.Layer(plain, params, plain.num_layers), x, state.z[-1],
+        state.c[-1], None)
+    expected = reference.attend_summaries(plain, params, alone, summaries)
+    assert (found - expected).abs().max() < 1e-12
+    assert (found - alone).abs().max() > 1e-3
+
+
+def test_seeds_only_candidates_are_not_told_the_user():
+    hyper, params = _with_seeds(attention.SEEDS_ONLY)
+    assert 'w_user_in' not in params
+    tokens = [reference.candidate_tokens(
+        hyper, params, torch.tensor([1, 2]), torch.tensor(3), user, {}, None)
+        for user in torch.randn(2, hyper.d_model).double()]
+    assert torch.equal(*tokens)
+
+
+def test_seeds_only_needs_seeds_that_are_read():
+    with pytest.raises(ValueError, match='summary_attention is False'):
+        dataclasses.replace(HYPER, attention=attention.SEEDS_ONLY)
 
 
 def test_only_qla_may_have_phi2():

@@ -9,6 +9,7 @@ from trainer import export
 from trainer import fingerprint as fingerprint_lib
 from trainer import golden
 from trainer import hyper as hyper_lib
+from trainer import mechanisms
 
 CONFIGURATIONS = golden.configurations()
 
@@ -169,10 +170,13 @@ def test_a_spec_that_was_changed_is_refused(tmp_path):
         export.read(tmp_path)
 
 
-@pytest.mark.parametrize('field', [{'attention': 'SOFTMAX'},
-                                   {'request_time': False}])
+@pytest.mark.parametrize('field', [
+    *({'attention': name} for name in mechanisms.ALL
+      if name not in mechanisms.WITH_SEEDS), {'request_time': False},
+    {'attention': mechanisms.SEEDS_ONLY}])
 def test_what_cannot_be_served_is_not_exported(field, tmp_path):
-    bundle = _bundle('dot_l1_plain')
+    seeds = mechanisms.SEEDS_ONLY in field.values()
+    bundle = _bundle('seeds_block_l2_attended' if seeds else 'dot_l1_plain')
     bundle = dataclasses.replace(
         bundle, hyper=dataclasses.replace(bundle.hyper, **field))
     with pytest.raises(ValueError, match=next(iter(field))):

@@ -124,13 +124,14 @@ def test_logits_are_those_of_a_server_before_each_event(tmp_path, model):
         assert np.abs(scores - expected).max() < 2e-4, event
 
 
+MECHANISMS = [{'attention': name, **(
+    SEEDS if name == attention.SEEDS_ONLY else {})} for name in attention.ALL]
 PEERS = [{'peer': peer, 'tasks': [{'name': 'click', 'dot_term': False}]}
          for peer in (hyper_lib.DIN, hyper_lib.STATELESS)]
 
 
 @pytest.mark.parametrize('model', [
-    *({'attention': name} for name in attention.ALL),
-    {'phi2': hyper_lib.PHI2_SILU}, SEEDS,
+    *MECHANISMS, {'phi2': hyper_lib.PHI2_SILU}, SEEDS,
     {'target_aware': hyper_lib.DEDICATED_BLOCK}, *PEERS])
 def test_what_came_of_an_event_reaches_later_moments_only(tmp_path, model):
     config = _config(**model)
@@ -151,11 +152,14 @@ def test_what_came_of_an_event_reaches_later_moments_only(tmp_path, model):
                  if np.abs(before[event] - after[event]).max() > 1e-6}
         late = {event for event in before if changed < event < end and
                 data.times_us[event] > data.times_us[changed]}
+        if config.model.attention == attention.NONE:
+            # It reaches as far as the convolutions do.
+            assert {event for event in late if event < changed + 3} <= moved
+            late &= moved
         assert moved == (set() if stateless else late)
 
 
-@pytest.mark.parametrize('model', [{'attention': name}
-                                   for name in attention.ALL] + PEERS)
+@pytest.mark.parametrize('model', MECHANISMS + PEERS)
 def test_training_learns_the_rule_with_every_mechanism(tmp_path, model):
     config = _config(**{'tasks': [{'name': 'click', 'dot_term': False}],
                         **model})

@@ -9,6 +9,7 @@ from trainer import config as config_lib
 from trainer import data_facts
 from trainer import dataset
 from trainer import hyper as hyper_lib
+from trainer import mechanisms
 from trainer import recipe
 
 CONFIGS = pathlib.Path(recipe.__file__).parent / 'configs'
@@ -109,6 +110,21 @@ def test_what_is_given_stays():
         assert config.model.initial_half_lives == (1., 2., 3., 4.)
         assert (config.training.epochs, config.training.dropout,
                 config.training.negatives) == (5, .25, 10)
+
+
+@pytest.mark.parametrize('facts', [SHOP, FILMS, CLICKS])
+def test_mechanisms_to_compare_with_keep_the_config_s_way_to_read(facts):
+    for name in mechanisms.ALL[1:]:
+        seeds = {}
+        if name == mechanisms.SEEDS_ONLY:
+            seeds = {'num_seeds': 8, 'summary_attention': True}
+        plain = _config(model={'attention': name, **seeds})
+        chosen = recipe.recommended(facts, plain)
+        assert chosen.model == dataclasses.replace(
+            plain.model, num_layers=chosen.model.num_layers,
+            initial_half_lives=chosen.model.initial_half_lives), name
+        assert chosen.model.initial_half_lives != (
+            plain.model.initial_half_lives)
 
 
 def test_what_the_command_line_sets_is_given():

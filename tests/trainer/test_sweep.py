@@ -24,7 +24,7 @@ name = "good"
 set = ["training.dropout=0.0"]
 [[runs]]
 name = "bad"
-set = ["model.attention=NONE"]
+set = ["model.attention=NOTHING"]
 """
 
 
