@@ -136,22 +136,23 @@ def _gated_events(layer, q, k, v, history):
         layer, q, k, v)
 
 
-# ---- What is kept of events: layer, z, k, v -> (values, gates) ---------------
+# ---- What is kept of events: layer, z, k, v -> History -----------------------
 
 
 def _as_they_are(layer, z, k, v):
-    del layer, z, k
-    return v, None
+    del layer, z
+    return History(k, v)
 
 
 def _gated(layer, z, k, v):
-    del k
-    return v, gated.gates(layer, z)
+    return History(k, v, gates=gated.gates(layer, z))
 
 
 def _corrected(layer, z, k, v):
     gates = gated.gates(layer, z)
-    return delta.corrections(k, v, gates, delta.strengths(layer, z)), gates
+    inside = gated.inside(gates)
+    u = delta.corrections(k, v, delta.strengths(layer, z), inside)
+    return History(k, u, gates=gates, inside=inside)
 
 
 # ---- The table ---------------------------------------------------------------
@@ -216,8 +217,9 @@ def has_state(mechanism):
 def remember(layer, z, k, v, seconds=None):
     """The History of events: inputs z [B, n, d], k and v [B, n, H, d_h],
     seconds [B, n]."""
-    values, gates = _TABLE[layer.hyper.attention].remember(layer, z, k, v)
-    return History(k, values, seconds, gates)
+    history = _TABLE[layer.hyper.attention].remember(layer, z, k, v)
+    history.seconds = seconds
+    return history
 
 
 def read(layer, readers, history):

@@ -12,10 +12,6 @@ these are known, a state is read anywhere as any other.
 import torch
 
 from trainer import gated
-from trainer import reading
-
-# Events of a chunk, whose corrections are found together.
-SIZE = 64
 
 
 def strengths(layer, z):
@@ -25,9 +21,9 @@ def strengths(layer, z):
                              layer.strength_bias)
 
 
-def corrections(keys, values, gates, strength, size=SIZE):
-    """u [B, n, H, d_h] of events with these keys, values [B, n, H, d_h], log
-    lambda and b [B, n, H].
+def corrections(keys, values, strength, inside):
+    """u [B, n, H, d_h] of events with these keys, values [B, n, H, d_h] and b
+    [B, n, H]; inside: gated.inside() of their gates, in chunks of any size.
 
     Within a chunk u_i depends on the earlier ones linearly, which is one
     triangular system (the paper's section 3.3): (I + L) u = b (v - a k Z),
@@ -36,34 +32,37 @@ def corrections(keys, values, gates, strength, size=SIZE):
     at once, for v and for k; then the state passes from chunk to chunk.
     """
     with torch.autocast(keys.device.type, enabled=False):
-        return _corrections(gated.wide(keys), gated.wide(values),
-                            gates, strength, size)
+        sums, left = inside
+        n, size = keys.shape[1], sums.shape[-1]
+        # From here on [B, C, H, s, ...].
+        keys, values, strength = (
+            gated.split(gated.wide(part), size).transpose(2, 3)
+            for part in (keys, values, strength.unsqueeze(-1)))
+        sums = sums.unsqueeze(-1)
+        gates = sums.diff(dim=3, prepend=torch.zeros_like(sums[..., :1, :]))
+        # left is what events before i find; i fades it before it is folded.
+        system = left * (strength * gates.exp() * keys @
+                         keys.transpose(-1, -2))
+        given = strength * torch.cat([values, sums.exp() * keys], -1)
+        solved = torch.linalg.solve_triangular(system, given, upper=False,
+                                               unitriangular=True)
+        whole = sums[..., -1:, :]
+        folding = (keys * (whole - sums).exp()).transpose(-1, -2)
+        return _passed_on(*solved.chunk(2, -1), folding, whole.exp())[:, :n]
 
 
-def _corrections(keys, values, gates, strength, size):
-    n = keys.shape[1]
-    keys, values, gates, strength = (
-        gated.split(part, size).transpose(2, 3) for part in (
-            keys, values, gates.unsqueeze(-1), strength.unsqueeze(-1)))
-    # From here on [B, chunks, H, size, ...].
-    sums = gates.cumsum(3)
-    place = torch.arange(size, device=keys.device)
-    left = reading.gated_decays(
-        gates.flatten(0, 1).squeeze(-1).transpose(1, 2), place)
-    left = left.view(*keys.shape[:3], size, size) * gates.exp()
-    system = strength * left * (keys @ keys.transpose(-1, -2))
-    given = strength * torch.cat([values, sums.exp() * keys], -1)
-    solved = torch.linalg.solve_triangular(system, given, upper=False,
-                                           unitriangular=True)
-    own, of_state = solved.chunk(2, -1)
-    whole = sums[:, :, :, -1:]
-    fading = (keys * (whole - sums).exp()).transpose(-1, -2)
-    state = keys.new_zeros(*keys.shape[:1], keys.shape[2], keys.shape[-1],
-                           values.shape[-1])
+def _passed_on(own, of_state, folding, keep):
+    """u of all chunks, from what they are without a state, what a state takes
+    off, how they are folded and what they leave of it."""
+    batch, _, heads, _, width = own.shape
+    state = own.new_zeros(batch * heads, width, width)
     found = []
-    for u, read, fold, keep in zip(*(part.unbind(1) for part in (
-            own, of_state, fading, whole.exp()))):
-        found.append(u - read @ state)
-        state = keep * state + fold @ found[-1]
-    found = torch.stack(found, 1).transpose(2, 3)  # [B, chunks, size, H, d_h]
-    return found.flatten(1, 2)[:, :n]
+    for u, read, fold, left in zip(*(
+            part.transpose(0, 1).flatten(1, 2).unbind(0)
+            for part in (own, of_state, folding, keep))):
+        u = torch.baddbmm(u, read, state, alpha=-1)
+        state = torch.baddbmm(left * state, fold, u)
+        found.append(u)
+    # [chunks, B * H, size, d_h].
+    found = torch.stack(found).unflatten(1, (batch, heads))
+    return found.permute(1, 0, 3, 2, 4).flatten(1, 2)

@@ -28,44 +28,49 @@ def wide(tensor):
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
+def inside(gates, size=SIZE):
+    """What is left of events within their chunk, of gates [B, n, H]: (sums
+    [B, C, H, s] of gates from the chunk's first event on; left [B, C, H, s, s]
+    of event j when event i reads, 0 where j >= i)."""
+    sums = split(gates.unsqueeze(-1), size).squeeze(-1).cumsum(2)
+    sums = sums.transpose(2, 3)
+    before = functional.pad(sums[..., :-1], (1, 0))
+    place = torch.arange(size, device=gates.device)
+    unread = place[:, None] <= place
+    between = before.unsqueeze(-1) - sums.unsqueeze(-2)
+    return sums, between.masked_fill(unread, -torch.inf).exp()
+
+
 def read(q, history):
     """Of events that read those before them: (total [B, n, H, d_h], the sum of
     what is left of events' <q, k> v; count [B, n, H], the sum of what is
     left). q: [B, n, H, d_h], of the events themselves."""
-    n, heads = q.shape[1], q.shape[2]
+    n = q.shape[1]
     queries, keys, values = (
-        split(part, SIZE) for part in (q, history.keys, history.values))
-    steps = split(history.gates.unsqueeze(-1), SIZE).squeeze(-1)
-    batch, chunks = steps.shape[:2]
-    place = torch.arange(SIZE, device=q.device)
-    left = reading.gated_decays(steps.flatten(0, 1), place).view(
-        batch, chunks, heads, SIZE, SIZE)
-    weights = torch.einsum('bcihk,bcjhk->bchij', queries, keys)
-    weights = weights * left.to(weights.dtype)
-    total = torch.einsum('bchij,bcjhv->bcihv', weights, values)
-    count = left.sum(-1).transpose(2, 3)  # [B, C, s, H]
-    if chunks > 1:
-        state, older = _states_before(steps, keys, values)
+        split(part, SIZE).transpose(2, 3)
+        for part in (q, history.keys, history.values))  # [B, C, H, s, d_h]
+    sums, left = history.inside or inside(history.gates)
+    weights = queries @ keys.transpose(-1, -2)
+    total = (weights * left.to(weights.dtype)) @ values
+    count = left.sum(-1)  # [B, C, H, s]
+    if sums.shape[1] > 1:
+        state, older = _states_before(sums, keys, values)
         # What the chunk's own events have left of what was before it.
-        faded = functional.pad(steps.cumsum(2)[:, :, :-1],
-                               (0, 0, 1, 0)).exp()
-        total = total + torch.einsum(
-            'bcihk,bchkv->bcihv', queries * faded.unsqueeze(-1), state)
-        count = count + faded * older.unsqueeze(2)
-    return total.flatten(1, 2)[:, :n], count.flatten(1, 2)[:, :n]
+        faded = functional.pad(sums[..., :-1], (1, 0)).exp()
+        total = total + queries * faded.unsqueeze(-1) @ state
+        count = count + faded * older.unsqueeze(-1)
+    return _joined(total)[:, :n], _joined(count)[:, :n]
 
 
-def _states_before(steps, keys, values):
-    """Z [B, C, H, d_h, d_h] and c [B, C, H] before each of C chunks, of gates
-    [B, C, s, H] and what stands beside them."""
-    sums = steps.cumsum(2)
-    faded = (sums[:, :, -1:] - sums).exp()  # Up to the chunk's end.
-    folded = torch.einsum('bcjhk,bcjhv->bchkv', keys * faded.unsqueeze(-1),
-                          values)
-    chunk = torch.arange(steps.shape[1], device=steps.device)
-    left = reading.gated_decays(sums[:, :, -1], chunk)  # [B, H, C, C]
+def _states_before(sums, keys, values):
+    """Z [B, C, H, d_h, d_h] and c [B, C, H] before each of C chunks, of sums
+    of gates [B, C, H, s] and what stands beside them [B, C, H, s, d_h]."""
+    faded = (sums[..., -1:] - sums).exp()  # Up to the chunk's end.
+    folded = (keys * faded.unsqueeze(-1)).transpose(-1, -2) @ values
+    chunk = torch.arange(sums.shape[1], device=sums.device)
+    left = reading.gated_decays(sums[..., -1], chunk)  # [B, H, C, C]
     state = torch.einsum('bhce,behkv->bchkv', left.to(folded.dtype), folded)
-    count = (left * faded.sum(2).transpose(1, 2).unsqueeze(2)).sum(-1)
+    count = (left * faded.sum(-1).transpose(1, 2).unsqueeze(2)).sum(-1)
     return state, count.transpose(1, 2)
 
 
@@ -74,3 +79,8 @@ def split(x, size):
     chunks = -(-x.shape[1] // size)
     padded = functional.pad(x, (0, 0, 0, 0, 0, chunks * size - x.shape[1]))
     return padded.unflatten(1, (chunks, size))
+
+
+def _joined(x):
+    """[B, chunks, H, size, ...] -> [B, n, H, ...]."""
+    return x.transpose(2, 3).flatten(1, 2)

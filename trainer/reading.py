@@ -16,11 +16,13 @@ _WEIGHTS = 1 << 26
 class History:
     """What can be read. keys, values: [B, n, H, d_h]; seconds: [B, n] or None
     (whole seconds since 1970; HSTU only). gates: [B, n, H] or None: the
-    logarithm of what event j leaves of everything before it (gated ones)."""
+    logarithm of what event j leaves of everything before it (gated ones);
+    inside: gated.inside() of them, where it is at hand."""
     keys: torch.Tensor
     values: torch.Tensor
     seconds: torch.Tensor = None
     gates: torch.Tensor = None
+    inside: tuple = None
 
 
 @dataclasses.dataclass

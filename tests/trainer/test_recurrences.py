@@ -33,10 +33,10 @@ def _layer(mechanism, dtype=torch.float64, **changes):
     params = {name: value.detach().double() for name, value in
               models.Model(hyper, ITEMS).params().items()}
     for name, value in params.items():
-        if name.endswith(('alpha', 'beta', 'w_gate', 'w_strength')):
+        if name.endswith(('alpha', 'beta')):
             params[name] = torch.randn_like(value)
-        elif name.endswith('strength_bias'):
-            params[name] = .5 * torch.randn_like(value)
+        elif name.endswith(('w_gate', 'w_strength', 'strength_bias')):
+            params[name] = .3 * torch.randn_like(value)
     params = {name: value.to(dtype) for name, value in params.items()}
     return params, reference.Layer(hyper, params, 0)
 
@@ -206,7 +206,8 @@ def test_corrections_do_not_depend_on_chunks(size):
     keys = keys / keys.norm(dim=-1, keepdim=True)
     gates = -torch.rand(2, 150, 2).double()
     strength = torch.rand(2, 150, 2).double()
-    found = delta.corrections(keys, values, gates, strength, size)
+    found = delta.corrections(keys, values, strength,
+                              gated.inside(gates, size))
     assert found.shape == values.shape
     expected = torch.zeros_like(values)
     for user in range(2):
@@ -225,7 +226,7 @@ def test_the_same_key_again_replaces_its_value():
     key[..., 2] = 1
     values = torch.randn(1, 3, 1, WIDTH).double()
     none = torch.zeros(1, 3, 1).double()
-    u = delta.corrections(key, values, none, none + 1)
+    u = delta.corrections(key, values, none + 1, gated.inside(none))
     assert (u.sum(1) - values[:, -1]).abs().max() < 1e-12
 
 
@@ -263,7 +264,6 @@ def test_thousands_of_events_are_read_in_float32(mechanism):
     for dtype in (torch.float64, torch.float32):
         params, layer = _layer(mechanism, dtype)
         layer.gate_bias[:] = torch.tensor([.5, -7.])
-        layer.w_gate.mul_(.5)
         torch.manual_seed(6)
         z = torch.randn(1, 5_000, HYPER.d_model).double().to(dtype)
         q, k, v, _ = reference.project(layer, z)
