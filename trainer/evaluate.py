@@ -250,6 +250,15 @@ def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,
     return torch.cat(parts, dim=1)
 
 
+def check_history(hyper, window):
+    """Raises ValueError if a model cannot be read as if only so many of the
+    newest events were known; None: all."""
+    if window is not None and hyper.item_memory:
+        raise ValueError(
+            f'history of {window} events: the model has an item memory, which '
+            'is of all events; compare models without one')
+
+
 def _in_any_order(found):
     """The rows that are ranked, in another order for each case: what the
     out-of-vocabulary row, which they would share, says of them."""
@@ -264,10 +273,10 @@ def _in_any_order(found):
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, found, device='cpu', window=None,
+    def __init__(self, data, found, device='cpu', windows=(None,),
                  half_life_days=baselines.HALF_LIFE_DAYS):
-        """found: cases() or last_cases() of the data set. window: also look
-        at rankings by this many of the newest events. half_life_days: of the
+        """found: cases() or last_cases() of the data set. windows: by how many
+        of the newest events to rank; None: by all. half_life_days: of the
         decayed counts.
 
         Raises ValueError if nobody can be asked about.
@@ -277,7 +286,7 @@ class Evaluation:
                              'is held out')
         processors.use_all(device)
         self._cases = found
-        self._window = window
+        self._windows = windows
         self._source = batches.Source(data, device)
         self._features = candidate_features.of_items(data, found.known)
         self.baselines = {
@@ -300,7 +309,8 @@ class Evaluation:
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
-        for window in (None, self._window)[:1 + bool(self._window)]:
+        for window in self._windows:
+            check_history(hyper, window)
             top = rank_catalogue(hyper, params, self._source, self._cases,
                                  self._features, window, progress=progress)
             for name, rows in top.items():

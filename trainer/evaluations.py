@@ -16,11 +16,13 @@ from trainer import evaluate
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """window: as evaluate.Evaluation has it. every_moment: not only users'
-    first ones are ranked. max_users: at most so many are asked about, drawn at
+    """windows: as evaluate.Evaluation has it. history: everything is asked of
+    a model that reads so many of the newest events; None: all, and rankings
+    are by each of windows. every_moment: not only users' first ones are ranked. max_users: at most so many are asked about, drawn at
     random. progress: of the groups that are ranked."""
     device: str = 'cpu'
-    window: typing.Optional[int] = None
+    windows: tuple = (None,)
+    history: typing.Optional[int] = None
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
     max_users: typing.Optional[int] = None
@@ -42,10 +44,12 @@ class Evaluation:
         self.rankings = self._labels = None
         if found is not None:
             self.rankings = evaluate.Evaluation(
-                data, found, how.device, how.window, how.half_life_days)
+                data, found, how.device,
+                (how.history,) if how.history else how.windows,
+                how.half_life_days)
         if found is None or click_evaluation.has_labels(data, held_out):
-            self._labels = click_evaluation.Evaluation(data, held_out,
-                                                       how.device)
+            self._labels = click_evaluation.Evaluation(
+                data, held_out, how.device, how.history)
         self._progress = how.progress
 
     def __call__(self, hyper, params):

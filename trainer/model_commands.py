@@ -44,6 +44,9 @@ def add(command):
     sub.add_argument('--cut', metavar='DATE',
                      help='default: the first held-out event')
     _add_how(sub)
+    sub.add_argument('--history', type=int, metavar='N', help='let the model '
+                     'read only the newest N events before each request; '
+                     'default: all of them')
     sub.add_argument('--new-items', action='store_true', help='rank only items '
                      'that nobody had before the cut, where one is to be found')
     sub.add_argument('--json', action='store_true')
@@ -107,8 +110,10 @@ def _parts(args, config, data):
     """The parts.Parts of `train`."""
     from trainer import attention, parts
     # Attention with biases by distance knows no longer history than it saw.
-    how = _how(args, window=None if config.model.attention == attention.QLA
-               else config.training.window,
+    windows = (None,)
+    if config.model.attention != attention.QLA:
+        windows = (None, config.training.window)
+    how = _how(args, windows=windows,
                **({} if args.quiet else {'progress': _progress}))
     found = parts.cut(config, data, how, args.until, args.final)
     if args.test and not found.make_test:
@@ -204,7 +209,10 @@ def _model(args):
 def _evaluation(args, config, data):
     """What `evaluate` measures."""
     from trainer import evaluations
-    how = _how(args, progress=_progress, only_new=args.new_items)
+    if args.history is not None and args.history < 1:
+        raise ValueError(f'--history: {args.history}; must be at least 1')
+    how = _how(args, progress=_progress, only_new=args.new_items,
+               history=args.history)
     if config.data.test_from:
         test_us = config_lib.time_us(config.data.test_from,
                                      'data.test_from')

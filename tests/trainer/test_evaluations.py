@@ -127,6 +127,30 @@ def test_a_mixed_model_is_measured_by_both(tmp_path, capsys, data, is_held_out):
     assert json.loads(capsys.readouterr().out) == metrics
 
 
+def test_a_model_is_measured_by_the_history_it_may_read(tmp_path, capsys):
+    _write(tmp_path, 'heldout = ["later.csv"]', cut_file=True)
+    out, _ = _train(tmp_path, '--set', 'model.item_memory=false')
+    capsys.readouterr()
+    found = []
+    for more in ([], ['--history', '2'], ['--history', '99']):
+        assert main(['evaluate', '--model', str(out / 'model.npz'), '--data',
+                     str(tmp_path), '--device', 'cpu', '--json', *more]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    whole, short, long = found
+    assert short['like']['labels'] == whole['like']['labels']
+    assert short['like']['ne'] != whole['like']['ne']
+    assert long['like']['ne'] == pytest.approx(whole['like']['ne'], abs=1e-5)
+    assert short['popularity'] == whole['popularity']
+    assert 'model, all terms' not in short
+    assert short['model, all terms, last 2 events'] != (
+        whole['model, all terms'])
+    assert long['model, all terms, last 99 events'] == (
+        whole['model, all terms'])
+    assert main(['evaluate', '--model', str(out / 'model.npz'), '--data',
+                 str(tmp_path), '--history', '0']) == 1
+    assert '--history: 0; must be at least 1' in capsys.readouterr().err
+
+
 def test_a_mixed_model_is_measured_on_both_parts_of_a_file(tmp_path, capsys):
     _write(tmp_path, 'validate_from = "1970-01-01T03:20"\n'
            'test_from = "1970-01-01T04:00"', cut_file=False)
