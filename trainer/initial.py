@@ -1,5 +1,6 @@
 """What a model's tensors are before it has learned anything."""
 
+import dataclasses
 import math
 
 import torch
@@ -10,11 +11,34 @@ from trainer import mechanisms
 # In events; where a gate of trainer/gated.py starts that is said to keep all.
 _LONGEST_HALF_LIFE = 1e6
 
+# What from_counts gives the memory's head: for an item that it knows, and for
+# the log of the item's decayed count.
+_KNOWN_WEIGHT, _COUNT_WEIGHT = 2., 3.
 
-def first_value(name, shape, hyper, item_init_std):
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a model's first tensors are made by.
+
+    item_std: standard deviation of items' embeddings. dot_scale: by what the
+    dot term multiplies a cosine. dot_share: of the dot term's logits, as its
+    own loss has them, the share that counts in a score. from_counts: see below.
+    """
+    item_std: float = .02
+    dot_scale: float = 10.
+    dot_share: float = 1.
+    from_counts: bool = False
+
+    def is_match(self, hyper):
+        """Whether the dedicated block starts as a match; see below."""
+        return not self.from_counts and hyper.any_dot_term and (
+            hyper.target_aware == hyper_lib.DEDICATED_BLOCK)
+
+
+def first_value(name, shape, hyper, start):
     """The tensor of a name; a decay rate is its logarithm."""
     short = name.rsplit('.', 1)[-1]
-    matches = starts_as_match(hyper)
+    matches = start.is_match(hyper)
     is_block = matches and name.startswith(f'layers.{hyper.num_layers}.')
     if short == 'decay_rate':
         return _log_rates(hyper, is_block)
@@ -32,16 +56,18 @@ def first_value(name, shape, hyper, item_init_std):
         value[0] = 1  # Starts as no convolution.
         return value
     if short == 'log_scale':
-        return torch.full(shape, math.log(10.))
+        return torch.full(shape, math.log(start.dot_scale))
     if short == 'item_embedding':
-        return item_init_std * torch.randn(shape)
+        return start.item_std * torch.randn(shape)
     if short == 'seed_embedding':
         # As loud as sqrt(d) E_item: seeds read the state as items do at first.
-        return math.sqrt(hyper.d_model) * item_init_std * torch.randn(shape)
+        return math.sqrt(hyper.d_model) * start.item_std * torch.randn(shape)
     if (short.endswith('_embedding') or name.startswith('context.') or
             short in ('event_projection', 'candidate_projection')):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
+    if short == 'memory_head' and start.from_counts:
+        return _by_decayed_count(shape, hyper)
     if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2', 'memory_head'):
         value = torch.zeros(shape)
         if short == 'w2' and matches:
@@ -73,10 +99,17 @@ def first_value(name, shape, hyper, item_init_std):
 _MATCH_ALPHA, _MATCH_BETA = 32., -.32
 
 
-def starts_as_match(hyper):
-    """Whether the dedicated block starts as described above."""
-    return (hyper.target_aware == hyper_lib.DEDICATED_BLOCK and
-            hyper.any_dot_term)
+# Where an item memory knows what a user had, and how often, a match has nothing
+# to add, and blurs the order of their own items. A start *from counts* has no
+# match: the memory's head ranks a user's items by their decayed count, of the
+# longest half-life, and everything else adds nothing yet but the dot term's
+# share. That is the best simple ranking (docs/quality.md); training goes on
+# from there, also where there are too few events to learn it from.
+def _by_decayed_count(shape, hyper):
+    value = torch.zeros(shape)
+    value[:, 0] = _KNOWN_WEIGHT
+    value[:, 1 + len(hyper.item_memory.half_lives_s)] = _COUNT_WEIGHT
+    return value
 
 
 def _match_scale(hyper, short):

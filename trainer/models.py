@@ -39,22 +39,28 @@ class Model(nn.Module):
     which no bundle holds; 0: no decoder. item_table: an ItemTable, for models
     with content. sparse_items: what is kept of each item is a Table of
     trainer/sparse_rows.py; not with content, which is of all items at once.
+    start: an initial.Start, whose dot_share is learned unless it is 1.
     """
 
-    def __init__(self, hyper, num_items, item_init_std=.02, dropout=0.,
+    def __init__(self, hyper, num_items, start=initial.Start(), dropout=0.,
                  reconstruction_window=0, item_table=None, sparse_items=False):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.hyper = hyper
         self.num_items = num_items
+        self._start = start
         specs = tensors_lib.tensor_specs(hyper, num_items)
         self._names = list(specs)
         # Parameter names may not hold dots.
         self.values = nn.ParameterDict({
             _key(name): (sparse_rows.Table if sparse_items and spec.in_items
                          else nn.Parameter)(
-                initial.first_value(name, spec.shape, hyper, item_init_std))
+                initial.first_value(name, spec.shape, hyper, start))
             for name, spec in specs.items()})
+        self.log_dot_share = None
+        if start.dot_share != 1 and hyper.any_dot_term:
+            self.log_dot_share = nn.Parameter(
+                torch.tensor(math.log(start.dot_share)))
         self.decoder = None
         if reconstruction_window:
             self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
@@ -68,7 +74,7 @@ class Model(nn.Module):
                 self.register_buffer(tensor + '_scale', torch.ones(len(names)))
         self.content = None
         if hyper.has_content:
-            self.content = content.Content(hyper, item_table, item_init_std)
+            self.content = content.Content(hyper, item_table, start.item_std)
             # Of each item row, how much of it is its own.
             self.register_buffer('own', torch.ones(num_items + 1))
             self.content_only_share = 0.
@@ -87,7 +93,24 @@ class Model(nn.Module):
                 rows + own[:, None] * params['item_embedding'])
             if self.hyper.any_dot_term:
                 params['item_bias'] = biases + own * params['item_bias']
+        if self.log_dot_share is not None:
+            params = _dot_times(params, self.log_dot_share)
         return params
+
+    @property
+    def dot_share(self):
+        """By how much params() multiplies the dot term's logits."""
+        if self.log_dot_share is None:
+            return torch.ones(())
+        return self.log_dot_share.exp()
+
+    def dot_params(self, params):
+        """What params() gave, as the dot term's own loss has it: with logits
+        that are 1 / share of those that count in a score."""
+        if self.log_dot_share is None:
+            return params
+        return _dot_times(params, -self.log_dot_share.to(
+            params['log_scale'].device))
 
     def normalise(self, tensor, values):
         """Lets the features [E, F] of a projection count by their distance from
@@ -180,7 +203,7 @@ class Model(nn.Module):
         block = f'layers.{self.hyper.num_layers}.'
         with torch.no_grad():
             for name in self._names:
-                if initial.starts_as_match(self.hyper) and name.startswith(block):
+                if self._start.is_match(self.hyper) and name.startswith(block):
                     continue
                 value, short = self.values[_key(name)], name.rsplit('.', 1)[-1]
                 if name in _TOKEN_EMBEDDINGS or name.startswith('context.'):
@@ -200,6 +223,7 @@ class Model(nn.Module):
                 shift = arrays[tensor] @ getattr(self, tensor + '_mean').cpu()
                 arrays['action_embedding'][_rows_of(tensor)] += shift
                 arrays[tensor] *= getattr(self, tensor + '_scale').cpu()
+            arrays = self.dot_params(arrays)
             for name in self._names:
                 value = arrays[name]
                 if name.endswith(_RATE):
@@ -216,6 +240,8 @@ class Model(nn.Module):
                 name.endswith('_projection'))
             matrix = matrix and name != 'head.w2'
             (decayed if matrix else kept).append(self.values[_key(name)])
+        if self.log_dot_share is not None:
+            kept.append(self.log_dot_share)
         if self.content is not None:
             kept += self.content.parameters()
         if self.decoder is not None:
@@ -223,6 +249,12 @@ class Model(nn.Module):
                 (decayed if name.startswith('w') else kept).append(value)
         return [{'params': decayed, 'weight_decay': weight_decay},
                 {'params': kept, 'weight_decay': 0.}]
+
+
+def _dot_times(params, log_share):
+    """Tensors whose dot logits are exp(log_share) times those of params."""
+    return {**params, 'log_scale': params['log_scale'] + log_share,
+            'item_bias': params['item_bias'] * log_share.exp()}
 
 
 def _key(name):

@@ -34,6 +34,7 @@ FIELDS = (
     'training.window', 'training.learning_rate', 'training.average_decay',
     'training.average_start', 'training.random_windows', 'training.dropout',
     'training.label_smoothing', 'training.item_init_std',
+    'training.dot_scale', 'training.dot_share', 'training.starts_from_counts',
     'training.waiting_power', 'training.recent_days',
     'training.next_moment_weight', 'training.same_moment_share',
     'training.target_aware_weight', 'training.moments', 'training.negatives',
@@ -82,7 +83,7 @@ def recommended(facts, config):
     kind = kind_of(facts)
     data = _replaced(config, 'data', {'min_item_count': _item_count(facts)})
     model = _replaced(config, 'model', _model(kind, facts, config))
-    training = _training(kind, facts, model)
+    training = _training(kind, facts, model, config)
     if config.data.split == 'last':
         # Users' last events are at no time that somebody chose.
         training.update(waiting_power=0., recent_days=0.)
@@ -159,7 +160,7 @@ def _half_lives_s(facts):
     return tuple(lives)
 
 
-def _training(kind, facts, model):
+def _training(kind, facts, model, config):
     """Values of fields of Training, but for its length."""
     batch_events = _batch_events(facts)
     values = {'batch_events': batch_events, 'learning_rate': 2e-3,
@@ -178,7 +179,20 @@ def _training(kind, facts, model):
             values['batch_samples'] = batch_events // 8
     if model.target_aware != hyper_lib.OFF:
         values.update(_candidates(kind, facts, values))
+    else:
+        values.update(dot_scale=2.)
+    if model.item_memory:
+        # What is simple is a good ranking, so training begins there; what it
+        # knows little of, a few items' embeddings, begins small.
+        values.update(starts_from_counts=True, item_init_std=.05,
+                      dot_share=.1 if _knows_all_items(facts, config) else 1.)
     return values
+
+
+def _knows_all_items(facts, config):
+    """Whether every step looks at the whole catalogue, as a learned share of
+    the dot term must."""
+    return facts.items <= config.training.full_softmax_items
 
 
 def _candidates(kind, facts, values):

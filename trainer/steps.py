@@ -104,7 +104,8 @@ def step_losses(model, source, sampler, config, is_target, batch,
         negatives = None
         if dot_loss.is_sampled(settings, model.num_items):
             negatives = sampler.shared()
-        dot = next_loss(params, settings, batch, users, targets, negatives)
+        dot = next_loss(model.dot_params(params), settings, batch, users,
+                        targets, negatives)
     if models.has_head(hyper) and settings.target_aware_weight > 0:
         target_aware = losses.target_aware_loss(
             model, params, source, sampler, batch, traces, users, targets,

@@ -10,6 +10,7 @@ import torch
 
 from trainer import batches
 from trainer import dot_loss
+from trainer import initial
 from trainer import labelled_loss
 from trainer import length
 from trainer import models
@@ -101,9 +102,14 @@ def _start(config, data, source):
     window = settings.reconstruction_weight and settings.reconstruction_window
     is_sparse = not config.model.has_content and dot_loss.is_sampled(
         settings, len(data.item_ids))
+    if is_sparse and settings.dot_share != 1:
+        raise ValueError(
+            f'training.dot_share is {settings.dot_share:g}; it must be 1 where '
+            f'a step knows some items only, as of {len(data.item_ids):,} '
+            '(training.full_softmax_items)')
     model = models.Model(config.model, len(data.item_ids),
-                         settings.item_init_std, settings.dropout,
-                         window, data.item_table, is_sparse).to(source.device)
+                         _start_of(settings), settings.dropout, window,
+                         data.item_table, is_sparse).to(source.device)
     for tensor, values in (('event_projection', data.event_features),
                            ('candidate_projection', data.candidate_features)):
         if values.shape[1]:
@@ -120,6 +126,12 @@ def _start(config, data, source):
     if config.model.any_dot_term and not labelled_loss.applies(source):
         model.start_from_popularity(counts)
     return model
+
+
+def _start_of(settings):
+    """How a model's tensors are made: an initial.Start."""
+    return initial.Start(settings.item_init_std, settings.dot_scale,
+                         settings.dot_share, settings.starts_from_counts)
 
 
 class _Run:
@@ -199,4 +211,5 @@ def _detached(model, lately):
     """The tensors of a bundle; whoever trains on calls train()."""
     model.eval()
     params = {name: value.detach() for name, value in model.params().items()}
-    return {**params, 'item_bias': params['item_bias'] + lately}
+    return {**params, 'item_bias': params['item_bias'] +
+            model.dot_share.detach() * lately}

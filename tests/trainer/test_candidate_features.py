@@ -12,6 +12,7 @@ from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import losses
 from trainer import masked
 from trainer import models
@@ -118,7 +119,7 @@ def test_positives_and_negatives_are_looked_up_alike(folder):
     events that are to be predicted say of theirs."""
     data, config = dataset.open_data(folder, _config())
     torch.manual_seed(2)
-    model = models.Model(config.model, len(data.item_ids), .1)
+    model = models.Model(config.model, len(data.item_ids), initial.Start(.1))
     with torch.no_grad():
         for name, value in model.values.items():
             value.normal_(std=.3)

@@ -8,6 +8,7 @@ import pytest
 from trainer import config as config_lib
 from trainer import config_reference
 from trainer import hyper as hyper_lib
+from trainer import training
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / 'docs/config_reference.md'
 
@@ -29,7 +30,7 @@ def test_every_field_is_explained(kind):
 
 def test_what_no_length_means_is_said():
     length, *_ = config_reference.groups(config_lib.Training)
-    assert f'{config_lib.DEFAULT_EPOCHS} epochs' in length.text
+    assert f'{training.DEFAULT_EPOCHS} epochs' in length.text
 
 
 @dataclasses.dataclass

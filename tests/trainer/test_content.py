@@ -11,6 +11,7 @@ from trainer import evaluate
 from trainer import evaluations
 from trainer import export
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import models
 from trainer import train
 
@@ -106,7 +107,7 @@ def test_attributes_need_a_table(folder):
 def _model(folder):
     data, config = dataset.open_data(folder, _config())
     torch.manual_seed(3)
-    model = models.Model(config.model, len(data.item_ids), .5,
+    model = models.Model(config.model, len(data.item_ids), initial.Start(.5),
                          item_table=data.item_table)
     with torch.no_grad():
         for value in model.parameters():

@@ -10,6 +10,7 @@ from trainer import batches
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
+from trainer import initial
 from trainer import metric_tables
 from trainer import models
 from trainer import ranking_metrics
@@ -69,8 +70,9 @@ def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
     data = dataset.read(config, tmp_path)
     torch.manual_seed(5)
     params = {name: value.detach() + .2 * torch.randn(value.shape) for
-              name, value in models.Model(config.model, len(data.item_ids),
-                                          .3).params().items()}
+              name, value in models.Model(
+                  config.model, len(data.item_ids),
+                  initial.Start(.3)).params().items()}
 
     def rank(data, found):
         return evaluate.rank_catalogue(

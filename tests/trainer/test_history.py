@@ -11,6 +11,7 @@ from trainer import batches
 from trainer import click_evaluation
 from trainer import evaluate
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import labelled_loss
 from trainer import mechanisms
 from trainer import models
@@ -25,8 +26,9 @@ def _model(data, **changes):
     config = tiny_batches.config(model={'num_layers': 2, **changes})
     torch.manual_seed(5)
     params = {name: value.detach() + .3 * torch.randn(value.shape) for
-              name, value in models.Model(config.model, len(data.item_ids),
-                                          .3).params().items()}
+              name, value in models.Model(
+                  config.model, len(data.item_ids),
+                  initial.Start(.3)).params().items()}
     for name in ('gap_embedding', 'count_embedding'):
         params[name] = torch.zeros_like(params[name])
     return config.model, params

@@ -12,6 +12,7 @@ from trainer import click_evaluation
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import labelled_loss
 from trainer import models
 from trainer import reference
@@ -62,7 +63,7 @@ def _data(config, folder, users=12, seed=1):
 
 def _model(config, data):
     torch.manual_seed(5)
-    model = models.Model(config.model, len(data.item_ids), .3)
+    model = models.Model(config.model, len(data.item_ids), initial.Start(.3))
     with torch.no_grad():
         for value in model.values.values():  # No term is 0 or starts equal.
             value += .2 * torch.randn(value.shape)
@@ -201,7 +202,8 @@ def test_the_loss_weighs_every_label_alike(tmp_path):
     config = _config()
     data = _data(config, tmp_path)
     source = batches.Source(data, 'cpu')
-    model = models.Model(config.model, len(data.item_ids), .3).eval()
+    model = models.Model(config.model, len(data.item_ids),
+                         initial.Start(.3)).eval()
     lengths = np.diff(data.offsets)
     loss = labelled_loss.Loss(source, steps=2)
     total = sum(loss(model, source, config, source.cut(

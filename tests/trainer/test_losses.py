@@ -9,6 +9,7 @@ import torch
 import tiny_batches
 from trainer import batches
 from trainer import dot_loss
+from trainer import initial
 from trainer import losses
 from trainer import masked
 from trainer import models
@@ -23,7 +24,7 @@ NUM_ITEMS = 12
 def params():
     config = tiny_batches.config()
     torch.manual_seed(5)
-    model = models.Model(config.model, NUM_ITEMS, .3)
+    model = models.Model(config.model, NUM_ITEMS, initial.Start(.3))
     with torch.no_grad():
         for value in model.values.values():
             value += .2 * torch.randn(value.shape)

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from trainer import hyper as hyper_lib
+from trainer import initial
+from trainer import item_memory
 from trainer import models
 from trainer import reference
 
@@ -111,3 +113,79 @@ def test_a_feature_that_hardly_varies_beside_its_mean_is_refused():
                                          'standard deviation 2.87'):
         _with_features().normalise('candidate_projection', times)
     _with_features().normalise('candidate_projection', np.full((4, 1), 1.6e9))
+
+
+HALF_LIVES_S = (86_400, 864_000)
+
+
+def _with_memory(start):
+    torch.manual_seed(3)
+    return models.Model(hyper_lib.Hyper(
+        d_model=16, num_heads=2, num_layers=1, actions=('a',),
+        initial_half_lives=(4., 100.),
+        tasks=(hyper_lib.Task('next', True),),
+        target_aware=hyper_lib.DEDICATED_BLOCK,
+        item_memory=hyper_lib.ItemMemory(8, HALF_LIVES_S)), 50, start)
+
+
+def test_a_start_from_counts_ranks_by_the_longest_decayed_count():
+    model = _with_memory(initial.Start(from_counts=True))
+    rng = np.random.default_rng(5)
+    now, days = 10_000_000, rng.uniform(0, 60, (7, 4))
+    times = np.sort(now - days * 86_400, axis=1)
+    decayed = np.stack([
+        (.5 ** ((times[:, -1:] - times) / half_life)).sum(1)
+        for half_life in HALF_LIVES_S], axis=1)
+    facts = item_memory.facts(
+        model.hyper.item_memory, *(torch.tensor(values) for values in (
+            np.full(7, 4.), times[:, 0], times[:, -1], decayed)), now)
+
+    found = reference.head_scores(
+        model.params(), torch.randn(7, 16), facts=facts.float()).detach()
+
+    counts = (.5 ** ((now - times) / HALF_LIVES_S[-1])).sum(1)
+    assert found[:, 0].argsort().tolist() == counts.argsort().tolist()
+    assert found[:, 0].numpy() == pytest.approx(2 + 3 * np.log1p(counts))
+    absent = reference.head_scores(model.params(), torch.randn(1, 16),
+                                   facts=torch.zeros(1, facts.shape[1]))
+    assert absent.item() == 0
+
+
+def _dot(params):
+    user = reference.unit(torch.randn(16, generator=torch.Generator()
+                                      .manual_seed(9)))
+    return reference.dot_scores(params, user, torch.arange(1, 51))
+
+
+def test_scores_have_a_share_of_the_dot_logits_that_is_learned():
+    model = _with_memory(initial.Start(dot_share=.1))
+    model.start_from_popularity(torch.arange(51))
+    params = model.params()
+    shared, whole = _dot(params), _dot(model.dot_params(params))
+    assert torch.allclose(shared, .1 * whole, atol=1e-6)
+
+    assert any(value is model.log_dot_share for group in
+               model.parameter_groups(.01) for value in group['params'])
+    shared.square().sum().backward()
+    assert model.log_dot_share.grad != 0
+    # The dot term's own loss is none of its business.
+    model.zero_grad()
+    _dot(model.dot_params(model.params())).square().sum().backward()
+    assert abs(model.log_dot_share.grad) < 1e-2
+
+    alone = _with_memory(initial.Start())
+    assert alone.log_dot_share is None
+    assert torch.equal(_dot(alone.dot_params(alone.params())),
+                       _dot(alone.params()))
+
+
+def test_a_model_with_a_share_loads_what_it_wrote():
+    model = _with_memory(initial.Start(dot_share=.1))
+    model.start_from_popularity(torch.arange(51))
+    arrays = model.to_arrays()
+    other = _with_memory(initial.Start(dot_share=.3))
+
+    other.load_arrays(arrays)
+
+    for name, array in other.to_arrays().items():
+        assert array == pytest.approx(arrays[name], abs=1e-6), name

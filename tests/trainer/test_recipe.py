@@ -64,6 +64,19 @@ def test_what_is_new_every_time_is_ranked_by_the_dot_term():
     assert config.model.target_aware == hyper_lib.OFF
     assert config.model.item_memory is None
     assert config.training.recent_days == 30
+    assert config.training.dot_scale < config_lib.Training().dot_scale
+
+
+def test_what_comes_again_starts_from_counts():
+    training = recipe.recommended(SHOP, _config()).training
+    assert training.starts_from_counts and training.dot_share < 1
+    # A step of a huge catalogue has no dot term of all items to take from.
+    huge = dataclasses.replace(SHOP, items=1_000_000)
+    training = recipe.recommended(huge, _config()).training
+    assert training.starts_from_counts and training.dot_share == 1
+    # And nothing to start from where there is no memory.
+    plain = recipe.recommended(SHOP, _config(model={'item_memory': False}))
+    assert not plain.training.starts_from_counts
 
 
 def test_last_events_are_not_taken_for_those_at_a_chosen_time():

@@ -32,7 +32,8 @@ def _lines():
                 yield guest, dish, day * DAY_S + 1_000 * guest
 
 
-def test_column_names_train_a_model_above_simple_rankings(tmp_path):
+def _trained(tmp_path, steps):
+    """The figures of the test part after so many steps."""
     lines = list(_lines())
     for name, late in (('events', False), ('later', True)):
         (tmp_path / f'{name}.csv').write_text('guest,dish,at\n' + ''.join(
@@ -42,11 +43,24 @@ def test_column_names_train_a_model_above_simple_rankings(tmp_path):
     assert main(['train', '--config', str(tmp_path / 'cafe.toml'), '--data',
                  str(tmp_path), '--out', str(tmp_path / 'out'), '--quiet',
                  '--device', 'cpu', '--final', '--test', '--set',
-                 'training.steps=25']) == 0
+                 f'training.steps={steps}']) == 0
     found = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert found['config']['model']['item_memory']['entries'] == 128
-    metrics = found['test']
+    return found['test']
+
+
+def test_column_names_train_a_model_above_simple_rankings(tmp_path):
+    metrics = _trained(tmp_path, 25)
     model = metrics['model, all terms']
     assert model['ndcg@10'] > 2 * metrics['popularity']['ndcg@10']
     assert model['repeat']['ndcg@10'] > (
         1.1 * metrics['own counts']['repeat']['ndcg@10'])
+
+
+def test_before_a_step_it_ranks_as_decayed_counts_do(tmp_path):
+    metrics = _trained(tmp_path, 0)
+    model, counts = (metrics[name] for name in (
+        'model, all terms', 'own decayed counts'))
+    assert model['repeat']['ndcg@10'] > .95 * counts['repeat']['ndcg@10']
+    assert model['repeat']['ndcg@10'] > (
+        2 * metrics['popularity']['repeat']['ndcg@10'])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import tiny_batches
+from trainer import initial
 from trainer import models
 from trainer import optimizer as optimizer_lib
 from trainer import reference
@@ -21,7 +22,8 @@ STEPS = 30
 def _optimizer(sparse, gradient_norm):
     torch.manual_seed(3)
     config = tiny_batches.config()
-    model = models.Model(config.model, NUM_ITEMS, .3, sparse_items=sparse)
+    model = models.Model(config.model, NUM_ITEMS, initial.Start(.3),
+                         sparse_items=sparse)
     settings = types.SimpleNamespace(
         learning_rate=.1, warmup_share=.2, weight_decay=.01,
         gradient_norm=gradient_norm, average_decay=.8)
@@ -157,3 +159,9 @@ def test_a_large_catalogue_learns_from_samples():
     for found in losses:
         assert found[-1] < .6 * found[0]
     assert losses[0][-1] == pytest.approx(losses[1][-1], rel=.25)
+
+
+def test_a_step_that_knows_some_items_takes_no_share_of_the_dot_term():
+    config = tiny_batches.config(full_softmax_items=0, dot_share=.1)
+    with pytest.raises(ValueError, match='dot_share is 0.1; it must be 1'):
+        train.train(config, tiny_batches.data([20] * 3, 50), quiet=True)

@@ -10,6 +10,7 @@ import tiny_batches
 from trainer import checkpoint
 from trainer import export
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import item_table
 from trainer import models
 from trainer import train
@@ -26,7 +27,7 @@ MODEL = {
 def _arrays(hyper, num_items, seed):
     """A Model and its arrays, of which no two numbers are equal."""
     torch.manual_seed(seed)
-    model = models.Model(hyper, num_items, .3)
+    model = models.Model(hyper, num_items, initial.Start(.3))
     with torch.no_grad():
         for value in model.values.values():
             value += .2 * torch.randn(value.shape)
@@ -143,7 +144,8 @@ def _with_content(values, codes, seed):
     hyper = dataclasses.replace(tiny_batches.config(model=MODEL).model,
                                 item_attributes=(attribute,))
     torch.manual_seed(seed)
-    model = models.Model(hyper, len(codes) - 1, .3, item_table=table)
+    model = models.Model(hyper, len(codes) - 1, initial.Start(.3),
+                         item_table=table)
     with torch.no_grad():
         for value in model.parameters():
             value += .2 * torch.randn(value.shape)
