@@ -120,8 +120,8 @@ def _parts(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, prepared, recipe, report, stopping, train
-    from trainer import unfinished, warm_start
+    from trainer import checkpoint, prepared, provenance, recipe, report
+    from trainer import stopping, train, unfinished, warm_start
     from trainer import board as board_lib
     board = board_lib.Board(board_lib.open_writer(
         args.tensorboard)) if args.tensorboard else None
@@ -142,6 +142,8 @@ def _train(args):
     if best and args.refit:
         config, model = _refit(args, config, parts, best['step'], start)
     more = {'parameters': sum(value.numel() for value in model.parameters())}
+    more['provenance'] = provenance.of(config, arguments.device(args),
+                                       _options(args))
     if best:
         more['best_step'] = best['step']
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
@@ -158,6 +160,14 @@ def _train(args):
     if args.test:
         print('\ntest part')
         _print_metrics(more['test'])
+
+
+def _options(args):
+    """Those of `train` that change what is trained, beside the config."""
+    found = {name: getattr(args, name) for name in
+             ('final', 'until', 'refit', 'start_from', 'validate_every')}
+    return {name: value for name, value in found.items()
+            if value not in (False, None)}
 
 
 def _refit(args, config, parts, best_step, start):
