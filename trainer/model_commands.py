@@ -48,8 +48,8 @@ def add(command):
                      'that nobody had before the cut, where one is to be found')
     sub.add_argument('--json', action='store_true')
     sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
-                     'where the first item to find stands, 0 for nowhere in '
-                     'the top')
+                     'where the first item to find stands in the whole '
+                     'catalogue, 0 for nowhere')
     sub = command('export', _export, 'Write a bundle, '
                   'OUT/<name>/<version>/, from a trained model.')
     sub.add_argument('--model', required=True, metavar='FILE')
