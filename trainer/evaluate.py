@@ -279,7 +279,7 @@ def _in_any_order(found):
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, found, device='cpu', window=None,
+    def __init__(self, data, found, device='cpu', windows=(),
                  half_life_days=baselines.HALF_LIFE_DAYS):
         """found: cases() or last_cases() of the data set. windows: also look
         at rankings by so many of the newest events, each. half_life_days: of
@@ -292,7 +292,7 @@ class Evaluation:
                              'is held out')
         processors.use_all(device)
         self._cases = found
-        self._window = window
+        self._windows = windows
         self._source = batches.Source(data, device)
         self._features = candidate_features.of_items(data, found.known)
         self.baselines = {
@@ -316,7 +316,7 @@ class Evaluation:
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
-        for window in (None, self._window)[:1 + bool(self._window)]:
+        for window in (None, *self._windows):
             top, places = rank_catalogue(
                 hyper, params, self._source, self._cases, self._features,
                 window, progress=progress)

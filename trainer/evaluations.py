@@ -16,11 +16,11 @@ from trainer import evaluate
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """window: as evaluate.Evaluation has it. every_moment: not only users'
+    """windows: as evaluate.Evaluation has them. every_moment: not only users'
     first ones are ranked. max_users: at most so many are asked about, drawn at
     random. progress: of the groups that are ranked."""
     device: str = 'cpu'
-    window: typing.Optional[int] = None
+    windows: tuple = ()
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
     max_users: typing.Optional[int] = None
@@ -42,7 +42,7 @@ class Evaluation:
         self.rankings = self._labels = None
         if found is not None:
             self.rankings = evaluate.Evaluation(
-                data, found, how.device, how.window, how.half_life_days)
+                data, found, how.device, how.windows, how.half_life_days)
         if found is None or click_evaluation.has_labels(data, held_out):
             self._labels = click_evaluation.Evaluation(data, held_out,
                                                        how.device)

@@ -1,9 +1,11 @@
 """The commands that make and try models: train, evaluate, export, golden."""
 
+import argparse
 import csv
 import dataclasses
 import json
 import pathlib
+import re
 import sys
 
 from trainer import arguments
@@ -87,14 +89,25 @@ def _add_how(sub):
     sub.add_argument('--moments', choices=('first', 'all'), default='first',
                      help='which of a user\'s held-out moments are asked '
                      'about; all takes as many times as long as there are')
+    sub.add_argument('--read', type=_lengths, default=(), metavar='EVENTS,...',
+                     help='rank once more from so many of a history\'s newest '
+                     'events alone, e.g. 200,1000')
     sub.add_argument('--half-life-days', type=float, metavar='DAYS',
                      default=baselines.HALF_LIFE_DAYS, help='of the own '
                      'decayed counts; default: %(default)g')
 
 
-def _how(args, **more):
+def _lengths(text):
+    """Those of --read."""
+    if not re.fullmatch(r'[1-9]\d*(,[1-9]\d*)*', text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no list of numbers of events such as 200,1000')
+    return tuple(int(part) for part in text.split(','))
+
+
+def _how(args, windows, **more):
     from trainer import evaluations
-    return evaluations.How(arguments.device(args),
+    return evaluations.How(arguments.device(args), tuple(sorted(windows)),
                            every_moment=args.moments == 'all',
                            half_life_days=args.half_life_days, **more)
 
@@ -106,10 +119,11 @@ def _print_metrics(metrics):
 def _parts(args, config, data):
     """The parts.Parts of `train`."""
     from trainer import attention, parts
-    # Attention with biases by distance knows no longer history than it saw.
-    how = _how(args, window=None if config.model.attention == attention.QLA
-               else config.training.window,
-               **({} if args.quiet else {'progress': _progress}))
+    windows = set(args.read)
+    if config.model.attention != attention.QLA:
+        # Biases by distance know no longer history than they saw.
+        windows.add(config.training.window)
+    how = _how(args, windows, **({} if args.quiet else {'progress': _progress}))
     found = parts.cut(config, data, how, args.until, args.final)
     if args.test and not found.make_test:
         raise ValueError('--test: nothing is held out (data.heldout, '
@@ -163,11 +177,12 @@ def _train(args):
 
 
 def _options(args):
-    """Those of `train` that change what is trained, beside the config."""
-    found = {name: getattr(args, name) for name in
-             ('final', 'until', 'refit', 'start_from', 'validate_every')}
+    """Those of `train` that change what is trained or measured, beside the
+    config."""
+    found = {name: getattr(args, name) for name in (
+        'final', 'until', 'refit', 'start_from', 'validate_every', 'moments')}
     return {name: value for name, value in found.items()
-            if value not in (False, None)}
+            if value not in (False, None, 'first')}
 
 
 def _refit(args, config, parts, best_step, start):
@@ -214,7 +229,7 @@ def _model(args):
 def _evaluation(args, config, data):
     """What `evaluate` measures."""
     from trainer import evaluations
-    how = _how(args, progress=_progress, only_new=args.new_items)
+    how = _how(args, args.read, progress=_progress, only_new=args.new_items)
     if config.data.test_from:
         test_us = config_lib.time_us(config.data.test_from,
                                      'data.test_from')
