@@ -41,7 +41,7 @@ def without_model(data):
     config.Data they are of."""
     return {**commit(), 'config_digest': config_digest(
         {'data': dataclasses.asdict(data)}),
-            'seed': 0, 'options': {}, 'pytorch': None,
+            'seed': 0, 'options': {}, 'counted': True, 'pytorch': None,
             'device': device_name('cpu'), 'date': now()}
 
 
