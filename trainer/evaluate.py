@@ -279,11 +279,11 @@ def _in_any_order(found):
 class Evaluation:
     """Cases and their baselines, made once, and metrics of models."""
 
-    def __init__(self, data, found, device='cpu', windows=(),
+    def __init__(self, data, found, device='cpu', windows=(None,),
                  half_life_days=baselines.HALF_LIFE_DAYS):
-        """found: cases() or last_cases() of the data set. windows: also look
-        at rankings by so many of the newest events, each. half_life_days: of
-        the decayed counts.
+        """found: cases() or last_cases() of the data set. windows: by how many
+        of the newest events to rank; None: by all. half_life_days: of the
+        decayed counts.
 
         Raises ValueError if nobody can be asked about.
         """
@@ -310,17 +310,17 @@ class Evaluation:
         """{'users': n, 'moments': n, ranking: metrics}: baselines and the
         model's terms.
 
-        Keeps the places by all terms, or by the only one, of whole histories
-        for ranks().
+        Keeps the places by all terms, or by the only one, from the first of
+        the windows for ranks().
         """
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
-        for window in (None, *self._windows):
+        for window in self._windows:
             top, places = rank_catalogue(
                 hyper, params, self._source, self._cases, self._features,
                 window, progress=progress)
-            if not window:
+            if window == self._windows[0]:
                 self._places = list(places.values())[-1]
             for name, rows in top.items():
                 name += f', last {window} events' if window else ''

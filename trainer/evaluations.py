@@ -16,11 +16,11 @@ from trainer import evaluate
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """windows: as evaluate.Evaluation has them. every_moment: not only users'
+    """windows: as evaluate.Evaluation has it. every_moment: not only users'
     first ones are ranked. max_users: at most so many are asked about, drawn at
     random. progress: of the groups that are ranked."""
     device: str = 'cpu'
-    windows: tuple = ()
+    windows: tuple = (None,)
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
     max_users: typing.Optional[int] = None

@@ -29,6 +29,9 @@ def add(command):
     sub.add_argument('--start-from', metavar='PATH', help='begin with the '
                      'tensors of a model.npz or a bundle\'s folder: items by '
                      'id, actions, values, features and tasks by name')
+    sub.add_argument('--read', type=_lengths, default=(), metavar='EVENTS,...',
+                     help='rank once more from so many of a history\'s newest '
+                     'events alone, e.g. 200,1000')
     sub.add_argument('--tensorboard', metavar='DIR', help='write losses, '
                      'validations, learning rate and speed for TensorBoard')
     add_parts(sub)
@@ -89,9 +92,6 @@ def _add_how(sub):
     sub.add_argument('--moments', choices=('first', 'all'), default='first',
                      help='which of a user\'s held-out moments are asked '
                      'about; all takes as many times as long as there are')
-    sub.add_argument('--read', type=_lengths, default=(), metavar='EVENTS,...',
-                     help='rank once more from so many of a history\'s newest '
-                     'events alone, e.g. 200,1000')
     sub.add_argument('--half-life-days', type=float, metavar='DAYS',
                      default=baselines.HALF_LIFE_DAYS, help='of the own '
                      'decayed counts; default: %(default)g')
@@ -105,9 +105,9 @@ def _lengths(text):
     return tuple(int(part) for part in text.split(','))
 
 
-def _how(args, windows, **more):
+def _how(args, **more):
     from trainer import evaluations
-    return evaluations.How(arguments.device(args), tuple(sorted(windows)),
+    return evaluations.How(arguments.device(args),
                            every_moment=args.moments == 'all',
                            half_life_days=args.half_life_days, **more)
 
@@ -119,11 +119,11 @@ def _print_metrics(metrics):
 def _parts(args, config, data):
     """The parts.Parts of `train`."""
     from trainer import attention, parts
-    windows = set(args.read)
-    if config.model.attention != attention.QLA:
-        # Biases by distance know no longer history than they saw.
-        windows.add(config.training.window)
-    how = _how(args, windows, **({} if args.quiet else {'progress': _progress}))
+    # Attention with biases by distance knows no longer history than it saw.
+    windows = {*args.read, *(() if config.model.attention == attention.QLA
+                             else (config.training.window,))}
+    how = _how(args, windows=(None, *sorted(windows)),
+               **({} if args.quiet else {'progress': _progress}))
     found = parts.cut(config, data, how, args.until, args.final)
     if args.test and not found.make_test:
         raise ValueError('--test: nothing is held out (data.heldout, '
@@ -229,7 +229,7 @@ def _model(args):
 def _evaluation(args, config, data):
     """What `evaluate` measures."""
     from trainer import evaluations
-    how = _how(args, args.read, progress=_progress, only_new=args.new_items)
+    how = _how(args, progress=_progress, only_new=args.new_items)
     if config.data.test_from:
         test_us = config_lib.time_us(config.data.test_from,
                                      'data.test_from')
