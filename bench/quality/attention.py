@@ -15,15 +15,14 @@ from bench.quality import table
 # Run: what it is called.
 MECHANISMS = {
     'none': 'no attention', 'softmax': 'softmax',
-    'recent_softmax': 'softmax over the newest events',
+    'recent_softmax': 'softmax, last 200 events',
     'hstu': 'HSTU', 'sliding_window': 'sliding window', 'linear': 'linear',
-    'decayed_linear': 'decayed linear', 'gated': 'gated linear',
+    'decayed_linear': 'linear with decay', 'gated': 'QLA, gated decay',
     'gated_delta': 'gated delta rule', 'log_linear': 'log-linear',
-    'seeds_only': 'virtual seeds alone', 'qla': 'QLA'}
+    'seeds_only': 'QLA, seeds alone', 'qla': 'QLA'}
 # Which know distances no longer than they were trained on: they are shown as
 # they read so many of the newest events.
-_AS_TRAINED = ('softmax', 'recent_softmax', 'hstu', 'sliding_window',
-               'log_linear')
+_AS_TRAINED = ('softmax', 'hstu', 'sliding_window', 'log_linear')
 _RANKED = (('HR@10', 'hit@10'), ('NDCG@10', 'ndcg@10'))
 # {data set: (title, terms it is ranked by, or None for labels)}
 DATA_SETS = {'ml-1m': ('ML-1M', 'model, dot term'),
