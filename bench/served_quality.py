@@ -18,10 +18,9 @@ import time
 
 from bench import local_server
 from bench import quality_report
+from bench import served_comparison
 from bench import user_columns
 
-# Figures agree to 4 decimals if they differ by less.
-TOLERANCE = .5e-4
 # A lower precision may move hit@10 and ndcg@10 by so much of them.
 RELATIVE_TOLERANCE = .005
 PRECISIONS = ('f32', 'bf16', 'int8')
@@ -40,7 +39,8 @@ class Served:
 
 
 def read_ranks(path):
-    """{user: place of the first item to find, 0 if not in the top}."""
+    """{user: place of the first item to find in the whole catalogue, 0 if it
+    is not ranked}."""
     with open(path, newline='') as file:
         return {row['user']: int(row['rank']) for row in csv.DictReader(file)}
 
@@ -148,61 +148,6 @@ def compute_offline(tensors, config, folder, progress=lambda groups: groups):
     return metrics, evaluation.ranks()
 
 
-def offline_figures(metrics):
-    """The metrics of the whole model, as a server computes it."""
-    return metrics.get('model, all terms') or metrics['model, dot term']
-
-
-def _flat(row):
-    """{measure: value}: of the parts of a row too, and standard errors."""
-    return {f'{part} {measure}'.strip(): value
-            for part, values in {'': row, **row}.items()
-            if isinstance(values, dict) for measure, value in
-            (_flat(values) if part else values).items()
-            if isinstance(value, (int, float))}
-
-
-def disagreements(served, offline, users):
-    """Lines that say where served and offline figures differ; [] if nowhere.
-
-    served, offline: {measure: value}, parts of them as in
-    trainer/ranking_metrics.py; users: of each.
-    """
-    served, offline = _flat(served), _flat(offline)
-    lines = []
-    if users[0] != users[1]:
-        lines.append(f'{users[0]:,} users were served, {users[1]:,} ranked '
-                     'offline')
-    for measure, value in offline.items():
-        if not abs(served[measure] - value) < TOLERANCE:
-            lines.append(f'{measure} is {served[measure]:.6f} served and '
-                         f'{value:.6f} offline')
-    return lines
-
-
-def baseline_disagreements(evaluated, metrics):
-    """Lines that say where the command line's baselines and the trainer's
-    differ; [] if nowhere."""
-    from trainer import baselines
-    users = evaluated['users'], metrics['users']
-    return [f'{name}: {line}' for name in baselines.NAMES if name in metrics
-            for line in disagreements(evaluated[name], metrics[name], users)]
-
-
-def losses(served, exact):
-    """{measure: relative change} of a lower precision, hit@10 and ndcg@10.
-
-    served, exact: {measure: value} in it and in f32.
-    """
-    return {measure: served[measure] / exact[measure] - 1
-            for measure in ('hit@10', 'ndcg@10')}
-
-
-def same_ranks(served, offline):
-    """How many users' first item to find has the same rank in both."""
-    return sum(offline.get(user) == rank for user, rank in served.items())
-
-
 def _digest(paths):
     digest = hashlib.sha256()
     for path in paths:
@@ -271,7 +216,8 @@ def _parser():
 
 def _as_good(precision, lower, served):
     """Prints what a lower precision changes; whether little enough."""
-    changes = losses(lower.evaluated['qlarank'], served.evaluated['qlarank'])
+    changes = served_comparison.losses(lower.evaluated['qlarank'],
+                                       served.evaluated['qlarank'])
     print(f'{precision} against f32: ' + ', '.join(
         f'{measure} {change:+.2%}' for measure, change in changes.items()) +
         f'; at most {RELATIVE_TOLERANCE:.1%} is allowed')
@@ -298,17 +244,17 @@ def main(arguments=None):
     except (ValueError, OSError, RuntimeError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    offline = offline_figures(metrics)
+    offline = served_comparison.offline_figures(metrics)
     quality_report.print_figures(config, metrics, offline,
                                  served.evaluated['qlarank'],
                                  lower and (args.precision,
                                             lower.evaluated['qlarank']))
-    same = same_ranks(served.ranks, ranks)
-    print(f'{same:,} of {len(ranks):,} users have the same rank served and '
-          'offline')
-    lines = disagreements(served.evaluated['qlarank'], offline,
-                          (served.evaluated['users'], metrics['users']))
-    lines += baseline_disagreements(served.evaluated, metrics)
+    print(served_comparison.places_line(served.ranks, ranks))
+    lines = served_comparison.disagreements(
+        served.evaluated['qlarank'], offline,
+        (served.evaluated['users'], metrics['users']))
+    lines += served_comparison.baseline_disagreements(served.evaluated,
+                                                      metrics)
     print('\n'.join(lines) or 'served and offline agree to 4 decimals')
     if lower and not _as_good(args.precision, lower, served):
         return 1

@@ -14,9 +14,9 @@ namespace {
 class Workers {
  public:
   Workers(const Client& client,
-          absl::FunctionRef<absl::Status(const RankJob&)> check,
+          absl::FunctionRef<absl::Status(RankJob&)> take,
           std::vector<RankJob>& jobs, Progress& progress)
-      : client_(client), check_(check), jobs_(jobs), progress_(progress) {}
+      : client_(client), take_(take), jobs_(jobs), progress_(progress) {}
 
   // Until no job is left; `request` is this thread's own.
   void Work(v1::RankRequest request) {
@@ -53,13 +53,14 @@ class Workers {
     }
     job.ranking = *std::move(ranking);
     job.ranking.response.clear_scores();
-    error_.Update(check_(job));
+    job.ranking.response.clear_order();
+    error_.Update(take_(job));
     ++done_;
     progress_.Update(static_cast<double>(done_) / jobs_.size(), done_);
   }
 
   const Client& client_;
-  absl::FunctionRef<absl::Status(const RankJob&)> check_;
+  absl::FunctionRef<absl::Status(RankJob&)> take_;
   std::vector<RankJob>& jobs_;
   Progress& progress_ ABSL_GUARDED_BY(mutex_);
   mutable absl::Mutex mutex_;
@@ -72,9 +73,9 @@ class Workers {
 
 absl::Status RankAll(const Client& client, const v1::RankRequest& request,
                      size_t in_flight,
-                     absl::FunctionRef<absl::Status(const RankJob&)> check,
+                     absl::FunctionRef<absl::Status(RankJob&)> take,
                      std::vector<RankJob>& jobs, Progress& progress) {
-  Workers workers(client, check, jobs, progress);
+  Workers workers(client, take, jobs, progress);
   std::vector<std::jthread> threads;
   for (size_t t = 0; t < std::max<size_t>(1, in_flight); ++t) {
     threads.emplace_back([&] { workers.Work(request); });

@@ -21,16 +21,17 @@ struct RankJob {
   google::protobuf::Timestamp time;  // of the request
   EventContext context = {};
   uint32_t top_k = 0;
-  // The answer, its scores dropped: they are 100 KB a user.
+  // The answer, its scores and order dropped: they are 200 KB a user.
   Ranking ranking;
 };
 
 // Sends `request` for every job, `in_flight` at a time, each from a state that
-// holds all of the user's events, and has `check` look at every answer. Blocks
-// until all are answered, or returns the first error.
+// holds all of the user's events, and has `take` look at every answer, one at a
+// time; it may shorten `ranking.items`. Blocks until all are answered, or
+// returns the first error.
 absl::Status RankAll(const Client& client, const v1::RankRequest& request,
                      size_t in_flight,
-                     absl::FunctionRef<absl::Status(const RankJob&)> check,
+                     absl::FunctionRef<absl::Status(RankJob&)> take,
                      std::vector<RankJob>& jobs, Progress& progress);
 
 }  // namespace qlarank

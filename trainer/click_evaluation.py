@@ -52,7 +52,6 @@ class Evaluation:
     @torch.no_grad()
     def __call__(self, hyper, params):
         """{'users': n, task name: click_metrics.summary}: tasks with labels."""
-        evaluate.check_history(hyper, self._history)
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         scores, labels = zip(*(

@@ -62,7 +62,7 @@ def _sweep(args):
 
 
 def _click_baselines(args):
-    from trainer import click_baselines
+    from trainer import click_baselines, provenance
     data, config = arguments.data(args)
     test_us = config_lib.time_us(config.data.test_from, 'data.test_from')
     for name in (None, *args.context):
@@ -72,7 +72,8 @@ def _click_baselines(args):
                 raise ValueError(f'--context {name}: the model has ' +
                                  ', '.join(data.column_names['context_rows']))
             index = data.column_names['context_rows'].index(name)
-        result = click_baselines.evaluate(data, data.cut_us, test_us, index)
+        result = {'provenance': provenance.without_model(config.data),
+                  **click_baselines.evaluate(data, data.cut_us, test_us, index)}
         folder = 'popularity' + (f' by {name}' if name else '')
         folder = pathlib.Path(args.out) / folder / '0'
         folder.mkdir(parents=True, exist_ok=True)

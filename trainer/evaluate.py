@@ -149,7 +149,9 @@ def last_cases(data):
 @torch.no_grad()
 def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
                    batch_events=32_768, progress=lambda x: x):
-    """Top rows of every case: {'all terms' | 'dot term': [cases, TOP]}.
+    """The rankings of all cases, as two dicts by 'all terms' and 'dot term':
+    top rows [cases, TOP], and places [cases] of the first item to find among
+    all that is ranked, 0 where none is.
 
     features: [N + 1, F] of item rows, as of what is known
     (candidate_features.of_items). window: the model sees so many of the newest
@@ -162,6 +164,7 @@ def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
         names.append('all terms')
     columns = min(TOP, len(params['item_bias']) - 1)
     top = {name: np.zeros((len(order), columns), np.int64) for name in names}
+    places = {name: np.zeros(len(order), np.int64) for name in names}
     at = 0
     groups = []
     while at < len(order):
@@ -171,12 +174,14 @@ def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
     for group in progress(groups):
         for name, rows in _rank_group(hyper, params, source, found, group,
                                       features, window, task).items():
-            top[name][group] = rows.cpu().numpy()
-    return top
+            top[name][group] = rows[:, :columns].cpu().numpy()
+            places[name][group] = _places(
+                rows, [found.baskets[index] for index in group])
+    return top, places
 
 
 def _rank_group(hyper, params, source, found, group, features, window, task):
-    """{name: rows [users, TOP]} for a group of cases."""
+    """{name: rows [users, N + 1], best first} for a group of cases."""
     history = source.cut(found.starts[group], found.lengths[group])
     lengths = np.minimum(found.lengths[group], window or np.inf).astype(int)
     batch = source.cut(found.starts[group] + found.lengths[group] - lengths,
@@ -213,17 +218,27 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
         left_out |= ~torch.as_tensor(found.among, device=source.device)
     if found.exclude_seen:
         left_out.scatter_(1, history.rows, True)
-    return {name: _top_rows(values.masked_fill(left_out, -torch.inf))
+    return {name: _ranked(values.masked_fill(left_out, -torch.inf))
             for name, values in result.items()}
 
 
-def _top_rows(scores):
-    """The best rows of each user [users, TOP]; 0 for those left out, where
-    there are no others. Ties go to the lower row, as with a server."""
+def _ranked(scores):
+    """The rows of each user [users, N + 1], best first; 0 for those that are
+    left out. Ties go to the lower row, as with a server."""
     values, rows = scores.sort(dim=1, descending=True, stable=True)
-    columns = min(TOP, scores.shape[1] - 1)
-    return rows[:, :columns].masked_fill(
-        values[:, :columns] == -torch.inf, 0)
+    return rows.masked_fill_(values == -torch.inf, 0)
+
+
+def _places(rows, baskets):
+    """Where the first of each basket's rows stands [users], from 1 on; 0 where
+    none does. rows: as _ranked() gives them."""
+    wanted = torch.zeros(rows.shape, dtype=torch.bool)
+    for user, basket in enumerate(baskets):
+        wanted[user, torch.as_tensor(basket.astype(np.int64))] = True
+    wanted[:, 0] = False
+    hits = wanted.to(rows.device).gather(1, rows)
+    first = hits.to(torch.uint8).argmax(1) + 1
+    return first.masked_fill(~hits.any(1), 0).cpu().numpy()
 
 
 def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,
@@ -304,22 +319,25 @@ class Evaluation:
         """{'users': n, 'moments': n, ranking: metrics}: baselines and the
         model's terms.
 
-        Keeps the rankings of all terms, or of the only one, for ranks().
+        Keeps the places by all terms, or by the only one, from the first of
+        the windows for ranks().
         """
         params = {name: value.detach().to(self._source.device)
                   for name, value in params.items()}
         result = dict(self.baselines)
         for window in self._windows:
-            check_history(hyper, window)
-            top = rank_catalogue(hyper, params, self._source, self._cases,
-                                 self._features, window, progress=progress)
+            top, places = rank_catalogue(
+                hyper, params, self._source, self._cases, self._features,
+                window, progress=progress)
+            if window == self._windows[0]:
+                self._places = list(places.values())[-1]
             for name, rows in top.items():
                 name += f', last {window} events' if window else ''
                 result[f'model, {name}'] = ranking_metrics.metrics(
                     rows, self._cases)
-                self._top = rows
         return result
 
     def ranks(self):
-        """ranking_metrics.ranks() of the last call: of first moments."""
-        return ranking_metrics.ranks(self._top, self._cases)
+        """{user: place of the first item to find among all that is ranked, 0
+        if it is not}, by the last call: of first moments."""
+        return dict(zip(map(str, self._cases.users), self._places.tolist()))

@@ -18,8 +18,9 @@ from trainer import evaluate
 class How:
     """windows: as evaluate.Evaluation has it. history: everything is asked of
     a model that reads so many of the newest events; None: all, and rankings
-    are by each of windows. every_moment: not only users' first ones are ranked. max_users: at most so many are asked about, drawn at
-    random. progress: of the groups that are ranked."""
+    are by each of windows. every_moment: not only users' first ones are ranked.
+    max_users: at most so many are asked about, drawn at random. progress: of
+    the groups that are ranked."""
     device: str = 'cpu'
     windows: tuple = (None,)
     history: typing.Optional[int] = None

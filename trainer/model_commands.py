@@ -1,9 +1,11 @@
 """The commands that make and try models: train, evaluate, export, golden."""
 
+import argparse
 import csv
 import dataclasses
 import json
 import pathlib
+import re
 import sys
 
 from trainer import arguments
@@ -27,6 +29,9 @@ def add(command):
     sub.add_argument('--start-from', metavar='PATH', help='begin with the '
                      'tensors of a model.npz or a bundle\'s folder: items by '
                      'id, actions, values, features and tasks by name')
+    sub.add_argument('--read', type=_lengths, default=(), metavar='EVENTS,...',
+                     help='rank once more from so many of a history\'s newest '
+                     'events alone, e.g. 200,1000')
     sub.add_argument('--tensorboard', metavar='DIR', help='write losses, '
                      'validations, learning rate and speed for TensorBoard')
     add_parts(sub)
@@ -51,8 +56,8 @@ def add(command):
                      'that nobody had before the cut, where one is to be found')
     sub.add_argument('--json', action='store_true')
     sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
-                     'where the first item to find stands, 0 for nowhere in '
-                     'the top')
+                     'where the first item to find stands in the whole '
+                     'catalogue, 0 for nowhere')
     sub = command('export', _export, 'Write a bundle, '
                   'OUT/<name>/<version>/, from a trained model.')
     sub.add_argument('--model', required=True, metavar='FILE')
@@ -95,6 +100,14 @@ def _add_how(sub):
                      'decayed counts; default: %(default)g')
 
 
+def _lengths(text):
+    """Those of --read."""
+    if not re.fullmatch(r'[1-9]\d*(,[1-9]\d*)*', text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no list of numbers of events such as 200,1000')
+    return tuple(int(part) for part in text.split(','))
+
+
 def _how(args, **more):
     from trainer import evaluations
     return evaluations.How(arguments.device(args),
@@ -108,12 +121,13 @@ def _print_metrics(metrics):
 
 def _parts(args, config, data):
     """The parts.Parts of `train`."""
-    from trainer import attention, parts
+    from trainer import attention, evaluate, parts
     # Attention with biases by distance knows no longer history than it saw.
-    windows = (None,)
-    if config.model.attention != attention.QLA:
-        windows = (None, config.training.window)
-    how = _how(args, windows=windows,
+    for length in args.read:
+        evaluate.check_history(config.model, length)
+    windows = {*args.read, *(() if config.model.attention == attention.QLA
+                             else (config.training.window,))}
+    how = _how(args, windows=(None, *sorted(windows)),
                **({} if args.quiet else {'progress': _progress}))
     found = parts.cut(config, data, how, args.until, args.final)
     if args.test and not found.make_test:
@@ -125,8 +139,8 @@ def _parts(args, config, data):
 
 
 def _train(args):
-    from trainer import checkpoint, prepared, recipe, report, stopping, train
-    from trainer import unfinished, warm_start
+    from trainer import checkpoint, prepared, provenance, recipe, report
+    from trainer import stopping, train, unfinished, warm_start
     from trainer import board as board_lib
     board = board_lib.Board(board_lib.open_writer(
         args.tensorboard)) if args.tensorboard else None
@@ -147,6 +161,8 @@ def _train(args):
     if best and args.refit:
         config, model = _refit(args, config, parts, best['step'], start)
     more = {'parameters': sum(value.numel() for value in model.parameters())}
+    more['provenance'] = provenance.of(config, arguments.device(args),
+                                       _options(args))
     if best:
         more['best_step'] = best['step']
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
@@ -163,6 +179,15 @@ def _train(args):
     if args.test:
         print('\ntest part')
         _print_metrics(more['test'])
+
+
+def _options(args):
+    """Those of `train` that change what is trained or measured, beside the
+    config."""
+    found = {name: getattr(args, name) for name in (
+        'final', 'until', 'refit', 'start_from', 'validate_every', 'moments')}
+    return {name: value for name, value in found.items()
+            if value not in (False, None, 'first')}
 
 
 def _refit(args, config, parts, best_step, start):
@@ -208,9 +233,10 @@ def _model(args):
 
 def _evaluation(args, config, data):
     """What `evaluate` measures."""
-    from trainer import evaluations
+    from trainer import evaluate, evaluations
     if args.history is not None and args.history < 1:
         raise ValueError(f'--history: {args.history}; must be at least 1')
+    evaluate.check_history(config.model, args.history)
     how = _how(args, progress=_progress, only_new=args.new_items,
                history=args.history)
     if config.data.test_from:

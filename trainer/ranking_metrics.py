@@ -72,12 +72,3 @@ def standard_errors(values, users):
     np.add.at(sums, codes, values - values.mean(0))
     return (np.sqrt(count / (count - 1) * (sums ** 2).sum(0)) /
             len(values)).tolist()
-
-
-def ranks(top, found):
-    """{user: place of the first item to find, 0 if not in the ranking}."""
-    result = {}
-    for user, rows, basket in zip(found.users, top, found.baskets):
-        places = np.flatnonzero(np.isin(rows, basket[basket > 0]))
-        result[str(user)] = int(places[0]) + 1 if len(places) else 0
-    return result

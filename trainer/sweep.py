@@ -3,11 +3,12 @@
 The list is a TOML file:
 
     seeds = [1, 2, 3]
+    arguments = []  # More arguments of `python -m trainer train`.
 
     [[runs]]
     name = "softmax"
     set = ["model.attention=SOFTMAX"]
-    arguments = []  # More arguments of `python -m trainer train`.
+    arguments = []  # The same, of this run alone.
 
 Run NAME with seed S writes OUT/NAME/S: what `train` writes, and log.txt. What
 is already there is not trained again. One run's failure stops no other.
@@ -55,8 +56,9 @@ def load(path, only=()):
             raise ValueError(f'{path}: no run is called {name!r}; there are ' +
                              ', '.join(names))
     seeds = values.get('seeds', [1])
+    common = values.get('arguments', [])
     return [Run(entry['name'], seed, tuple(entry.get('set', ())),
-                tuple(entry.get('arguments', ())))
+                (*common, *entry.get('arguments', ())))
             for seed in seeds for entry in entries
             if not only or entry['name'] in only]
 

@@ -4,11 +4,11 @@
 
 The folder holds attention.csv and attention_leakage.csv, which
 attention_bench writes; the plots go beside them. Tables are Markdown, as
-docs/attention.md quotes them.
+docs/attention.md quotes them. Those of quality are made elsewhere: ./run bench
+quality.
 """
 
 import pathlib
-import statistics
 import sys
 
 import plot
@@ -62,16 +62,6 @@ def cost_table(costs, quantity, unit):
     return markdown(header, rows)
 
 
-def spread(values):
-    """Mean and standard deviation over seeds, and how many there are."""
-    if not values:
-        return '-'
-    mean = f'{statistics.mean(values):.4f}'
-    if len(values) == 1:
-        return f'{mean} (1 seed)'
-    return f'{mean} ± {statistics.stdev(values):.4f} ({len(values)})'
-
-
 def leak(moves, name):
     """The cell that says whether candidates see each other."""
     if name not in moves:
@@ -79,11 +69,10 @@ def leak(moves, name):
     return 'no' if moves[name] == 0 else f'yes: {moves[name]:.2g} deviations'
 
 
-def quality_table(costs, moves, quality):
-    """Memory, leakage and quality of every mechanism."""
+def memory_table(costs, moves):
+    """Memory and leakage of every mechanism."""
     header = ['attention', 'bytes at 1,024', 'bytes at 16,384',
-              'bytes at 1,000,000', 'leaks', 'ML-1M HR@10', 'ML-1M NDCG@10',
-              'KuaiRand AUC', 'KuaiRand NE']
+              'bytes at 1,000,000', 'leaks']
     rows = []
     for name, title in results.TITLES.items():
         if name not in moves:
@@ -91,9 +80,7 @@ def quality_table(costs, moves, quality):
         kept = costs.get(name, {}).get('bytes_kept', {})
         cells = [f'{kept[n]:,.0f}' if n in kept else '-'
                  for n in SHOWN_HISTORIES[1:]]
-        found = quality.get(name, {})
-        rows.append([title] + cells + [leak(moves, name)] +
-                    [spread(found.get(key)) for key in results.QUALITIES])
+        rows.append([title] + cells + [leak(moves, name)])
     return markdown(header, rows)
 
 
@@ -105,7 +92,6 @@ def main(arguments):
     try:
         costs = results.read_costs(folder / 'attention.csv')
         moves = results.read_leakage(folder / 'attention_leakage.csv')
-        quality = results.read_quality(results.quality_path())
     except results.ResultsError as error:
         print(f'report.py: {error}', file=sys.stderr)
         return 1
@@ -113,7 +99,7 @@ def main(arguments):
     print()
     print(cost_table(costs, 'append_us', 'one event appended, us'))
     print()
-    print(quality_table(costs, moves, quality))
+    print(memory_table(costs, moves))
     print(f'\nexponents: fitted over histories of {results.FIT_FROM:,} to '
           f'{results.FIT_TO:,} events')
     for path in plot.draw(costs, folder):

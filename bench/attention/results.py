@@ -1,19 +1,8 @@
-"""Reads what the attention benchmark measured, and the models' quality.
-
-Quality comes from training runs, not from the benchmark: results/quality.json
-holds, for mechanisms that were trained,
-
-    {"qla": {"ml-1m": {"seeds": 3, "hr@10": [x, x, x], "ndcg@10": [x, x, x]},
-             "kuairand": {"seeds": 3, "auc": [x, x, x], "ne": [x, x, x]}}}
-
-one value per seed. What is absent is shown as "-".
-"""
+"""Reads what the attention benchmark measured: costs and leakage."""
 
 import collections
 import csv
-import json
 import math
-import pathlib
 
 # In the order of every table and legend: (name in the CSV, title).
 TITLES = collections.OrderedDict([
@@ -28,9 +17,6 @@ TITLES = collections.OrderedDict([
     ('qla', 'QLA'),
     ('engine', 'QLA, the engine'),
 ])
-
-QUALITIES = [('ml-1m', 'hr@10'), ('ml-1m', 'ndcg@10'),
-             ('kuairand', 'auc'), ('kuairand', 'ne')]
 
 # Over which the exponents are fitted: below, the constant part of the trunk
 # hides the growth.
@@ -79,29 +65,6 @@ def _rows(path):
             f'{path} is missing: run ./run bench attention') from None
 
 
-def read_quality(path):
-    """{mechanism: {(data set, metric): [value per seed]}}."""
-    with open(path, encoding='utf-8') as file:
-        stored = json.load(file)
-    quality = {}
-    for mechanism, data_sets in stored.items():
-        if mechanism not in TITLES:
-            raise ResultsError(f'{path}: no mechanism is called {mechanism!r}')
-        for data_set, metrics in data_sets.items():
-            place = f'{path}: {mechanism}.{data_set}'
-            for metric, values in metrics.items():
-                if metric == 'seeds':
-                    continue
-                if (data_set, metric) not in QUALITIES:
-                    raise ResultsError(f'{place}.{metric}: no such column')
-                if len(values) != metrics['seeds']:
-                    raise ResultsError(
-                        f'{place}.{metric}: {len(values)} values of '
-                        f'{metrics["seeds"]} seeds')
-                quality.setdefault(mechanism, {})[data_set, metric] = values
-    return quality
-
-
 def exponent(by_history):
     """Slope of log(value) by log(history), least squares over the fit's range.
 
@@ -115,8 +78,3 @@ def exponent(by_history):
     mean_y = sum(y for _, y in points) / len(points)
     return (sum((x - mean_x) * (y - mean_y) for x, y in points) /
             sum((x - mean_x) ** 2 for x, _ in points))
-
-
-def quality_path():
-    """Of the file that training runs fill."""
-    return pathlib.Path(__file__).parent / 'results' / 'quality.json'

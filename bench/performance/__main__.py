@@ -115,7 +115,7 @@ def main(arguments=None):
     unknown = [name for name in args.sections if name not in SECTIONS]
     if unknown:
         print(f'error: no section is called {unknown[0]!r}; there are '
-              + ', '.join(SECTIONS) + ', pages and attention', file=sys.stderr)
+              + ', '.join(SECTIONS) + ', pages, attention and quality', file=sys.stderr)
         return 2
     names = [name for name in SECTIONS
              if not args.sections or name in args.sections]

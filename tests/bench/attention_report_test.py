@@ -1,7 +1,6 @@
 """The tables of the attention benchmark say what its files say."""
 
 import importlib.util
-import json
 import pathlib
 import sys
 import tempfile
@@ -27,10 +26,6 @@ class ReportTest(unittest.TestCase):
         path = self.folder / name
         path.write_text(text, encoding='utf-8')
         return path
-
-    def quality(self, content):
-        return results.read_quality(
-            self.write('quality.json', json.dumps(content)))
 
     def test_an_exponent_is_the_slope_of_the_fitted_range_only(self):
         squares = {n: 3.0 * n * n for n in (1_024, 2_048, 16_384)}
@@ -63,29 +58,13 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(report.leak(moves, 'linear'), 'yes: 0.5 deviations')
         self.assertEqual(report.leak(moves, 'qla'), '-')
 
-    def test_quality_is_mean_and_deviation_over_seeds(self):
-        quality = self.quality({'qla': {'ml-1m': {
-            'seeds': 3, 'hr@10': [0.33, 0.34, 0.35]}}})
-        table = report.quality_table({}, {'qla': 0.0}, quality)
-        self.assertIn('0.3400 ± 0.0100 (3)', table)
-        self.assertEqual(table.splitlines()[-1].count(' - '), 6)
-
-    def test_quality_of_one_seed_has_no_deviation(self):
-        self.assertEqual(report.spread([0.3]), '0.3000 (1 seed)')
-
-    def test_quality_that_cannot_be_is_refused_by_its_place(self):
-        for content, message in [
-                ({'attention': {}}, "no mechanism is called 'attention'"),
-                ({'qla': {'ml-1m': {'seeds': 1, 'hit': [1]}}},
-                 r'qla\.ml-1m\.hit: no such column'),
-                ({'qla': {'ml-1m': {'seeds': 3, 'hr@10': [1]}}},
-                 r'qla\.ml-1m\.hr@10: 1 values of 3 seeds')]:
-            with self.subTest(message):
-                with self.assertRaisesRegex(results.ResultsError, message):
-                    self.quality(content)
-
-    def test_the_stored_quality_can_be_read(self):
-        results.read_quality(results.quality_path())
+    def test_memory_is_shown_under_its_history(self):
+        table = report.memory_table(
+            {'qla': {'bytes_kept': {1_024: 16_448.0, 16_384: 16_448.0}}},
+            {'qla': 0.0})
+        self.assertEqual([cell.strip() for cell in table.splitlines()[-1]
+                          .strip('|').split('|')],
+                         ['QLA', '16,448', '16,448', '-', 'no'])
 
     @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
                          'matplotlib is not installed')

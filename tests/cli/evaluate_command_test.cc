@@ -86,6 +86,27 @@ TEST_F(EvaluateCommandTest, LeaveLastOutRanksWhatTheUserHasNotHad) {
   EXPECT_EQ(last.request_time().seconds(), 106);
 }
 
+// Measures end at the cutoff, places do not.
+TEST_F(EvaluateCommandTest, PlacesAreThoseInTheWholeCatalogue) {
+  std::string history = WriteFile("history.csv",
+                                  "user,item,time\n"
+                                  "ann,75,1\nann,75,2\nann,51,3\n"
+                                  "bob,75,1\n");
+  std::string ranks = WriteFile("ranks.csv", "");
+  RunJson({"import", history});
+  auto json = RunJson(
+      {"evaluate", "--history", history, "--bundle", kBundle, "--heldout",
+       // After 75, which they had, come 37, 51, 116 and 142; 5 is no item.
+       WriteFile("heldout.csv",
+                 "user,item,time\nann,142,9\nann,116,9\nbob,5,9\n"),
+       "--top-k", "1", "--ranks", ranks});
+  EXPECT_EQ(json["qlarank"]["hit@1"], 0.0);
+  std::stringstream written;
+  written << std::ifstream(ranks).rdbuf();
+  // Ann had 51, too, which is before 37 for them.
+  EXPECT_EQ(written.str(), "user,rank\n\"ann\",4\n\"bob\",0\n");
+}
+
 TEST_F(EvaluateCommandTest, NextBasketsAreRankedWithWhatWasHadBefore) {
   std::string history = WriteFile("history.csv",
                                   "who,what,time\n"

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 import odd_files
+from bench import served_comparison
 from bench import served_quality
 from trainer import config as config_lib
 from trainer import export
@@ -39,11 +40,12 @@ def test_a_stranger_needs_only_a_config_file(tmp_path, programs, run_trainer):
                                   tmp_path, programs)
     assert served.evaluated['users'] == both
     assert served.evaluated['users_without_history'] == 1
-    assert served_quality.disagreements(
-        served.evaluated['qlarank'], served_quality.offline_figures(offline),
+    assert served_comparison.disagreements(
+        served.evaluated['qlarank'],
+        served_comparison.offline_figures(offline),
         (served.evaluated['users'], offline['users'])) == []
-    assert served_quality.baseline_disagreements(served.evaluated,
-                                                 offline) == []
+    assert served_comparison.baseline_disagreements(served.evaluated,
+                                                    offline) == []
     # Of the three things in every basket, one at most is known.
     assert max(row['recall@10'] for row in offline.values()
                if isinstance(row, dict)) <= 1 / 3 + 1e-9

@@ -9,9 +9,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from bench import served_comparison
 from bench import served_quality
 from trainer import config as config_lib
 from trainer import export
+from trainer import ranking_metrics
 
 USERS, ITEMS = 200, 120
 
@@ -133,24 +135,26 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     served = served_quality.serve(bundle, config, tmp_path, programs)
     metrics, ranks = served_quality.compute_offline(
         export.read(bundle).tensors, config, tmp_path)
-    offline = served_quality.offline_figures(metrics)
+    offline = served_comparison.offline_figures(metrics)
 
     assert served.late_events == 0
     assert served.evaluated['users'] > USERS / 3
     assert 0 < offline['hit@10'] < 1
-    assert served_quality.disagreements(
+    assert served_comparison.disagreements(
         served.evaluated['qlarank'], offline,
         (served.evaluated['users'], metrics['users'])) == []
-    assert served_quality.baseline_disagreements(served.evaluated,
-                                                 metrics) == []
+    assert served_comparison.baseline_disagreements(served.evaluated,
+                                                    metrics) == []
     assert served.ranks == ranks
+    # Measures end at 50; places don't.
+    assert protocol is not _leave_one_out or (
+        max(ranks.values()) > ranking_metrics.TOP)
     for column in ('price', 'weight', 'device', 'age') if model == ALL else ():
         # Both looked at it: without it, it is another rank for some.
         blank = _blanked(tmp_path, config, column)
         _, without = served_quality.compute_offline(
             export.read(bundle).tensors, config, blank)
-        assert served_quality.same_ranks(served.ranks, without) < (
-            len(served.ranks) - 2), column
+        assert len(served_comparison.moved(served.ranks, without)) > 2, column
 
 
 def _make_loud(path):
@@ -183,7 +187,7 @@ def _blanked(folder, config, column):
 def test_a_difference_in_the_fourth_decimal_is_told():
     offline = {'hit@10': .5, 'ndcg@10': .25}
     served = {'hit@10': .50004, 'ndcg@10': .25006, 'hit@50': 1}
-    lines = served_quality.disagreements(served, offline, (10, 11))
+    lines = served_comparison.disagreements(served, offline, (10, 11))
     assert len(lines) == 2
     assert '10 users were served, 11' in lines[0]
     assert 'ndcg@10 is 0.250060 served and 0.250000' in lines[1]
@@ -191,16 +195,27 @@ def test_a_difference_in_the_fourth_decimal_is_told():
     offline, served = ({'users': 9, 'popularity': {
         'hit@10': .5, 'repeat': {'users': 7, 'standard errors': {
             'hit@10': error}}}} for error in (.1, .1002))
-    [line] = served_quality.baseline_disagreements(served, offline)
+    [line] = served_comparison.baseline_disagreements(served, offline)
     assert line == ('popularity: repeat standard errors hit@10 is 0.100200 '
                     'served and 0.100000 offline')
     # NaN agrees with nothing.
-    assert served_quality.disagreements({'hit@10': float('nan')},
+    assert served_comparison.disagreements({'hit@10': float('nan')},
                                         {'hit@10': .5}, (1, 1))
+
+
+def test_users_whose_place_differs_are_counted_wherever_it_is():
+    served = {'ann': 1, 'bob': 3_000, 'eve': 70, 'dan': 0, 'joe': 9, 'sue': 0}
+    offline = {'ann': 1, 'bob': 3_002, 'eve': 69, 'dan': 0, 'joe': 0, 'kim': 2}
+    assert served_comparison.moved(served, offline) == {
+        'bob': 2, 'eve': 1, 'joe': None, 'kim': None, 'sue': None}
+    assert served_comparison.places_line(served, offline) == (
+        '2 of 7 users have the same rank served and offline, in the whole '
+        'catalogue; 2 differ, by 2 at most; 3 are ranked in one alone')
+    assert served_comparison.places_line(served, served).endswith('catalogue')
 
 
 def test_what_a_lower_precision_loses_is_told():
     exact = {'hit@10': .4, 'ndcg@10': .2, 'hit@50': .6}
-    changes = served_quality.losses(
+    changes = served_comparison.losses(
         {'hit@10': .398, 'ndcg@10': .202, 'hit@50': .1}, exact)
     assert changes == pytest.approx({'hit@10': -.005, 'ndcg@10': .01})

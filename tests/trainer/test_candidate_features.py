@@ -168,7 +168,7 @@ def test_rankings_use_features_and_context(folder):
 
     def top(found, features):
         return evaluate.rank_catalogue(config.model, params, source, found,
-                                       features)['all terms']
+                                       features)[0]['all terms']
     as_it_is = top(found, features)
     assert not (top(found, features[:, ::-1].copy()) == as_it_is).all()
     params['context.day'] = torch.randn(3, 16)

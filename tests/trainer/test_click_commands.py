@@ -57,6 +57,9 @@ def test_clicks_from_file_to_table(folder, capsys):
     assert main(['click-baselines', *common, '--context', 'tab', '--out',
                  str(out)]) == 0
     capsys.readouterr()
+    counted = json.loads((out / 'popularity/0/metrics.json').read_text())
+    assert counted['provenance']['counted']
+    assert counted['provenance']['seed'] == 0
     assert main(['table', '--runs', str(out), '--part', 'test', '--columns',
                  'click.auc,click.ne', '--order',
                  'popularity,popularity by tab,qla']) == 0

@@ -77,7 +77,7 @@ def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
     def rank(data, found):
         return evaluate.rank_catalogue(
             config.model, params, batches.Source(data, 'cpu'), found,
-            np.zeros((len(data.item_ids) + 1, 0), np.float32))
+            np.zeros((len(data.item_ids) + 1, 0), np.float32))[0]
     found = evaluate.cases(data, 20_000_000, every_moment=True)
     top = rank(data, found)
     assert len(found.users) > 2 * len(set(found.users))
@@ -207,10 +207,21 @@ def test_tables_show_errors_and_kinds():
 def test_ties_go_to_the_lower_row_and_what_is_left_out_is_none():
     scores = torch.tensor([[-torch.inf, 1., 3., 3., -torch.inf],
                            [-torch.inf, 0., 0., 0., 5.]])
-    assert evaluate._top_rows(scores).tolist() == [[2, 3, 1, 0], [4, 1, 2, 3]]
+    assert evaluate._ranked(scores).tolist() == [[2, 3, 1, 0, 0],
+                                                 [4, 1, 2, 3, 0]]
 
 
-def test_ranks_are_those_of_the_first_item_found(data):
-    found = evaluate.cases(data, 20_000_000)
-    assert ranking_metrics.ranks(np.array([[1, 3, 2, 4]]), found) == {'bob': 3}
-    assert ranking_metrics.ranks(np.array([[1, 3, 4, 0]]), found) == {'bob': 0}
+def test_a_place_is_that_of_the_first_item_found_wherever_it_is():
+    rows = torch.tensor([[2, 3, 1, 0, 0], [4, 1, 2, 3, 0], [4, 1, 2, 0, 0],
+                         [1, 2, 3, 4, 0]])
+    baskets = [np.array(basket, np.int32) for basket in
+               ([0, 1, 3], [0, 3], [3], [0])]
+    # What is left out has no place, and neither has what has no row.
+    assert evaluate._places(rows, baskets).tolist() == [2, 4, 0, 0]
+
+
+def test_places_are_in_the_whole_catalogue_whatever_the_top_is():
+    """A model that ranks 80 items by their ids, where 79 of them come first."""
+    scores = torch.cat([torch.tensor([-torch.inf]), -torch.arange(80.)])[None]
+    rows = evaluate._ranked(scores)
+    assert evaluate._places(rows, [np.array([80])]).tolist() == [80]

@@ -181,6 +181,19 @@ def test_all_moments_are_asked_where_that_is_said(tmp_path, capsys):
     assert 'half-life' in capsys.readouterr().err
 
 
+def test_histories_are_read_as_far_as_is_said(tmp_path, capsys):
+    _write(tmp_path, 'heldout = ["later.csv"]', cut_file=True)
+    _, found = _train(tmp_path, '--read', '1,1000', '--test', '--set',
+                      'model.item_memory=false')
+    of_all, none, one = (found['test'][f'model, all terms{cut}'] for cut in (
+        '', ', last 1000 events', ', last 1 events'))
+    # Nobody has so many; but most have more than one.
+    assert of_all == none != one
+    with pytest.raises(SystemExit):
+        _train(tmp_path, '--read', '0,5')
+    assert "'0,5' is no list of numbers" in capsys.readouterr().err
+
+
 def test_leave_one_out_has_one_moment(tmp_path, capsys):
     _write(tmp_path, 'split = "last"', cut_file=False)
     assert main(['train', '--config', str(tmp_path / 'config.toml'), '--data',

@@ -101,7 +101,7 @@ def test_catalogues_are_ranked_from_the_newest_events(mechanism):
 
     def rank(data, found, window):
         return evaluate.rank_catalogue(hyper, params, batches.Source(
-            data, 'cpu'), found, features, window)
+            data, 'cpu'), found, features, window)[0]
     found = evaluate.last_cases(data)
     found.exclude_seen = False
     top = rank(data, found, NEWEST)
@@ -117,11 +117,9 @@ def test_catalogues_are_ranked_from_the_newest_events(mechanism):
 
 
 def test_an_item_memory_knows_older_events():
-    data = tiny_batches.data([9, 2])
-    hyper, params = _model(data)
+    hyper = tiny_batches.config().model
+    evaluate.check_history(hyper, 5)
     hyper = dataclasses.replace(hyper, item_memory=hyper_lib.ItemMemory())
-    for evaluation in (
-            evaluate.Evaluation(data, evaluate.last_cases(data), windows=(5,)),
-            click_evaluation.Evaluation(data, data.times_us > 0, history=5)):
-        with pytest.raises(ValueError, match='history of 5 events: .* memory'):
-            evaluation(hyper, params)
+    evaluate.check_history(hyper, None)
+    with pytest.raises(ValueError, match='history of 5 events: .* memory'):
+        evaluate.check_history(hyper, 5)

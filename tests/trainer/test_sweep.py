@@ -77,6 +77,14 @@ def test_a_bad_list_is_refused_by_name(tmp_path, text, message):
         sweep.load(tmp_path / 'runs.toml')
 
 
+def test_arguments_of_all_runs_come_before_those_of_one(tmp_path):
+    (tmp_path / 'runs.toml').write_text(
+        'arguments = ["--read", "5"]\n[[runs]]\nname = "a"\n'
+        '[[runs]]\nname = "b"\narguments = ["--final"]\n')
+    assert [run.arguments for run in sweep.load(tmp_path / 'runs.toml')] == [
+        ('--read', '5'), ('--read', '5', '--final')]
+
+
 def _write(folder, name, seed, auc):
     path = folder / name / str(seed) / 'metrics.json'
     path.parent.mkdir(parents=True)
