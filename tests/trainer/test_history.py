@@ -41,6 +41,14 @@ def _part(data, begin, end):
         **{name: getattr(data, name)[begin:end] for name in COLUMNS})
 
 
+def _one_after_another(data):
+    """The data set where a user begins at the time when the one before ends."""
+    times = data.times_us.copy()
+    for start, end in zip(data.offsets[1:-1], data.offsets[2:]):
+        times[start:end] += times[start - 1] - times[start]
+    return dataclasses.replace(data, times_us=times)
+
+
 def _moments(data):
     """(user's first event, moment's first event, its end) of all moments."""
     for start, end in zip(data.offsets[:-1], data.offsets[1:]):
@@ -72,7 +80,8 @@ def _scores(monkeypatch, data, hyper, params, held_out, history=None):
                                        mechanisms.SOFTMAX])
 def test_labels_are_scored_from_the_newest_events(mechanism, ordered,
                                                   monkeypatch):
-    data = tiny_batches.data([19, 1, 24, 5], ordered=ordered)
+    data = _one_after_another(
+        tiny_batches.data([19, 1, 24, 5], ordered=ordered))
     hyper, params = _model(data, attention=mechanism)
     held_out = np.arange(data.num_events) % 3 > 0
     found = _scores(monkeypatch, data, hyper, params, held_out, NEWEST)
