@@ -40,7 +40,7 @@ class Mechanism {
   // Passes candidates through layer `layer`.
   virtual void Attend(size_t layer, const Rows& rows, float* attended) = 0;
 
-  // What has to be kept of this user between requests, in bytes, all layers.
+  // What it has to keep of this user between requests, in bytes, all layers.
   virtual uint64_t BytesKept() const = 0;
 };
 

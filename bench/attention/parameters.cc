@@ -44,6 +44,8 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
   for (size_t l = 0; l < kLayers; ++l) {
     LayerParameters& layer = parameters.layers.emplace_back();
     layer.norm_attn = generator.AroundOne(kWidth);
+    layer.conv = generator.Normal(kConvWidth * kWidth, 0.0f,
+                                  1.0f / std::sqrt(kConvWidth));
     layer.projection = generator.Matrix(4 * kWidth + extra_outputs, kWidth);
     layer.norm_head = generator.AroundOne(kWidth);
     layer.w_o = generator.Matrix(kWidth, kWidth);

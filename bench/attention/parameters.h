@@ -14,6 +14,7 @@ namespace qlarank::bench::attention {
 // Matrices are [out, in], row-major. Names as in docs/model.md section 3.
 struct LayerParameters {
   std::vector<float> norm_attn;   // [d]
+  std::vector<float> conv;        // [kConvWidth, d], row i = conv_i
   std::vector<float> projection;  // [4 d + extra outputs, d]: q, k, v, g, rest
   std::vector<float> norm_head;   // [d]
   std::vector<float> w_o;         // [d, d]

@@ -1,5 +1,6 @@
-// The one shape in which attention mechanisms are compared: that of the model
-// which docs/model.md recommends, without its convolution.
+// The one shape in which attention mechanisms are compared, and in which their
+// quality is measured: that of the model which docs/model.md recommends, with
+// four layers.
 #ifndef QLARANK_BENCH_ATTENTION_SHAPE_H_
 #define QLARANK_BENCH_ATTENTION_SHAPE_H_
 
@@ -13,6 +14,7 @@ inline constexpr size_t kHeadWidth = 16;
 inline constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;  // of a state
 inline constexpr size_t kWidth = kHeads * kHeadWidth;  // d
 inline constexpr size_t kFfnWidth = 2 * kWidth;
+inline constexpr size_t kConvWidth = 4;  // of the causal convolution
 inline constexpr size_t kTileRows = 64;
 
 // Rows of a table that softmax and HSTU add to a score, by distance or time.

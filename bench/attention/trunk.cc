@@ -12,9 +12,11 @@ namespace qlarank::bench::attention {
 Trunk::Trunk(const MechanismKind& kind, uint32_t seed)
     : kind_(kind),
       parameters_(RandomParameters(kind.extra_outputs, seed)),
+      convolution_(parameters_),
       mechanism_(kind.make(parameters_)),
       x_(kTileRows * kWidth),
       normed_(kTileRows * kWidth),
+      mixed_(kTileRows * kWidth),
       attended_(kTileRows * kWidth),
       projected_(kTileRows * (4 * kWidth + kind.extra_outputs)),
       gated_(kTileRows * kFfnWidth) {}
@@ -47,26 +49,33 @@ absl::Status Trunk::PackWeights() {
   return status;
 }
 
-void Trunk::Reset() { mechanism_ = kind_.make(parameters_); }
+void Trunk::Reset() {
+  convolution_.Reset();
+  mechanism_ = kind_.make(parameters_);
+}
 
-template <typename Attend>
-void Trunk::Forward(const float* tokens, size_t rows, Attend attend) {
+template <typename Mix, typename Attend>
+void Trunk::Forward(const float* tokens, size_t rows, Mix mix, Attend attend) {
   std::copy_n(tokens, rows * kWidth, x_.data());
   const Rows projected{projected_.data(), 4 * kWidth + kind_.extra_outputs,
                        rows};
   for (size_t l = 0; l < kLayers; ++l) {
-    const LayerParameters& parameters = parameters_.layers[l];
-    kernels::RmsNorm(x_.data(), parameters.norm_attn.data(), rows, kWidth,
-                     normed_.data());
-    layers_[l].projection->Run(rows, normed_.data(), projected_.data(),
+    mix(l);
+    layers_[l].projection->Run(rows, mixed_.data(), projected_.data(),
                                scratch_);
     attend(l, projected);
     layers_[l].w_o->Run(rows, attended_.data(), x_.data(), scratch_);
-    kernels::RmsNorm(x_.data(), parameters.norm_ffn.data(), rows, kWidth,
-                     normed_.data());
+    kernels::RmsNorm(x_.data(), parameters_.layers[l].norm_ffn.data(), rows,
+                     kWidth, normed_.data());
     layers_[l].w_12->Run(rows, normed_.data(), gated_.data(), scratch_);
     layers_[l].w_3->Run(rows, gated_.data(), x_.data(), scratch_);
   }
+}
+
+void Trunk::MixEvents(size_t layer, size_t rows) {
+  kernels::RmsNorm(x_.data(), parameters_.layers[layer].norm_attn.data(), rows,
+                   kWidth, normed_.data());
+  convolution_.MixEvents(layer, rows, normed_.data(), mixed_.data());
 }
 
 void Trunk::Score(size_t rows, float* scores) {
@@ -83,6 +92,7 @@ void Trunk::Append(absl::Span<const float> tokens,
   for (size_t first = 0; first < times.size(); first += kTileRows) {
     const absl::Span<const EventTime> tile = times.subspan(first, kTileRows);
     Forward(tokens.data() + first * kWidth, tile.size(),
+            [&](size_t layer) { MixEvents(layer, tile.size()); },
             [&](size_t layer, const Rows& rows) {
               mechanism_->Append(layer, rows, tile, attended_.data());
             });
@@ -92,10 +102,15 @@ void Trunk::Append(absl::Span<const float> tokens,
 
 void Trunk::Rank(absl::Span<const float> tokens, int64_t request_time_us,
                  absl::Span<float> scores) {
+  convolution_.BeginRanking();
   mechanism_->BeginRanking(request_time_us);
   for (size_t first = 0; first < scores.size(); first += kTileRows) {
     const size_t rows = std::min(kTileRows, scores.size() - first);
     Forward(tokens.data() + first * kWidth, rows,
+            [&](size_t layer) {
+              convolution_.NormAndMixCandidates(layer, rows, x_.data(),
+                                                mixed_.data());
+            },
             [&](size_t layer, const Rows& projected) {
               mechanism_->Attend(layer, projected, attended_.data());
             });

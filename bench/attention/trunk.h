@@ -1,6 +1,6 @@
 // The model around the compared mechanisms, the same for all: tokens through
-// kLayers of norm, projection, attention, gated feed-forward, then a score
-// (docs/model.md section 3). Matrix products are the engine's (model/matrix.h).
+// kLayers of norm, convolution, projection, attention, gated feed-forward, then
+// a score (docs/model.md section 3). Matrix products are the engine's (model/matrix.h).
 //
 // Holds one user's history. Use by one thread.
 #ifndef QLARANK_BENCH_ATTENTION_TRUNK_H_
@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "bench/attention/convolution.h"
 #include "bench/attention/mechanism.h"
 #include "bench/attention/parameters.h"
 #include "model/aligned_vector.h"
@@ -38,7 +39,10 @@ class Trunk {
   void Rank(absl::Span<const float> tokens, int64_t request_time_us,
             absl::Span<float> scores);
 
-  uint64_t BytesKept() const { return mechanism_->BytesKept(); }
+  // What has to be kept of the user between requests, in bytes, all layers.
+  uint64_t BytesKept() const {
+    return mechanism_->BytesKept() + Convolution::kBytesKept;
+  }
   const Parameters& parameters() const { return parameters_; }
 
  private:
@@ -49,22 +53,24 @@ class Trunk {
   Trunk(const MechanismKind& kind, uint32_t seed);
   absl::Status PackWeights();
 
-  // Passes the `rows` tokens at `tokens` through all layers; attend(layer,
-  // rows) is the mechanism's part.
-  template <typename Attend>
-  void Forward(const float* tokens, size_t rows, Attend attend);
+  // Passes the `rows` tokens at `tokens` through all layers: mix(layer) is
+  // norm and convolution, attend(layer, rows) the mechanism's part.
+  template <typename Mix, typename Attend>
+  void Forward(const float* tokens, size_t rows, Mix mix, Attend attend);
+  void MixEvents(size_t layer, size_t rows);
   void Score(size_t rows, float* scores);
 
   const MechanismKind kind_;
   const Parameters parameters_;
   std::vector<Layer> layers_;
   MatrixScratch scratch_{{}};  // float32 needs nothing of it
+  Convolution convolution_;
   std::unique_ptr<Mechanism> mechanism_;
 
   // One tile.
-  AlignedVector<float> x_, normed_, attended_;  // [kTileRows, d]
-  AlignedVector<float> projected_;              // [kTileRows, 4 d + extra]
-  AlignedVector<float> gated_;                  // [kTileRows, F]
+  AlignedVector<float> x_, normed_, mixed_, attended_;  // [kTileRows, d]
+  AlignedVector<float> projected_;  // [kTileRows, 4 d + extra]
+  AlignedVector<float> gated_;      // [kTileRows, F]
 };
 
 }  // namespace qlarank::bench::attention

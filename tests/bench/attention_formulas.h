@@ -18,6 +18,7 @@ struct Token {
   size_t position;  // among the events, from 0; of a candidate, their number
   double time, next_time;  // seconds
   Vector x;                // [d]
+  Vector n;                // the same, normalised
   Vector q, k, v, g, rest;
 };
 

@@ -32,10 +32,23 @@ Vector Multiply(const std::vector<float>& matrix, const Vector& x) {
   return y;
 }
 
+// z = sum_i conv_i n_{-i}: n_0 is the token's own, n_{-i} that of the i-th
+// event before it.
+Vector Convolve(const LayerParameters& layer, const Token& token,
+                const std::vector<Token>& tokens) {
+  Vector z(kWidth);
+  for (size_t age = 0; age <= std::min(kConvWidth - 1, token.position); ++age) {
+    const Vector& n = age == 0 ? token.n : tokens[token.position - age].n;
+    for (size_t i = 0; i < kWidth; ++i) {
+      z[i] += layer.conv[age * kWidth + i] * n[i];
+    }
+  }
+  return z;
+}
+
 void Project(const LayerParameters& layer, const Formula& formula,
-             Token& token) {
-  const Vector all =
-      Multiply(layer.projection, RmsNorm(token.x, layer.norm_attn));
+             const std::vector<Token>& tokens, Token& token) {
+  const Vector all = Multiply(layer.projection, Convolve(layer, token, tokens));
   const auto part = [&](size_t index) {
     return Vector(all.begin() + index * kWidth,
                   all.begin() + (index + 1) * kWidth);
@@ -87,7 +100,8 @@ void Finish(const LayerParameters& layer, const Vector& attended,
 
 void Forward(const LayerParameters& layer, const Formula& formula,
              size_t num_events, std::vector<Token>& tokens) {
-  for (Token& token : tokens) Project(layer, formula, token);
+  for (Token& token : tokens) token.n = RmsNorm(token.x, layer.norm_attn);
+  for (Token& token : tokens) Project(layer, formula, tokens, token);
   std::vector<Vector> attended;
   for (const Token& token : tokens) {
     Keys keys;
@@ -111,6 +125,7 @@ std::vector<Token> MakeTokens(const Events& events,
                       time.time_us / 1e6,
                       time.next_time_us / 1e6,
                       Vector(x, x + kWidth),
+                      {},
                       {},
                       {},
                       {},

@@ -147,17 +147,21 @@ uint64_t BytesAfter(const char* name, size_t num_events) {
 }
 
 TEST(BytesKept, AreThoseOfTheDefinition) {
-  // 4 layers; a key and its value are 2 * 64 floats.
-  EXPECT_EQ(BytesAfter("softmax", 100), 4 * 100 * 2 * 64 * 4);
+  // 4 layers; the convolution keeps 3 inputs of 64 floats in each.
+  const uint64_t window = 4 * 3 * 64 * 4;
+  EXPECT_EQ(BytesAfter("none", 100), window);
+  // A key and its value are 2 * 64 floats.
+  EXPECT_EQ(BytesAfter("softmax", 100), window + 4 * 100 * 2 * 64 * 4);
   // And one time of 8 bytes.
-  EXPECT_EQ(BytesAfter("hstu", 100), 4 * 100 * 2 * 64 * 4 + 100 * 8);
-  EXPECT_EQ(BytesAfter("sliding_window", 1000), 4 * (64 + 4) * 2 * 64 * 4);
+  EXPECT_EQ(BytesAfter("hstu", 100), window + 4 * 100 * 2 * 64 * 4 + 100 * 8);
+  EXPECT_EQ(BytesAfter("sliding_window", 1000),
+            window + 4 * (64 + 4) * 2 * 64 * 4);
   // Per head a matrix of 16 x 16, and a vector; or one count of all events.
-  EXPECT_EQ(BytesAfter("linear", 1000), 4 * 4 * (16 * 16 + 16) * 4);
-  EXPECT_EQ(BytesAfter("qla", 1000), 4 * 4 * 16 * 16 * 4 + 8);
+  EXPECT_EQ(BytesAfter("linear", 1000), window + 4 * 4 * (16 * 16 + 16) * 4);
+  EXPECT_EQ(BytesAfter("qla", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
   // 7 = 0b111 events: three matrices per head.
-  EXPECT_EQ(BytesAfter("log_linear", 7), 3 * 4 * 4 * 16 * 16 * 4);
-  EXPECT_EQ(BytesAfter("log_linear", 8), 1 * 4 * 4 * 16 * 16 * 4);
+  EXPECT_EQ(BytesAfter("log_linear", 7), window + 3 * 4 * 4 * 16 * 16 * 4);
+  EXPECT_EQ(BytesAfter("log_linear", 8), window + 1 * 4 * 4 * 16 * 16 * 4);
 }
 
 // The measure itself: candidates that stand in the history one after another
