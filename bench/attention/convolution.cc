@@ -38,10 +38,9 @@ void Convolution::BeginRanking() {
 void Convolution::NormAndMixCandidates(size_t layer, size_t rows,
                                        const float* x, float* mixed) const {
   const LayerParameters& parameters = parameters_.layers[layer];
-  kernels::RmsNormScaleShift(x, parameters.norm_attn.data(),
-                             parameters.conv.data(),
-                             shifts_.data() + layer * kWidth, rows, kWidth,
-                             mixed);
+  kernels::RmsNormScaleShift(
+      x, parameters.norm_attn.data(), parameters.conv.data(),
+      shifts_.data() + layer * kWidth, rows, kWidth, mixed);
 }
 
 }  // namespace qlarank::bench::attention

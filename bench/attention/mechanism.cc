@@ -39,6 +39,7 @@ absl::Span<const MechanismKind> AllMechanisms() {
       {"softmax", 0, true, MakeSoftmax},
       {"hstu", 0, true, MakeHstu},
       {"sliding_window", 0, false, MakeSlidingWindow},
+      {"recent_softmax", 0, false, MakeRecentSoftmax},
       {"linear", 0, false, MakeLinear},
       {"qla", 0, false, MakeQla},
       {"log_linear", kHeads * kLevels, false, MakeLogLinear},

@@ -60,6 +60,7 @@ std::unique_ptr<Mechanism> MakeNone(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeSoftmax(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeHstu(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeSlidingWindow(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeRecentSoftmax(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLinear(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLogLinear(const Parameters& parameters);

@@ -51,6 +51,12 @@ Vector SoftmaxWeights(const Head& head, const Token& token, const Keys& keys) {
   return SoftmaxWhere(head, token, keys, [](const Token&) { return true; });
 }
 
+Vector RecentWeights(const Head& head, const Token& token, const Keys& keys) {
+  return SoftmaxWhere(head, token, keys, [&](const Token& key) {
+    return token.position - key.position <= kRecent;
+  });
+}
+
 Vector WindowWeights(const Head& head, const Token& token, const Keys& keys) {
   return SoftmaxWhere(head, token, keys, [&](const Token& key) {
     return token.position - key.position < kWindow || key.position < kGlobals;
@@ -123,6 +129,7 @@ const std::map<std::string, Formula>& Formulas() {
       {"softmax", {Same, Same, SoftmaxWeights}},
       {"hstu", {Silu, Silu, HstuWeights}},
       {"sliding_window", {Same, Same, WindowWeights}},
+      {"recent_softmax", {Same, Same, RecentWeights}},
       {"linear", {EluPlusOne, Same, LinearWeights}},
       {"qla", {Silu, Same, QlaWeights}},
       {"log_linear", {Silu, Same, LogLinearWeights}},
