@@ -46,13 +46,16 @@ class Mechanism {
 
 struct MechanismKind {
   absl::string_view name;
-  // Rows that its projection has behind q, k, v, g.
-  size_t extra_outputs;
-  // Whether a token reads every earlier event, so that a million of them would
-  // take hours.
-  bool reads_everything;
   // `parameters` must outlive what is made.
   std::unique_ptr<Mechanism> (*make)(const Parameters& parameters);
+  // Rows that its projection has behind q, k, v, g.
+  size_t extra_outputs = 0;
+  // Whether candidates have them, too. A gate is of what is kept: only events
+  // need it.
+  bool candidates_have_extras = false;
+  // Whether a token reads every earlier event, so that a million of them would
+  // take hours.
+  bool reads_everything = false;
 };
 
 // o = v: no attention at all, the floor under all others.
@@ -62,8 +65,11 @@ std::unique_ptr<Mechanism> MakeHstu(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeSlidingWindow(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeRecentSoftmax(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLinear(const Parameters& parameters);
-std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeDecayedLinear(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLogLinear(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeGatedDelta(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeGated(const Parameters& parameters);
 
 // The compared ones, in the table's order, `none` first.
 absl::Span<const MechanismKind> AllMechanisms();

@@ -36,6 +36,13 @@ std::vector<float> DecayRates() {
   return rates;
 }
 
+// What makes a gate whose token says nothing decay at that rate:
+// softplus(bias) = rate.
+std::vector<float> GateBiases(std::vector<float> rates) {
+  for (float& rate : rates) rate = std::log(std::expm1(rate));
+  return rates;
+}
+
 }  // namespace
 
 Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
@@ -55,6 +62,8 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
     layer.alpha = generator.AroundOne(kHeads);
     layer.beta = generator.AroundOne(kHeads);
     layer.decay_rate = DecayRates();
+    layer.gate_bias = GateBiases(DecayRates());
+    layer.write_bias = generator.Normal(kHeads, 0.0f, 0.5f);
     layer.position_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
     layer.time_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
   }

@@ -22,15 +22,17 @@ struct LayerParameters {
   std::vector<float> w_12;        // [2 F, d]
   std::vector<float> w_3;         // [d, F]
 
-  std::vector<float> alpha, beta;    // [H]: QLA; beta also log-linear
+  std::vector<float> alpha, beta;    // [H]: QLA and its kin; beta also others
   std::vector<float> decay_rate;     // [H], of QLA: lambda = exp(-rate)
+  std::vector<float> gate_bias;      // [H]: of a decay gated by content
+  std::vector<float> write_bias;     // [H]: of the delta rule's strength
   std::vector<float> position_bias;  // [H, kBiasBuckets]: softmax, HSTU
   std::vector<float> time_bias;      // [H, kBiasBuckets]: HSTU
 };
 
 struct Parameters {
   std::vector<LayerParameters> layers;  // kLayers
-  std::vector<float> norm_score;        // [d]
+  std::vector<float> norm_score;  // [d]
   std::vector<float> w_score;  // [d]; score = <w_score, RMSNorm(x; norm_score)>
 };
 

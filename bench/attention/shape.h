@@ -6,12 +6,16 @@
 
 #include <cstddef>
 
+#include "model/kernels.h"
+
 namespace qlarank::bench::attention {
 
 inline constexpr size_t kLayers = 4;
 inline constexpr size_t kHeads = 4;
 inline constexpr size_t kHeadWidth = 16;
 inline constexpr size_t kHeadFloats = kHeadWidth * kHeadWidth;  // of a state
+// Heads as the engine's kernels see them.
+inline constexpr kernels::HeadShape kHeadShape{kHeads, kHeadWidth};
 inline constexpr size_t kWidth = kHeads * kHeadWidth;  // d
 inline constexpr size_t kFfnWidth = 2 * kWidth;
 inline constexpr size_t kConvWidth = 4;  // of the causal convolution
@@ -27,6 +31,9 @@ inline constexpr size_t kWindow = 64;
 inline constexpr size_t kGlobals = 4;
 // Recent softmax: how many events a token reads beside itself.
 inline constexpr size_t kRecent = 200;
+// Outputs of gates behind g: one or two per head, and a product's columns come
+// by eights.
+inline constexpr size_t kGateOutputs = 2 * kHeads;
 
 }  // namespace qlarank::bench::attention
 

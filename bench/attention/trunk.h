@@ -1,6 +1,7 @@
 // The model around the compared mechanisms, the same for all: tokens through
 // kLayers of norm, convolution, projection, attention, gated feed-forward, then
-// a score (docs/model.md section 3). Matrix products are the engine's (model/matrix.h).
+// a score (docs/model.md section 3). Matrix products are the engine's
+// (model/matrix.h).
 //
 // Holds one user's history. Use by one thread.
 #ifndef QLARANK_BENCH_ATTENTION_TRUNK_H_
@@ -53,11 +54,15 @@ class Trunk {
   Trunk(const MechanismKind& kind, uint32_t seed);
   absl::Status PackWeights();
 
-  // Passes the `rows` tokens at `tokens` through all layers: mix(layer) is
-  // norm and convolution, attend(layer, rows) the mechanism's part.
-  template <typename Mix, typename Attend>
-  void Forward(const float* tokens, size_t rows, Mix mix, Attend attend);
-  void MixEvents(size_t layer, size_t rows);
+  // Norm, convolution and projection of the `rows` tokens in x_.
+  Rows ProjectEvents(size_t layer, size_t rows);
+  Rows ProjectCandidates(size_t layer, size_t rows);
+
+  // Passes the `rows` tokens at `tokens` through all layers; attend(layer,
+  // rows) is the mechanism's part.
+  template <typename Attend>
+  void Forward(const float* tokens, size_t rows,
+               Rows (Trunk::*project)(size_t, size_t), Attend attend);
   void Score(size_t rows, float* scores);
 
   const MechanismKind kind_;

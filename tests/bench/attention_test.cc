@@ -160,7 +160,12 @@ TEST(BytesKept, AreThoseOfTheDefinition) {
   EXPECT_EQ(BytesAfter("recent_softmax", 1000), window + 4 * 200 * 2 * 64 * 4);
   // Per head a matrix of 16 x 16, and a vector; or one count of all events.
   EXPECT_EQ(BytesAfter("linear", 1000), window + 4 * 4 * (16 * 16 + 16) * 4);
+  EXPECT_EQ(BytesAfter("decayed_linear", 1000),
+            window + 4 * 4 * (16 * 16 + 16) * 4);
   EXPECT_EQ(BytesAfter("qla", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
+  // A count that content decays is one per head.
+  EXPECT_EQ(BytesAfter("gated", 1000), window + 4 * 4 * (16 * 16 + 1) * 4);
+  EXPECT_EQ(BytesAfter("gated_delta", 1000), window + 4 * 4 * 16 * 16 * 4);
   // 7 = 0b111 events: three matrices per head.
   EXPECT_EQ(BytesAfter("log_linear", 7), window + 3 * 4 * 4 * 16 * 16 * 4);
   EXPECT_EQ(BytesAfter("log_linear", 8), window + 1 * 4 * 4 * 16 * 16 * 4);
