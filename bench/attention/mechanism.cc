@@ -51,6 +51,7 @@ absl::Span<const MechanismKind> AllMechanisms() {
        .extra_outputs = kGateOutputs},
       {.name = "qla", .make = MakeQla},
       {.name = "gated", .make = MakeGated, .extra_outputs = kGateOutputs},
+      {.name = "seeds_only", .make = MakeSeedsOnly, .has_seeds = true},
   };
   return kKinds;
 }

@@ -39,6 +39,11 @@ class Mechanism {
   virtual void BeginRanking(int64_t request_time_us) = 0;
   // Passes candidates through layer `layer`.
   virtual void Attend(size_t layer, const Rows& rows, float* attended) = 0;
+  // Passes virtual seeds through layer `layer`, after BeginRanking and before
+  // candidates; only where the kind has seeds.
+  virtual void AttendSeeds(size_t layer, const Rows& rows, float* attended) {
+    Attend(layer, rows, attended);
+  }
 
   // What it has to keep of this user between requests, in bytes, all layers.
   virtual uint64_t BytesKept() const = 0;
@@ -56,6 +61,9 @@ struct MechanismKind {
   // Whether a token reads every earlier event, so that a million of them would
   // take hours.
   bool reads_everything = false;
+  // Whether kSeeds virtual seeds read the history in every request, and
+  // candidates their summaries.
+  bool has_seeds = false;
 };
 
 // o = v: no attention at all, the floor under all others.
@@ -70,6 +78,7 @@ std::unique_ptr<Mechanism> MakeLogLinear(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeGatedDelta(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeGated(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeSeedsOnly(const Parameters& parameters);
 
 // The compared ones, in the table's order, `none` first.
 absl::Span<const MechanismKind> AllMechanisms();

@@ -67,6 +67,13 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
     layer.position_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
     layer.time_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
   }
+  SeedParameters& seeds = parameters.seeds;
+  seeds.tokens = generator.Normal(kSeeds * kWidth, 0.0f, 1.0f);
+  seeds.norm_summary = generator.AroundOne(kWidth);
+  seeds.norm_attn = generator.AroundOne(kWidth);
+  seeds.w_q = generator.Matrix(kWidth, kWidth);
+  seeds.w_kv = generator.Matrix(2 * kWidth, kWidth);
+  seeds.w_o = generator.Matrix(kWidth, kWidth);
   parameters.norm_score = generator.AroundOne(kWidth);
   parameters.w_score = generator.Matrix(1, kWidth);
   return parameters;

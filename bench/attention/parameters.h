@@ -30,8 +30,19 @@ struct LayerParameters {
   std::vector<float> time_bias;      // [H, kBiasBuckets]: HSTU
 };
 
+// Virtual seeds and the attention to their summaries, docs/model.md section 8.
+struct SeedParameters {
+  std::vector<float> tokens;        // [kSeeds, d]: what enters the layers
+  std::vector<float> norm_summary;  // [d]
+  std::vector<float> norm_attn;     // [d]
+  std::vector<float> w_q;           // [d, d]
+  std::vector<float> w_kv;          // [2 d, d], rows k, v
+  std::vector<float> w_o;           // [d, d]
+};
+
 struct Parameters {
   std::vector<LayerParameters> layers;  // kLayers
+  SeedParameters seeds;
   std::vector<float> norm_score;  // [d]
   std::vector<float> w_score;  // [d]; score = <w_score, RMSNorm(x; norm_score)>
 };

@@ -34,6 +34,7 @@ inline constexpr size_t kRecent = 200;
 // Outputs of gates behind g: one or two per head, and a product's columns come
 // by eights.
 inline constexpr size_t kGateOutputs = 2 * kHeads;
+inline constexpr size_t kSeeds = 64;  // virtual ones (docs/model.md section 8)
 
 }  // namespace qlarank::bench::attention
 

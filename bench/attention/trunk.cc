@@ -51,6 +51,11 @@ absl::Status Trunk::PackWeights() {
                        pack("w_12", layer.w_12, kWidth, {{kFfnWidth, kGate}}),
                        pack("w_3", layer.w_3, kFfnWidth, {{kWidth, kAdd}})});
   }
+  if (kind_.has_seeds) {
+    auto summaries = Summaries::Create(parameters_.seeds);
+    status.Update(summaries.status());
+    if (summaries.ok()) summaries_ = *std::move(summaries);
+  }
   return status;
 }
 
@@ -93,6 +98,15 @@ void Trunk::Forward(const float* tokens, size_t rows,
   }
 }
 
+// Seeds pass the layers as candidates do, all of them in one tile.
+void Trunk::MakeSummaries() {
+  Forward(parameters_.seeds.tokens.data(), kSeeds, &Trunk::ProjectCandidates,
+          [&](size_t layer, const Rows& rows) {
+            mechanism_->AttendSeeds(layer, rows, attended_.data());
+          });
+  summaries_->Make(x_.data());
+}
+
 void Trunk::Score(size_t rows, float* scores) {
   kernels::RmsNorm(x_.data(), parameters_.norm_score.data(), rows, kWidth,
                    normed_.data());
@@ -118,12 +132,14 @@ void Trunk::Rank(absl::Span<const float> tokens, int64_t request_time_us,
                  absl::Span<float> scores) {
   convolution_.BeginRanking();
   mechanism_->BeginRanking(request_time_us);
+  if (summaries_ != nullptr) MakeSummaries();
   for (size_t first = 0; first < scores.size(); first += kTileRows) {
     const size_t rows = std::min(kTileRows, scores.size() - first);
     Forward(tokens.data() + first * kWidth, rows, &Trunk::ProjectCandidates,
             [&](size_t layer, const Rows& projected) {
               mechanism_->Attend(layer, projected, attended_.data());
             });
+    if (summaries_ != nullptr) summaries_->Attend(rows, x_.data());
     Score(rows, scores.data() + first);
   }
 }

@@ -16,6 +16,7 @@
 #include "bench/attention/convolution.h"
 #include "bench/attention/mechanism.h"
 #include "bench/attention/parameters.h"
+#include "bench/attention/summaries.h"
 #include "model/aligned_vector.h"
 #include "model/matrix.h"
 
@@ -63,6 +64,7 @@ class Trunk {
   template <typename Attend>
   void Forward(const float* tokens, size_t rows,
                Rows (Trunk::*project)(size_t, size_t), Attend attend);
+  void MakeSummaries();
   void Score(size_t rows, float* scores);
 
   const MechanismKind kind_;
@@ -71,6 +73,7 @@ class Trunk {
   MatrixScratch scratch_{{}};  // float32 needs nothing of it
   Convolution convolution_;
   std::unique_ptr<Mechanism> mechanism_;
+  std::unique_ptr<Summaries> summaries_;  // null where there are no seeds
 
   // One tile.
   AlignedVector<float> x_, normed_, mixed_, attended_;  // [kTileRows, d]

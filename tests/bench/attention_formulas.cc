@@ -106,6 +106,12 @@ double SelfWeight(const Head& head, const Token& token) {
   return head.parameter(head.layer.beta) * head.Dot(token.q, token.k);
 }
 
+Vector SelfWeights(const Head& head, const Token& token, const Keys& keys) {
+  Vector weights(keys.size());
+  weights.back() = SelfWeight(head, token);
+  return weights;
+}
+
 Vector QlaWeights(const Head& head, const Token& token, const Keys& keys) {
   const double lambda = std::exp(-head.parameter(head.layer.decay_rate));
   Vector weights;
@@ -207,6 +213,7 @@ const std::map<std::string, Formula>& Formulas() {
       {"decayed_linear", {EluPlusOne, Same, DecayedLinearWeights}},
       {"gated_delta", {Silu, Same, GatedDeltaWeights}},
       {"gated", {Silu, Same, GatedWeights}},
+      {"seeds_only", {Silu, Same, QlaWeights, SelfWeights}},
       {"qla", {Silu, Same, QlaWeights}},
       {"log_linear", {Silu, Same, LogLinearWeights}},
   };

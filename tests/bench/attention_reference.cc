@@ -67,7 +67,11 @@ Vector Attend(const LayerParameters& layer, const Formula& formula,
               const Token& token, const Keys& keys) {
   Vector attended;
   for (size_t h = 0; h < kHeads; ++h) {
-    const Vector weights = formula.weights({layer, h}, token, keys);
+    const bool otherwise =
+        formula.has_seeds() && token.role == Role::kCandidate;
+    const Vector weights =
+        (otherwise ? formula.candidate_weights : formula.weights)({layer, h},
+                                                                  token, keys);
     Vector o(kHeadWidth);
     for (size_t j = 0; j < keys.size(); ++j) {
       for (size_t i = 0; i < kHeadWidth; ++i) {
@@ -116,30 +120,70 @@ void Forward(const LayerParameters& layer, const Formula& formula,
   }
 }
 
+Token MakeToken(Role role, size_t position, const EventTime& time,
+                const float* x) {
+  Token token;
+  token.role = role;
+  token.position = position;
+  token.time = time.time_us / 1e6;
+  token.next_time = time.next_time_us / 1e6;
+  token.x.assign(x, x + kWidth);
+  return token;
+}
+
+// Events first, then candidates, then seeds.
 std::vector<Token> MakeTokens(const Events& events,
                               absl::Span<const float> candidates,
+                              absl::Span<const float> seeds,
                               int64_t request_time_us) {
   std::vector<Token> tokens;
-  const auto add = [&](size_t position, const EventTime& time, const float* x) {
-    tokens.push_back({position,
-                      time.time_us / 1e6,
-                      time.next_time_us / 1e6,
-                      Vector(x, x + kWidth),
-                      {},
-                      {},
-                      {},
-                      {},
-                      {},
-                      {}});
-  };
   const size_t n = events.times.size();
   for (size_t i = 0; i < n; ++i) {
-    add(i, events.times[i], events.tokens.data() + i * kWidth);
+    tokens.push_back(MakeToken(Role::kEvent, i, events.times[i],
+                               events.tokens.data() + i * kWidth));
   }
-  for (size_t c = 0; c < candidates.size() / kWidth; ++c) {
-    add(n, {request_time_us, request_time_us}, candidates.data() + c * kWidth);
+  const EventTime now = {request_time_us, request_time_us};
+  for (size_t i = 0; i < candidates.size(); i += kWidth) {
+    tokens.push_back(
+        MakeToken(Role::kCandidate, n, now, candidates.data() + i));
+  }
+  for (size_t i = 0; i < seeds.size(); i += kWidth) {
+    tokens.push_back(MakeToken(Role::kSeed, n, now, seeds.data() + i));
   }
   return tokens;
+}
+
+// What candidates read of the seeds behind the last layer: docs/model.md
+// section 8.
+void AttendToSummaries(const SeedParameters& parameters,
+                       std::vector<Token>& tokens) {
+  std::vector<Vector> summaries;  // [k v]
+  for (const Token& token : tokens) {
+    if (token.role != Role::kSeed) continue;
+    summaries.push_back(
+        Multiply(parameters.w_kv, RmsNorm(token.x, parameters.norm_summary)));
+  }
+  for (Token& token : tokens) {
+    if (token.role != Role::kCandidate) continue;
+    const Vector q =
+        Multiply(parameters.w_q, RmsNorm(token.x, parameters.norm_attn));
+    Vector read(kWidth), total(kHeads);
+    for (const Vector& kv : summaries) {
+      for (size_t h = 0; h < kHeads; ++h) {
+        double score = 0;
+        for (size_t i = h * kHeadWidth; i < (h + 1) * kHeadWidth; ++i) {
+          score += q[i] * kv[i];
+        }
+        const double weight = std::exp(score / std::sqrt(kHeadWidth));
+        total[h] += weight;
+        for (size_t i = h * kHeadWidth; i < (h + 1) * kHeadWidth; ++i) {
+          read[i] += weight * kv[kWidth + i];
+        }
+      }
+    }
+    for (size_t i = 0; i < kWidth; ++i) read[i] /= total[i / kHeadWidth];
+    Add(Multiply(parameters.w_o, read), token.x);
+  }
 }
 
 }  // namespace
@@ -149,16 +193,23 @@ ReferenceScores ScoreByBruteForce(const std::string& mechanism,
                                   const Events& events,
                                   absl::Span<const float> candidates,
                                   int64_t request_time_us) {
-  const size_t n = events.times.size();
-  std::vector<Token> tokens = MakeTokens(events, candidates, request_time_us);
+  const Formula& formula = Formulas().at(mechanism);
+  std::vector<Token> tokens = MakeTokens(
+      events, candidates,
+      formula.has_seeds() ? absl::MakeConstSpan(parameters.seeds.tokens)
+                          : absl::Span<const float>(),
+      request_time_us);
   for (const LayerParameters& layer : parameters.layers) {
-    Forward(layer, Formulas().at(mechanism), n, tokens);
+    Forward(layer, formula, events.times.size(), tokens);
   }
+  if (formula.has_seeds()) AttendToSummaries(parameters.seeds, tokens);
   ReferenceScores scores;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const double score = Multiply(
-        parameters.w_score, RmsNorm(tokens[i].x, parameters.norm_score))[0];
-    (i < n ? scores.events : scores.candidates).push_back(score);
+  for (const Token& token : tokens) {
+    if (token.role == Role::kSeed) continue;
+    const double score = Multiply(parameters.w_score,
+                                  RmsNorm(token.x, parameters.norm_score))[0];
+    (token.role == Role::kEvent ? scores.events : scores.candidates)
+        .push_back(score);
   }
   return scores;
 }

@@ -163,6 +163,7 @@ TEST(BytesKept, AreThoseOfTheDefinition) {
   EXPECT_EQ(BytesAfter("decayed_linear", 1000),
             window + 4 * 4 * (16 * 16 + 16) * 4);
   EXPECT_EQ(BytesAfter("qla", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
+  EXPECT_EQ(BytesAfter("seeds_only", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
   // A count that content decays is one per head.
   EXPECT_EQ(BytesAfter("gated", 1000), window + 4 * 4 * (16 * 16 + 1) * 4);
   EXPECT_EQ(BytesAfter("gated_delta", 1000), window + 4 * 4 * 16 * 16 * 4);
