@@ -84,8 +84,25 @@ class ReportTest(unittest.TestCase):
                 with self.assertRaisesRegex(results.ResultsError, message):
                     self.quality(content)
 
+    def test_quality_of_every_trained_mechanism_has_a_row(self):
+        names = ['none', 'gated', 'gated_delta', 'decayed_linear',
+                 'recent_softmax', 'seeds_only']
+        quality = self.quality({name: {'ml-1m': {
+            'seeds': 1, 'hr@10': [0.3]}} for name in names})
+        table = report.quality_table({}, dict.fromkeys(names, 0.0), quality)
+        self.assertEqual(table.count('0.3000 (1 seed)'), len(names))
+
     def test_the_stored_quality_can_be_read(self):
         results.read_quality(results.quality_path())
+
+    @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
+                         'matplotlib is not installed')
+    def test_every_mechanism_has_a_line_of_its_own(self):
+        import plot
+        # One has no cost, the other is beside QLA's.
+        drawn = set(results.TITLES) - {'softmax_unmasked', 'engine'}
+        self.assertEqual(set(plot.STYLES), drawn)
+        self.assertEqual(len(set(plot.STYLES.values())), len(drawn))
 
     @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
                          'matplotlib is not installed')
