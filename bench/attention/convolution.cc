@@ -23,8 +23,12 @@ void Convolution::MixEvents(size_t layer, size_t rows, const float* n,
   }
 }
 
-void Convolution::BeginRanking() {
+void Convolution::BeginRankingWithoutHistory() {
   std::fill(shifts_.begin(), shifts_.end(), 0.0f);
+}
+
+void Convolution::BeginRanking() {
+  BeginRankingWithoutHistory();
   for (size_t layer = 0; layer < kLayers; ++layer) {
     const float* conv = parameters_.layers[layer].conv.data();
     const float* window = windows_.data() + layer * kWindowFloats;

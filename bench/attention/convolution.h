@@ -26,6 +26,8 @@ class Convolution {
 
   // Called once per request: what all candidates add.
   void BeginRanking();
+  // The same for candidates that are to know nothing of the history.
+  void BeginRankingWithoutHistory();
   // Norm and convolution of candidates x [rows, d]: each stands behind the
   // last event.
   void NormAndMixCandidates(size_t layer, size_t rows, const float* x,

@@ -62,7 +62,7 @@ struct MechanismKind {
   // take hours.
   bool reads_everything = false;
   // Whether kSeeds virtual seeds read the history in every request, and
-  // candidates their summaries.
+  // candidates their summaries alone.
   bool has_seeds = false;
 };
 

@@ -1,6 +1,6 @@
 // Seeds alone, as in VISTA (arXiv 2510.22049): events are folded into QLA's
-// state and virtual seeds read it; candidates read nothing of the history here,
-// only themselves, and after their last layer the summaries (summaries.h).
+// state and virtual seeds read it; candidates are those of a user without
+// events, until they read the summaries behind their last layer (summaries.h).
 
 #include <algorithm>
 #include <memory>

@@ -25,11 +25,11 @@ inline constexpr size_t kTileRows = 64;
 inline constexpr size_t kBiasBuckets = 32;
 // Levels that a log-linear token has a weight for: 2^24 events.
 inline constexpr size_t kLevels = 24;
-// Sliding window: how many tokens are near, the reader counted, and how many of
-// the first events every later token sees.
+// Sliding window: how many tokens are near, the reader among them, and how many
+// of the first events every later token sees.
 inline constexpr size_t kWindow = 64;
 inline constexpr size_t kGlobals = 4;
-// Recent softmax: how many events a token reads beside itself.
+// Recent softmax: likewise, and no others.
 inline constexpr size_t kRecent = 200;
 // Outputs of gates behind g: one or two per head, and a product's columns come
 // by eights.

@@ -1,5 +1,5 @@
-// Sparse attention: softmax over the last events, the first few of all, and
-// the token itself.
+// Sparse attention: softmax over the last tokens, itself among them, and the
+// first few events of all.
 
 #include <algorithm>
 #include <array>
@@ -17,24 +17,24 @@ constexpr size_t WholeBlocks(size_t keys) {
   return (keys + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
 }
 
-// What a token reads beside itself.
-struct Reach {
-  size_t events;   // the last ones
-  size_t globals;  // the first ones
+// What a token reads: so many tokens up to itself, and the first events.
+struct Window {
+  size_t tokens;
+  size_t globals;
 };
 
 // The biases of one layer towards the ring of the last events.
 class RingBias {
  public:
-  RingBias(const LayerParameters& layer, size_t reach)
-      : slots_(WholeBlocks(reach)) {
+  RingBias(const LayerParameters& layer, size_t window)
+      : slots_(WholeBlocks(window)) {
     for (size_t head = 0; head < kHeads; ++head) {
       const float* table = layer.position_bias.data() + head * kBiasBuckets;
       for (size_t i = 0; i < 2 * slots_; ++i) {
         const size_t distance = slots_ - i % slots_;
-        // Slots that only fill the last block hold events that are too far.
+        // An event at distance `window` is out, although still in the ring.
         by_distance_[head].push_back(
-            distance <= reach ? table[PositionBucket(distance)] : kMasked);
+            distance < window ? table[PositionBucket(distance)] : kMasked);
       }
     }
   }
@@ -56,13 +56,13 @@ class RingBias {
 
 class SlidingWindow : public Mechanism {
  public:
-  SlidingWindow(const Parameters& parameters, Reach reach)
-      : reach_(reach),
-        ring_slots_(WholeBlocks(reach.events)),
-        slots_(ring_slots_ + WholeBlocks(reach.globals)) {
+  SlidingWindow(const Parameters& parameters, Window window)
+      : window_(window),
+        ring_slots_(WholeBlocks(window.tokens)),
+        slots_(ring_slots_ + WholeBlocks(window.globals)) {
     const std::vector<float> nothing(kWidth, 0.0f);
     for (const LayerParameters& layer : parameters.layers) {
-      layers_.push_back({layer, RingBias(layer, reach.events), KeyCache()});
+      layers_.push_back({layer, RingBias(layer, window.tokens), KeyCache()});
       layers_.back().cache.Store(slots_ - 1, nothing.data(), nothing.data());
     }
     for (std::vector<float>& bias : biases_) bias.resize(slots_);
@@ -75,7 +75,7 @@ class SlidingWindow : public Mechanism {
       const Rows one{rows.q(row), rows.stride, 1};
       Read(own, one, AttendToKeysAlone, attended + row * kWidth);
       own.cache.Store(own.num_events % ring_slots_, one.k(0), one.v(0));
-      if (own.num_events < reach_.globals) {
+      if (own.num_events < window_.globals) {
         own.cache.Store(ring_slots_ + own.num_events, one.k(0), one.v(0));
       }
       ++own.num_events;
@@ -95,7 +95,7 @@ class SlidingWindow : public Mechanism {
     const size_t n = layers_[0].num_events;
     // An event that is near and global lies in both places.
     return kLayers *
-           (std::min(n, reach_.events) + std::min(n, reach_.globals)) *
+           (std::min(n, window_.tokens) + std::min(n, window_.globals)) *
            KeyCache::kBytesPerKey;
   }
 
@@ -116,9 +116,9 @@ class SlidingWindow : public Mechanism {
       float* bias = biases_[head].data();
       own.ring_bias.Copy(head, n, bias);
       std::fill(bias + ring_slots_, bias + slots_, kMasked);
-      for (size_t j = 0; j < std::min(reach_.globals, n); ++j) {
+      for (size_t j = 0; j < std::min(window_.globals, n); ++j) {
         // While it is near it is read in the ring.
-        if (n - j > reach_.events) {
+        if (n - j >= window_.tokens) {
           bias[ring_slots_ + j] = table[PositionBucket(n - j)];
         }
       }
@@ -136,7 +136,7 @@ class SlidingWindow : public Mechanism {
     }
   }
 
-  const Reach reach_;
+  const Window window_;
   // The ring of the last events, then the globals.
   const size_t ring_slots_, slots_;
   std::vector<Layer> layers_;
@@ -146,13 +146,11 @@ class SlidingWindow : public Mechanism {
 }  // namespace
 
 std::unique_ptr<Mechanism> MakeSlidingWindow(const Parameters& parameters) {
-  // The window counts the token itself.
-  return std::make_unique<SlidingWindow>(parameters,
-                                         Reach{kWindow - 1, kGlobals});
+  return std::make_unique<SlidingWindow>(parameters, Window{kWindow, kGlobals});
 }
 
 std::unique_ptr<Mechanism> MakeRecentSoftmax(const Parameters& parameters) {
-  return std::make_unique<SlidingWindow>(parameters, Reach{kRecent, 0});
+  return std::make_unique<SlidingWindow>(parameters, Window{kRecent, 0});
 }
 
 }  // namespace qlarank::bench::attention

@@ -132,7 +132,10 @@ void Trunk::Rank(absl::Span<const float> tokens, int64_t request_time_us,
                  absl::Span<float> scores) {
   convolution_.BeginRanking();
   mechanism_->BeginRanking(request_time_us);
-  if (summaries_ != nullptr) MakeSummaries();
+  if (summaries_ != nullptr) {
+    MakeSummaries();
+    convolution_.BeginRankingWithoutHistory();
+  }
   for (size_t first = 0; first < scores.size(); first += kTileRows) {
     const size_t rows = std::min(kTileRows, scores.size() - first);
     Forward(tokens.data() + first * kWidth, rows, &Trunk::ProjectCandidates,

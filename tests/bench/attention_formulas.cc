@@ -54,7 +54,7 @@ Vector SoftmaxWeights(const Head& head, const Token& token, const Keys& keys) {
 
 Vector RecentWeights(const Head& head, const Token& token, const Keys& keys) {
   return SoftmaxWhere(head, token, keys, [&](const Token& key) {
-    return token.position - key.position <= kRecent;
+    return token.position - key.position < kRecent;
   });
 }
 

@@ -32,12 +32,19 @@ Vector Multiply(const std::vector<float>& matrix, const Vector& x) {
   return y;
 }
 
+// Whether a token is a candidate that reads nothing but itself and summaries.
+bool ReadsSummariesAlone(const Formula& formula, const Token& token) {
+  return formula.has_seeds() && token.role == Role::kCandidate;
+}
+
 // z = sum_i conv_i n_{-i}: n_0 is the token's own, n_{-i} that of the i-th
 // event before it.
-Vector Convolve(const LayerParameters& layer, const Token& token,
-                const std::vector<Token>& tokens) {
+Vector Convolve(const LayerParameters& layer, const Formula& formula,
+                const Token& token, const std::vector<Token>& tokens) {
+  const size_t events =
+      ReadsSummariesAlone(formula, token) ? 0 : token.position;
   Vector z(kWidth);
-  for (size_t age = 0; age <= std::min(kConvWidth - 1, token.position); ++age) {
+  for (size_t age = 0; age <= std::min(kConvWidth - 1, events); ++age) {
     const Vector& n = age == 0 ? token.n : tokens[token.position - age].n;
     for (size_t i = 0; i < kWidth; ++i) {
       z[i] += layer.conv[age * kWidth + i] * n[i];
@@ -48,7 +55,8 @@ Vector Convolve(const LayerParameters& layer, const Token& token,
 
 void Project(const LayerParameters& layer, const Formula& formula,
              const std::vector<Token>& tokens, Token& token) {
-  const Vector all = Multiply(layer.projection, Convolve(layer, token, tokens));
+  const Vector all =
+      Multiply(layer.projection, Convolve(layer, formula, token, tokens));
   const auto part = [&](size_t index) {
     return Vector(all.begin() + index * kWidth,
                   all.begin() + (index + 1) * kWidth);
@@ -67,11 +75,10 @@ Vector Attend(const LayerParameters& layer, const Formula& formula,
               const Token& token, const Keys& keys) {
   Vector attended;
   for (size_t h = 0; h < kHeads; ++h) {
-    const bool otherwise =
-        formula.has_seeds() && token.role == Role::kCandidate;
-    const Vector weights =
-        (otherwise ? formula.candidate_weights : formula.weights)({layer, h},
-                                                                  token, keys);
+    const auto weigh = ReadsSummariesAlone(formula, token)
+                           ? formula.candidate_weights
+                           : formula.weights;
+    const Vector weights = weigh({layer, h}, token, keys);
     Vector o(kHeadWidth);
     for (size_t j = 0; j < keys.size(); ++j) {
       for (size_t i = 0; i < kHeadWidth; ++i) {

@@ -156,7 +156,7 @@ TEST(BytesKept, AreThoseOfTheDefinition) {
   // And one time of 8 bytes.
   EXPECT_EQ(BytesAfter("hstu", 100), window + 4 * 100 * 2 * 64 * 4 + 100 * 8);
   EXPECT_EQ(BytesAfter("sliding_window", 1000),
-            window + 4 * (63 + 4) * 2 * 64 * 4);
+            window + 4 * (64 + 4) * 2 * 64 * 4);
   EXPECT_EQ(BytesAfter("recent_softmax", 1000), window + 4 * 200 * 2 * 64 * 4);
   // Per head a matrix of 16 x 16, and a vector; or one count of all events.
   EXPECT_EQ(BytesAfter("linear", 1000), window + 4 * 4 * (16 * 16 + 16) * 4);
