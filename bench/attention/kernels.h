@@ -78,6 +78,19 @@ void NormalizeWithSelf(const Rows& rows, size_t head, const float* normalizer,
 // o_r += beta <q, k> v, of one head.
 void AddSelf(const Rows& rows, size_t head, float beta, float* o);
 
+// x = 1 / (1 + exp(-(x + bias))), [H], in place: of a gate, what it takes away,
+// 1 - exp(-softplus(x + bias)).
+void GateLosses(const float* bias, float* x);
+
+// An event under the gated delta rule, all heads: what q reads of the state m
+// [H, kHeadWidth, kHeadWidth], rows by key, into o [d]; and then
+//   m = (1 - loss) (m - write k^T (k . m)) + write k^T v.
+// qkv [3 d]; loss and write [H].
+void AttendAndFoldDelta(const float* qkv, const float* loss, const float* write,
+                        float* m, float* o);
+// Every head's part of x to length 1, in place.
+void UnitHeads(size_t width, float* x);
+
 // m += k^T v, [kHeadWidth, kHeadWidth].
 void AddOuterProduct(const float* k, const float* v, float* m);
 

@@ -35,13 +35,23 @@ std::unique_ptr<Mechanism> MakeNone(const Parameters& parameters) {
 
 absl::Span<const MechanismKind> AllMechanisms() {
   static constexpr MechanismKind kKinds[] = {
-      {"none", 0, false, MakeNone},
-      {"softmax", 0, true, MakeSoftmax},
-      {"hstu", 0, true, MakeHstu},
-      {"sliding_window", 0, false, MakeSlidingWindow},
-      {"linear", 0, false, MakeLinear},
-      {"qla", 0, false, MakeQla},
-      {"log_linear", kHeads * kLevels, false, MakeLogLinear},
+      {.name = "none", .make = MakeNone},
+      {.name = "softmax", .make = MakeSoftmax, .reads_everything = true},
+      {.name = "hstu", .make = MakeHstu, .reads_everything = true},
+      {.name = "sliding_window", .make = MakeSlidingWindow},
+      {.name = "recent_softmax", .make = MakeRecentSoftmax},
+      {.name = "linear", .make = MakeLinear},
+      {.name = "decayed_linear", .make = MakeDecayedLinear},
+      {.name = "log_linear",
+       .make = MakeLogLinear,
+       .extra_outputs = kHeads * kLevels,
+       .candidates_have_extras = true},
+      {.name = "gated_delta",
+       .make = MakeGatedDelta,
+       .extra_outputs = kGateOutputs},
+      {.name = "qla", .make = MakeQla},
+      {.name = "gated", .make = MakeGated, .extra_outputs = kGateOutputs},
+      {.name = "seeds_only", .make = MakeSeedsOnly, .has_seeds = true},
   };
   return kKinds;
 }

@@ -39,20 +39,31 @@ class Mechanism {
   virtual void BeginRanking(int64_t request_time_us) = 0;
   // Passes candidates through layer `layer`.
   virtual void Attend(size_t layer, const Rows& rows, float* attended) = 0;
+  // Passes virtual seeds through layer `layer`, after BeginRanking and before
+  // candidates; only where the kind has seeds.
+  virtual void AttendSeeds(size_t layer, const Rows& rows, float* attended) {
+    Attend(layer, rows, attended);
+  }
 
-  // What has to be kept of this user between requests, in bytes, all layers.
+  // What it has to keep of this user between requests, in bytes, all layers.
   virtual uint64_t BytesKept() const = 0;
 };
 
 struct MechanismKind {
   absl::string_view name;
-  // Rows that its projection has behind q, k, v, g.
-  size_t extra_outputs;
-  // Whether a token reads every earlier event, so that a million of them would
-  // take hours.
-  bool reads_everything;
   // `parameters` must outlive what is made.
   std::unique_ptr<Mechanism> (*make)(const Parameters& parameters);
+  // Rows that its projection has behind q, k, v, g.
+  size_t extra_outputs = 0;
+  // Whether candidates have them, too. A gate is of what is kept: only events
+  // need it.
+  bool candidates_have_extras = false;
+  // Whether a token reads every earlier event, so that a million of them would
+  // take hours.
+  bool reads_everything = false;
+  // Whether kSeeds virtual seeds read the history in every request, and
+  // candidates their summaries alone.
+  bool has_seeds = false;
 };
 
 // o = v: no attention at all, the floor under all others.
@@ -60,9 +71,14 @@ std::unique_ptr<Mechanism> MakeNone(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeSoftmax(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeHstu(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeSlidingWindow(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeRecentSoftmax(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLinear(const Parameters& parameters);
-std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeDecayedLinear(const Parameters& parameters);
 std::unique_ptr<Mechanism> MakeLogLinear(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeGatedDelta(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeQla(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeGated(const Parameters& parameters);
+std::unique_ptr<Mechanism> MakeSeedsOnly(const Parameters& parameters);
 
 // The compared ones, in the table's order, `none` first.
 absl::Span<const MechanismKind> AllMechanisms();

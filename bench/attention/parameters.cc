@@ -36,6 +36,13 @@ std::vector<float> DecayRates() {
   return rates;
 }
 
+// What makes a gate whose token says nothing decay at that rate:
+// softplus(bias) = rate.
+std::vector<float> GateBiases(std::vector<float> rates) {
+  for (float& rate : rates) rate = std::log(std::expm1(rate));
+  return rates;
+}
+
 }  // namespace
 
 Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
@@ -44,6 +51,8 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
   for (size_t l = 0; l < kLayers; ++l) {
     LayerParameters& layer = parameters.layers.emplace_back();
     layer.norm_attn = generator.AroundOne(kWidth);
+    layer.conv = generator.Normal(kConvWidth * kWidth, 0.0f,
+                                  1.0f / std::sqrt(kConvWidth));
     layer.projection = generator.Matrix(4 * kWidth + extra_outputs, kWidth);
     layer.norm_head = generator.AroundOne(kWidth);
     layer.w_o = generator.Matrix(kWidth, kWidth);
@@ -53,9 +62,18 @@ Parameters RandomParameters(size_t extra_outputs, uint32_t seed) {
     layer.alpha = generator.AroundOne(kHeads);
     layer.beta = generator.AroundOne(kHeads);
     layer.decay_rate = DecayRates();
+    layer.gate_bias = GateBiases(DecayRates());
+    layer.write_bias = generator.Normal(kHeads, 0.0f, 0.5f);
     layer.position_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
     layer.time_bias = generator.Normal(kHeads * kBiasBuckets, 0.0f, 0.5f);
   }
+  SeedParameters& seeds = parameters.seeds;
+  seeds.tokens = generator.Normal(kSeeds * kWidth, 0.0f, 1.0f);
+  seeds.norm_summary = generator.AroundOne(kWidth);
+  seeds.norm_attn = generator.AroundOne(kWidth);
+  seeds.w_q = generator.Matrix(kWidth, kWidth);
+  seeds.w_kv = generator.Matrix(2 * kWidth, kWidth);
+  seeds.w_o = generator.Matrix(kWidth, kWidth);
   parameters.norm_score = generator.AroundOne(kWidth);
   parameters.w_score = generator.Matrix(1, kWidth);
   return parameters;

@@ -18,8 +18,11 @@ PLOTS = [
 STYLES = {
     'none': ('0.6', ':'), 'softmax': ('tab:red', '-'),
     'softmax_recomputed': ('tab:red', '--'), 'hstu': ('tab:orange', '-.'),
-    'sliding_window': ('tab:green', '-'), 'linear': ('tab:purple', '-'),
-    'log_linear': ('tab:brown', '-'), 'qla': ('tab:blue', '-'),
+    'sliding_window': ('tab:green', '-'),
+    'recent_softmax': ('tab:green', '--'), 'linear': ('tab:purple', '-'),
+    'decayed_linear': ('tab:purple', '--'), 'log_linear': ('tab:brown', '-'),
+    'gated_delta': ('tab:pink', '-'), 'gated': ('tab:cyan', '-'),
+    'seeds_only': ('tab:cyan', '--'), 'qla': ('tab:blue', '-'),
 }
 
 
@@ -40,7 +43,7 @@ def draw(costs, folder):
         axes.set_xlabel("events in the user's history")
         axes.set_ylabel(label)
         axes.grid(True, which='major', alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=6)
         figure.tight_layout()
         path = folder / file
         figure.savefig(path)

@@ -12,8 +12,6 @@
 namespace qlarank::bench::attention {
 namespace {
 
-constexpr kernels::HeadShape kShape{kHeads, kHeadWidth};
-
 class Qla : public Mechanism {
  public:
   explicit Qla(const Parameters& parameters) : parameters_(parameters) {
@@ -32,8 +30,8 @@ class Qla : public Mechanism {
     Layer& own = layers_[layer];
     for (size_t row = 0; row < rows.count; ++row) {
       const auto scales = Scales(layer, own.folded++);
-      kernels::AttendAndFold(rows.q(row), event_layer, scales.data(), kShape,
-                             own.z.data(), own.z.data(),
+      kernels::AttendAndFold(rows.q(row), event_layer, scales.data(),
+                             kHeadShape, own.z.data(), own.z.data(),
                              attended + row * kWidth);
     }
   }
@@ -55,7 +53,7 @@ class Qla : public Mechanism {
     const LayerParameters& p = parameters_.layers[layer];
     Activate(rows);
     kernels::AttendShared(rows.data, readouts_[layer].data(), p.beta.data(),
-                          p.norm_head.data(), kShape, rows.count, attended);
+                          p.norm_head.data(), kHeadShape, rows.count, attended);
   }
 
   uint64_t BytesKept() const override {

@@ -12,8 +12,13 @@ TITLES = collections.OrderedDict([
     ('softmax_unmasked', 'softmax, no candidate mask'),
     ('hstu', 'HSTU, keys cached'),
     ('sliding_window', 'sliding window'),
+    ('recent_softmax', 'softmax, last 200 events'),
     ('linear', 'linear'),
+    ('decayed_linear', 'linear with decay'),
     ('log_linear', 'log-linear'),
+    ('gated_delta', 'gated delta rule'),
+    ('gated', 'QLA, gated decay'),
+    ('seeds_only', 'QLA, seeds alone'),
     ('qla', 'QLA'),
     ('engine', 'QLA, the engine'),
 ])

@@ -19,7 +19,7 @@ constexpr size_t kTimedEvents = 64;
 
 std::unique_ptr<const Engine> EngineOrDie() {
   auto engine = Engine::Create(
-      RandomBundle(PlainSpec(kWidth, kHeads, kLayers, /*conv_width=*/1,
+      RandomBundle(PlainSpec(kWidth, kHeads, kLayers, kConvWidth,
                              model::v1::TARGET_AWARE_ALL_LAYERS, kItems)));
   if (engine.ok()) return *std::move(engine);
   fprintf(stderr, "attention_bench: the engine: %s\n",

@@ -1,5 +1,5 @@
-// Sparse attention: softmax over the last kWindow tokens, itself included, and
-// the first kGlobals events.
+// Sparse attention: softmax over the last tokens, itself among them, and the
+// first few events of all.
 
 #include <algorithm>
 #include <array>
@@ -13,19 +13,59 @@
 namespace qlarank::bench::attention {
 namespace {
 
-// Slots: the ring of the last kWindow events, then the globals.
-constexpr size_t kSlots =
-    kWindow + (kGlobals + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
-static_assert(kWindow % kBlockKeys == 0);
+constexpr size_t WholeBlocks(size_t keys) {
+  return (keys + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
+}
+
+// What a token reads: so many tokens up to itself, and the first events.
+struct Window {
+  size_t tokens;
+  size_t globals;
+};
+
+// The biases of one layer towards the ring of the last events.
+class RingBias {
+ public:
+  RingBias(const LayerParameters& layer, size_t window)
+      : slots_(WholeBlocks(window)) {
+    for (size_t head = 0; head < kHeads; ++head) {
+      const float* table = layer.position_bias.data() + head * kBiasBuckets;
+      for (size_t i = 0; i < 2 * slots_; ++i) {
+        const size_t distance = slots_ - i % slots_;
+        // An event at distance `window` is out, although still in the ring.
+        by_distance_[head].push_back(
+            distance < window ? table[PositionBucket(distance)] : kMasked);
+      }
+    }
+  }
+
+  // Those of all slots for a token behind `num_events`.
+  void Copy(size_t head, size_t num_events, float* bias) const {
+    const size_t oldest = num_events % slots_;
+    std::copy_n(by_distance_[head].data() + slots_ - oldest, slots_, bias);
+    if (num_events < slots_) {
+      std::fill(bias + num_events, bias + slots_, kMasked);
+    }
+  }
+
+ private:
+  const size_t slots_;
+  // Of the events from the oldest to the newest, twice.
+  std::array<std::vector<float>, kHeads> by_distance_;
+};
 
 class SlidingWindow : public Mechanism {
  public:
-  explicit SlidingWindow(const Parameters& parameters) {
+  SlidingWindow(const Parameters& parameters, Window window)
+      : window_(window),
+        ring_slots_(WholeBlocks(window.tokens)),
+        slots_(ring_slots_ + WholeBlocks(window.globals)) {
     const std::vector<float> nothing(kWidth, 0.0f);
     for (const LayerParameters& layer : parameters.layers) {
-      layers_.push_back({layer, KeyCache()});
-      layers_.back().cache.Store(kSlots - 1, nothing.data(), nothing.data());
+      layers_.push_back({layer, RingBias(layer, window.tokens), KeyCache()});
+      layers_.back().cache.Store(slots_ - 1, nothing.data(), nothing.data());
     }
+    for (std::vector<float>& bias : biases_) bias.resize(slots_);
   }
 
   void Append(size_t layer, const Rows& rows, absl::Span<const EventTime>,
@@ -34,9 +74,9 @@ class SlidingWindow : public Mechanism {
     for (size_t row = 0; row < rows.count; ++row) {
       const Rows one{rows.q(row), rows.stride, 1};
       Read(own, one, AttendToKeysAlone, attended + row * kWidth);
-      own.cache.Store(own.num_events % kWindow, one.k(0), one.v(0));
-      if (own.num_events < kGlobals) {
-        own.cache.Store(kWindow + own.num_events, one.k(0), one.v(0));
+      own.cache.Store(own.num_events % ring_slots_, one.k(0), one.v(0));
+      if (own.num_events < window_.globals) {
+        own.cache.Store(ring_slots_ + own.num_events, one.k(0), one.v(0));
       }
       ++own.num_events;
     }
@@ -54,13 +94,15 @@ class SlidingWindow : public Mechanism {
   uint64_t BytesKept() const override {
     const size_t n = layers_[0].num_events;
     // An event that is near and global lies in both places.
-    return kLayers * (std::min(n, kWindow) + std::min(n, kGlobals)) *
+    return kLayers *
+           (std::min(n, window_.tokens) + std::min(n, window_.globals)) *
            KeyCache::kBytesPerKey;
   }
 
  private:
   struct Layer {
     const LayerParameters& parameters;
+    RingBias ring_bias;
     KeyCache cache;
     size_t num_events = 0;
   };
@@ -71,14 +113,14 @@ class SlidingWindow : public Mechanism {
     for (size_t head = 0; head < kHeads; ++head) {
       const float* table =
           own.parameters.position_bias.data() + head * kBiasBuckets;
-      std::array<float, kSlots>& bias = biases_[head];
-      bias.fill(kMasked);
-      // The token at distance kWindow is out, although still in the ring.
-      for (size_t x = 1; x < std::min(kWindow, n + 1); ++x) {
-        bias[(n - x) % kWindow] = table[near_buckets_[x]];
-      }
-      for (size_t j = 0; j < std::min(kGlobals, n); ++j) {
-        if (n - j >= kWindow) bias[kWindow + j] = table[PositionBucket(n - j)];
+      float* bias = biases_[head].data();
+      own.ring_bias.Copy(head, n, bias);
+      std::fill(bias + ring_slots_, bias + slots_, kMasked);
+      for (size_t j = 0; j < std::min(window_.globals, n); ++j) {
+        // While it is near it is read in the ring.
+        if (n - j >= window_.tokens) {
+          bias[ring_slots_ + j] = table[PositionBucket(n - j)];
+        }
       }
     }
   }
@@ -94,21 +136,21 @@ class SlidingWindow : public Mechanism {
     }
   }
 
-  static std::array<size_t, kWindow> NearBuckets() {
-    std::array<size_t, kWindow> buckets;
-    for (size_t x = 0; x < kWindow; ++x) buckets[x] = PositionBucket(x);
-    return buckets;
-  }
-
-  const std::array<size_t, kWindow> near_buckets_ = NearBuckets();
+  const Window window_;
+  // The ring of the last events, then the globals.
+  const size_t ring_slots_, slots_;
   std::vector<Layer> layers_;
-  std::array<std::array<float, kSlots>, kHeads> biases_;  // scratch
+  std::array<std::vector<float>, kHeads> biases_;  // scratch
 };
 
 }  // namespace
 
 std::unique_ptr<Mechanism> MakeSlidingWindow(const Parameters& parameters) {
-  return std::make_unique<SlidingWindow>(parameters);
+  return std::make_unique<SlidingWindow>(parameters, Window{kWindow, kGlobals});
+}
+
+std::unique_ptr<Mechanism> MakeRecentSoftmax(const Parameters& parameters) {
+  return std::make_unique<SlidingWindow>(parameters, Window{kRecent, 0});
 }
 
 }  // namespace qlarank::bench::attention

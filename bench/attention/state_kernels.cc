@@ -93,6 +93,16 @@ void Softplus(size_t width, float* x) {
   }
 }
 
+void GateLosses(const float* bias, float* x) {
+  const hn::CappedTag<float, kHeads> d;
+  const auto one = hn::Set(d, 1.0f);
+  for (size_t i = 0; i < kHeads; i += hn::Lanes(d)) {
+    const auto value = hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, bias + i));
+    const auto e = hn::Exp(d, hn::Min(hn::Neg(value), hn::Set(d, 87.0f)));
+    hn::StoreU(hn::Div(one, hn::Add(one, e)), d, x + i);
+  }
+}
+
 void NormAndGate(const Rows& rows, const float* o, const float* norm_head,
                  float* attended) {
   const D d;
@@ -124,6 +134,7 @@ HWY_EXPORT(AddSelf);
 HWY_EXPORT(AddOuterProduct);
 HWY_EXPORT(EluPlusOne);
 HWY_EXPORT(Softplus);
+HWY_EXPORT(GateLosses);
 HWY_EXPORT(NormAndGate);
 
 void AddRowsTimesMatrix(const float* x, size_t x_stride, const float* scale,
@@ -152,6 +163,10 @@ void EluPlusOne(size_t width, float* x) {
 
 void Softplus(size_t width, float* x) {
   HWY_DYNAMIC_DISPATCH(Softplus)(width, x);
+}
+
+void GateLosses(const float* bias, float* x) {
+  HWY_DYNAMIC_DISPATCH(GateLosses)(bias, x);
 }
 
 void NormAndGate(const Rows& rows, const float* o, const float* norm_head,

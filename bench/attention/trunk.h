@@ -1,6 +1,7 @@
 // The model around the compared mechanisms, the same for all: tokens through
-// kLayers of norm, projection, attention, gated feed-forward, then a score
-// (docs/model.md section 3). Matrix products are the engine's (model/matrix.h).
+// kLayers of norm, convolution, projection, attention, gated feed-forward, then
+// a score (docs/model.md section 3). Matrix products are the engine's
+// (model/matrix.h).
 //
 // Holds one user's history. Use by one thread.
 #ifndef QLARANK_BENCH_ATTENTION_TRUNK_H_
@@ -12,8 +13,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "bench/attention/convolution.h"
 #include "bench/attention/mechanism.h"
 #include "bench/attention/parameters.h"
+#include "bench/attention/summaries.h"
 #include "model/aligned_vector.h"
 #include "model/matrix.h"
 
@@ -38,7 +41,10 @@ class Trunk {
   void Rank(absl::Span<const float> tokens, int64_t request_time_us,
             absl::Span<float> scores);
 
-  uint64_t BytesKept() const { return mechanism_->BytesKept(); }
+  // What has to be kept of the user between requests, in bytes, all layers.
+  uint64_t BytesKept() const {
+    return mechanism_->BytesKept() + Convolution::kBytesKept;
+  }
   const Parameters& parameters() const { return parameters_; }
 
  private:
@@ -49,22 +55,30 @@ class Trunk {
   Trunk(const MechanismKind& kind, uint32_t seed);
   absl::Status PackWeights();
 
+  // Norm, convolution and projection of the `rows` tokens in x_.
+  Rows ProjectEvents(size_t layer, size_t rows);
+  Rows ProjectCandidates(size_t layer, size_t rows);
+
   // Passes the `rows` tokens at `tokens` through all layers; attend(layer,
   // rows) is the mechanism's part.
   template <typename Attend>
-  void Forward(const float* tokens, size_t rows, Attend attend);
+  void Forward(const float* tokens, size_t rows,
+               Rows (Trunk::*project)(size_t, size_t), Attend attend);
+  void MakeSummaries();
   void Score(size_t rows, float* scores);
 
   const MechanismKind kind_;
   const Parameters parameters_;
   std::vector<Layer> layers_;
   MatrixScratch scratch_{{}};  // float32 needs nothing of it
+  Convolution convolution_;
   std::unique_ptr<Mechanism> mechanism_;
+  std::unique_ptr<Summaries> summaries_;  // null where there are no seeds
 
   // One tile.
-  AlignedVector<float> x_, normed_, attended_;  // [kTileRows, d]
-  AlignedVector<float> projected_;              // [kTileRows, 4 d + extra]
-  AlignedVector<float> gated_;                  // [kTileRows, F]
+  AlignedVector<float> x_, normed_, mixed_, attended_;  // [kTileRows, d]
+  AlignedVector<float> projected_;  // [kTileRows, 4 d + extra]
+  AlignedVector<float> gated_;      // [kTileRows, F]
 };
 
 }  // namespace qlarank::bench::attention

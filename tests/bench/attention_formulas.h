@@ -13,11 +13,15 @@ namespace qlarank::bench::attention {
 
 using Vector = std::vector<double>;
 
+enum class Role { kEvent, kCandidate, kSeed };
+
 // A token on its way through the layers.
 struct Token {
-  size_t position;  // among the events, from 0; of a candidate, their number
+  Role role;
+  size_t position;         // among the events, from 0; of others, their number
   double time, next_time;  // seconds
   Vector x;                // [d]
+  Vector n;                // the same, normalised
   Vector q, k, v, g, rest;
 };
 
@@ -45,9 +49,14 @@ struct Head {
 
 // The head's output is the sum of weights[j] v_j over the keys.
 struct Formula {
+  bool has_seeds() const { return candidate_weights != nullptr; }
+
   double (*qk)(double);  // applied to q and k
   double (*v)(double);   // applied to v
   Vector (*weights)(const Head&, const Token&, const Keys&);
+  // Of candidates, where they read otherwise than events and seeds: then they
+  // attend to summaries behind the last layer.
+  Vector (*candidate_weights)(const Head&, const Token&, const Keys&) = nullptr;
 };
 
 // By name of AllMechanisms.

@@ -9,6 +9,7 @@
 
 #include "bench/attention/kernels.h"
 #include "bench/attention/key_cache.h"
+#include "bench/attention/normalized_state.h"
 #include "model/aligned_vector.h"
 
 namespace qlarank::bench::attention {
@@ -143,6 +144,88 @@ TEST_F(KernelsTest, LinearDividesByTheSumOfItsWeights) {
                   (2.0 + self * rows_.v(row)[i]) / (others + self), kTolerance);
     }
   }
+}
+
+// Events 0 and 1 decay under those that follow them, in the sum and in what it
+// is divided by; row 3 reads, itself included.
+TEST_F(KernelsTest, DecayedLinearDividesByTheDecayedSumOfItsWeights) {
+  Fill(/*num_rows=*/4, /*num_keys=*/0, 1.0f);
+  const float loss[kHeads] = {0.5f, 0.25f, 0.125f, 0.0f};
+  NormalizedState state;
+  for (size_t row = 0; row < 3; ++row) {
+    const Rows one{rows_.q(row), rows_.stride, 1};
+    state.Read(one, o_.data());
+    state.DecayAndFold(one, loss);
+  }
+  const Rows reader{rows_.q(3), rows_.stride, 1};
+  state.Read(reader, o_.data());
+  for (size_t i = 0; i < kWidth; ++i) {
+    const size_t head = i / kHeadWidth;
+    double total = 0, weights = 0;
+    for (size_t row = 0; row < 4; ++row) {
+      double weight = row == 3 ? 1 : std::pow(1 - loss[head], 2.0 - row);
+      double dot = 0;
+      for (size_t c = head * kHeadWidth; c < (head + 1) * kHeadWidth; ++c) {
+        dot += static_cast<double>(reader.q(0)[c]) * rows_.k(row)[c];
+      }
+      weight *= dot;
+      total += weight * rows_.v(row)[i];
+      weights += weight;
+    }
+    EXPECT_NEAR(o_[i], total / weights, kTolerance) << "column " << i;
+  }
+}
+
+TEST_F(KernelsTest, UnitHeadsHaveLengthOne) {
+  Fill(/*num_rows=*/1, /*num_keys=*/0, 3.0f);
+  const std::vector<float> before(rows_.q(0), rows_.k(0));
+  UnitHeads(kWidth, rows_.q(0));
+  for (size_t head = 0; head < kHeads; ++head) {
+    double squares = 0;
+    for (size_t i = 0; i < kHeadWidth; ++i) {
+      squares += std::pow(before[head * kHeadWidth + i], 2);
+    }
+    for (size_t i = head * kHeadWidth; i < (head + 1) * kHeadWidth; ++i) {
+      EXPECT_NEAR(rows_.q(0)[i], before[i] / std::sqrt(squares), kTolerance);
+    }
+  }
+}
+
+TEST_F(KernelsTest, UnitHeadsOfNothingAreFinite) {
+  std::vector<float> nothing(kWidth, 0.0f);
+  UnitHeads(kWidth, nothing.data());
+  EXPECT_EQ(nothing, std::vector<float>(kWidth, 0.0f));
+}
+
+// What is written under a key is what the key then reads, where the strength
+// is 1; and other keys keep theirs, decayed.
+TEST_F(KernelsTest, TheDeltaRuleReplacesWhatItsKeyReads) {
+  Fill(/*num_rows=*/4, /*num_keys=*/0, 1.0f);
+  const float none[kHeads] = {}, all[kHeads] = {1, 1, 1, 1};
+  const float half[kHeads] = {0.5f, 0.5f, 0.5f, 0.5f};
+  std::vector<float> state(kHeads * kHeadFloats, 0.0f);
+  // Keys along two axes; row 2 replaces row 0, row 3 reads along both.
+  for (size_t row = 0; row < 4; ++row) {
+    for (size_t i = 0; i < kWidth; ++i) {
+      rows_.k(row)[i] = i % kHeadWidth == row % 2;
+      rows_.q(row)[i] = i % kHeadWidth < 2;
+    }
+    AttendAndFoldDelta(rows_.q(row), row == 2 ? half : none, all, state.data(),
+                       o_.data());
+  }
+  for (size_t i = 0; i < kWidth; ++i) {
+    EXPECT_NEAR(o_[i], rows_.v(2)[i] + 0.5f * rows_.v(1)[i], kTolerance);
+  }
+}
+
+TEST(GateLossesTest, AreWhatExpOfMinusSoftplusTakesAway) {
+  const float bias[kHeads] = {0.0f, 0.5f, -3.0f, 100.0f};
+  float x[kHeads] = {0.0f, 1.0f, -200.0f, 100.0f};
+  GateLosses(bias, x);
+  EXPECT_NEAR(x[0], 0.5, 1e-7);
+  EXPECT_NEAR(x[1], 1 - std::exp(-std::log1p(std::exp(1.5))), 1e-7);
+  EXPECT_NEAR(x[2], 0.0, 1e-7);
+  EXPECT_EQ(x[3], 1.0f);
 }
 
 }  // namespace

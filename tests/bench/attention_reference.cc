@@ -32,10 +32,31 @@ Vector Multiply(const std::vector<float>& matrix, const Vector& x) {
   return y;
 }
 
+// Whether a token is a candidate that reads nothing but itself and summaries.
+bool ReadsSummariesAlone(const Formula& formula, const Token& token) {
+  return formula.has_seeds() && token.role == Role::kCandidate;
+}
+
+// z = sum_i conv_i n_{-i}: n_0 is the token's own, n_{-i} that of the i-th
+// event before it.
+Vector Convolve(const LayerParameters& layer, const Formula& formula,
+                const Token& token, const std::vector<Token>& tokens) {
+  const size_t events =
+      ReadsSummariesAlone(formula, token) ? 0 : token.position;
+  Vector z(kWidth);
+  for (size_t age = 0; age <= std::min(kConvWidth - 1, events); ++age) {
+    const Vector& n = age == 0 ? token.n : tokens[token.position - age].n;
+    for (size_t i = 0; i < kWidth; ++i) {
+      z[i] += layer.conv[age * kWidth + i] * n[i];
+    }
+  }
+  return z;
+}
+
 void Project(const LayerParameters& layer, const Formula& formula,
-             Token& token) {
+             const std::vector<Token>& tokens, Token& token) {
   const Vector all =
-      Multiply(layer.projection, RmsNorm(token.x, layer.norm_attn));
+      Multiply(layer.projection, Convolve(layer, formula, token, tokens));
   const auto part = [&](size_t index) {
     return Vector(all.begin() + index * kWidth,
                   all.begin() + (index + 1) * kWidth);
@@ -54,7 +75,10 @@ Vector Attend(const LayerParameters& layer, const Formula& formula,
               const Token& token, const Keys& keys) {
   Vector attended;
   for (size_t h = 0; h < kHeads; ++h) {
-    const Vector weights = formula.weights({layer, h}, token, keys);
+    const auto weigh = ReadsSummariesAlone(formula, token)
+                           ? formula.candidate_weights
+                           : formula.weights;
+    const Vector weights = weigh({layer, h}, token, keys);
     Vector o(kHeadWidth);
     for (size_t j = 0; j < keys.size(); ++j) {
       for (size_t i = 0; i < kHeadWidth; ++i) {
@@ -87,7 +111,8 @@ void Finish(const LayerParameters& layer, const Vector& attended,
 
 void Forward(const LayerParameters& layer, const Formula& formula,
              size_t num_events, std::vector<Token>& tokens) {
-  for (Token& token : tokens) Project(layer, formula, token);
+  for (Token& token : tokens) token.n = RmsNorm(token.x, layer.norm_attn);
+  for (Token& token : tokens) Project(layer, formula, tokens, token);
   std::vector<Vector> attended;
   for (const Token& token : tokens) {
     Keys keys;
@@ -102,29 +127,70 @@ void Forward(const LayerParameters& layer, const Formula& formula,
   }
 }
 
+Token MakeToken(Role role, size_t position, const EventTime& time,
+                const float* x) {
+  Token token;
+  token.role = role;
+  token.position = position;
+  token.time = time.time_us / 1e6;
+  token.next_time = time.next_time_us / 1e6;
+  token.x.assign(x, x + kWidth);
+  return token;
+}
+
+// Events first, then candidates, then seeds.
 std::vector<Token> MakeTokens(const Events& events,
                               absl::Span<const float> candidates,
+                              absl::Span<const float> seeds,
                               int64_t request_time_us) {
   std::vector<Token> tokens;
-  const auto add = [&](size_t position, const EventTime& time, const float* x) {
-    tokens.push_back({position,
-                      time.time_us / 1e6,
-                      time.next_time_us / 1e6,
-                      Vector(x, x + kWidth),
-                      {},
-                      {},
-                      {},
-                      {},
-                      {}});
-  };
   const size_t n = events.times.size();
   for (size_t i = 0; i < n; ++i) {
-    add(i, events.times[i], events.tokens.data() + i * kWidth);
+    tokens.push_back(MakeToken(Role::kEvent, i, events.times[i],
+                               events.tokens.data() + i * kWidth));
   }
-  for (size_t c = 0; c < candidates.size() / kWidth; ++c) {
-    add(n, {request_time_us, request_time_us}, candidates.data() + c * kWidth);
+  const EventTime now = {request_time_us, request_time_us};
+  for (size_t i = 0; i < candidates.size(); i += kWidth) {
+    tokens.push_back(
+        MakeToken(Role::kCandidate, n, now, candidates.data() + i));
+  }
+  for (size_t i = 0; i < seeds.size(); i += kWidth) {
+    tokens.push_back(MakeToken(Role::kSeed, n, now, seeds.data() + i));
   }
   return tokens;
+}
+
+// What candidates read of the seeds behind the last layer: docs/model.md
+// section 8.
+void AttendToSummaries(const SeedParameters& parameters,
+                       std::vector<Token>& tokens) {
+  std::vector<Vector> summaries;  // [k v]
+  for (const Token& token : tokens) {
+    if (token.role != Role::kSeed) continue;
+    summaries.push_back(
+        Multiply(parameters.w_kv, RmsNorm(token.x, parameters.norm_summary)));
+  }
+  for (Token& token : tokens) {
+    if (token.role != Role::kCandidate) continue;
+    const Vector q =
+        Multiply(parameters.w_q, RmsNorm(token.x, parameters.norm_attn));
+    Vector read(kWidth), total(kHeads);
+    for (const Vector& kv : summaries) {
+      for (size_t h = 0; h < kHeads; ++h) {
+        double score = 0;
+        for (size_t i = h * kHeadWidth; i < (h + 1) * kHeadWidth; ++i) {
+          score += q[i] * kv[i];
+        }
+        const double weight = std::exp(score / std::sqrt(kHeadWidth));
+        total[h] += weight;
+        for (size_t i = h * kHeadWidth; i < (h + 1) * kHeadWidth; ++i) {
+          read[i] += weight * kv[kWidth + i];
+        }
+      }
+    }
+    for (size_t i = 0; i < kWidth; ++i) read[i] /= total[i / kHeadWidth];
+    Add(Multiply(parameters.w_o, read), token.x);
+  }
 }
 
 }  // namespace
@@ -134,16 +200,23 @@ ReferenceScores ScoreByBruteForce(const std::string& mechanism,
                                   const Events& events,
                                   absl::Span<const float> candidates,
                                   int64_t request_time_us) {
-  const size_t n = events.times.size();
-  std::vector<Token> tokens = MakeTokens(events, candidates, request_time_us);
+  const Formula& formula = Formulas().at(mechanism);
+  std::vector<Token> tokens = MakeTokens(
+      events, candidates,
+      formula.has_seeds() ? absl::MakeConstSpan(parameters.seeds.tokens)
+                          : absl::Span<const float>(),
+      request_time_us);
   for (const LayerParameters& layer : parameters.layers) {
-    Forward(layer, Formulas().at(mechanism), n, tokens);
+    Forward(layer, formula, events.times.size(), tokens);
   }
+  if (formula.has_seeds()) AttendToSummaries(parameters.seeds, tokens);
   ReferenceScores scores;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const double score = Multiply(
-        parameters.w_score, RmsNorm(tokens[i].x, parameters.norm_score))[0];
-    (i < n ? scores.events : scores.candidates).push_back(score);
+  for (const Token& token : tokens) {
+    if (token.role == Role::kSeed) continue;
+    const double score = Multiply(parameters.w_score,
+                                  RmsNorm(token.x, parameters.norm_score))[0];
+    (token.role == Role::kEvent ? scores.events : scores.candidates)
+        .push_back(score);
   }
   return scores;
 }

@@ -68,6 +68,15 @@ class ReportTest(unittest.TestCase):
 
     @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
                          'matplotlib is not installed')
+    def test_every_mechanism_has_a_line_of_its_own(self):
+        import plot
+        # One has no cost, the other is beside QLA's.
+        drawn = set(results.TITLES) - {'softmax_unmasked', 'engine'}
+        self.assertEqual(set(plot.STYLES), drawn)
+        self.assertEqual(len(set(plot.STYLES.values())), len(drawn))
+
+    @unittest.skipUnless(importlib.util.find_spec('matplotlib'),
+                         'matplotlib is not installed')
     def test_a_plot_shows_every_history_of_every_mechanism(self):
         import plot
         costs = {'qla': {'rank_ms': {128: 4.0, 1_024: 4.1},

@@ -90,15 +90,16 @@ class AttentionTest : public ::testing::TestWithParam<MechanismKind> {
 };
 
 // 64 | 150: the window's ring turns twice; 128: a chunk of keys; 127 and 128:
-// every log-linear level full, and all merged into one.
+// every log-linear level full, and all merged into one; 230: the ring of the
+// last 200 turns.
 TEST_P(AttentionTest, EventByEventIsTheFormula) {
-  for (size_t num_events : {0, 1, 5, 64, 127, 128, 150}) {
+  for (size_t num_events : {0, 1, 5, 64, 127, 128, 150, 230}) {
     ExpectReferenceScores(num_events, 1);
   }
 }
 
 TEST_P(AttentionTest, TilesOfEventsAreTheFormula) {
-  for (size_t num_events : {64, 150}) {
+  for (size_t num_events : {64, 230}) {
     ExpectReferenceScores(num_events, kTileRows);
     ExpectReferenceScores(num_events, 13);
   }
@@ -147,17 +148,28 @@ uint64_t BytesAfter(const char* name, size_t num_events) {
 }
 
 TEST(BytesKept, AreThoseOfTheDefinition) {
-  // 4 layers; a key and its value are 2 * 64 floats.
-  EXPECT_EQ(BytesAfter("softmax", 100), 4 * 100 * 2 * 64 * 4);
+  // 4 layers; the convolution keeps 3 inputs of 64 floats in each.
+  const uint64_t window = 4 * 3 * 64 * 4;
+  EXPECT_EQ(BytesAfter("none", 100), window);
+  // A key and its value are 2 * 64 floats.
+  EXPECT_EQ(BytesAfter("softmax", 100), window + 4 * 100 * 2 * 64 * 4);
   // And one time of 8 bytes.
-  EXPECT_EQ(BytesAfter("hstu", 100), 4 * 100 * 2 * 64 * 4 + 100 * 8);
-  EXPECT_EQ(BytesAfter("sliding_window", 1000), 4 * (64 + 4) * 2 * 64 * 4);
+  EXPECT_EQ(BytesAfter("hstu", 100), window + 4 * 100 * 2 * 64 * 4 + 100 * 8);
+  EXPECT_EQ(BytesAfter("sliding_window", 1000),
+            window + 4 * (64 + 4) * 2 * 64 * 4);
+  EXPECT_EQ(BytesAfter("recent_softmax", 1000), window + 4 * 200 * 2 * 64 * 4);
   // Per head a matrix of 16 x 16, and a vector; or one count of all events.
-  EXPECT_EQ(BytesAfter("linear", 1000), 4 * 4 * (16 * 16 + 16) * 4);
-  EXPECT_EQ(BytesAfter("qla", 1000), 4 * 4 * 16 * 16 * 4 + 8);
+  EXPECT_EQ(BytesAfter("linear", 1000), window + 4 * 4 * (16 * 16 + 16) * 4);
+  EXPECT_EQ(BytesAfter("decayed_linear", 1000),
+            window + 4 * 4 * (16 * 16 + 16) * 4);
+  EXPECT_EQ(BytesAfter("qla", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
+  EXPECT_EQ(BytesAfter("seeds_only", 1000), window + 4 * 4 * 16 * 16 * 4 + 8);
+  // A count that content decays is one per head.
+  EXPECT_EQ(BytesAfter("gated", 1000), window + 4 * 4 * (16 * 16 + 1) * 4);
+  EXPECT_EQ(BytesAfter("gated_delta", 1000), window + 4 * 4 * 16 * 16 * 4);
   // 7 = 0b111 events: three matrices per head.
-  EXPECT_EQ(BytesAfter("log_linear", 7), 3 * 4 * 4 * 16 * 16 * 4);
-  EXPECT_EQ(BytesAfter("log_linear", 8), 1 * 4 * 4 * 16 * 16 * 4);
+  EXPECT_EQ(BytesAfter("log_linear", 7), window + 3 * 4 * 4 * 16 * 16 * 4);
+  EXPECT_EQ(BytesAfter("log_linear", 8), window + 1 * 4 * 4 * 16 * 16 * 4);
 }
 
 // The measure itself: candidates that stand in the history one after another
