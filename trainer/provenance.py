@@ -17,8 +17,8 @@ import subprocess
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # What decides what a training does.
 _CODE = ('trainer', 'proto')
-# Where the tree was copied without .git, whoever copied it says the commit,
-# with + behind it when files differ:
+# Where the tree was copied, without .git or with that of another commit, whoever
+# copied it says the commit, with + behind it when files differ:
 #   QLARANK_COMMIT=$(git describe --always --exclude='*' --abbrev=40 --dirty=+)
 VARIABLE = 'QLARANK_COMMIT'
 
@@ -60,13 +60,17 @@ def commit(root=_ROOT, environment=os.environ):
     """{'commit', 'changed'}: changed when code of the trainer differs from the
     commit, new files included; None where nobody knows.
 
-    Without git the commit is what VARIABLE says, and 'commit_given' is True;
-    else 'unknown'.
+    Where VARIABLE says the commit, 'commit_given' is True; without that and
+    without git it is 'unknown'.
     """
     def git(*arguments):
         return subprocess.run(
             ['git', '-C', str(root), *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, check=True).stdout.strip()
+    given = environment.get(VARIABLE, '')
+    if given:
+        return {'commit': given.rstrip('+'), 'changed': given.endswith('+'),
+                'commit_given': True}
     # A copy that lies within another repository is none of its commits.
     if (root / '.git').exists():
         try:
@@ -74,10 +78,6 @@ def commit(root=_ROOT, environment=os.environ):
                 git('status', '--porcelain', '--', *_CODE))}
         except (OSError, subprocess.CalledProcessError):
             pass
-    given = environment.get(VARIABLE, '')
-    if given:
-        return {'commit': given.rstrip('+'), 'changed': given.endswith('+'),
-                'commit_given': True}
     return {'commit': 'unknown', 'changed': None}
 
 

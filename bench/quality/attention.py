@@ -84,7 +84,8 @@ def _measures(name):
     """[(title, measure)], a measure being a key or, of rankings, its end."""
     if DATA_SETS[name][1]:
         return _RANKED
-    return (('click AUC', 'is_click.auc'), ('click NE', 'is_click.ne'))
+    return (('click AUC', 'is_click.auc'), ('click NE', 'is_click.ne'),
+            ('like AUC', 'is_like.auc'))
 
 
 def _as_trained(run, mechanism, name, measure):
