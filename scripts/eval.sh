@@ -69,16 +69,11 @@ prepare_data() {
   esac
 }
 
-# PyTorch gives gigabytes back and takes them again, with every step of a training
-# and every group of users that is ranked. glibc would have the system zero them
-# every time, 4 KiB by 4 KiB, which took as long as the arithmetic; so it keeps
-# them, in huge pages. And a thread of OpenBLAS that waits sleeps soon, instead of
-# calling sched_yield beside those that work.
+# What PyTorch gives back and takes again stays with the process
+# (trainer/processors.py), here in huge pages too. And a thread of OpenBLAS that
+# waits sleeps soon, instead of calling sched_yield beside those that work.
 PYTORCH_ENVIRONMENT=(
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1
-  MALLOC_MMAP_MAX_=0
-  MALLOC_TRIM_THRESHOLD_=$((1 << 40))
-  MALLOC_TOP_PAD_=$((256 << 20))
   OPENBLAS_THREAD_TIMEOUT=4
 )
 
