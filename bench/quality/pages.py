@@ -11,20 +11,23 @@ import pathlib
 import re
 
 from bench.quality import attention
+from bench.quality import samples
 from bench.quality import store
 from bench.quality import table
 from bench.quality import tables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ('docs/quality.md', 'docs/kuairand.md', 'docs/attention.md')
+PAGES = ('docs/quality.md', 'docs/kuairand.md', 'docs/attention.md',
+         'docs/training.md')
 _BLOCK = re.compile(r'<!-- quality ([\w-]+) -->.*?<!-- /quality -->', re.S)
-NAMES = (*tables.TABLES, *attention.MAKERS)
+_MAKERS = {**attention.MAKERS, **samples.MAKERS}
+NAMES = (*tables.TABLES, *_MAKERS)
 
 
 def made(name, results=store.RESULTS):
     """The Markdown of a table of NAMES."""
-    if name in attention.MAKERS:
-        return attention.MAKERS[name](results)
+    if name in _MAKERS:
+        return _MAKERS[name](results)
     return table.markdown(tables.TABLES[name], results)
 
 

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 
 from bench.quality import __main__ as command  # noqa: E402
 from bench.quality import attention, figures, keep, pages  # noqa: E402
-from bench.quality import store, table, tables  # noqa: E402
+from bench.quality import samples, store, table, tables  # noqa: E402
 from trainer import provenance  # noqa: E402
 
 TERMS = 'model, dot term'
@@ -58,7 +58,10 @@ class PagesTest(unittest.TestCase):
             for name in store.read(folder.name):
                 self.assertTrue(
                     (folder.name, name) in names or
-                    name in attention.MECHANISMS, f'{folder.name}/{name}')
+                    name in attention.MECHANISMS or
+                    folder.name == samples.DATA_SET and
+                    name.rpartition(' ')[0] in samples.SAMPLES,
+                    f'{folder.name}/{name}')
 
     def test_a_page_names_only_tables_that_there_are(self):
         with self.assertRaisesRegex(ValueError, "no table is called 'other'"):
@@ -97,6 +100,39 @@ class Results(unittest.TestCase):
         path = self.results / path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+class SamplesTest(Results):
+
+    def figures(self, hit, ndcg, **kinds):
+        return {'hit@10': hit, 'ndcg@10': ndcg,
+                'standard errors': {'hit@10': .3, 'ndcg@10': .1}, **kinds}
+
+    def test_draws_of_a_kind_are_one_row_of_all_their_users(self):
+        for draw, users, hit in ((1, 30, .5), (2, 10, .9)):
+            self.sweep(f'groceries {draw}', 1, {
+                'users': users, 'popularity': self.figures(.9, .1),
+                'recent popularity': self.figures(.1, .1),
+                'own counts': self.figures(.4, .3),
+                'own decayed counts': self.figures(.3, .2),
+                'model, dot term': self.figures(0, 0),
+                'model, all terms': self.figures(hit, .4, repeat={
+                    'users': 10, **self.figures(hit, .4)})})
+        self.keep('samples')
+        lines = samples.by_sample(self.results).splitlines()
+        self.assertIn('groceries (2 samples, 40 users) | own counts | '
+                      '.400 ± .237 / .300 ± .079 | - | - |', lines[2])
+        self.assertIn('| model | .600 ± .237 / .400 ± .079 | '
+                      '.700 ± .212 / .400 ± .071 | - |', lines[3])
+        self.assertIn('2 runs of commit', lines[-1])
+
+    def test_a_model_of_the_dot_term_alone_is_ranked_by_it(self):
+        self.sweep('films 1', 1, {'users': 4, **{
+            name: self.figures(.1, .1) for name in samples.SIMPLE},
+                                  TERMS: self.figures(.2, .2)})
+        self.keep('samples')
+        self.assertIn('| model | .200 ± .300 /',
+                      samples.by_sample(self.results))
 
 
 class KeepTest(Results):
