@@ -73,12 +73,16 @@ class MutateTest(unittest.TestCase):
 
     def test_the_table_stands_between_its_marks(self):
         results = [(mutation(title='A list'), mutate.Outcome('B.C', 12.3)),
-                   (mutation(name='b', title='C'), mutate.Outcome('', 1))]
+                   (mutation(name='b', title='C'), mutate.Outcome('', 1)),
+                   (mutation(name='c', title='C'),
+                    mutate.Outcome('', 1, 'cannot be built'))]
         content = mutate.table(results)
         self.assertTrue(content.startswith('**A list**\n\n| line |'))
         self.assertIn('\n\n**C**\n\n| line |', content)
         self.assertIn('| `code.cc`, a | 1 | `B.C` | 12 s |', content)
         self.assertIn('**nothing**', content)
+        # A line that does not compile is no line that no test notices.
+        self.assertIn(', c | 1 | **cannot be tried** |', content)
         page = f'before\n{mutate.BEGIN}\nOLD TABLE\n{mutate.END}\nafter\n'
         page = mutate.with_table(page, 'made', content)
         self.assertIn(f'made\n\n{content}', page)
