@@ -1,11 +1,12 @@
-"""Races attention mechanisms, and puts what was measured into docs/attention.md.
+"""Races attention mechanisms, and puts what was measured into a page.
 
     ./run bench attention
     ./run bench attention pages
 
 The first measures, which takes about three minutes of one core, prints the
 tables, and keeps the results in bench/attention/results in place of those of
-the run before. Both then write the page's tables and images from what is kept.
+the run before. Both then write tables and images of docs/attention.md from
+what is kept.
 """
 
 import argparse

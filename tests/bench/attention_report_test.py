@@ -1,10 +1,12 @@
-"""The tables of the attention benchmark say what its files say."""
+"""The tables of the attention benchmark say what its files say, and the page
+shows all of it."""
 
 import contextlib
 import dataclasses
 import importlib.util
 import io
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,49 @@ LEAKAGE_CSV = 'mechanism,bitwise_equal,largest_move\nqla,1,0\n'
 
 
 class PageTest(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.race = store.read()
+        cls.page = (ROOT / pages.PAGE).read_text(encoding='utf-8')
+
+    def test_the_page_is_what_the_results_give(self):
+        self.assertEqual(pages.filled(self.page, self.race), self.page,
+                         '`./run bench attention pages` writes it')
+
+    def test_every_table_stands_once(self):
+        self.assertEqual(sorted(pages.shown(self.page)),
+                         sorted(report.TABLES))
+
+    def test_every_mechanism_was_measured_and_is_described(self):
+        measured = set(store.TITLES) - {'softmax_unmasked'}
+        self.assertEqual(set(self.race.costs), measured)
+        # The other two are softmax and QLA.
+        of_its_own = measured - {'softmax_recomputed', 'engine'}
+        self.assertEqual(set(self.race.moves),
+                         of_its_own | {'softmax_unmasked'})
+        described = self.page.partition('## What is compared')[2].partition(
+            '\n## ')[0]
+        for name in of_its_own:
+            title = re.split('[,:] (?:keys|the floor)', store.TITLES[name])[0]
+            self.assertIn(f'\n| {title} |', described)
+
+    @NEEDS_MATPLOTLIB
+    def test_images_are_drawn_from_the_results(self):
+        from bench.attention import plot
+        for _, file, _ in plot.PLOTS:
+            with self.subTest(file):
+                self.assertIn(f'images/{file}', self.page)
+                self.assertIn(plot.description(self.race).encode(),
+                              (ROOT / pages.IMAGES / file).read_bytes(),
+                              '`./run bench attention pages` draws it')
+
+    def test_the_run_says_of_what_it_is(self):
+        run = self.race.run
+        self.assertRegex(run.commit, '^[0-9a-f]{10}$')
+        self.assertFalse(run.changed, 'the race of a commit is to be kept')
+        for known in (run.compiler, run.caches, run.machine['instructions']):
+            self.assertTrue(known)
 
     def test_text_around_a_table_stays_and_an_unknown_table_is_refused(self):
         race = store.Race(COSTS, {'qla': 0.0}, RUN, '')
