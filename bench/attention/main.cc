@@ -1,6 +1,7 @@
 // What each attention mechanism costs by the length of a user's history, and
 // whether its candidates see each other. Writes FOLDER/attention.csv and
-// FOLDER/attention_leakage.csv; report.py makes the table and the plots.
+// FOLDER/attention_leakage.csv; ./run bench attention runs it and makes tables
+// and plots of them.
 //
 //   attention_bench [FOLDER]    default: build/bench
 //

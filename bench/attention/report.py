@@ -1,18 +1,10 @@
-"""Prints the tables of the attention benchmark and draws its plots.
+"""The tables of the race of attention mechanisms, in Markdown.
 
-    python3 bench/attention/report.py build/bench
-
-The folder holds attention.csv and attention_leakage.csv, which
-attention_bench writes; the plots go beside them. Tables are Markdown, as
-docs/attention.md quotes them. Those of quality are made elsewhere: ./run bench
-quality.
+Those of quality are made elsewhere: ./run bench quality.
 """
 
-import pathlib
-import sys
-
-import plot
-import results
+from bench.attention import store
+from bench.performance import machine as machine_lib
 
 SHOWN_HISTORIES = [128, 1_024, 16_384, 1_000_000]
 
@@ -44,7 +36,7 @@ def number(value):
 
 def slope(by_history):
     """The fitted exponent; a flat cost has 0.00, whichever side it is on."""
-    value = results.exponent(by_history)
+    value = store.exponent(by_history)
     return '-' if value is None else f'{round(value, 2) + 0.0:.2f}'
 
 
@@ -52,7 +44,7 @@ def cost_table(costs, quantity, unit):
     """One cost by history, with its exponent."""
     header = [unit] + [f'{n:,}' for n in SHOWN_HISTORIES] + ['exponent']
     rows = []
-    for name, title in results.TITLES.items():
+    for name, title in store.TITLES.items():
         by_history = costs.get(name, {}).get(quantity, {})
         if not by_history:
             continue
@@ -74,7 +66,7 @@ def memory_table(costs, moves):
     header = ['attention', 'bytes at 1,024', 'bytes at 16,384',
               'bytes at 1,000,000', 'leaks']
     rows = []
-    for name, title in results.TITLES.items():
+    for name, title in store.TITLES.items():
         if name not in moves:
             continue
         kept = costs.get(name, {}).get('bytes_kept', {})
@@ -84,28 +76,30 @@ def memory_table(costs, moves):
     return markdown(header, rows)
 
 
-def main(arguments):
-    if len(arguments) != 1:
-        print('usage: report.py FOLDER', file=sys.stderr)
-        return 2
-    folder = pathlib.Path(arguments[0])
-    try:
-        costs = results.read_costs(folder / 'attention.csv')
-        moves = results.read_leakage(folder / 'attention_leakage.csv')
-    except results.ResultsError as error:
-        print(f'report.py: {error}', file=sys.stderr)
-        return 1
-    print(cost_table(costs, 'rank_ms', 'request of 1,000 candidates, ms'))
-    print()
-    print(cost_table(costs, 'append_us', 'one event appended, us'))
-    print()
-    print(memory_table(costs, moves))
-    print(f'\nexponents: fitted over histories of {results.FIT_FROM:,} to '
-          f'{results.FIT_TO:,} events')
-    for path in plot.draw(costs, folder):
-        print(path)
-    return 0
+def request_table(race):
+    return cost_table(race.costs, 'rank_ms', 'request of 1,000 candidates, ms')
 
 
-if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+def append_table(race):
+    return cost_table(race.costs, 'append_us', 'one event appended, µs')
+
+
+# {name: what makes it of a store.Race}
+TABLES = {
+    'request': request_table,
+    'append': append_table,
+    'memory': lambda race: memory_table(race.costs, race.moves),
+}
+
+
+def origin(run):
+    """The line that says of what a table is."""
+    machine = run.machine
+    # Processors of one name differ in these.
+    model = [f'{name} {machine[name]}' for name in ('family', 'model')
+             if machine[name] is not None]
+    return (f'1 run of commit `{run.code}`, {run.date[:10]}, ' +
+            ', '.join([machine_lib.title(machine), *model]) +
+            f', {machine["processors"]} cores, {run.compiler}; load average '
+            f'{run.load_begin[0]:.1f} at the beginning, '
+            f'{run.load_end[0]:.1f} at the end.')

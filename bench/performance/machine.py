@@ -29,16 +29,17 @@ def _field(cpuinfo, key):
     return ''
 
 
-def commit():
+def commit(written=_WRITTEN):
     """{commit, commit_date, dirty}: dirty when files differ from the commit,
-    unless a run writes them; commit 'unknown' without git."""
+    unless a run writes them; commit 'unknown' without git. written: pathspecs
+    that leave out what a run writes."""
     def git(*arguments):
         return subprocess.run(['git', *arguments], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True,
                               check=True).stdout.strip()
     try:
         changed = git('status', '--porcelain', '--untracked-files=no',
-                      *_WRITTEN)
+                      *written)
         return {'commit': git('rev-parse', '--short=10', 'HEAD'),
                 'commit_date': git('show', '-s', '--format=%cI', 'HEAD'),
                 'dirty': bool(changed)}
@@ -70,6 +71,27 @@ def describe(cpuinfo=None):
             'processors': os.cpu_count(),
             'memory_gib': round(memory / 2**30, 1),
             'clock_mhz': number('cpu MHz', float)}
+
+
+def caches(cpu=pathlib.Path('/sys/devices/system/cpu/cpu0')):
+    """{'L2': '1024K', ...} of one core, instructions' left out."""
+    found = {}
+    for index in sorted(cpu.glob('cache/index*')):
+        level, kind, size = ((index / name).read_text().strip()
+                             for name in ('level', 'type', 'size'))
+        if kind != 'Instruction':
+            found['L' + level] = size
+    return found
+
+
+def compiler(build):
+    """As 'GNU 12.2.0', of the build folder; 'unknown' before it has one."""
+    for path in pathlib.Path(build).glob(
+            'CMakeFiles/*/CMakeCXXCompiler.cmake'):
+        said = dict(re.findall(r'set\(CMAKE_CXX_COMPILER_(ID|VERSION) "(.+?)"',
+                               path.read_text()))
+        return f'{said["ID"]} {said["VERSION"]}'
+    return 'unknown'
 
 
 def short_instructions(machine):

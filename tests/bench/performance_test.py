@@ -393,6 +393,28 @@ class MachineTest(unittest.TestCase):
                 self.assertEqual(machine_lib.folder_name(
                     {'processor': name, 'instructions': flags}), folder)
 
+    def test_caches_and_compiler_are_as_their_files_say(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            self.assertEqual(machine_lib.caches(folder), {})
+            self.assertEqual(machine_lib.compiler(folder), 'unknown')
+            for index, said in enumerate([('1', 'Data', '32K'),
+                                          ('1', 'Instruction', '64K'),
+                                          ('2', 'Unified', '1024K')]):
+                own = folder / f'cache/index{index}'
+                own.mkdir(parents=True)
+                for file, text in zip(('level', 'type', 'size'), said):
+                    (own / file).write_text(text + '\n')
+            self.assertEqual(machine_lib.caches(folder),
+                             {'L1': '32K', 'L2': '1024K'})
+            own = folder / 'CMakeFiles/3.25.1'
+            own.mkdir(parents=True)
+            (own / 'CMakeCXXCompiler.cmake').write_text(
+                'set(CMAKE_CXX_COMPILER_ID "GNU")\n'
+                'set(CMAKE_CXX_COMPILER_VERSION "12.2.0")\n'
+                'set(CMAKE_CXX_COMPILER_VERSION_INTERNAL "")\n')
+            self.assertEqual(machine_lib.compiler(folder), 'GNU 12.2.0')
+
     def test_without_what_old_runs_did_not_say_nothing_is_made_up(self):
         self.assertIsNone(machine_lib.exact(machine(model=None)))
 
