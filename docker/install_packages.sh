@@ -47,7 +47,7 @@ packages_of() {
     trainer)
       packages_of demo
       echo python3-torch python3-matplotlib python3-tqdm \
-        python3-protobuf python3-pytest protobuf-compiler
+        python3-protobuf python3-pytest python3-pytest-xdist protobuf-compiler
       ;;
     clang)
       echo clang libclang-rt-dev libomp-dev

@@ -47,8 +47,10 @@ test_all() {
   build dev
   ctest_step "C++ tests: unit, integration, crash" ctest \
     build/dev -LE benchmark
+  # One thread each: what a tiny model computes is not worth dividing.
   test_step "Python tests: the trainer, and what is served of it" pytest \
-    .venv/bin/python -m pytest -q -rs --junitxml "$log_folder/pytest.xml" \
+    env OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -rs \
+    -n "$(nproc)" --dist loadfile --junitxml "$log_folder/pytest.xml" \
     tests/trainer tests/served tests/bench
   test_report executed "$log_folder/ctest" "$log_folder/pytest"
 }
@@ -82,13 +84,15 @@ test_folders() {
   test_report "executed-$preset" "${reports[@]/#/$log_folder/}"
 }
 
-# All of it by another compiler, which finds what GCC lets pass; AddressSanitizer
-# and UBSan watch the modules' tests, fuzz replays among them.
+# The programs and the modules' tests by another compiler, which finds what GCC
+# lets pass; AddressSanitizer and UBSan watch the tests, fuzz replays among them.
 test_clang() {
+  local folders=(fuzz model state_store config cli server) targets=()
+  targets=("${folders[@]/#/tests/}")
   install build test clang
   python_environment tests/requirements.txt
-  build clang
-  test_folders clang fuzz model state_store config cli server
+  build clang qlarank_server qlarank "${targets[@]/%//all}"
+  test_folders clang "${folders[@]}"
 }
 
 # What of it another processor could compute otherwise: states and float32 scores
