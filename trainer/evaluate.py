@@ -18,6 +18,7 @@ from trainer import baselines
 from trainer import batches
 from trainer import buckets
 from trainer import candidate_features
+from trainer import dataset
 from trainer import masked
 from trainer import processors
 from trainer import ranking_metrics
@@ -58,15 +59,10 @@ class Cases:
     exclude_seen: bool = False
     among: np.ndarray = None
 
-    def of_users(self, users):
-        """The same cases without those of other users."""
-        return self._only(np.flatnonzero(np.isin(self.users, users)))
-
     def of_new_items(self, data):
         """The cases with something to find that nobody had, among all such
         items alone."""
-        among = np.ones(len(data.item_ids) + 1, bool)
-        among[data.rows[self.known]] = False
+        among = ~_rows_of(data, self.known)
         among[0] = False
         asked = self._only([at for at, new in enumerate(self.new) if new.any()])
         return dataclasses.replace(asked, among=among, **{
@@ -84,33 +80,41 @@ class Cases:
             else column[kept] for name, column in columns.items()})
 
 
-def cases(data, cut_us, *, every_moment=False):
+def cases(data, cut_us, *, every_moment=False, users=None):
     """What can be asked about after the cut: the first moments of users with
     events before it, or every moment with events of its user before.
 
-    Items outside the catalogue stay in the basket, but no ranking can hit
-    them.
+    users: rising indices of those that are asked; None: all. Items outside the
+    catalogue stay in the basket, but no ranking can hit them.
     """
-    asked = []
-    for user, begin, end in zip(range(len(data.users)), data.offsets[:-1],
-                                data.offsets[1:]):
-        times = data.times_us[begin:end]
-        split = int(np.searchsorted(times, cut_us))
-        first = split + np.flatnonzero(
-            np.diff(times[split:], prepend=times[split:split + 1] - 1))
-        if not every_moment:
-            first = first[:1 if split else 0]
-        asked += [(user, begin + at) for at in first if at > 0]
-    users, at = np.array(asked, int).reshape(-1, 2).T
+    users = np.arange(len(data.users)) if users is None else users
+    known = data.times_us < cut_us
+    begins, ends = data.offsets[users], data.offsets[users + 1]
+    splits = begins + np.diff(dataset.counted_before(known, data.offsets))[
+        users]
+    if every_moment:
+        at = _moments(data, begins, splits, ends)
+    else:
+        at = splits[(begins < splits) & (splits < ends)]
+    users = np.searchsorted(data.offsets, at, side='right') - 1
     starts, seconds = data.offsets[users], buckets.seconds_between(
         data.times_us[at - 1], data.times_us[at])
     targets = [_targets(data, *moment) for moment in
                zip(at, data.offsets[users + 1])]
-    known = data.times_us < cut_us
     return Cases(data.users[users], starts, at - starts,
                  buckets.gap_bucket(seconds), data.context_rows[at],
                  **_to_find(data, starts, at, targets, known),
                  known=known, cut_us=cut_us)
+
+
+def _moments(data, begins, splits, ends):
+    """The first event of each moment in [split, end) of users whose events
+    start at `begins`, without their first moments of all."""
+    sizes = ends - splits
+    events = np.arange(sizes.sum()) + np.repeat(
+        splits - (np.cumsum(sizes) - sizes), sizes)
+    events = events[events > np.repeat(begins, sizes)]
+    return events[data.times_us[events] != data.times_us[events - 1]]
 
 
 def _targets(data, at, end):
@@ -122,25 +126,49 @@ def _targets(data, at, end):
 
 def _to_find(data, starts, at, targets, known):
     """The fields of Cases that say what is to be found."""
-    old = np.unique(data.items[known])
+    new = _are_new(data, np.concatenate(targets), known) if targets else []
+    ends = np.cumsum([len(events) for events in targets])
     return {'targets': targets,
             'baskets': [data.rows[events] for events in targets],
             'repeats': [np.isin(data.items[events], data.items[start:stop])
                         for start, stop, events in zip(starts, at, targets)],
-            'new': [~np.isin(data.items[events], old) for events in targets]}
+            'new': np.split(new, ends[:-1]) if targets else []}
 
 
-def last_cases(data):
-    """Leave-one-out: users' last events."""
-    ends = data.offsets[1:] - 1
-    lengths = ends - data.offsets[:-1]
+def _rows_of(data, known):
+    """Which rows [N + 1] the events of a mask [E] have."""
+    had = np.zeros(len(data.item_ids) + 1, bool)
+    for part in dataset.slices(data.num_events):
+        had[data.rows[part][known[part]]] = True
+    return had
+
+
+def _are_new(data, events, known):
+    """Whether nobody had the items of events [n], among the events of a mask
+    [E]."""
+    rows, items = data.rows[events], data.items[events]
+    had = _rows_of(data, known)[rows]
+    rare = np.unique(items[rows == 0])  # Row 0 is of many items.
+    had_rare = np.zeros(len(rare), bool)
+    for part in dataset.slices(data.num_events if len(rare) else 0):
+        outside = known[part] & (data.rows[part] == 0)
+        had_rare |= np.isin(rare, data.items[part][outside])
+    had[rows == 0] = had_rare[np.searchsorted(rare, items[rows == 0])]
+    return ~had
+
+
+def last_cases(data, users=None):
+    """Leave-one-out: users' last events; users: as cases() has them."""
+    users = np.arange(len(data.users)) if users is None else users
+    ends = data.offsets[users + 1] - 1
+    lengths = ends - data.offsets[users]
     asked = lengths > 0
-    ends, lengths = ends[asked], lengths[asked]
+    users, ends, lengths = users[asked], ends[asked], lengths[asked]
     seconds = buckets.seconds_between(data.times_us[ends - 1],
                                       data.times_us[ends])
     starts = ends - lengths
     known = data.is_before_last(1)
-    return Cases(data.users[asked], starts, lengths,
+    return Cases(data.users[users], starts, lengths,
                  buckets.gap_bucket(seconds), data.context_rows[ends],
                  **_to_find(data, starts, ends, list(ends[:, None]), known),
                  known=known, exclude_seen=True)
