@@ -27,6 +27,8 @@ from trainer.ranking_metrics import TOP
 
 # Candidates that pass through the target-aware layers at a time.
 _CANDIDATES = 1 << 16
+# Scores of the catalogue that are held at a time, and users.
+_SCORES, _USERS = 1 << 25, 64
 
 
 # Fields of Cases that are not of one case each.
@@ -190,26 +192,31 @@ def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
     names = ['dot term'] if hyper.any_dot_term else []
     if 'head.w1' in params:
         names.append('all terms')
-    columns = min(TOP, len(params['item_bias']) - 1)
+    num_rows = len(params['item_bias'])
+    columns = min(TOP, num_rows - 1)
+    most = max(1, min(_USERS, _SCORES // num_rows))
+    items = reference.unit(params['item_embedding'])
     top = {name: np.zeros((len(order), columns), np.int64) for name in names}
     places = {name: np.zeros(len(order), np.int64) for name in names}
     at = 0
     groups = []
     while at < len(order):
         size = max(1, batch_events // int(found.lengths[order[at]]))
-        groups.append(order[at:at + min(size, 64)])
+        groups.append(order[at:at + min(size, most)])
         at += len(groups[-1])
     for group in progress(groups):
-        for name, rows in _rank_group(hyper, params, source, found, group,
-                                      features, window, task).items():
-            top[name][group] = rows[:, :columns].cpu().numpy()
+        for name, scores in _score_group(hyper, params, items, source, found,
+                                         group, features, window, task).items():
+            top[name][group] = _top(scores, columns)
             places[name][group] = _places(
-                rows, [found.baskets[index] for index in group])
+                scores, [found.baskets[index] for index in group])
     return top, places
 
 
-def _rank_group(hyper, params, source, found, group, features, window, task):
-    """{name: rows [users, N + 1], best first} for a group of cases."""
+def _score_group(hyper, params, items, source, found, group, features, window,
+                 task):
+    """{name: scores [users, N + 1]} for a group of cases; -inf for what is not
+    ranked. items: the embeddings' directions."""
     history = source.cut(found.starts[group], found.lengths[group])
     lengths = np.minimum(found.lengths[group], window or np.inf).astype(int)
     batch = source.cut(found.starts[group] + found.lengths[group] - lengths,
@@ -224,7 +231,6 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
     scores = torch.zeros(len(group), len(params['item_bias']),
                          device=source.device)
     if hyper.any_dot_term:
-        items = reference.unit(params['item_embedding'])
         dot = params['log_scale'].exp() * user @ items.T + params['item_bias']
         if hyper.tasks[task].dot_term:
             scores = dot.float()
@@ -246,27 +252,39 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
         left_out |= ~torch.as_tensor(found.among, device=source.device)
     if found.exclude_seen:
         left_out.scatter_(1, history.rows, True)
-    return {name: _ranked(values.masked_fill(left_out, -torch.inf))
+    return {name: values.masked_fill(left_out, -torch.inf)
             for name, values in result.items()}
 
 
-def _ranked(scores):
-    """The rows of each user [users, N + 1], best first; 0 for those that are
-    left out. Ties go to the lower row, as with a server."""
-    values, rows = scores.sort(dim=1, descending=True, stable=True)
-    return rows.masked_fill_(values == -torch.inf, 0)
+def _top(scores, length):
+    """The first rows [users, length] by scores [users, N + 1], best first; 0
+    for those that are left out (-inf). Ties go to the lower row, as with a
+    server."""
+    top = np.zeros((len(scores), length), np.int64)
+    least = scores.topk(length).values[:, -1]
+    for found, of_user, bound in zip(top, scores, least):
+        # Of ties, topk() takes any.
+        rows = ((of_user >= bound) & (of_user > -torch.inf)).nonzero()[:, 0]
+        best = of_user[rows].sort(descending=True, stable=True).indices[:length]
+        found[:len(best)] = rows[best].cpu().numpy()
+    return top
 
 
-def _places(rows, baskets):
-    """Where the first of each basket's rows stands [users], from 1 on; 0 where
-    none does. rows: as _ranked() gives them."""
-    wanted = torch.zeros(rows.shape, dtype=torch.bool)
-    for user, basket in enumerate(baskets):
-        wanted[user, torch.as_tensor(basket.astype(np.int64))] = True
-    wanted[:, 0] = False
-    hits = wanted.to(rows.device).gather(1, rows)
-    first = hits.to(torch.uint8).argmax(1) + 1
-    return first.masked_fill(~hits.any(1), 0).cpu().numpy()
+def _places(scores, baskets):
+    """Where the first of each basket's rows stands [users] by scores
+    [users, N + 1], from 1 on; 0 where none does. Ties as in _top()."""
+    wanted = np.zeros((len(baskets), max(map(len, baskets))), np.int64)
+    for rows, basket in zip(wanted, baskets):
+        rows[:len(basket)] = basket  # Row 0 is never ranked.
+    wanted = torch.from_numpy(wanted).to(scores.device)
+    values = scores.gather(1, wanted)
+    best = values.max(1, keepdim=True).values
+    row = wanted.masked_fill(values != best, scores.shape[1]).min(
+        1, keepdim=True).values
+    ties = (scores == best) & (torch.arange(
+        scores.shape[1], device=scores.device) < row)
+    places = 1 + (scores > best).sum(1) + ties.sum(1)
+    return places.masked_fill(~(best > -torch.inf)[:, 0], 0).cpu().numpy()
 
 
 def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,
