@@ -82,12 +82,14 @@ class Cases:
             else column[kept] for name, column in columns.items()})
 
 
-def cases(data, cut_us, *, every_moment=False, users=None):
+def cases(data, cut_us, *, every_moment=False, users=None, fill_to=0):
     """What can be asked about after the cut: the first moments of users with
     events before it, or every moment with events of its user before.
 
-    users: rising indices of those that are asked; None: all. Items outside the
-    catalogue stay in the basket, but no ranking can hit them.
+    users: rising indices of those that are asked; None: all. fill_to: where
+    first moments are fewer, further ones of the same users are drawn up to
+    this, always the same. Items outside the catalogue stay in the basket, but
+    no ranking can hit them.
     """
     users = np.arange(len(data.users)) if users is None else users
     known = data.times_us < cut_us
@@ -97,7 +99,8 @@ def cases(data, cut_us, *, every_moment=False, users=None):
     if every_moment:
         at = _moments(data, begins, splits, ends)
     else:
-        at = splits[(begins < splits) & (splits < ends)]
+        asked = (begins < splits) & (splits < ends)
+        at = _filled(data, splits[asked], ends[asked], fill_to)
     users = np.searchsorted(data.offsets, at, side='right') - 1
     starts, seconds = data.offsets[users], buckets.seconds_between(
         data.times_us[at - 1], data.times_us[at])
@@ -117,6 +120,17 @@ def _moments(data, begins, splits, ends):
         splits - (np.cumsum(sizes) - sizes), sizes)
     events = events[events > np.repeat(begins, sizes)]
     return events[data.times_us[events] != data.times_us[events - 1]]
+
+
+def _filled(data, firsts, ends, count):
+    """Rising first events of moments: `firsts`, and so many in all, as far as
+    there are, drawn from those that follow up to each one's end."""
+    if len(firsts) >= count:
+        return firsts
+    further = _moments(data, firsts, firsts, ends)
+    drawn = np.random.default_rng(2).choice(
+        further, min(len(further), count - len(firsts)), replace=False)
+    return np.sort(np.concatenate([firsts, drawn]))
 
 
 def _targets(data, at, end):

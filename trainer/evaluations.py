@@ -20,14 +20,16 @@ class How:
     """windows: as evaluate.Evaluation has it. history: everything is asked of
     a model that reads so many of the newest events; None: all, and rankings
     are by each of windows. every_moment: not only users' first ones are ranked.
-    max_users: at most so many are asked about, drawn at random. progress: of
-    the groups that are ranked."""
+    max_moments: at most so many are asked about, drawn at random: of all first
+    moments, or, where these are fewer, all of them and further ones of the same
+    users; of labels and last events, so many users. None: no limit. progress:
+    of the groups that are ranked."""
     device: str = 'cpu'
     windows: tuple = (None,)
     history: typing.Optional[int] = None
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
-    max_users: typing.Optional[int] = None
+    max_moments: typing.Optional[int] = None
     # Only what nobody had before the cut is to be found, among such items.
     only_new: bool = False
     progress: typing.Callable = lambda groups: groups
@@ -92,16 +94,17 @@ def of_last(data, back, how):
         raise ValueError('--new-items: data.split = "last" has no cut before '
                          'which nobody had an item')
     known = data.without_last(back)
-    users, held_out = _drawn(known, ~known.is_before_last(1), how.max_users)
+    users, held_out = _drawn(known, ~known.is_before_last(1), how.max_moments)
     return Evaluation(known, held_out, evaluate.last_cases(known, users), how)
 
 
 def between(data, from_us, to_us, how, rank=True):
     """Of what comes after a cut, and before to_us (None: no end)."""
     known = data if to_us is None else data.before(to_us)
-    users, held_out = _drawn(known, known.times_us >= from_us, how.max_users)
+    users, held_out = _drawn(known, known.times_us >= from_us, how.max_moments)
     found = evaluate.cases(known, from_us, every_moment=how.every_moment,
-                           users=users) if rank else None
+                           users=users, fill_to=how.max_moments or 0
+                           ) if rank else None
     if how.only_new:
         found = found and found.of_new_items(known)
         if not (found and found.baskets):

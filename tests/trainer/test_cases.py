@@ -72,6 +72,31 @@ def test_cases_at_a_cut(seed, every_moment, slices):
                   for name, values in wanted.items()})
 
 
+@pytest.mark.parametrize('seed', range(40))
+def test_further_moments_are_of_users_with_a_first_one(seed, slices):
+    data = _data(seed)
+    cut_us = _cut_us(data, seed)
+    firsts = plain_cases.cases(data, cut_us)
+    every = plain_cases.cases(data, cut_us, every_moment=True)
+    theirs = [at for at, user in enumerate(every['users'])
+              if user in firsts['users']]
+    count = int(np.random.default_rng(seed).integers(0, 12))
+    found = evaluate.cases(data, cut_us, fill_to=count)
+
+    def moments(users, lengths):
+        return list(zip(users.tolist(), lengths.tolist()))
+    asked = moments(found.users, found.lengths)
+    where = moments(every['users'], every['lengths'])
+    chosen = [where.index(moment) for moment in asked]
+    assert len(set(asked)) == max(len(firsts['users']),
+                                  min(count, len(theirs)))
+    assert set(moments(firsts['users'], firsts['lengths'])) <= set(asked)
+    assert set(chosen) <= set(theirs) and chosen == sorted(chosen)
+    _check(found, {name: values if name == 'known' else
+                   [values[at] for at in chosen]
+                   for name, values in every.items()})
+
+
 @pytest.mark.parametrize('seed', range(20))
 def test_cases_of_last_events(seed, slices):
     data = _data(seed)

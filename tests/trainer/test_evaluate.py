@@ -204,6 +204,19 @@ def test_tables_show_errors_and_kinds():
     assert metric_tables.figure(1., .25) == '1.0000 ± .2500'
 
 
+def test_tables_say_moments_where_users_have_several():
+    top, found = _generated(np.random.default_rng(4), [3] * 10)
+    row = ranking_metrics.metrics(top, found)
+    lines = metric_tables.lines({'users': 10, 'moments': 30,
+                                 'popularity': row})
+    assert lines[0] == '10 users, 30 moments'
+    repeats = sum(part.any() for part in found.repeats)
+    users = len(set(found.users[[part.any() for part in found.repeats]]))
+    assert lines[6].startswith(
+        f'repeat targets: {users} users, {repeats} moments; first time')
+    assert 'moments' not in ' '.join(lines[1:6])
+
+
 def test_ties_go_to_the_lower_row_and_what_is_left_out_is_none():
     scores = torch.tensor([[-torch.inf, 1., 3., 3., -torch.inf],
                            [-torch.inf, 0., 0., 0., 5.]])
