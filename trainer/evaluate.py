@@ -113,8 +113,8 @@ def cases(data, cut_us, *, every_moment=False, users=None, fill_to=0):
 
 
 def _moments(data, begins, splits, ends):
-    """The first event of each moment in [split, end) of users whose events
-    start at `begins`, without their first moments of all."""
+    """The first event of each moment in [split, end) of users, but for the
+    one that starts at `begins`."""
     sizes = ends - splits
     events = np.arange(sizes.sum()) + np.repeat(
         splits - (np.cumsum(sizes) - sizes), sizes)

@@ -39,7 +39,8 @@ class Model(nn.Module):
     which no bundle holds; 0: no decoder. item_table: an ItemTable, for models
     with content. sparse_items: what is kept of each item is a Table of
     trainer/sparse_rows.py, and in training, content is made of those items
-    that are looked up. start: an initial.Start, whose dot_share is learned unless it is 1.
+    that are looked up. start: an initial.Start, whose dot_share is learned
+    unless it is 1.
     """
 
     def __init__(self, hyper, num_items, start=initial.Start(), dropout=0.,

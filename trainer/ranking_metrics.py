@@ -22,8 +22,8 @@ def metrics(top, found):
     """Means over cases: {measure: mean, 'standard errors': {measure: error}}.
 
     And of each of KINDS, if there are such targets, {'users': n, 'moments': n,
-    ...} of OF_KINDS: only they are to be found then, and cases without any are left
-    out.
+    ...} of OF_KINDS: only they are to be found then, and cases without any are
+    left out.
     """
     values = np.array([_measures(rows, basket) for rows, basket in
                        zip(top, found.baskets)]).reshape(-1, len(MEASURES))

@@ -210,6 +210,6 @@ class _Run:
 def _detached(model, lately):
     """The tensors of a bundle; whoever trains on calls train()."""
     model.eval()
-    params = model.params()
+    params = {name: value.detach() for name, value in model.params().items()}
     return {**params, 'item_bias': params['item_bias'] +
             model.dot_share * lately}

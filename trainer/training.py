@@ -105,9 +105,9 @@ class Training:
     reconstruction_window: int = 64
     # The validation part that `train` cuts off: the last share of the training
     # events (0: none), and so many moments at most: users' first ones, drawn at
-    # random where there are more, and where there are fewer, further ones of the
-    # same users, too. Where the last event but one is to be found, or labels,
-    # so many users.
+    # random where there are more, and where there are fewer, further ones of
+    # the same users, too. Where the last event but one is to be found, or
+    # labels, so many users.
     validation_share: float = 0.1
     validation_moments: int = 1_000
     # Training stops when so many validations in a row were no better than one
