@@ -6,6 +6,7 @@ import torch
 import tiny_batches
 from trainer import attention
 from trainer import hyper as hyper_lib
+from trainer import initial
 from trainer import models
 from trainer import sampler as sampler_lib
 from trainer import steps
@@ -29,7 +30,8 @@ def test_a_step_moves_every_tensor(name, target_aware):
     events.labels[:] = float('nan')
     source, batch = tiny_batches.whole(events)
     torch.manual_seed(3)
-    model = models.Model(config.model, len(events.item_ids), .3)
+    model = models.Model(config.model, len(events.item_ids),
+                         initial.Start(.3))
     with torch.no_grad():
         for value in model.values.values():  # No term is 0.
             value += .1 * torch.randn(value.shape)
