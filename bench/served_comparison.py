@@ -10,12 +10,13 @@ def offline_figures(metrics):
 
 
 def _flat(row):
-    """{measure: value}: of the parts of a row too, and standard errors."""
+    """{measure: value}: of the parts of a row too, and standard errors. Not
+    how many moments a part is of: a server is asked at one of each user."""
     return {f'{part} {measure}'.strip(): value
             for part, values in {'': row, **row}.items()
             if isinstance(values, dict) for measure, value in
             (_flat(values) if part else values).items()
-            if isinstance(value, (int, float))}
+            if isinstance(value, (int, float)) and measure != 'moments'}
 
 
 def disagreements(served, offline, users):

@@ -10,6 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from trainer import dataset
+from trainer import vocabulary
+
 RECENT_DAYS = 30
 HALF_LIFE_DAYS = 180.
 NAMES = ('popularity', 'recent popularity', 'own counts', 'own decayed counts')
@@ -31,11 +34,11 @@ class Baselines:
         if not half_life_days > 0:
             raise ValueError(f'the half-life is {half_life_days} days; it must '
                              'be above 0')
-        self._data = data.with_catalogue(np.unique(data.items))
+        self._data = data
         self._half_life_us = half_life_days * _DAY_US
-        self.item_ids = self._data.item_ids
+        self.item_ids, self._of_rows = _all_items(data)
         self.cases = dataclasses.replace(found, baskets=[
-            self._data.rows[events] for events in found.targets])
+            self._rows(events) for events in found.targets])
         counts = self._counts(found.known)
         self._popular = 1 + np.argsort(-counts[1:], kind='stable')
         # Of each row in that order, which holds both rules for ties.
@@ -52,39 +55,55 @@ class Baselines:
         if self.cases.exclude_seen:
             return {'popularity': self._each(self._unseen, length)}
         since = self.cases.cut_us - RECENT_DAYS * _DAY_US
-        recent = self._ranked(self._popular, self._counts(
-            self.cases.known & (self._data.times_us >= since)))
+        counts = self._counts(self.cases.known, since)
+        recent = self._ranked(self._popular, counts[self._popular])
         return dict(zip(NAMES, (
-            self._each(lambda _: self._popular, length),
-            self._each(lambda _: recent, length),
+            self._each(lambda *_: self._popular, length),
+            self._each(lambda *_: recent, length),
             self._each(self._own_counts, length),
             self._each(self._own_decayed_counts, length))))
 
-    def _counts(self, events):
-        """How often each row [N + 1] is in the events of a mask."""
-        return np.bincount(self._data.rows[events],
-                           minlength=len(self.item_ids) + 1)
+    def _rows(self, events):
+        """The rows of events, in the order of item_ids."""
+        rows = self._of_rows[self._data.rows[events]]
+        outside = rows == 0
+        if outside.any():
+            rows[outside] = vocabulary.rows_of(
+                self.item_ids, self._data.items[events][outside])
+        return rows
+
+    def _counts(self, known, since_us=None):
+        """How often each row [N + 1] is in the events of a mask, which begin
+        at a time."""
+        counts = np.zeros(len(self.item_ids) + 1, np.int64)
+        for part in dataset.slices(self._data.num_events):
+            chosen = known[part]
+            if since_us is not None:
+                chosen = chosen & (self._data.times_us[part] >= since_us)
+            counts += np.bincount(self._rows(part)[chosen],
+                                  minlength=len(counts))
+        return counts
 
     def _ranked(self, rows, scores):
-        """Rows in order of the scores of all rows [N + 1], and of the ties."""
-        return rows[np.lexsort((self._place[rows], -scores[rows]))]
+        """Rows in order of their scores, and of the ties."""
+        return rows[np.lexsort((self._place[rows], -scores))]
 
     def _each(self, rank, length):
-        """rank(slice of the user's events before) of each case."""
+        """rank(slice of the user's events before, length) of each case."""
         top = np.zeros((len(self.cases.starts), length), np.int64)
         for row, start, size in zip(top, self.cases.starts,
                                     self.cases.lengths):
-            best = rank(slice(start, start + size))[:length]
+            best = rank(slice(start, start + size), length)[:length]
             row[:len(best)] = best
         return top
 
-    def _unseen(self, history):
-        return self._but(self._data.rows[history])
+    def _unseen(self, history, length):
+        return self._but(np.unique(self._rows(history)), length)
 
-    def _own_counts(self, history):
-        return self._own(history, np.ones(history.stop - history.start))
+    def _own_counts(self, history, length):
+        return self._own(history, np.ones(history.stop - history.start), length)
 
-    def _own_decayed_counts(self, history):
+    def _own_decayed_counts(self, history, length):
         """Each event counts 2^(-age / half-life).
 
         Age before the user's newest event: from when it counts changes no
@@ -96,17 +115,28 @@ class Baselines:
         # Python's power is the C library's, as the command line's is.
         weights = [2. ** (-age / self._half_life_us)
                    for age in (times[-1] - times).tolist()]
-        return self._own(history, np.array(weights)[moments])
+        return self._own(history, np.array(weights)[moments], length)
 
-    def _own(self, history, weights):
-        """A user's own items by their summed weights, then all others."""
-        scores = np.bincount(self._data.rows[history], weights,
-                             len(self.item_ids) + 1)
-        own = self._ranked(np.unique(self._data.rows[history]), scores)
-        return np.concatenate([own, self._but(own)])
+    def _own(self, history, weights, length):
+        """A user's own items by their summed weights, then others."""
+        rows, at = np.unique(self._rows(history), return_inverse=True)
+        own = self._ranked(rows, np.bincount(at, weights))
+        return np.concatenate([own, self._but(own, length)])
 
-    def _but(self, rows):
-        """The rows in order of popularity, but for some."""
-        left = np.ones(len(self._place), bool)
-        left[rows] = False
-        return self._popular[left[self._popular]]
+    def _but(self, rows, length):
+        """The `length` most popular rows but for some, which all differ."""
+        first = self._popular[:length + len(rows)]
+        return first[~np.isin(first, rows)]
+
+
+def _all_items(data):
+    """(rising ids of all items that a Dataset's events have, the rows among
+    them of the catalogue's rows [N + 1], 0 where there is none)."""
+    had = np.zeros(len(data.item_ids) + 1, bool)
+    outside = [np.zeros(0, data.items.dtype)]
+    for part in dataset.slices(data.num_events):
+        rows = data.rows[part]
+        had[rows] = True
+        outside.append(np.unique(data.items[part][rows == 0]))
+    ids = np.unique(np.concatenate([data.item_ids[had[1:]], *outside]))
+    return ids, np.append(np.int32(0), vocabulary.rows_of(ids, data.item_ids))

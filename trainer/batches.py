@@ -69,7 +69,7 @@ class Source:
         self.columns = _placed({name: getattr(data, name) for name in _TYPES},
                                self.device, budget)
         # For each task, whether any event has a label.
-        self.labelled = _any_label(data.labels)
+        self.labelled = any_label(data.labels)
         self._num_rows = len(data.item_ids) + 1
         self._generator = None
         self._memories = {}
@@ -186,7 +186,7 @@ def _placed(columns, device, budget):
     return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
-def _any_label(labels):
+def any_label(labels):
     """Of each task [T], whether any event of labels [E, T] has one."""
     found = np.zeros(labels.shape[1], bool)
     for begin in range(0, len(labels), _CHUNK):

@@ -10,24 +10,42 @@ the same way: what tells them apart must not be where their numbers come from.
 import numpy as np
 import torch
 
+from trainer import dataset
+
 
 def of_items(data, known):
     """Features [N + 1, F] of item rows where the events of a mask [E] are what
     is known: of each item, those of its newest one."""
-    order = np.flatnonzero(known)
-    order = order[np.argsort(data.times_us[order], kind='stable')]
-    features = _means(data.candidate_features[order], len(data.item_ids) + 1)
-    means = features[0].copy()
-    # Of equal indices the last one stays.
-    features[data.rows[order]] = data.candidate_features[order]
-    features[0] = means  # It stands for many items.
+    count = len(data.item_ids) + 1
+    if _are_items(data).all():
+        return _with_table(np.zeros((count, len(_are_items(data))),
+                                    np.float32), data)
+    sums, newest = 0., np.full(count, -1)
+    newest_us = np.full(count, np.iinfo(np.int64).min)
+    for part in dataset.slices(data.num_events):
+        events = part.start + np.flatnonzero(known[part])
+        sums = sums + data.candidate_features[events].sum(0, dtype=np.float64)
+        events = events[np.argsort(data.times_us[events], kind='stable')]
+        rows, times_us = data.rows[events], data.times_us[events]
+        # Of equal indices the last one stays, here and below.
+        late = times_us >= newest_us[rows]
+        newest[rows[late]] = events[late]
+        newest_us[rows[late]] = times_us[late]
+    newest[0] = -1  # It stands for many items.
+    features = _repeated(sums / max(1, np.count_nonzero(known)), count)
+    had = newest >= 0
+    features[had] = data.candidate_features[newest[had]]
     return _with_table(features, data)
 
 
 def _means(values, count):
     """The means of values [E, F], so many times: [count, F] float32."""
-    sums = values.sum(0, dtype=np.float64) / max(1, len(values))
-    return np.tile(sums.astype(np.float32), (count, 1))
+    return _repeated(values.sum(0, dtype=np.float64) / max(1, len(values)),
+                     count)
+
+
+def _repeated(means, count):
+    return np.tile(means.astype(np.float32), (count, 1))
 
 
 def _with_table(features, data):

@@ -12,6 +12,7 @@ import torch
 
 from trainer import batches
 from trainer import click_metrics
+from trainer import dataset
 from trainer import evaluate
 from trainer import labelled_loss
 
@@ -21,7 +22,8 @@ _BATCH_EVENTS = 32_768
 
 def has_labels(data, held_out):
     """Whether any of the events of a mask [E] has a label."""
-    return bool((~np.isnan(data.labels[held_out])).any())
+    return any((~np.isnan(data.labels[part][held_out[part]])).any()
+               for part in dataset.slices(data.num_events))
 
 
 class Evaluation:

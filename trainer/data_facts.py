@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from trainer import dataset
+
 # Of more events than this, those of every k-th user are looked at.
 _LOOKED_AT = 4_000_000
 # Quantiles of the time until an item comes again.
@@ -36,17 +38,17 @@ class Facts:
 
 def facts_of(data):
     """The Facts of a Dataset, whose held-out events are not looked at."""
-    users = np.repeat(np.arange(len(data.offsets) - 1, dtype=np.int32),
-                      np.diff(data.offsets))
-    known = np.ones(len(users), bool)
+    known = np.ones(data.num_events, bool)
     if data.cut_us >= 0:
         known = np.asarray(data.times_us) < data.cut_us
-    events = int(known.sum())
-    counted = np.bincount(users[known], minlength=1)
+    counted = np.diff(dataset.counted_before(known, data.offsets))
+    events = int(counted.sum())
     every = max(1, -(-events // _LOOKED_AT))
-    looked = known & (users % every == 0)
-    facts = _of_events(users[looked], data.items[looked],
-                       data.times_us[looked], data.ordered)
+    users = np.arange(len(counted), dtype=np.int32)
+    chosen = users % every == 0
+    looked = known & np.repeat(chosen, np.diff(data.offsets))
+    facts = _of_events(np.repeat(users[chosen], counted[chosen]),
+                       data.items[looked], data.times_us[looked], data.ordered)
     if every > 1:  # Of all events, no item is as rare as in a part of them.
         facts.update(rare_repeats=(), items=len(data.item_ids))
     labels = ~np.isnan(data.labels[looked])

@@ -132,7 +132,7 @@ class Dataset:
     def _keep(self, mask):
         columns = {name: getattr(self, name)[mask] for name in EVENT_COLUMNS}
         return dataclasses.replace(
-            self, offsets=_counted_before(mask, self.offsets), **columns)
+            self, offsets=counted_before(mask, self.offsets), **columns)
 
     def with_catalogue(self, item_ids):
         """The same events with the rows of another catalogue, without what
@@ -146,7 +146,14 @@ class Dataset:
             item_features=self.item_features[at])
 
 
-def _counted_before(mask, ends):
+def slices(count):
+    """Slices of so many events, in order: those that are looked at together.
+    """
+    return [slice(begin, min(begin + _CHUNK, count))
+            for begin in range(0, count, _CHUNK)]
+
+
+def counted_before(mask, ends):
     """How many of a mask [E] are set before each of rising places."""
     counts = np.zeros(len(ends), np.int64)
     before = 0

@@ -18,6 +18,7 @@ from trainer import baselines
 from trainer import batches
 from trainer import buckets
 from trainer import candidate_features
+from trainer import dataset
 from trainer import masked
 from trainer import processors
 from trainer import ranking_metrics
@@ -26,6 +27,8 @@ from trainer.ranking_metrics import TOP
 
 # Candidates that pass through the target-aware layers at a time.
 _CANDIDATES = 1 << 16
+# Scores of the catalogue that are held at a time, and users.
+_SCORES, _USERS = 1 << 25, 64
 
 
 # Fields of Cases that are not of one case each.
@@ -58,15 +61,10 @@ class Cases:
     exclude_seen: bool = False
     among: np.ndarray = None
 
-    def of_users(self, users):
-        """The same cases without those of other users."""
-        return self._only(np.flatnonzero(np.isin(self.users, users)))
-
     def of_new_items(self, data):
         """The cases with something to find that nobody had, among all such
         items alone."""
-        among = np.ones(len(data.item_ids) + 1, bool)
-        among[data.rows[self.known]] = False
+        among = ~_rows_of(data, self.known)
         among[0] = False
         asked = self._only([at for at, new in enumerate(self.new) if new.any()])
         return dataclasses.replace(asked, among=among, **{
@@ -84,33 +82,55 @@ class Cases:
             else column[kept] for name, column in columns.items()})
 
 
-def cases(data, cut_us, *, every_moment=False):
+def cases(data, cut_us, *, every_moment=False, users=None, fill_to=0):
     """What can be asked about after the cut: the first moments of users with
     events before it, or every moment with events of its user before.
 
-    Items outside the catalogue stay in the basket, but no ranking can hit
-    them.
+    users: rising indices of those that are asked; None: all. fill_to: where
+    first moments are fewer, further ones of the same users are drawn up to
+    this, always the same. Items outside the catalogue stay in the basket, but
+    no ranking can hit them.
     """
-    asked = []
-    for user, begin, end in zip(range(len(data.users)), data.offsets[:-1],
-                                data.offsets[1:]):
-        times = data.times_us[begin:end]
-        split = int(np.searchsorted(times, cut_us))
-        first = split + np.flatnonzero(
-            np.diff(times[split:], prepend=times[split:split + 1] - 1))
-        if not every_moment:
-            first = first[:1 if split else 0]
-        asked += [(user, begin + at) for at in first if at > 0]
-    users, at = np.array(asked, int).reshape(-1, 2).T
+    users = np.arange(len(data.users)) if users is None else users
+    known = data.times_us < cut_us
+    begins, ends = data.offsets[users], data.offsets[users + 1]
+    splits = begins + np.diff(dataset.counted_before(known, data.offsets))[
+        users]
+    if every_moment:
+        at = _moments(data, begins, splits, ends)
+    else:
+        asked = (begins < splits) & (splits < ends)
+        at = _filled(data, splits[asked], ends[asked], fill_to)
+    users = np.searchsorted(data.offsets, at, side='right') - 1
     starts, seconds = data.offsets[users], buckets.seconds_between(
         data.times_us[at - 1], data.times_us[at])
     targets = [_targets(data, *moment) for moment in
                zip(at, data.offsets[users + 1])]
-    known = data.times_us < cut_us
     return Cases(data.users[users], starts, at - starts,
                  buckets.gap_bucket(seconds), data.context_rows[at],
                  **_to_find(data, starts, at, targets, known),
                  known=known, cut_us=cut_us)
+
+
+def _moments(data, begins, splits, ends):
+    """The first event of each moment in [split, end) of users, but for the
+    one that starts at `begins`."""
+    sizes = ends - splits
+    events = np.arange(sizes.sum()) + np.repeat(
+        splits - (np.cumsum(sizes) - sizes), sizes)
+    events = events[events > np.repeat(begins, sizes)]
+    return events[data.times_us[events] != data.times_us[events - 1]]
+
+
+def _filled(data, firsts, ends, count):
+    """Rising first events of moments: `firsts`, and so many in all, as far as
+    there are, drawn from those that follow up to each one's end."""
+    if len(firsts) >= count:
+        return firsts
+    further = _moments(data, firsts, firsts, ends)
+    drawn = np.random.default_rng(2).choice(
+        further, min(len(further), count - len(firsts)), replace=False)
+    return np.sort(np.concatenate([firsts, drawn]))
 
 
 def _targets(data, at, end):
@@ -122,25 +142,49 @@ def _targets(data, at, end):
 
 def _to_find(data, starts, at, targets, known):
     """The fields of Cases that say what is to be found."""
-    old = np.unique(data.items[known])
+    new = _are_new(data, np.concatenate(targets), known) if targets else []
+    ends = np.cumsum([len(events) for events in targets])
     return {'targets': targets,
             'baskets': [data.rows[events] for events in targets],
             'repeats': [np.isin(data.items[events], data.items[start:stop])
                         for start, stop, events in zip(starts, at, targets)],
-            'new': [~np.isin(data.items[events], old) for events in targets]}
+            'new': np.split(new, ends[:-1]) if targets else []}
 
 
-def last_cases(data):
-    """Leave-one-out: users' last events."""
-    ends = data.offsets[1:] - 1
-    lengths = ends - data.offsets[:-1]
+def _rows_of(data, known):
+    """Which rows [N + 1] the events of a mask [E] have."""
+    had = np.zeros(len(data.item_ids) + 1, bool)
+    for part in dataset.slices(data.num_events):
+        had[data.rows[part][known[part]]] = True
+    return had
+
+
+def _are_new(data, events, known):
+    """Whether nobody had the items of events [n], among the events of a mask
+    [E]."""
+    rows, items = data.rows[events], data.items[events]
+    had = _rows_of(data, known)[rows]
+    rare = np.unique(items[rows == 0])  # Row 0 is of many items.
+    had_rare = np.zeros(len(rare), bool)
+    for part in dataset.slices(data.num_events if len(rare) else 0):
+        outside = known[part] & (data.rows[part] == 0)
+        had_rare |= np.isin(rare, data.items[part][outside])
+    had[rows == 0] = had_rare[np.searchsorted(rare, items[rows == 0])]
+    return ~had
+
+
+def last_cases(data, users=None):
+    """Leave-one-out: users' last events; users: as cases() has them."""
+    users = np.arange(len(data.users)) if users is None else users
+    ends = data.offsets[users + 1] - 1
+    lengths = ends - data.offsets[users]
     asked = lengths > 0
-    ends, lengths = ends[asked], lengths[asked]
+    users, ends, lengths = users[asked], ends[asked], lengths[asked]
     seconds = buckets.seconds_between(data.times_us[ends - 1],
                                       data.times_us[ends])
     starts = ends - lengths
     known = data.is_before_last(1)
-    return Cases(data.users[asked], starts, lengths,
+    return Cases(data.users[users], starts, lengths,
                  buckets.gap_bucket(seconds), data.context_rows[ends],
                  **_to_find(data, starts, ends, list(ends[:, None]), known),
                  known=known, exclude_seen=True)
@@ -162,26 +206,31 @@ def rank_catalogue(hyper, params, source, found, features, window=None, task=0,
     names = ['dot term'] if hyper.any_dot_term else []
     if 'head.w1' in params:
         names.append('all terms')
-    columns = min(TOP, len(params['item_bias']) - 1)
+    num_rows = len(params['item_bias'])
+    columns = min(TOP, num_rows - 1)
+    most = max(1, min(_USERS, _SCORES // num_rows))
+    items = reference.unit(params['item_embedding'])
     top = {name: np.zeros((len(order), columns), np.int64) for name in names}
     places = {name: np.zeros(len(order), np.int64) for name in names}
     at = 0
     groups = []
     while at < len(order):
         size = max(1, batch_events // int(found.lengths[order[at]]))
-        groups.append(order[at:at + min(size, 64)])
+        groups.append(order[at:at + min(size, most)])
         at += len(groups[-1])
     for group in progress(groups):
-        for name, rows in _rank_group(hyper, params, source, found, group,
-                                      features, window, task).items():
-            top[name][group] = rows[:, :columns].cpu().numpy()
+        for name, scores in _score_group(hyper, params, items, source, found,
+                                         group, features, window, task).items():
+            top[name][group] = _top(scores, columns)
             places[name][group] = _places(
-                rows, [found.baskets[index] for index in group])
+                scores, [found.baskets[index] for index in group])
     return top, places
 
 
-def _rank_group(hyper, params, source, found, group, features, window, task):
-    """{name: rows [users, N + 1], best first} for a group of cases."""
+def _score_group(hyper, params, items, source, found, group, features, window,
+                 task):
+    """{name: scores [users, N + 1]} for a group of cases; -inf for what is not
+    ranked. items: the embeddings' directions."""
     history = source.cut(found.starts[group], found.lengths[group])
     lengths = np.minimum(found.lengths[group], window or np.inf).astype(int)
     batch = source.cut(found.starts[group] + found.lengths[group] - lengths,
@@ -196,7 +245,6 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
     scores = torch.zeros(len(group), len(params['item_bias']),
                          device=source.device)
     if hyper.any_dot_term:
-        items = reference.unit(params['item_embedding'])
         dot = params['log_scale'].exp() * user @ items.T + params['item_bias']
         if hyper.tasks[task].dot_term:
             scores = dot.float()
@@ -218,27 +266,39 @@ def _rank_group(hyper, params, source, found, group, features, window, task):
         left_out |= ~torch.as_tensor(found.among, device=source.device)
     if found.exclude_seen:
         left_out.scatter_(1, history.rows, True)
-    return {name: _ranked(values.masked_fill(left_out, -torch.inf))
+    return {name: values.masked_fill(left_out, -torch.inf)
             for name, values in result.items()}
 
 
-def _ranked(scores):
-    """The rows of each user [users, N + 1], best first; 0 for those that are
-    left out. Ties go to the lower row, as with a server."""
-    values, rows = scores.sort(dim=1, descending=True, stable=True)
-    return rows.masked_fill_(values == -torch.inf, 0)
+def _top(scores, length):
+    """The first rows [users, length] by scores [users, N + 1], best first; 0
+    for those that are left out (-inf). Ties go to the lower row, as with a
+    server."""
+    top = np.zeros((len(scores), length), np.int64)
+    least = scores.topk(length).values[:, -1]
+    for found, of_user, bound in zip(top, scores, least):
+        # Of ties, topk() takes any.
+        rows = ((of_user >= bound) & (of_user > -torch.inf)).nonzero()[:, 0]
+        best = of_user[rows].sort(descending=True, stable=True).indices[:length]
+        found[:len(best)] = rows[best].cpu().numpy()
+    return top
 
 
-def _places(rows, baskets):
-    """Where the first of each basket's rows stands [users], from 1 on; 0 where
-    none does. rows: as _ranked() gives them."""
-    wanted = torch.zeros(rows.shape, dtype=torch.bool)
-    for user, basket in enumerate(baskets):
-        wanted[user, torch.as_tensor(basket.astype(np.int64))] = True
-    wanted[:, 0] = False
-    hits = wanted.to(rows.device).gather(1, rows)
-    first = hits.to(torch.uint8).argmax(1) + 1
-    return first.masked_fill(~hits.any(1), 0).cpu().numpy()
+def _places(scores, baskets):
+    """Where the first of each basket's rows stands [users] by scores
+    [users, N + 1], from 1 on; 0 where none does. Ties as in _top()."""
+    wanted = np.zeros((len(baskets), max(map(len, baskets))), np.int64)
+    for rows, basket in zip(wanted, baskets):
+        rows[:len(basket)] = basket  # Row 0 is never ranked.
+    wanted = torch.from_numpy(wanted).to(scores.device)
+    values = scores.gather(1, wanted)
+    best = values.max(1, keepdim=True).values
+    row = wanted.masked_fill(values != best, scores.shape[1]).min(
+        1, keepdim=True).values
+    ties = (scores == best) & (torch.arange(
+        scores.shape[1], device=scores.device) < row)
+    places = 1 + (scores > best).sum(1) + ties.sum(1)
+    return places.masked_fill(~(best > -torch.inf)[:, 0], 0).cpu().numpy()
 
 
 def _head_scores(hyper, params, traces, last, user, gaps, contexts, task,

@@ -10,7 +10,9 @@ import typing
 import numpy as np
 
 from trainer import baselines
+from trainer import batches
 from trainer import click_evaluation
+from trainer import dataset
 from trainer import evaluate
 
 
@@ -19,14 +21,16 @@ class How:
     """windows: as evaluate.Evaluation has it. history: everything is asked of
     a model that reads so many of the newest events; None: all, and rankings
     are by each of windows. every_moment: not only users' first ones are ranked.
-    max_users: at most so many are asked about, drawn at random. progress: of
-    the groups that are ranked."""
+    max_moments: at most so many are asked about, drawn at random: of all first
+    moments, or, where these are fewer, all of them and further ones of the same
+    users; of labels and last events, so many users. None: no limit. progress:
+    of the groups that are ranked."""
     device: str = 'cpu'
     windows: tuple = (None,)
     history: typing.Optional[int] = None
     every_moment: bool = False
     half_life_days: float = baselines.HALF_LIFE_DAYS
-    max_users: typing.Optional[int] = None
+    max_moments: typing.Optional[int] = None
     # Only what nobody had before the cut is to be found, among such items.
     only_new: bool = False
     progress: typing.Callable = lambda groups: groups
@@ -36,12 +40,11 @@ class Evaluation:
     """Of cases that are ranked, and of labels of events that are held out."""
 
     def __init__(self, data, held_out, found, how):
-        """held_out: a mask [E]; found: evaluate.Cases, or None where only
-        labels count.
+        """held_out: a mask [E] of events whose labels count; found:
+        evaluate.Cases, or None where only labels count.
 
         Raises ValueError if nobody can be asked about.
         """
-        found, held_out = _of_some_users(data, held_out, found, how.max_users)
         self.rankings = self._labels = None
         if found is not None:
             self.rankings = evaluate.Evaluation(
@@ -63,19 +66,24 @@ class Evaluation:
         return result
 
 
-def _of_some_users(data, held_out, found, most):
-    """found and held_out, of so many users with an event that is held out and
-    one before it; always the same ones."""
-    index = np.repeat(np.arange(len(data.users)), np.diff(data.offsets))
-    users = np.unique(index[held_out])
-    asked = users[~held_out[np.minimum(data.offsets[users],
-                                       data.num_events - 1)]]
-    if most is None or len(asked) <= most:
-        return found, held_out
-    chosen = np.random.default_rng(1).choice(asked, most, replace=False)
-    if found is not None:
-        found = found.of_users(data.users[chosen])
-    return found, held_out & np.isin(index, chosen)
+def _drawn(data, held_out, most):
+    """(indices of users, held_out of theirs) of so many users with an event
+    that is held out and one before it; always the same ones. (None, held_out)
+    where there are no more than that."""
+    if most is None:
+        return None, held_out
+    begins = data.offsets[:-1]
+    some = np.diff(dataset.counted_before(held_out, data.offsets)) > 0
+    asked = np.flatnonzero(some)
+    asked = asked[~held_out[begins[asked]]]
+    if len(asked) <= most:
+        return None, held_out
+    users = np.sort(np.random.default_rng(1).choice(asked, most, replace=False))
+    theirs = np.zeros(len(held_out), bool)
+    for user in users:
+        events = slice(*data.offsets[user:user + 2])
+        theirs[events] = held_out[events]
+    return users, theirs
 
 
 def of_last(data, back, how):
@@ -87,23 +95,25 @@ def of_last(data, back, how):
         raise ValueError('--new-items: data.split = "last" has no cut before '
                          'which nobody had an item')
     known = data.without_last(back)
-    return Evaluation(known, ~known.is_before_last(1),
-                      evaluate.last_cases(known), how)
+    users, held_out = _drawn(known, ~known.is_before_last(1), how.max_moments)
+    return Evaluation(known, held_out, evaluate.last_cases(known, users), how)
 
 
 def between(data, from_us, to_us, how, rank=True):
     """Of what comes after a cut, and before to_us (None: no end)."""
     known = data if to_us is None else data.before(to_us)
-    found = evaluate.cases(
-        known, from_us, every_moment=how.every_moment) if rank else None
+    users, held_out = _drawn(known, known.times_us >= from_us, how.max_moments)
+    found = evaluate.cases(known, from_us, every_moment=how.every_moment,
+                           users=users, fill_to=how.max_moments or 0
+                           ) if rank else None
     if how.only_new:
         found = found and found.of_new_items(known)
         if not (found and found.baskets):
             raise ValueError('--new-items: nothing that is to be found is an '
                              'item that nobody had before')
-    return Evaluation(known, known.times_us >= from_us, found, how)
+    return Evaluation(known, held_out, found, how)
 
 
 def every_task_has_labels(data):
     """Whether nothing is there to predict the next items."""
-    return bool((~np.isnan(data.labels)).any(0).all())
+    return all(batches.any_label(data.labels))

@@ -50,7 +50,7 @@ def kind_lines(found):
                 joined[name][key] = row[kind][measure]
                 joined[name]['standard errors'][key] = (
                     row[kind]['standard errors'][measure])
-        counts.append(f'{kind} targets: {row[kind]["users"]:,} users')
+        counts.append(f'{kind} targets: {asked(row[kind])}')
     return ['', *table(joined, figures(next(iter(joined.values())))),
             '; '.join(counts)]
 
@@ -66,11 +66,17 @@ def figures(row):
             if isinstance(value, (int, float)) and name != 'users'}
 
 
+def asked(counts):
+    """'163 users', or '163 users, 1,000 moments' where some are asked about
+    several; counts: what has both."""
+    users, moments = counts['users'], counts.get('moments', 0)
+    return f'{users:,} users' + (f', {moments:,} moments' if moments > users
+                                 else '')
+
+
 def lines(metrics):
     """Lines of all tables of an evaluation: one for each set of measures."""
-    users, moments = metrics['users'], metrics.get('moments', 0)
-    text = [f'{users:,} users' + (f', {moments:,} moments' if moments > users
-                                  else '')]
+    text = [asked(metrics)]
     groups = {}
     for name, row in rows(metrics).items():
         groups.setdefault(tuple(figures(row)), {})[name] = row

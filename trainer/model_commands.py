@@ -93,8 +93,9 @@ def _add_how(sub):
     """Adds the options of what is measured."""
     sub.add_argument('--device', help='default: cuda if there is one')
     sub.add_argument('--moments', choices=('first', 'all'), default='first',
-                     help='which of a user\'s held-out moments are asked '
-                     'about; all takes as many times as long as there are')
+                     help='which of a user\'s moments in the test part are '
+                     'asked about; all takes as many times as long as there '
+                     'are')
     sub.add_argument('--half-life-days', type=float, metavar='DAYS',
                      default=baselines.HALF_LIFE_DAYS, help='of the own '
                      'decayed counts; default: %(default)g')

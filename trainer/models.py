@@ -38,8 +38,9 @@ class Model(nn.Module):
     reconstruction_window: steps of the decoder of trainer/reconstruction.py,
     which no bundle holds; 0: no decoder. item_table: an ItemTable, for models
     with content. sparse_items: what is kept of each item is a Table of
-    trainer/sparse_rows.py; not with content, which is of all items at once.
-    start: an initial.Start, whose dot_share is learned unless it is 1.
+    trainer/sparse_rows.py, and in training, content is made of those items
+    that are looked up. start: an initial.Start, whose dot_share is learned
+    unless it is 1.
     """
 
     def __init__(self, hyper, num_items, start=initial.Start(), dropout=0.,
@@ -49,6 +50,7 @@ class Model(nn.Module):
         self.hyper = hyper
         self.num_items = num_items
         self._start = start
+        self._sparse_items = sparse_items
         specs = tensors_lib.tensor_specs(hyper, num_items)
         self._names = list(specs)
         # Parameter names may not hold dots.
@@ -86,7 +88,12 @@ class Model(nn.Module):
         shifts = self._shifts(params)
         if shifts is not None:
             params['action_embedding'] = params['action_embedding'] - shifts
-        if self.content is not None:
+        if self.content is not None and self.training and self._sparse_items:
+            own = self._own()
+            for name in ('item_embedding', 'item_bias')[
+                    :1 + self.hyper.any_dot_term]:
+                params[name] = content.Rows(self.content, own, params[name])
+        elif self.content is not None:
             rows, biases = self.content()
             own = self._own()
             params['item_embedding'] = (

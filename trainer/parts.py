@@ -3,7 +3,8 @@
 What is held out (data.heldout, data.split, data.test_from) is the test part:
 nothing chooses by it. The validation part is cut off what is left, by default
 the newest tenth of its events, or each user's last event before the one that is
-held out.
+held out. Of a few users' first moments a validation says little: further ones
+are asked about, too, up to training.validation_moments in all.
 """
 
 import dataclasses
@@ -51,8 +52,10 @@ def cut(config, data, how, until=None, final=False):
     parts = Parts(known, known, None, make_test if from_us >= 0 else None, [])
     if final:
         return parts
+    # --moments is about the test part.
     of_some = dataclasses.replace(
-        how, max_users=config.training.validation_users)
+        how, every_moment=False,
+        max_moments=config.training.validation_moments)
     if config.data.test_from:
         if until is not None:
             raise ValueError('--until: data.validate_from says it already')
@@ -106,7 +109,7 @@ def _last(config, data, how, until, final):
     if final or not config.training.validation_share:
         return parts
     of_some = dataclasses.replace(
-        how, max_users=config.training.validation_users)
+        how, max_moments=config.training.validation_moments)
     try:
         return dataclasses.replace(
             parts, events=_learnable(data.without_last(2)),

@@ -21,9 +21,9 @@ OF_KINDS = ('hit@10', 'ndcg@10')
 def metrics(top, found):
     """Means over cases: {measure: mean, 'standard errors': {measure: error}}.
 
-    And of each of KINDS, if there are such targets, {'users': n, ...} of
-    OF_KINDS: only they are to be found then, and cases without any are left
-    out.
+    And of each of KINDS, if there are such targets, {'users': n, 'moments': n,
+    ...} of OF_KINDS: only they are to be found then, and cases without any are
+    left out.
     """
     values = np.array([_measures(rows, basket) for rows, basket in
                        zip(top, found.baskets)]).reshape(-1, len(MEASURES))
@@ -37,8 +37,9 @@ def metrics(top, found):
                 top[index], found.baskets[index][wanted[index]])
                 for index in asked])
             users = found.users[asked]
-            result[kind] = {'users': len(set(users)), **_summary(
-                OF_KINDS, values[:, columns], users)}
+            result[kind] = {
+                'users': len(set(users)), 'moments': len(users),
+                **_summary(OF_KINDS, values[:, columns], users)}
     return result
 
 

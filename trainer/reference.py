@@ -18,7 +18,6 @@ from trainer import buckets
 from trainer import hyper as hyper_lib
 from trainer import item_memory
 from trainer import reading
-from trainer import sparse_rows
 from trainer import summaries
 
 silu = functional.silu
@@ -35,11 +34,12 @@ def unit(x):
 
 
 def look_up(table, rows):
-    """table[rows], of a table [N] or [N, d]; written as an embedding, whose
-    gradient is fast on a GPU."""
+    """table[rows], of a table [N] or [N, d], which may be one that makes its
+    rows where they are looked up; written as an embedding, whose gradient is
+    fast on a GPU."""
     rows = torch.as_tensor(rows, device=table.device)
-    if isinstance(table, sparse_rows.Table):
-        return sparse_rows.look_up(table, rows)
+    if hasattr(table, 'look_up'):
+        return table.look_up(rows)
     if table.dim() == 1:
         return functional.embedding(rows, table.unsqueeze(1)).squeeze(-1)
     return functional.embedding(rows, table)

@@ -21,6 +21,10 @@ _UNCHECKED = {'check_invariants': False} if 'check_invariants' in (
 class Table(nn.Parameter):
     """A parameter [N] or [N, d] that is only read by look_up()."""
 
+    def look_up(self, rows):
+        """Rows [...]: [...] or [..., d]."""
+        return _LookUp.apply(self, rows)
+
 
 class _LookUp(torch.autograd.Function):
     """table[rows], whose gradient is sparse."""
@@ -37,11 +41,6 @@ class _LookUp(torch.autograd.Function):
         values = gradient.reshape(-1, *ctx.shape[1:])
         return torch.sparse_coo_tensor(rows.reshape(1, -1), values,
                                        ctx.shape, **_UNCHECKED), None
-
-
-def look_up(table, rows):
-    """Rows [...] of a Table: [...] or [..., d]."""
-    return _LookUp.apply(table, rows)
 
 
 class RowOptimizer:

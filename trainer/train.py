@@ -100,8 +100,7 @@ def _start(config, data, source):
     """A model that knows how popular items are, or how likely labels."""
     settings = config.training
     window = settings.reconstruction_weight and settings.reconstruction_window
-    is_sparse = not config.model.has_content and dot_loss.is_sampled(
-        settings, len(data.item_ids))
+    is_sparse = dot_loss.is_sampled(settings, len(data.item_ids))
     if is_sparse and settings.dot_share != 1:
         raise ValueError(
             f'training.dot_share is {settings.dot_share:g}; it must be 1 where '
@@ -207,9 +206,10 @@ class _Run:
         return True
 
 
+@torch.no_grad()
 def _detached(model, lately):
     """The tensors of a bundle; whoever trains on calls train()."""
     model.eval()
     params = {name: value.detach() for name, value in model.params().items()}
     return {**params, 'item_bias': params['item_bias'] +
-            model.dot_share.detach() * lately}
+            model.dot_share * lately}

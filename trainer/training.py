@@ -104,9 +104,12 @@ class Training:
     reconstruction_weight: float = 0.0
     reconstruction_window: int = 64
     # The validation part that `train` cuts off: the last share of the training
-    # events (0: none), and so many users at most, drawn at random.
+    # events (0: none), and so many moments at most: users' first ones, drawn at
+    # random where there are more, and where there are fewer, further ones of
+    # the same users, too. Where the last event but one is to be found, or
+    # labels, so many users.
     validation_share: float = 0.1
-    validation_users: int = 1_000
+    validation_moments: int = 1_000
     # Training stops when so many validations in a row were no better than one
     # before them (0: never). The model that is kept is that of the best.
     patience: int = 5
@@ -120,7 +123,8 @@ class Training:
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f'training.{name} is {getattr(self, name)}; '
                                  'it must be at least 0')
-        for name in ('windows_per_user', 'dot_negatives'):
+        for name in ('windows_per_user', 'dot_negatives',
+                     'validation_moments'):
             if getattr(self, name) < 1:
                 raise ValueError(f'training.{name} is {getattr(self, name)}; '
                                  'it must be at least 1')

@@ -11,6 +11,8 @@ from trainer import config as config_lib
     ({'starts_from_counts': True}, 'starts_from_counts needs model.item_memory'),
     ({'validation_share': 1.}, 'training.validation_share is 1.0'),
     ({'windows_per_user': 0}, 'training.windows_per_user is 0'),
+    ({'validation_moments': 0}, 'training.validation_moments is 0; it must be '
+     'at least 1'),
     ({'steps': -1}, 'training.steps is -1; it must be at least 0'),
     ({'steps': 1, 'epochs': 1}, 'training.steps is 1 and training.epochs is 1'),
     ({'popular_share': .5, 'history_share': .5}, 'is 1; it must be less than'),

@@ -204,24 +204,58 @@ def test_tables_show_errors_and_kinds():
     assert metric_tables.figure(1., .25) == '1.0000 ± .2500'
 
 
+def test_tables_say_moments_where_users_have_several():
+    top, found = _generated(np.random.default_rng(4), [3] * 10)
+    row = ranking_metrics.metrics(top, found)
+    lines = metric_tables.lines({'users': 10, 'moments': 30,
+                                 'popularity': row})
+    assert lines[0] == '10 users, 30 moments'
+    repeats = sum(part.any() for part in found.repeats)
+    users = len(set(found.users[[part.any() for part in found.repeats]]))
+    assert lines[6].startswith(
+        f'repeat targets: {users} users, {repeats} moments; first time')
+    assert 'moments' not in ' '.join(lines[1:6])
+
+
 def test_ties_go_to_the_lower_row_and_what_is_left_out_is_none():
     scores = torch.tensor([[-torch.inf, 1., 3., 3., -torch.inf],
                            [-torch.inf, 0., 0., 0., 5.]])
-    assert evaluate._ranked(scores).tolist() == [[2, 3, 1, 0, 0],
-                                                 [4, 1, 2, 3, 0]]
+    assert evaluate._top(scores, 4).tolist() == [[2, 3, 1, 0], [4, 1, 2, 3]]
+    assert evaluate._top(scores, 2).tolist() == [[2, 3], [4, 1]]
 
 
 def test_a_place_is_that_of_the_first_item_found_wherever_it_is():
-    rows = torch.tensor([[2, 3, 1, 0, 0], [4, 1, 2, 3, 0], [4, 1, 2, 0, 0],
-                         [1, 2, 3, 4, 0]])
+    out = -torch.inf
+    scores = torch.tensor([[out, 1., 3., 2., out], [out, 3., 2., 1., 4.],
+                           [out, 3., 2., out, 4.], [out, 4., 3., 2., 1.]])
     baskets = [np.array(basket, np.int32) for basket in
                ([0, 1, 3], [0, 3], [3], [0])]
     # What is left out has no place, and neither has what has no row.
-    assert evaluate._places(rows, baskets).tolist() == [2, 4, 0, 0]
+    assert evaluate._places(scores, baskets).tolist() == [2, 4, 0, 0]
 
 
-def test_places_are_in_the_whole_catalogue_whatever_the_top_is():
-    """A model that ranks 80 items by their ids, where 79 of them come first."""
-    scores = torch.cat([torch.tensor([-torch.inf]), -torch.arange(80.)])[None]
-    rows = evaluate._ranked(scores)
-    assert evaluate._places(rows, [np.array([80])]).tolist() == [80]
+@pytest.mark.parametrize('values', [2, 5, 1_000])
+def test_rankings_are_those_of_a_stable_sort(values):
+    """With few different values, most are ties."""
+    rng = np.random.default_rng(values)
+    scores = torch.from_numpy(rng.integers(0, values, (50, 81)).astype(
+        np.float32)).masked_fill(torch.from_numpy(rng.random((50, 81)) < .3),
+                                 -torch.inf)
+    scores[:, 0] = scores[0] = -torch.inf
+    baskets = [rng.choice(81, rng.integers(1, 5), replace=False).astype(
+        np.int32) for _ in scores]
+    order = scores.sort(dim=1, descending=True, stable=True)
+    rows = order.indices.masked_fill(order.values == -torch.inf, 0).numpy()
+    for length in (1, 50, 80):
+        assert (evaluate._top(scores, length) == rows[:, :length]).all()
+    places = [min((at for at, row in enumerate(ranking, 1)
+                   if row and row in basket), default=0)
+              for ranking, basket in zip(rows, baskets)]
+    assert evaluate._places(scores, baskets).tolist() == places
+    assert min(places) == 0 < max(places)
+
+
+def test_no_place_is_that_of_a_score_that_is_no_number():
+    scores = torch.full((2, 5), torch.nan)
+    assert evaluate._top(scores, 3).tolist() == [[0, 0, 0]] * 2
+    assert evaluate._places(scores, [np.array([1])] * 2).tolist() == [0, 0]

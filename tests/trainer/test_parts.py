@@ -10,6 +10,7 @@ import tiny_batches
 from tiny_model import MODEL
 from trainer import checkpoint
 from trainer import evaluations
+from trainer import metric_tables
 from trainer import models
 from trainer import parts
 from trainer.__main__ import main
@@ -47,18 +48,24 @@ def _asked_days(evaluation):
 def test_the_newest_tenth_of_the_training_events_validates():
     found = parts.cut(tiny_batches.config(), _data(), HOW)
     assert _days(found.events) == list(range(27))
-    assert _asked_days(found.validation) == {27}
-    every = dataclasses.replace(HOW, every_moment=True)
-    found = parts.cut(tiny_batches.config(), _data(), every)
+    # Six first moments are few: all others, too.
     assert _asked_days(found.validation) == {27, 28, 29}
-    assert _asked_days(found.make_test()) == set(range(30, 40))
+    assert _asked_days(found.make_test()) == {30}
     assert found.notes == []
+
+
+def test_all_moments_are_those_of_the_test_part():
+    config = tiny_batches.config(validation_moments=6)
+    every = dataclasses.replace(HOW, every_moment=True)
+    found = parts.cut(config, _data(), every)
+    assert _asked_days(found.validation) == {27}
+    assert _asked_days(found.make_test()) == set(range(30, 40))
 
 
 def test_without_held_out_events_nothing_tests():
     found = parts.cut(tiny_batches.config(), _data(cut_day=None), HOW)
     assert _days(found.events) == list(range(36))
-    assert _asked_days(found.validation) == {36}
+    assert _asked_days(found.validation) == set(range(36, 40))
     assert found.make_test is None
 
 
@@ -85,14 +92,14 @@ def test_one_file_is_cut_where_the_config_says():
                                        'test_from': '1970-01-31'})
     found = parts.cut(config, _data(cut_day=20), HOW)
     assert _days(found.events) == list(range(20))
-    assert _asked_days(found.validation) == {20}
+    assert _asked_days(found.validation) == set(range(20, 30))
     assert _asked_days(found.make_test()) == {30}
 
 
 def test_a_date_cuts_the_validation_part():
     found = parts.cut(tiny_batches.config(), _data(), HOW, until='1970-01-11')
     assert _days(found.events) == list(range(10))
-    assert _asked_days(found.validation) == {10}
+    assert _asked_days(found.validation) == set(range(10, 30))
     with pytest.raises(ValueError, match='--until: with --final'):
         parts.cut(tiny_batches.config(), _data(), HOW, '1970-01-11', True)
 
@@ -110,12 +117,12 @@ def test_the_last_event_but_one_validates_where_the_last_is_held_out():
     assert _asked_days(found.make_test()) == {39}
 
 
-def test_so_many_users_validate_at_most():
+def test_of_more_users_than_moments_so_many_validate():
     data = _data()
     data.labels[:] = np.arange(data.num_events)[:, None] % 2
     data = dataclasses.replace(data, labels=np.where(
         np.arange(data.num_events)[:, None] % 3 == 0, data.labels, np.nan))
-    config = tiny_batches.config(validation_users=4)
+    config = tiny_batches.config(validation_moments=4)
     found = parts.cut(config, data, HOW)
     validation = found.validation
     # Every task has labels: they are asked about, of four users.
@@ -125,10 +132,77 @@ def test_so_many_users_validate_at_most():
     found = parts.cut(config, data, HOW)
     assert _users(found.validation, config) == 4
     assert len(set(found.validation.rankings._cases.users)) == 4
+    assert _asked_days(found.validation) == {27}
     assert _users(found.make_test(), config) == 6
     again = parts.cut(config, data, HOW)
     assert (again.validation.rankings._cases.users ==
             found.validation.rankings._cases.users).all()
+
+
+def _asked(evaluation):
+    """(user, day) of each moment that an Evaluation asks about."""
+    found = evaluation.rankings._cases
+    times_us = evaluation.rankings._source.columns['times_us']
+    return [(user, int(times_us[events[0]]) // DAY_US) for user, events in
+            zip(found.users.tolist(), found.targets)]
+
+
+@pytest.mark.parametrize('moments', [6, 7, 11, 18, 100])
+def test_of_fewer_users_than_moments_further_ones_validate(moments):
+    """Six users with three days each after the cut, and one who is new."""
+    data = _data(users=7)
+    data = data._keep((data.times_us >= 27 * DAY_US) | (
+        np.repeat(np.arange(7), 40) < 6))
+    config = tiny_batches.config(validation_moments=moments)
+    found = parts.cut(config, data, HOW, until='1970-01-28').validation
+    asked = _asked(found)
+    assert len(asked) == len(set(asked)) == min(moments, 18)
+    firsts = {(f'u{user}', 27) for user in range(6)}
+    assert firsts <= set(asked)
+    assert {user for user, _ in asked} == {user for user, _ in firsts}
+    assert asked == sorted(asked)
+    assert _asked(parts.cut(config, data, HOW,
+                            until='1970-01-28').validation) == asked
+    # Each knows what came before it, the part's own events among it.
+    cases = found.rankings._cases
+    assert cases.lengths.tolist() == [day for _, day in asked]
+    metrics = found(config.model, models.Model(config.model, 12).params())
+    assert (metrics['users'], metrics['moments']) == (6, len(asked))
+    assert metric_tables.lines(metrics)[0] == '6 users' + (
+        f', {len(asked)} moments' if len(asked) > 6 else '')
+
+
+def test_further_moments_are_drawn_evenly():
+    """Of every user's, and not by how soon they come."""
+    data = _data(users=40)
+    config = tiny_batches.config(validation_moments=320)
+    users, further = zip(*((user, day) for user, day in _asked(parts.cut(
+        config, data, HOW, until='1970-01-11').validation) if day > 10))
+    assert len(further) == 280 and len(set(users)) == 40
+    assert np.mean(further) == pytest.approx(20, abs=1.)  # Of 11 to 29.
+    assert np.std(further) == pytest.approx(5.5, abs=.5)
+
+
+def test_a_basket_is_one_moment():
+    """Two users with events in pairs of one time."""
+    data = _data(users=2)
+    data.times_us[:] = data.times_us // (2 * DAY_US) * (2 * DAY_US)
+    config = tiny_batches.config(validation_moments=5)
+    found = parts.cut(config, data, HOW, until='1970-01-21').validation
+    # Days 20, 22, ... 28 of each; five are asked about.
+    asked = _asked(found)
+    assert len(set(asked)) == 5 and {('u0', 20), ('u1', 20)} < set(asked)
+    assert not any(day % 2 for _, day in asked)
+    assert (found.rankings._cases.lengths % 2 == 0).all()
+
+
+def test_leave_one_out_has_no_further_moments():
+    config = tiny_batches.config(data={'split': 'last'})
+    found = parts.cut(config, _data(cut_day=None), HOW)
+    assert len(_asked(found.validation)) == 6
+    config = tiny_batches.config(data={'split': 'last'}, validation_moments=4)
+    found = parts.cut(config, _data(cut_day=None), HOW)
+    assert len(_asked(found.validation)) == 4
 
 
 def test_who_cannot_be_validated_is_trained_on_and_told():

@@ -84,7 +84,7 @@ def test_each_row_is_adam_on_its_own_clock(shape):
         rate, renewed = .1 / step, max(.1, 3 / (3 + step))
         looked_up = torch.randint(4, (3,))  # Never row 4.
         factors = torch.randn(3, *shape[1:], dtype=torch.float64)
-        (sparse_rows.look_up(table, looked_up) * factors).sum().backward()
+        (table.look_up(looked_up) * factors).sum().backward()
         optimizer.gather()
         optimizer.step(rate, renewed)
         for row in set(looked_up.tolist()):
