@@ -24,19 +24,6 @@
 namespace qlarank {
 namespace {
 
-// A request's events as an error names them.
-absl::Status OfUser(const HeldOutUser& user, const LabelJob& job,
-                    const absl::Status& status) {
-  std::string message = absl::StrCat(
-      "user ", user.user, ", line ", user.events[job.events.front()].line,
-      ", from their history and the ", job.recent,
-      " events before it that are held out: ", status.message());
-  if (absl::StrContains(status.message(), "recent_events: ")) {
-    absl::StrAppend(&message, " (limits.max_recent_events of the server)");
-  }
-  return absl::Status(status.code(), message);
-}
-
 class LabelEvaluation {
  public:
   LabelEvaluation(CommandContext& context, const LabelOptions& options)
@@ -54,6 +41,8 @@ class LabelEvaluation {
   absl::Status ScoreJob(const Client& client, const LabelJob& job,
                         absl::Duration& latency);
   absl::Status Take(const LabelJob& job, const v1::RankResponse& response);
+  // What went wrong with a request, and whose it was.
+  absl::Status OfJob(const LabelJob& job, const absl::Status& status) const;
   LabelReport MakeReport() const;
   // A line for each event with a label.
   absl::Status WriteScores() const;
@@ -121,6 +110,19 @@ absl::Status LabelEvaluation::Load() {
   return absl::OkStatus();
 }
 
+absl::Status LabelEvaluation::OfJob(const LabelJob& job,
+                                    const absl::Status& status) const {
+  const HeldOutUser& user = data_.users[job.user];
+  std::string message = absl::StrCat(
+      data_.path, ":", user.events[job.events.front()].line, ": user ",
+      user.user, ", from their history and the ", job.recent,
+      " events before this one that are held out: ", status.message());
+  if (absl::StrContains(status.message(), "recent_events: ")) {
+    absl::StrAppend(&message, " (the server's limits.max_recent_events)");
+  }
+  return absl::Status(status.code(), message);
+}
+
 absl::Status LabelEvaluation::Take(const LabelJob& job,
                                    const v1::RankResponse& response) {
   const HeldOutUser& user = data_.users[job.user];
@@ -135,9 +137,8 @@ absl::Status LabelEvaluation::Take(const LabelJob& job,
     logits.assign(score, score + static_cast<int>(tasks_.size()));
     score += static_cast<int>(tasks_.size());
     if (!absl::c_all_of(logits, [](float x) { return std::isfinite(x); })) {
-      return absl::InternalError(
-          absl::StrCat("user ", user.user, ", line ", user.events[event].line,
-                       ": the reply has a score that is no number"));
+      return OfJob(job, absl::InternalError(
+                            "the reply has a score that is no number"));
     }
   }
   return absl::OkStatus();
@@ -149,9 +150,7 @@ absl::Status LabelEvaluation::ScoreJob(const Client& client,
   v1::RankRequest request = LabelRequest(data_, job);
   request.mutable_tasks()->Add(tasks_.begin(), tasks_.end());
   absl::StatusOr<Ranking> ranking = RankTopUpToDate(client, request);
-  if (!ranking.ok()) {
-    return OfUser(data_.users[job.user], job, ranking.status());
-  }
+  if (!ranking.ok()) return OfJob(job, ranking.status());
   if (!absl::c_equal(ranking->response.tasks(), tasks_)) {
     return absl::InternalError(absl::StrCat(
         "the reply has the tasks ",

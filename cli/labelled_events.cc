@@ -62,8 +62,8 @@ absl::Status CheckOrder(const LabelledEvents& data, EqualTimes equal_times) {
       continue;
     }
     return absl::InvalidArgumentError(absl::StrCat(
-        "user ", user.user, " has an event held out on line ",
-        user.events.front().line, " which is not after their history: ",
+        data.path, ":", user.events.front().line, ": user ", user.user,
+        " has an event held out that is not after their history: ",
         absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", first, absl::UTCTimeZone()),
         ", where the history's newest is of ",
         absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", newest, absl::UTCTimeZone()),
@@ -114,6 +114,7 @@ absl::StatusOr<LabelledEvents> LoadLabelledEvents(
     const std::string& history_path, const std::string& heldout_path,
     const EventFormat& format, EqualTimes equal_times) {
   LabelledEvents data;
+  data.path = heldout_path.empty() ? history_path : heldout_path;
   HeldOut held_out;
   absl::Status status =
       heldout_path.empty()
@@ -124,8 +125,7 @@ absl::StatusOr<LabelledEvents> LoadLabelledEvents(
   data.users = held_out.Finish();
   if (data.users.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        heldout_path.empty() ? history_path : heldout_path,
-        " has no event held out with a label: ",
+        data.path, " has no event held out with a label: ",
         absl::StrJoin(format.columns.labels, ", "),
         format.columns.labels.size() == 1 ? " is" : " are", " empty"));
   }

@@ -41,6 +41,7 @@ struct HeldOutUser {
 
 struct LabelledEvents {
   EventHistory history;
+  std::string path;  // of the file that has what is held out
   // Who has an event with a label, in order of their first line.
   std::vector<HeldOutUser> users;
 };

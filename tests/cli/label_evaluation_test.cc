@@ -96,10 +96,11 @@ TEST_F(LabelEvaluationTest, AnEventIsScoredFromWhatWasBeforeItsMoment) {
       "bob,7,view,300,11,noon,0,0,0,1,1\n",
       {"--context-columns", "daypart", "--json"});
   ASSERT_EQ(result.code, ExitCode::kBadInput);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("user ann, line 8, from their "
-                                          "history and the 5 events before"),
-                                HasSubstr("must be at most 3"),
-                                HasSubstr("limits.max_recent_events")));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("heldout.csv:8: user ann, from their history and "
+                              "the 5 events before this one"),
+                    HasSubstr("must be at most 3"),
+                    HasSubstr("limits.max_recent_events")));
   const std::vector<v1::RankRequest> asked = server_.ranks();
   ASSERT_EQ(asked.size(), 3U);
   EXPECT_EQ(asked[0].user_id(), "ann");
@@ -198,8 +199,8 @@ TEST_F(LabelEvaluationTest, WhatIsNotAfterTheHistoryNamesTheUser) {
   CliResult result = Evaluate(kEqual);
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_THAT(result.err,
-              HasSubstr("user ann has an event held out on line 2 which is not "
-                        "after their history: 1970-01-01T00:03:20Z"));
+              HasSubstr("heldout.csv:2: user ann has an event held out that "
+                        "is not after their history: 1970-01-01T00:03:20Z"));
   // In the order of the files it is.
   EXPECT_EQ(Evaluate(kEqual, {"--equal-times", "order"}).code, ExitCode::kOk);
   EXPECT_EQ(Evaluate("ann,7,view,199,5,noon,1,2,3,1,0\n",
