@@ -3,8 +3,9 @@
 Starts the server over an empty store, imports every user's history, ranks the
 whole catalogue for each through RankService, and holds what comes out to what
 the trainer computes offline from the same bundle and the same data. Where tasks
-have labels, the events that are held out are scored, too (bench/served_labels.py).
-`./run eval` calls it; docs/quality.md says what it proves.
+have labels, the events that are held out are scored, too
+(bench/served_labels.py). `./run eval` calls it; docs/quality.md says what it
+proves.
 """
 
 import argparse
