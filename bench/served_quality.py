@@ -2,8 +2,10 @@
 
 Starts the server over an empty store, imports every user's history, ranks the
 whole catalogue for each through RankService, and holds what comes out to what
-the trainer computes offline from the same bundle and the same data. `./run
-eval` calls it; docs/quality.md says what it proves.
+the trainer computes offline from the same bundle and the same data. Where tasks
+have labels, the events that are held out are scored, too
+(bench/served_labels.py). `./run eval` calls it; docs/quality.md says what it
+proves.
 """
 
 import argparse
@@ -15,27 +17,43 @@ import pathlib
 import sys
 import tempfile
 import time
+import typing
 
 from bench import local_server
 from bench import quality_report
 from bench import served_comparison
-from bench import user_columns
+from bench import served_files
+from bench import served_labels
 
-# A lower precision may move hit@10 and ndcg@10 by so much of them.
+# A lower precision may move hit@10 and ndcg@10, or AUC and NE, by so much of
+# them.
 RELATIVE_TOLERANCE = .005
 PRECISIONS = ('f32', 'bf16', 'int8')
+# Of the server: whole catalogues, and all that is held out of a user.
+LIMITS = 'max_candidates: 1000000 max_recent_events: 1000000'
 
 
 @dataclasses.dataclass
 class Served:
-    """What the server's evaluation gave: reports of the command line's
-    import and evaluate, {user: rank}, seconds until all was folded, and
-    events that came after later ones, which the trainer sorts."""
+    """What the server's evaluation gave: the report of the command line's
+    import, seconds until all was folded, and events that came after later
+    ones, which the trainer sorts. evaluated, ranks: the report of its evaluate,
+    and {user: rank}; None where nothing predicts the next items. labels: a
+    served_labels.Labels; None where nothing has labels."""
     imported: dict
     folded_s: float
     late_events: int
-    evaluated: dict
-    ranks: dict
+    evaluated: typing.Optional[dict] = None
+    ranks: typing.Optional[dict] = None
+    labels: typing.Optional[served_labels.Labels] = None
+
+
+@dataclasses.dataclass
+class Offline:
+    """The same by the trainer: metrics, {ranking: {measure: value}}."""
+    metrics: typing.Optional[dict] = None
+    ranks: typing.Optional[dict] = None
+    labels: typing.Optional[served_labels.Labels] = None
 
 
 def read_ranks(path):
@@ -63,48 +81,52 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
     bundle: its folder; config: the trainer's config of the data, whose model
     is the bundle's; precision: one of PRECISIONS, for scoring.
     """
-    data, folder = config.data, pathlib.Path(folder)
-    if len(data.train) != 1 or len(data.heldout) > 1:
-        raise ValueError('data.train and data.heldout must be one file each '
-                         f'to be served, not {data.train} and {data.heldout}')
-    with tempfile.TemporaryDirectory() as joined:
-        # A caller knows what a user is; the command line, what is in a file.
-        folder = user_columns.with_users(config, folder, joined)
-        return _serve(bundle, config, folder, programs, progress, precision)
+    with tempfile.TemporaryDirectory() as made:
+        files = served_files.make(config, folder, made)
+        return _serve(bundle, config, files, programs, progress, precision)
 
 
-def _serve(bundle, config, folder, programs, progress, precision):
-    data = config.data
-    history = folder / data.train[0]
-    options = csv_options(data)
+def _serve(bundle, config, files, programs, progress, precision):
+    options = csv_options(config.data)
     if config.model.event_features:
         options += ['--feature-columns', ','.join(config.model.event_features)]
-    asked = []
-    if config.model.context_features:
-        asked += ['--context-columns', ','.join(
-            feature.name for feature in config.model.context_features)]
-    how = ['--leave-last-out'] if data.split == 'last' else []
-    heldout = how or ['--heldout', folder / data.heldout[0]]
+    how = [] if files.heldout else ['--leave-last-out']
     with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
-            programs, bundle, config.name, config.version, work,
-            'max_candidates: 1000000',
+            programs, bundle, config.name, config.version, work, LIMITS,
             model=f'precision: PRECISION_{precision.upper()}') as server:
         begin = time.monotonic()
-        imported = server.cli_json('import', history, *how, *options,
+        imported = server.cli_json('import', files.history, *how, *options,
                                    progress=progress, timeout=3600)
         server.wait_until_folded()
         folded_s = time.monotonic() - begin
         late = server.metric('qlarank_ingest_events_total{result="late"}')
-        ranks = pathlib.Path(work) / 'ranks.csv'
-        if config.model.candidate_features:
-            asked += ['--features', write_features(
-                bundle, config, folder, pathlib.Path(work) / 'features.csv')]
-        evaluated = server.cli_json(
-            '--timeout', 60, 'evaluate', '--history', history, *heldout,
-            *options, *asked, '--bundle', bundle, '--top-k', '10,50', '--task',
-            config.model.tasks[0].name, '--ranks', ranks, progress=progress,
-            timeout=36_000)
-        return Served(imported, folded_s, int(late), evaluated, read_ranks(ranks))
+        result = Served(imported, folded_s, int(late))
+        if config.model.context_features:
+            options += ['--context-columns', ','.join(
+                feature.name for feature in config.model.context_features)]
+        if not served_labels.only(config):
+            result.evaluated, result.ranks = _rank(
+                server, bundle, config, files, options, work, progress)
+        if served_labels.columns(config):
+            result.labels = served_labels.served(
+                server, bundle, config, files, options, work, progress)
+        return result
+
+
+def _rank(server, bundle, config, files, options, work, progress):
+    """The command line's report, and {user: rank}."""
+    ranks = pathlib.Path(work) / 'ranks.csv'
+    if config.model.candidate_features:
+        options = [*options, '--features', write_features(
+            bundle, config, files.folder, pathlib.Path(work) / 'features.csv')]
+    heldout = (['--heldout', files.heldout] if files.heldout else
+               ['--leave-last-out'])
+    evaluated = server.cli_json(
+        '--timeout', 60, 'evaluate', '--history', files.history, *heldout,
+        *options, '--bundle', bundle, '--top-k', '10,50', '--task',
+        config.model.tasks[0].name, '--ranks', ranks, progress=progress,
+        timeout=36_000)
+    return evaluated, read_ranks(ranks)
 
 
 def write_features(bundle, config, folder, path):
@@ -127,9 +149,9 @@ def write_features(bundle, config, folder, path):
 
 def _known(config, data):
     """The trainer's evaluate.Cases of what is held out."""
-    from trainer import evaluate
+    from trainer import evaluate, parts
     return (evaluate.last_cases(data) if config.data.split == 'last' else
-            evaluate.cases(data, data.cut_us))
+            evaluate.cases(data, parts.held_out_from(config, data)))
 
 
 def compute_offline(tensors, config, folder, progress=lambda groups: groups):
@@ -180,21 +202,30 @@ def _load(args):
 
 
 def _offline(args, config, tensors):
-    """compute_offline, or what it gave before for the same files."""
+    """An Offline, or what it was before for the same files."""
     from tqdm import tqdm
     bundle, folder = pathlib.Path(args.bundle), pathlib.Path(args.data)
     trainer = pathlib.Path(__file__).resolve().parents[1] / 'trainer'
     files = [folder / name for name in
              (*config.data.train, *config.data.heldout,
-              *filter(None, [config.data.catalogue]))]
+              *filter(None, [config.data.catalogue, config.data.users]))]
     key = _digest([*sorted(bundle.iterdir()), pathlib.Path(args.config),
                    *files, *sorted(trainer.glob('*.py'))])
 
     def compute():
-        return compute_offline(tensors, config, folder, lambda groups: tqdm(
-            groups, desc='ranking offline', unit='group'))
-    return _cached(pathlib.Path(args.cache), key, compute) if args.cache else (
-        compute())
+        found = Offline()
+        if not served_labels.only(config):
+            found.metrics, found.ranks = compute_offline(
+                tensors, config, folder, lambda groups: tqdm(
+                    groups, desc='ranking offline', unit='group'))
+        if served_labels.columns(config):
+            found.labels = served_labels.offline(tensors, config, folder)
+        return dataclasses.asdict(found)
+    found = Offline(**(_cached(pathlib.Path(args.cache), key, compute)
+                       if args.cache else compute()))
+    if found.labels:
+        found.labels = served_labels.Labels(**found.labels)
+    return found
 
 
 def _parser():
@@ -216,13 +247,32 @@ def _parser():
 
 def _as_good(precision, lower, served):
     """Prints what a lower precision changes; whether little enough."""
-    changes = served_comparison.losses(lower.evaluated['qlarank'],
-                                       served.evaluated['qlarank'])
+    changes = {}
+    if served.evaluated:
+        changes.update(served_comparison.losses(lower.evaluated['qlarank'],
+                                                served.evaluated['qlarank']))
+    if served.labels:
+        changes.update(served_labels.losses(lower.labels, served.labels))
     print(f'{precision} against f32: ' + ', '.join(
         f'{measure} {change:+.2%}' for measure, change in changes.items()) +
         f'; at most {RELATIVE_TOLERANCE:.1%} is allowed')
     return all(abs(change) <= RELATIVE_TOLERANCE
                for change in changes.values())
+
+
+def _compare_rankings(config, served, offline, lower, precision):
+    """Prints rankings on both paths; lines that say where they differ."""
+    figures = served_comparison.offline_figures(offline.metrics)
+    quality_report.print_figures(config, offline.metrics, figures,
+                                 served.evaluated['qlarank'],
+                                 lower and (precision,
+                                            lower.evaluated['qlarank']))
+    print(served_comparison.places_line(served.ranks, offline.ranks))
+    return served_comparison.disagreements(
+        served.evaluated['qlarank'], figures,
+        (served.evaluated['users'], offline.metrics['users'])
+    ) + served_comparison.baseline_disagreements(served.evaluated,
+                                                 offline.metrics)
 
 
 def main(arguments=None):
@@ -240,21 +290,19 @@ def main(arguments=None):
                           local_server.built(args.build), progress=True,
                           precision=args.precision)
             quality_report.print_run(lower)
-        metrics, ranks = _offline(args, config, tensors)
+        offline = _offline(args, config, tensors)
     except (ValueError, OSError, RuntimeError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    offline = served_comparison.offline_figures(metrics)
-    quality_report.print_figures(config, metrics, offline,
-                                 served.evaluated['qlarank'],
-                                 lower and (args.precision,
-                                            lower.evaluated['qlarank']))
-    print(served_comparison.places_line(served.ranks, ranks))
-    lines = served_comparison.disagreements(
-        served.evaluated['qlarank'], offline,
-        (served.evaluated['users'], metrics['users']))
-    lines += served_comparison.baseline_disagreements(served.evaluated,
-                                                      metrics)
+    lines = []
+    if served.evaluated:
+        lines += _compare_rankings(config, served, offline, lower,
+                                   args.precision)
+    if served.labels:
+        quality_report.print_labels(offline.labels, served.labels, lower and (
+            args.precision, lower.labels))
+        print(served_labels.compare(served.labels, offline.labels).text())
+        lines += served_labels.disagreements(served.labels, offline.labels)
     print('\n'.join(lines) or 'served and offline agree to 4 decimals')
     if lower and not _as_good(args.precision, lower, served):
         return 1

@@ -2,9 +2,11 @@
 //
 // For every user with something held out, ranks the whole catalogue as of the
 // time of what they did next, and counts how much of it is in the top k, beside
-// the baselines of cli/baselines.h.
+// the baselines of cli/baselines.h. With --labels, scores what was held out
+// instead (cli/evaluate_labels.h).
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,13 +18,14 @@
 #include "cli/command.h"
 #include "cli/contenders.h"
 #include "cli/csv_reader.h"
+#include "cli/evaluate_labels.h"
 #include "cli/evaluation_data.h"
 #include "cli/evaluation_report.h"
 #include "cli/item_features.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/rank_all.h"
-#include "cli/state_text.h"
+#include "cli/state_check.h"
 #include "model/bundle.h"
 
 namespace qlarank {
@@ -43,6 +46,9 @@ struct EvaluateOptions {
   std::string ranks;
   double half_life_days = absl::ToDoubleHours(Baselines::kHalfLife) / 24;
   bool allow_other_events = false;
+  std::vector<std::string> labels;
+  EqualTimes equal_times = EqualTimes::kMoment;
+  std::string scores;
 };
 
 absl::StatusOr<EvaluationData> LoadData(const EvaluateOptions& options) {
@@ -93,9 +99,6 @@ class Evaluate {
   absl::Status RankUsers(const Bundle& bundle);
   // Checks the answer, notes where what came stands, and keeps depth() items.
   absl::Status Take(RankJob& job);
-  // INVALID_ARGUMENT when the user's state holds more than the history:
-  // probably what is asked for, so that the future would be measured.
-  absl::Status CheckState(const RankJob& job) const;
   absl::Status WriteRanks() const;
 
   CommandContext& context_;
@@ -130,29 +133,12 @@ std::vector<RankJob> Evaluate::MakeJobs(size_t candidates) const {
   return jobs;
 }
 
-absl::Status Evaluate::CheckState(const RankJob& job) const {
-  if (options_.allow_other_events) return absl::OkStatus();
-  const v1::StateInfo& state = job.ranking.response.state();
-  const uint64_t events = data_.history.NumEvents(job.user);
-  // What the server keeps is no finer than microseconds.
-  if (state.event_count() <= events &&
-      ToAbslTime(state.last_event_time()) <=
-          data_.history.Newest(job.user) + absl::Microseconds(1)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the server knows more of user ", job.user,
-      " than the history: ", StateToText(state), ", where ", options_.history,
-      " has ", events, ", newest ",
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", data_.history.Newest(job.user),
-                       absl::UTCTimeZone()),
-      ". If that is what came next, the evaluation would measure how well the "
-      "past is known: import the history alone into an empty store, or say "
-      "--allow-other-events"));
-}
-
 absl::Status Evaluate::Take(RankJob& job) {
-  if (absl::Status s = CheckState(job); !s.ok()) return s;
+  if (!options_.allow_other_events) {
+    absl::Status s = CheckState(data_.history, options_.history, job.user,
+                                job.ranking.response.state());
+    if (!s.ok()) return s;
+  }
   const auto at = static_cast<size_t>(&job - jobs_.data());
   std::vector<uint64_t>& items = job.ranking.items;
   items = TopForUser(data_, job.user, items, items.size());
@@ -230,6 +216,46 @@ absl::StatusOr<ExitCode> Evaluate::Run() {
   return ExitCode::kOk;
 }
 
+LabelOptions OfLabels(const EvaluateOptions& options) {
+  return {.history = options.history,
+          .heldout = options.heldout,
+          .bundle = options.bundle,
+          .format = options.format,
+          .labels = options.labels,
+          .equal_times = options.equal_times,
+          .in_flight = options.in_flight,
+          .max_users = options.max_users,
+          .scores = options.scores,
+          .allow_other_events = options.allow_other_events};
+}
+
+// Of what is held out, scores in place of rankings. `of_rankings`: the options
+// that mean nothing then.
+void AddLabelOptions(CLI::App* app, EvaluateOptions& options,
+                     const std::vector<CLI::Option*>& of_rankings) {
+  auto* labels =
+      app->add_option("--labels", options.labels,
+                      "Score the events that are held out instead, each from "
+                      "the state before its moment, and measure AUC, NE and "
+                      "calibration. task=column, one or more, separated by "
+                      "commas; columns hold 0, 1 or nothing")
+          ->delimiter(',');
+  for (CLI::Option* option : of_rankings) labels->excludes(option);
+  app->add_option("--equal-times", options.equal_times,
+                  "What a user's events of one time are to --labels: a "
+                  "\"moment\", none of which is in the state that scores "
+                  "another, or in \"order\", each a moment of its own")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, EqualTimes>{{"moment", EqualTimes::kMoment},
+                                            {"order", EqualTimes::kOrder}}))
+      ->default_str("moment")
+      ->needs(labels);
+  app->add_option("--scores", options.scores,
+                  "Write a line for each event with a label: user, line of "
+                  "the file, item, and label and logit of each task")
+      ->needs(labels);
+}
+
 }  // namespace
 
 void AddEvaluateCommand(CommandSet& commands) {
@@ -237,13 +263,19 @@ void AddEvaluateCommand(CommandSet& commands) {
   CommandContext& context = commands.context();
   CLI::App* app = commands.Add(
       "evaluate",
-      "Rank the catalogue for every user and compare with what came next",
-      [options, &context] { return Evaluate(context, *options).Run(); });
+      "Rank the catalogue for every user and compare with what came next, or "
+      "score what was shown and compare with what came of it",
+      [options, &context] {
+        return options->labels.empty()
+                   ? Evaluate(context, *options).Run()
+                   : EvaluateLabels(context, OfLabels(*options));
+      });
   app->add_option("--history", options->history, "CSV that was imported")
       ->required();
   auto* next = app->add_option_group("next", "What came next, one of:");
   next->add_option("--heldout", options->heldout,
-                   "CSV of later events: a user's first basket in it");
+                   "CSV of later events: a user's first basket in it, or "
+                   "with --labels all of them");
   next->add_flag("--leave-last-out", options->leave_last_out,
                  "Every user's last event in --history, which was imported "
                  "with this flag too. Other items of theirs are not ranked");
@@ -251,39 +283,47 @@ void AddEvaluateCommand(CommandSet& commands) {
   app->add_option("--bundle", options->bundle,
                   "Folder of the model, for its items and titles")
       ->required();
-  app->add_option("--task", options->task,
-                  "Rank by this task alone. Default: by the model's value");
+  auto* task =
+      app->add_option("--task", options->task,
+                      "Rank by this task alone. Default: by the model's value");
   AddEventFormatOptions(app, options->format);
   app->add_option("--context-columns", options->format.columns.context,
                   "Context features of the model, which requests have from "
                   "what came next")
       ->delimiter(',');
-  app->add_option("--features", options->features,
-                  "CSV of the items' candidate features");
-  app->add_option("--top-k", options->top_k, "One or more, such as 10,50")
-      ->delimiter(',')
-      ->transform(WholeNumber(1, 1'000'000))
-      ->capture_default_str();
+  auto* features =
+      app->add_option("--features", options->features,
+                      "CSV of the items' candidate features");
+  auto* top_k =
+      app->add_option("--top-k", options->top_k, "One or more, such as 10,50")
+          ->delimiter(',')
+          ->transform(WholeNumber(1, 1'000'000))
+          ->capture_default_str();
   app->add_option("--in-flight", options->in_flight, "Requests at a time")
       ->transform(WholeNumber(1, 256))
       ->capture_default_str();
   app->add_option("--max-users", options->max_users, "0: all of them")
       ->transform(WholeNumberOf<uint32_t>(0))
       ->capture_default_str();
-  app->add_option("--show", options->show, "Print so many users' rankings")
-      ->transform(WholeNumberOf<uint32_t>(0))
-      ->capture_default_str();
-  app->add_option("--half-life-days", options->half_life_days,
-                  "Of the own decayed counts")
-      ->transform(Days())
-      ->capture_default_str();
+  auto* show =
+      app->add_option("--show", options->show, "Print so many users' rankings")
+          ->transform(WholeNumberOf<uint32_t>(0))
+          ->capture_default_str();
+  auto* half_life =
+      app->add_option("--half-life-days", options->half_life_days,
+                      "Of the own decayed counts")
+          ->transform(Days())
+          ->capture_default_str();
   app->add_flag("--allow-other-events", options->allow_other_events,
                 "Go on although the server has events of a user that are not "
                 "in --history");
-  app->add_option("--ranks", options->ranks,
-                  "Write user,rank lines: where in the whole catalogue the "
-                  "first of what came stands, 0 for nowhere. Every answer has "
-                  "its whole order then, which takes a little longer");
+  auto* ranks = app->add_option(
+      "--ranks", options->ranks,
+      "Write user,rank lines: where in the whole catalogue the first of what "
+      "came stands, 0 for nowhere. Every answer has its whole order then, "
+      "which takes a little longer");
+  AddLabelOptions(app, *options,
+                  {task, features, top_k, show, half_life, ranks});
 }
 
 }  // namespace qlarank

@@ -46,8 +46,8 @@ absl::StatusOr<EvaluationData> LoadNextBaskets(const std::string& history_path,
   Cases cases;
   absl::Status status = ForEachEventInContext(
       heldout_path, format,
-      [&](const v1::UserEvent& event, const EventContext& context) {
-        AddToBasket(event, context, cases);
+      [&](const v1::UserEvent& event, const EventCsv& line) {
+        AddToBasket(event, line.context(), cases);
         data.cut = std::min(data.cut, ToAbslTime(event.event().time()));
       });
   if (!status.ok()) return status;
@@ -70,9 +70,9 @@ absl::StatusOr<EvaluationData> LoadLeaveLastOut(const std::string& path,
   Cases cases;
   absl::Status status = ForEachEventInContext(
       path, format,
-      [&](const v1::UserEvent& event, const EventContext& context) {
+      [&](const v1::UserEvent& event, const EventCsv& line) {
         if (IsLastEvent(*last, event)) {
-          AddToBasket(event, context, cases);
+          AddToBasket(event, line.context(), cases);
         } else {
           data.history.Add(event);
         }

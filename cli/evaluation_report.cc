@@ -129,12 +129,26 @@ void PrintReport(const EvaluationReport& report, std::ostream& out) {
     out << WithCommas(report.users_without_history)
         << " more have no history and are left out\n";
   }
+  PrintLatencies(report.latencies, out);
+}
+
+void PrintLatencies(const std::vector<absl::Duration>& latencies,
+                    std::ostream& out) {
   out << absl::StreamFormat(
       "latency  p50 %.1f ms  p90 %.1f ms  p99 %.1f ms  max %.1f ms\n",
-      absl::ToDoubleMilliseconds(Percentile(report.latencies, 0.5)),
-      absl::ToDoubleMilliseconds(Percentile(report.latencies, 0.9)),
-      absl::ToDoubleMilliseconds(Percentile(report.latencies, 0.99)),
-      absl::ToDoubleMilliseconds(report.latencies.back()));
+      absl::ToDoubleMilliseconds(Percentile(latencies, 0.5)),
+      absl::ToDoubleMilliseconds(Percentile(latencies, 0.9)),
+      absl::ToDoubleMilliseconds(Percentile(latencies, 0.99)),
+      absl::ToDoubleMilliseconds(latencies.back()));
+}
+
+nlohmann::json LatenciesToJson(const std::vector<absl::Duration>& latencies) {
+  nlohmann::json json;
+  for (auto [name, fraction] :
+       {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1.0}}) {
+    json[name] = absl::ToDoubleMilliseconds(Percentile(latencies, fraction));
+  }
+  return json;
 }
 
 void PrintReportJson(const EvaluationReport& report, std::ostream& out) {
@@ -145,11 +159,7 @@ void PrintReportJson(const EvaluationReport& report, std::ostream& out) {
   for (const Contender& contender : report.contenders) {
     json[contender.name] = ToJson(contender);
   }
-  for (auto [name, fraction] :
-       {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1.0}}) {
-    json["latency_ms"][name] =
-        absl::ToDoubleMilliseconds(Percentile(report.latencies, fraction));
-  }
+  json["latency_ms"] = LatenciesToJson(report.latencies);
   out << json.dump() << "\n";
 }
 

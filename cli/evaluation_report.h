@@ -11,6 +11,7 @@
 #include "cli/contenders.h"
 #include "cli/evaluation_data.h"
 #include "cli/rank_all.h"
+#include "nlohmann/json.hpp"
 
 namespace qlarank {
 
@@ -24,6 +25,11 @@ struct EvaluationReport {
 
 void PrintReport(const EvaluationReport& report, std::ostream& out);
 void PrintReportJson(const EvaluationReport& report, std::ostream& out);
+
+// p50, p90, p99 and the largest of sorted ones, which are not empty.
+void PrintLatencies(const std::vector<absl::Duration>& latencies,
+                    std::ostream& out);
+nlohmann::json LatenciesToJson(const std::vector<absl::Duration>& latencies);
 
 // The first `rows` of a user's ranking beside what they really did.
 void PrintExample(const EvaluationCase& next, const RankJob& job, size_t rows,

@@ -28,15 +28,16 @@ absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
     if (!column.ok()) return column.status();
     csv.action_ = *column;
   }
-  for (const std::string& name : columns.features) {
-    absl::StatusOr<size_t> column = reader.Column(name);
-    if (!column.ok()) return column.status();
-    csv.features_.push_back(*column);
-  }
-  for (const std::string& name : columns.context) {
-    absl::StatusOr<size_t> column = reader.Column(name);
-    if (!column.ok()) return column.status();
-    csv.context_at_.push_back(*column);
+  for (auto [names, at] :
+       {std::pair{&columns.features, &csv.features_},
+        std::pair{&columns.context, &csv.context_at_},
+        std::pair{&columns.candidate_features, &csv.candidate_features_at_},
+        std::pair{&columns.labels, &csv.labels_at_}}) {
+    for (const std::string& name : *names) {
+      absl::StatusOr<size_t> column = reader.Column(name);
+      if (!column.ok()) return column.status();
+      at->push_back(*column);
+    }
   }
   return csv;
 }
@@ -48,14 +49,41 @@ absl::Status EventCsv::Bad(absl::string_view column, absl::string_view value,
                    ShownText(value), "\" ", problem));
 }
 
-absl::Status EventCsv::ReadFeatures(v1::Event& event) const {
+absl::StatusOr<float> EventCsv::ReadNumber(size_t column,
+                                           const std::string& name) const {
+  absl::StatusOr<float> value = ParseFinite(fields_[column]);
+  if (value.ok()) return value;
+  return Bad(name, fields_[column], value.status().message());
+}
+
+absl::Status EventCsv::ReadFeatures(v1::Event& event) {
   for (size_t i = 0; i < features_.size(); ++i) {
-    const std::string& text = fields_[features_[i]];
-    absl::StatusOr<float> value = ParseFinite(text);
-    if (!value.ok()) {
-      return Bad(columns_.features[i], text, value.status().message());
-    }
+    absl::StatusOr<float> value =
+        ReadNumber(features_[i], columns_.features[i]);
+    if (!value.ok()) return value.status();
     event.add_features(*value);
+  }
+  candidate_features_.clear();
+  for (size_t i = 0; i < candidate_features_at_.size(); ++i) {
+    absl::StatusOr<float> value = ReadNumber(candidate_features_at_[i],
+                                             columns_.candidate_features[i]);
+    if (!value.ok()) return value.status();
+    candidate_features_.push_back(*value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EventCsv::ReadLabels() {
+  labels_.clear();
+  for (size_t i = 0; i < labels_at_.size(); ++i) {
+    const std::string& text = fields_[labels_at_[i]];
+    if (text.empty()) {
+      labels_.push_back(std::nullopt);
+    } else if (text == "0" || text == "1") {
+      labels_.push_back(text == "1");
+    } else {
+      return Bad(columns_.labels[i], text, "is not 0, 1 or nothing");
+    }
   }
   return absl::OkStatus();
 }
@@ -96,6 +124,7 @@ absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {
   }
   *event.mutable_event()->mutable_time() = *std::move(time);
   if (absl::Status s = ReadFeatures(*event.mutable_event()); !s.ok()) return s;
+  if (absl::Status s = ReadLabels(); !s.ok()) return s;
   event.set_sequence(reader_->line());
   context_.clear();
   for (size_t i = 0; i < context_at_.size(); ++i) {

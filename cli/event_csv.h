@@ -31,6 +31,10 @@ struct EventColumns {
   // Of the context in which it happened: values by the names of the columns,
   // the model's context features.
   std::vector<std::string> context = {};
+  // Of what is known of the item as it was shown, and of what came of that:
+  // 0, 1 or nothing. Where events are scored as candidates.
+  std::vector<std::string> candidate_features = {};
+  std::vector<std::string> labels = {};
 };
 
 using EventContext = absl::flat_hash_map<std::string, std::string>;
@@ -48,15 +52,23 @@ class EventCsv {
   // names file and line, column and value; the next call goes on with the next
   // line.
   absl::StatusOr<bool> Read(v1::UserEvent& event);
-  // Of the event last read.
+  // Of the event last read. Features and labels are in the order of their
+  // columns; a label is nullopt where its cell is empty.
   const EventContext& context() const { return context_; }
+  const std::vector<float>& candidate_features() const {
+    return candidate_features_;
+  }
+  const std::vector<std::optional<bool>>& labels() const { return labels_; }
 
  private:
   EventCsv(CsvReader& reader, EventColumns columns, TimeUnit unit)
       : reader_(&reader), columns_(std::move(columns)), unit_(unit) {}
 
   absl::Status CheckTexts() const;
-  absl::Status ReadFeatures(v1::Event& event) const;
+  absl::StatusOr<float> ReadNumber(size_t column,
+                                   const std::string& name) const;
+  absl::Status ReadFeatures(v1::Event& event);
+  absl::Status ReadLabels();
   absl::Status Bad(absl::string_view column, absl::string_view value,
                    absl::string_view problem) const;
 
@@ -69,7 +81,11 @@ class EventCsv {
   size_t time_ = 0;
   std::vector<size_t> features_;
   std::vector<size_t> context_at_;
+  std::vector<size_t> candidate_features_at_;
+  std::vector<size_t> labels_at_;
   EventContext context_;
+  std::vector<float> candidate_features_;
+  std::vector<std::optional<bool>> labels_;
   std::vector<std::string> fields_;
 };
 

@@ -28,12 +28,12 @@ absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
                           absl::FunctionRef<void(v1::UserEvent&)> take) {
   return ForEachEventInContext(
       path, format,
-      [&](v1::UserEvent& event, const EventContext&) { take(event); });
+      [&](v1::UserEvent& event, const EventCsv&) { take(event); });
 }
 
 absl::Status ForEachEventInContext(
     const std::string& path, const EventFormat& format,
-    absl::FunctionRef<void(v1::UserEvent&, const EventContext&)> take) {
+    absl::FunctionRef<void(v1::UserEvent&, const EventCsv&)> take) {
   absl::StatusOr<TimeUnit> unit = ParseTimeUnit(format.time_unit);
   if (!unit.ok()) return unit.status();
   absl::StatusOr<std::unique_ptr<InputFile>> file = InputFile::Open(path);
@@ -48,7 +48,7 @@ absl::Status ForEachEventInContext(
     if (absl::Status s = (*file)->status(); !s.ok()) return s;
     if (!read.ok()) return read.status();
     if (!*read) return absl::OkStatus();
-    take(event, csv->context());
+    take(event, *csv);
   }
 }
 

@@ -30,10 +30,11 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format);
 // INVALID_ARGUMENT names file, line, column and value.
 absl::Status ForEachEvent(const std::string& path, const EventFormat& format,
                           absl::FunctionRef<void(v1::UserEvent&)> take);
-// The same with the context in which each happened.
+// The same with what its line says beside it: context, candidate features,
+// labels.
 absl::Status ForEachEventInContext(
     const std::string& path, const EventFormat& format,
-    absl::FunctionRef<void(v1::UserEvent&, const EventContext&)> take);
+    absl::FunctionRef<void(v1::UserEvent&, const EventCsv&)> take);
 
 // Every user's last event in a file: that of the latest time, and of those of
 // one time the last line, as in the trainer's data.split = "last".

@@ -25,6 +25,9 @@ struct RankJob {
   Ranking ranking;
 };
 
+// Gives a request the values of a line's context; an empty one is not named.
+void FillContext(const EventContext& context, v1::RankRequest& request);
+
 // Sends `request` for every job, `in_flight` at a time, each from a state that
 // holds all of the user's events, and has `take` look at every answer, one at a
 // time; it may shorten `ranking.items`. Blocks until all are answered, or

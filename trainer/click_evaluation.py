@@ -51,19 +51,9 @@ class Evaluation:
         else:
             self._windows = _before_moments(data, user, asked, history)
 
-    @torch.no_grad()
     def __call__(self, hyper, params):
         """{'users': n, task name: click_metrics.summary}: tasks with labels."""
-        params = {name: value.detach().to(self._source.device)
-                  for name, value in params.items()}
-        scores, labels = zip(*(
-            labelled_loss.logits(hyper, params, self._source, batch)
-            for batch in self._batches()))
-        tasks = len(hyper.tasks)
-        scores = np.concatenate([part.float().cpu().numpy().reshape(-1, tasks)
-                                 for part in scores])
-        labels = np.concatenate([part.cpu().numpy().reshape(-1, tasks)
-                                 for part in labels])
+        _, scores, labels = self.each(hyper, params)
         result = {'users': len(self._users)}
         for index, task in enumerate(hyper.tasks):
             known = ~np.isnan(labels[:, index])
@@ -71,6 +61,24 @@ class Evaluation:
                 result[task.name] = click_metrics.summary(
                     labels[known, index], scores[known, index])
         return result
+
+    @torch.no_grad()
+    def each(self, hyper, params):
+        """The P labelled events [P] by their index in the data set, rising,
+        with their logits and labels (NaN: no label), both [P, T]."""
+        params = {name: value.detach().to(self._source.device)
+                  for name, value in params.items()}
+        parts = []
+        for batch in self._batches():
+            found = labelled_loss.asked(self._source, batch)
+            scores, labels = labelled_loss.logits(hyper, params, self._source,
+                                                  batch)
+            parts.append([values[found.present].float().cpu().numpy()
+                          for values in (scores, labels)] +
+                         [found.events[found.present].cpu().numpy()])
+        scores, labels, events = map(np.concatenate, zip(*parts))
+        order = np.argsort(events)
+        return events[order], scores[order], labels[order]
 
     def _batches(self):
         """Windows of like lengths together; what is asked about are a whole

@@ -45,8 +45,12 @@ def normalised_entropy(labels, logits):
 
 
 def calibration(labels, logits):
-    """Predicted over observed positives: 1 is right on average."""
-    return float(_probabilities(logits).sum() / max(np.sum(labels), 1e-12))
+    """Predicted over observed positives: 1 is right on average. NaN without a
+    positive."""
+    observed = np.sum(labels)
+    if not observed:
+        return float('nan')
+    return float(_probabilities(logits).sum() / observed)
 
 
 def reliability(labels, logits, bins=BINS):

@@ -41,9 +41,7 @@ def cut(config, data, how, until=None, final=False):
         raise ValueError('--until: with --final nothing validates')
     if config.data.split == 'last':
         return _last(config, data, how, until, final)
-    from_us = data.cut_us
-    if config.data.test_from:
-        from_us = config_lib.time_us(config.data.test_from, 'data.test_from')
+    from_us = held_out_from(config, data)
     rank = not evaluations.every_task_has_labels(data)
     known = data.before(from_us) if from_us >= 0 else data
 
@@ -72,6 +70,14 @@ def cut(config, data, how, until=None, final=False):
     except ValueError as error:
         return dataclasses.replace(parts, notes=[
             f'note: no validation part is cut off: {error}'])
+
+
+def held_out_from(config, data):
+    """The time from which on events are held out, where time says it; -1 if
+    none are."""
+    if config.data.test_from:
+        return config_lib.time_us(config.data.test_from, 'data.test_from')
+    return data.cut_us
 
 
 def _validated(parts, known, from_us, how, rank):

@@ -2,6 +2,7 @@
 // error: all errors of a file and all of its other events.
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -40,13 +41,18 @@ json Scenarios() {
   return json::parse(file);
 }
 
-json ToJson(const v1::UserEvent& event) {
+json ToJson(const v1::UserEvent& event, const EventCsv& line) {
   const auto& time = event.event().time();
   json values{event.user_id(), event.event().item_id(), event.event().action(),
               time.seconds() * 1'000'000 + time.nanos() / 1'000,
               event.sequence()};
   const auto& features = event.event().features();
   if (!features.empty()) values.push_back(json(features));
+  json labels = json::array();
+  for (const std::optional<bool>& label : line.labels()) {
+    labels.push_back(label ? json(*label ? 1 : 0) : json());
+  }
+  if (!labels.empty()) values.push_back(labels);
   return values;
 }
 
@@ -90,7 +96,7 @@ Outcome ReadAll(const std::string& path, const EventColumns& columns,
     if (!read.ok()) {
       if (!add_error(read.status())) return outcome;
     } else if (*read) {
-      outcome.events.push_back(ToJson(event));
+      outcome.events.push_back(ToJson(event, *csv));
     } else {
       return outcome;
     }
@@ -109,6 +115,7 @@ TEST_P(CsvScenariosTest, IsReadAsWritten) {
     columns.item.keys = ItemKeys::kTexts;
   }
   columns.features = scenario.value("features", std::vector<std::string>());
+  columns.labels = scenario.value("labels", std::vector<std::string>());
   const std::string path =
       WriteFile("events.csv", Bytes(scenario["text"].get<std::string>()));
   const Outcome outcome = ReadAll(path, columns, *unit);

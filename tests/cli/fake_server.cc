@@ -97,8 +97,9 @@ class FakeServer::Ranker final : public v1::RankService::Service {
   grpc::Status Score(const v1::RankRequest& request,
                      v1::RankResponse& response) {
     absl::MutexLock lock(&fake_.mutex_);
-    fake_.last_rank_ = request;
-    response.add_tasks("buy");
+    fake_.ranks_.push_back(request);
+    *response.mutable_tasks() = request.tasks();
+    if (response.tasks().empty()) response.add_tasks("buy");
     for (uint64_t item : request.item_ids()) {
       float score = 0;
       if (auto user = fake_.users_.find(request.user_id());
@@ -107,15 +108,23 @@ class FakeServer::Ranker final : public v1::RankService::Service {
           score += event.event().item_id() == item ? 1.0F : 0.0F;
         }
       }
-      response.add_scores(score);
+      for (const v1::Event& event : request.recent_events()) {
+        score += event.item_id() == item ? 1.0F : 0.0F;
+      }
+      for (int task = 0; task < response.tasks_size(); ++task) {
+        response.add_scores(score + 10.0F * static_cast<float>(task));
+      }
       if (item == 0) {
-        response.add_unknown_items(response.scores_size() - 1);
+        response.add_unknown_items(
+            response.scores_size() / response.tasks_size() - 1);
       }
     }
     std::vector<uint32_t> order(request.item_ids_size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      return response.scores(a) > response.scores(b);
+      const auto tasks = static_cast<uint32_t>(response.tasks_size());
+      return response.scores(static_cast<int>(a * tasks)) >
+             response.scores(static_cast<int>(b * tasks));
     });
     order.resize(std::min<size_t>(order.size(), request.top_k()));
     response.mutable_order()->Add(order.begin(), order.end());
@@ -131,6 +140,12 @@ class FakeServer::Ranker final : public v1::RankService::Service {
     if (request->user_id().empty()) {
       return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
                           "user_id is empty");
+    }
+    if (request->recent_events_size() > kMaxRecentEvents) {
+      return grpc::Status(
+          grpc::StatusCode::INVALID_ARGUMENT,
+          absl::StrCat("recent_events: ", request->recent_events_size(),
+                       " events; must be at most ", kMaxRecentEvents));
     }
     if (!request->model_name().empty() && request->model_name() != "toy") {
       return grpc::Status(grpc::StatusCode::NOT_FOUND,
@@ -417,7 +432,12 @@ size_t FakeServer::num_events() const {
 
 v1::RankRequest FakeServer::last_rank() const {
   absl::MutexLock lock(&mutex_);
-  return last_rank_;
+  return ranks_.empty() ? v1::RankRequest() : ranks_.back();
+}
+
+std::vector<v1::RankRequest> FakeServer::ranks() const {
+  absl::MutexLock lock(&mutex_);
+  return ranks_;
 }
 
 }  // namespace qlarank

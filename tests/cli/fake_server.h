@@ -3,7 +3,8 @@
 //
 // It keeps events in memory and counts each once, by the real server's rules
 // for (source, sequence), marks and fences; an item's score for a user is how
-// often they had it. Faults can be asked for. Thread-safe.
+// often they had it, recent events counted, and 10 more for each further task
+// that is asked for. Faults can be asked for. Thread-safe.
 #ifndef QLARANK_TESTS_CLI_FAKE_SERVER_H_
 #define QLARANK_TESTS_CLI_FAKE_SERVER_H_
 
@@ -29,6 +30,8 @@ class FakeServer {
   static constexpr char kBadAction[] = "bad";
   // Events of this user are refused for good: their log is damaged.
   static constexpr char kDamagedUser[] = "damaged";
+  // A request of more is refused.
+  static constexpr int kMaxRecentEvents = 3;
 
   struct Faults {
     // The stream ends with UNAVAILABLE after so many requests were taken in,
@@ -57,6 +60,8 @@ class FakeServer {
   std::vector<v1::UserEvent> EventsOf(const std::string& user) const;
   size_t num_events() const;
   v1::RankRequest last_rank() const;
+  // All of them, in the order in which they came.
+  std::vector<v1::RankRequest> ranks() const;
   // Through which a source is marked as complete; 0: not at all.
   uint64_t MarkOf(const std::string& source) const;
   // Requests of events that came in.
@@ -84,7 +89,7 @@ class FakeServer {
   mutable absl::Mutex mutex_;
   std::map<std::string, User> users_ ABSL_GUARDED_BY(mutex_);
   Faults faults_ ABSL_GUARDED_BY(mutex_);
-  v1::RankRequest last_rank_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::RankRequest> ranks_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::MarkSourceRequest> marks_ ABSL_GUARDED_BY(mutex_);
   int num_batches_ ABSL_GUARDED_BY(mutex_) = 0;
 

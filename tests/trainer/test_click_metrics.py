@@ -52,6 +52,7 @@ def test_calibration_is_predicted_over_observed():
     assert click_metrics.calibration(labels, np.zeros(4)) == pytest.approx(1)
     assert click_metrics.calibration(labels, np.full(4, 30.)) == (
         pytest.approx(2))
+    assert np.isnan(click_metrics.calibration(np.zeros(4), np.zeros(4)))
 
 
 def test_reliability_bins_have_equal_mass():

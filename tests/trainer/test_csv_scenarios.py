@@ -23,12 +23,15 @@ def _as_the_trainer_says(message):
 
 
 def _read(path, scenario):
-    features = scenario.get('features', [])
+    features, labels = (scenario.get(kind, [])
+                        for kind in ('features', 'labels'))
     config = config_lib.from_dict({
         'name': 'test',
         'data': {'time_unit': scenario.get('time_unit', 's'),
-                 'item_keys': scenario.get('item_keys', 'number')},
-        'model': {'event_features': features}})
+                 'item_keys': scenario.get('item_keys', 'number'),
+                 'labels': {name: name for name in labels}},
+        'model': {'event_features': features, 'tasks': [
+            {'name': name} for name in labels or ['next']]}})
     events = []
     for part in csv_events.parts(path, config):
         columns = [np.array(texts.values, object)[texts.codes]
@@ -37,6 +40,9 @@ def _read(path, scenario):
         columns.append(part['times_us'].tolist())
         if features:
             columns.append(part['event_features'].tolist())
+        if labels:
+            columns.append([[None if np.isnan(label) else label
+                             for label in row] for row in part['labels']])
         events += [list(event) for event in zip(*columns)]
     return events
 
