@@ -1,4 +1,5 @@
-// qlarank model inspect: what is in a bundle, and whether it is whole.
+// qlarank model inspect: what is in a bundle, whether it is whole, and whether
+// the engine scores its golden requests as the trainer did.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,6 +11,9 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "model/bundle.h"
+#include "model/canary.h"
+#include "model/engine.h"
+#include "model/golden_replay.h"
 #include "nlohmann/json.hpp"
 
 namespace qlarank {
@@ -87,6 +91,51 @@ void PrintTensors(const Bundle& bundle, std::ostream& out) {
          "model.textproto says\n";
 }
 
+// What became of the golden requests in one precision.
+struct Replayed {
+  Precision precision;
+  GoldenReplay replay;
+};
+// In each precision that this processor has; none where the bundle has no
+// golden requests. Errors are those of Engine::Create and ReplayGoldenRequests.
+absl::StatusOr<std::vector<Replayed>> Replay(
+    const std::shared_ptr<const Bundle>& bundle) {
+  std::vector<Replayed> replayed;
+  if (bundle->golden_requests().cases().empty()) return replayed;
+  if (absl::Status status = CheckProcessor(); !status.ok()) return status;
+  for (const Precision precision :
+       {Precision::kF32, Precision::kBf16, Precision::kInt8}) {
+    if (!ProcessorHas(precision)) continue;
+    // What only makes scoring faster need not be made.
+    const auto engine =
+        Engine::Create(bundle, {precision, /*most_share_bytes=*/0});
+    if (!engine.ok()) return engine.status();
+    const auto replay = ReplayGoldenRequests(**engine);
+    if (!replay.ok()) return replay.status();
+    replayed.push_back({precision, *replay});
+  }
+  return replayed;
+}
+
+void PrintReplayed(const std::vector<Replayed>& replayed, std::ostream& out) {
+  if (replayed.empty()) out << "golden requests: none\n";
+  for (const auto& [precision, replay] : replayed) {
+    out << "golden requests in " << PrecisionName(precision) << ": "
+        << replay.ToString() << "\n";
+  }
+}
+
+nlohmann::json ToJson(const std::vector<Replayed>& replayed) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [precision, replay] : replayed) {
+    json[PrecisionName(precision)] = {{"users", replay.num_users},
+                                      {"scores", replay.num_scores},
+                                      {"mean_error", replay.mean_error},
+                                      {"largest_error", replay.largest_error}};
+  }
+  return json;
+}
+
 nlohmann::json ToJson(const Bundle& bundle) {
   const ModelSpec& spec = bundle.spec();
   nlohmann::json json{{"name", spec.name()},
@@ -127,11 +176,18 @@ absl::StatusOr<ExitCode> Inspect(CommandContext& context,
     // Whatever is wrong with it, it is the input that is bad.
     return absl::InvalidArgumentError(bundle.status().message());
   }
+  const auto replayed = Replay(*bundle);
+  if (!replayed.ok()) {
+    return absl::InvalidArgumentError(replayed.status().message());
+  }
   if (context.json) {
-    context.out << ToJson(**bundle).dump() << "\n";
+    nlohmann::json json = ToJson(**bundle);
+    json["golden_requests"] = ToJson(*replayed);
+    context.out << json.dump() << "\n";
   } else {
     PrintSpec((*bundle)->spec(), context.out);
     PrintTensors(**bundle, context.out);
+    PrintReplayed(*replayed, context.out);
   }
   return ExitCode::kOk;
 }
@@ -146,7 +202,9 @@ void AddModelCommand(CommandSet& commands) {
   model->require_subcommand(1);
   model->fallthrough();
   CLI::App* inspect = commands.AddBelow(
-      model, "inspect", "Print what a bundle holds and check that it is whole",
+      model, "inspect",
+      "Print what a bundle holds, check that it is whole, and replay its "
+      "golden requests",
       [folder, &context] { return Inspect(context, *folder); });
   inspect->add_option("folder", *folder, "models/<name>/<version>")->required();
 }

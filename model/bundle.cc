@@ -1,10 +1,5 @@
 #include "model/bundle.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -15,32 +10,12 @@
 #include "absl/strings/str_split.h"
 #include "model/bundle_schema.h"
 #include "model/fingerprint.h"
+#include "model/golden_requests.h"
 #include "model/sha256.h"
+#include "model/text_file.h"
 
 namespace qlarank {
 namespace {
-
-// Keeps the first error of a textproto.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) {
-      text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-    }
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return absl::NotFoundError(absl::StrCat("cannot open ", path));
-  std::ostringstream contents;
-  contents << stream.rdbuf();
-  return contents.str();
-}
 
 // What the trainer writes last: the digest of all before it. Names and weights
 // of tasks, actions and context values shape scores, and no tensor's digest
@@ -82,7 +57,7 @@ absl::StatusOr<std::unique_ptr<TensorFile>> LoadTensors(
 absl::StatusOr<absl::flat_hash_map<uint64_t, std::string>> LoadTitles(
     const std::string& path) {
   absl::flat_hash_map<uint64_t, std::string> titles;
-  absl::StatusOr<std::string> text = ReadFile(path);
+  absl::StatusOr<std::string> text = ReadTextFile(path);
   if (absl::IsNotFound(text.status())) return titles;
   if (!text.ok()) return text.status();
   size_t line_number = 0;
@@ -107,17 +82,14 @@ absl::StatusOr<absl::flat_hash_map<uint64_t, std::string>> LoadTitles(
 absl::StatusOr<model::v1::ModelSpec> Bundle::LoadSpec(
     const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/model.textproto");
-  absl::StatusOr<std::string> text = ReadFile(path);
+  absl::StatusOr<std::string> text = ReadTextFile(path);
   if (!text.ok()) return text.status();
   if (absl::Status status = CheckDigest(path, *text); !status.ok()) {
     return status;
   }
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
   model::v1::ModelSpec spec;
-  if (!parser.ParseFromString(*text, &spec)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  if (absl::Status status = ParseTextproto(path, *text, spec); !status.ok()) {
+    return status;
   }
   if (absl::Status status = ValidateSpec(spec); !status.ok()) {
     return absl::InvalidArgumentError(
@@ -151,6 +123,9 @@ absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
         folder, "/model.textproto: fingerprint: \"",
         bundle->spec_.fingerprint(), "\"; the tensors give ", fingerprint));
   }
+  auto golden = LoadGoldenRequests(folder, bundle->spec_);
+  if (!golden.ok()) return golden.status();
+  bundle->golden_requests_ = *std::move(golden);
   auto titles = LoadTitles(absl::StrCat(folder, "/titles.tsv"));
   if (!titles.ok()) return titles.status();
   bundle->titles_ = *std::move(titles);

@@ -19,6 +19,7 @@
 #include "model/context_feature.h"
 #include "model/item_index.h"
 #include "model/tensor_file.h"
+#include "qlarank/model/v1/golden_requests.pb.h"
 #include "qlarank/model/v1/model_spec.pb.h"
 
 namespace qlarank {
@@ -32,8 +33,9 @@ class Bundle {
   static constexpr uint32_t kUnknownAction = UINT32_MAX;
 
   // Reads and checks the bundle in `folder`: the spec's fields, every tensor's
-  // presence, dtype, shape and finiteness, the files' digests and the
-  // fingerprint.
+  // presence, dtype, shape and finiteness, the files' digests, the fingerprint,
+  // and that the golden requests can be asked. What they are answered is for
+  // golden_replay.h to check.
   //
   // NOT_FOUND         the folder or one of its files is missing
   // INVALID_ARGUMENT  the spec or a tensor is not what docs/model.md asks for
@@ -50,6 +52,11 @@ class Bundle {
   // Of all that shapes a state, without the version of the engine's arithmetic.
   const std::string& fingerprint() const { return spec_.fingerprint(); }
   const std::string& folder() const { return folder_; }
+
+  // Without cases, where the bundle has none.
+  const model::v1::GoldenRequests& golden_requests() const {
+    return golden_requests_;
+  }
 
   const TensorFile& weights() const { return *weights_; }
   const TensorFile& items() const { return *items_; }
@@ -88,6 +95,7 @@ class Bundle {
 
   std::string folder_;
   model::v1::ModelSpec spec_;
+  model::v1::GoldenRequests golden_requests_;
   std::unique_ptr<TensorFile> weights_;
   std::unique_ptr<TensorFile> items_;
   ItemIndex items_by_id_;

@@ -20,7 +20,7 @@ absl::Status CheckConfiguredFiles(const ServerOptions& options,
   };
   for (size_t i = 0; i < options.models.size(); ++i) {
     report(absl::StrCat("models[", i, "].path: "),
-           LoadBundle(options.models[i]).status());
+           TryModel(options.models[i]));
   }
   report("", PlanMemoryForBundles(options).status());
   const SecurityOptions& security = options.security;

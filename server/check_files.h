@@ -9,8 +9,8 @@
 namespace qlarank {
 
 // Whether a server would take the files that the configuration names: bundles,
-// whether they fit into the memory budget, the token file, certificates and
-// keys. INVALID_ARGUMENT with a line for each that is wrong, "ORIGIN: FIELD: ...".
+// their golden requests replayed, whether they fit into the memory budget, the
+// token file, certificates and keys. INVALID_ARGUMENT with a line for each that is wrong, "ORIGIN: FIELD: ...".
 // Opens no store and no port. Blocks on the disk.
 absl::Status CheckConfiguredFiles(const ServerOptions& options,
                                   absl::string_view origin);

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from trainer import bundle_commands
 from trainer import comparison_commands
 from trainer import data_commands
 from trainer import model_commands
@@ -21,6 +22,7 @@ def _parser():
         return sub
     data_commands.add(command)
     model_commands.add(command)
+    bundle_commands.add(command)
     comparison_commands.add(command)
     return parser
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import typing
 
@@ -18,8 +19,10 @@ import safetensors
 import safetensors.numpy
 import torch
 
+from trainer import bundle_checks
 from trainer import content
 from trainer import fingerprint as fingerprint_lib
+from trainer import golden_requests
 from trainer import hyper as hyper_lib
 from trainer import keys
 from trainer import spec as spec_lib
@@ -32,8 +35,6 @@ ITEMS_FILE = 'items.safetensors'
 CONTENT_FILE = 'content.safetensors'
 TITLES_FILE = 'titles.tsv'
 KEYS_FILE = 'item_keys.tsv'
-# As model/bundle_schema.cc: a logit's scale is exp of it.
-MAX_LOG_SCALE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,7 @@ def write(bundle, folder, titles=None):
         raise ValueError(bundle.hyper.unservable())
     tensors = {name: _little_endian(array)
                for name, array in bundle.tensors.items()}
-    _check(bundle.hyper, tensors, 'bundle')
+    bundle_checks.check(bundle.hyper, tensors, 'bundle')
     if not bundle.hyper.actions:
         raise ValueError('bundle: the model has no actions')
     specs = tensors_lib.tensor_specs(bundle.hyper, len(tensors['item_ids']))
@@ -97,6 +98,12 @@ def write(bundle, folder, titles=None):
         if of_content:
             message.content_sha256 = _write_tensors(of_content,
                                                     work / CONTENT_FILE)
+        try:
+            message.golden_sha256 = _write_golden(bundle.hyper, tensors,
+                                                  message.fingerprint, work)
+        except golden_requests.TooRough as error:
+            # It can be served, unchecked.
+            print(f'no {golden_requests.FILE}: {error}', file=sys.stderr)
         spec_lib.write(message, work / SPEC_FILE)
         if len(bundle.item_keys):
             _write_keys(tensors['item_ids'], bundle.item_keys,
@@ -165,7 +172,7 @@ def read(folder):
     if hyper.has_content:
         tensors.update(_read_tensors(folder / CONTENT_FILE,
                                      message.content_sha256))
-    _check(hyper, tensors, folder)
+    bundle_checks.check(hyper, tensors, folder)
     if len(tensors['item_ids']) != message.num_items:
         raise ValueError(f'{folder}: num_items is {message.num_items}, but '
                          f'item_ids has {len(tensors["item_ids"])}')
@@ -173,8 +180,35 @@ def read(folder):
     if found != message.fingerprint:
         raise ValueError(f'{folder}: fingerprint is {message.fingerprint}, '
                          f'but the tensors make {found}')
+    if message.golden_sha256:
+        _read_bytes(folder / golden_requests.FILE, message.golden_sha256)
     return Bundle(message.name, message.version, message.description, hyper,
                   tensors)
+
+
+def add_golden_requests(folder, replace=False):
+    """Gives a bundle that is there its golden requests; returns their bytes.
+
+    model.textproto names the file, so it is written anew; nothing else changes.
+    Raises ValueError if the bundle has some, unless they are to be replaced.
+    """
+    folder = pathlib.Path(folder)
+    bundle, message = read(folder), spec_lib.read(folder / SPEC_FILE)
+    if message.golden_sha256 and not replace:
+        raise ValueError(f'{folder}: has golden requests (--replace makes them '
+                         'anew)')
+    # Whole files take the place of others; the spec last, which names it.
+    with tempfile.TemporaryDirectory(prefix='.golden.', dir=folder) as name:
+        work = pathlib.Path(name)
+        message.golden_sha256 = _write_golden(bundle.hyper, bundle.tensors,
+                                              message.fingerprint, work)
+        spec_lib.write(message, work / SPEC_FILE)
+        size = (work / golden_requests.FILE).stat().st_size
+        for file in (golden_requests.FILE, SPEC_FILE):
+            _sync(work / file)
+            (work / file).rename(folder / file)
+        _sync(folder)
+    return size
 
 
 def _write_keys(item_ids, item_keys, path):
@@ -207,12 +241,24 @@ def _write_tensors(tensors, path):
     return hashlib.sha256(data).hexdigest()
 
 
-def _read_tensors(path, sha256):
+def _write_golden(hyper, tensors, fingerprint, folder):
+    requests = golden_requests.make(hyper, tensors, fingerprint)
+    data = golden_requests.text(requests).encode()
+    (folder / golden_requests.FILE).write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read_bytes(path, sha256):
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise ValueError(f'{path}: SHA-256 is {found}, but {SPEC_FILE} says '
                          f'{sha256 or "nothing"}')
+    return data
+
+
+def _read_tensors(path, sha256):
+    data = _read_bytes(path, sha256)
     try:
         return safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
@@ -229,39 +275,3 @@ def _check_files(hyper, weights, items, folder):
         if name in specs and not specs[name].in_items:
             raise ValueError(f'{folder}: tensor {name} is in {ITEMS_FILE}; '
                              f'it belongs in {WEIGHTS_FILE}')
-
-
-def _check(hyper, tensors, where):
-    """Names, shapes, dtypes and values of all tensors."""
-    ids = tensors.get('item_ids')
-    if ids is None or ids.ndim != 1 or ids.dtype != np.uint64:
-        raise ValueError(f'{where}: item_ids is missing or not U64 [N]')
-    if len(np.unique(ids)) != len(ids):
-        values, counts = np.unique(ids, return_counts=True)
-        raise ValueError(f'{where}: item id {values[counts > 1][0]} occurs '
-                         'more than once')
-    shapes = {name: spec.shape for name, spec in
-              tensors_lib.tensor_specs(hyper, len(ids)).items()}
-    shapes.update(content.tensor_shapes(hyper))
-    for name in sorted(set(tensors) - set(shapes) - {'item_ids'}):
-        raise ValueError(f'{where}: tensor {name} is not part of this model')
-    for name, shape in shapes.items():
-        if name not in tensors:
-            raise ValueError(f'{where}: tensor {name} is missing')
-        _check_tensor(name, tensors[name], shape, where)
-
-
-def _check_tensor(name, array, shape, where):
-    if array.dtype != np.float32:
-        raise ValueError(f'{where}: tensor {name} is {array.dtype}, not F32')
-    if array.shape != shape:
-        raise ValueError(f'{where}: tensor {name} has shape '
-                         f'{list(array.shape)}, not {list(shape)}')
-    if not np.isfinite(array).all():
-        raise ValueError(f'{where}: tensor {name} holds NaN or infinity')
-    if name == 'log_scale' and abs(array[0]) > MAX_LOG_SCALE:
-        raise ValueError(f'{where}: tensor log_scale is {array[0]}; expected '
-                         f'{-MAX_LOG_SCALE} to {MAX_LOG_SCALE}')
-    if name.endswith('.decay_rate') and (array < 0).any():
-        raise ValueError(f'{where}: tensor {name} holds {array.min()}; rates '
-                         'are at least 0')

@@ -1,4 +1,4 @@
-"""The commands that make and try models: train, evaluate, export, golden."""
+"""The commands that make and try models: train, evaluate."""
 
 import argparse
 import csv
@@ -58,19 +58,6 @@ def add(command):
     sub.add_argument('--ranks', metavar='FILE', help='write user,rank lines: '
                      'where the first item to find stands in the whole '
                      'catalogue, 0 for nowhere')
-    sub = command('export', _export, 'Write a bundle, '
-                  'OUT/<name>/<version>/, from a trained model.')
-    sub.add_argument('--model', required=True, metavar='FILE')
-    sub.add_argument('--out', required=True, metavar='DIR', help='e.g. models')
-    sub.add_argument('--titles', metavar='FILE',
-                     help='item_id<tab>title lines for people to read')
-    sub.add_argument('--version', type=int, metavar='N',
-                     help='default: that of the configuration. A version that '
-                     'is there is never written over')
-    sub = command('golden', _golden, 'Write the golden vectors of '
-                  'tests/golden/README.md.')
-    sub.add_argument('--out', required=True, metavar='DIR')
-    sub.add_argument('--seed', type=int, default=7)
 
 
 def add_parts(sub):
@@ -278,25 +265,3 @@ def _evaluate(args):
         print(json.dumps(metrics, indent=1))
     else:
         _print_metrics(metrics)
-
-
-def _export(args):
-    from trainer import checkpoint, export
-    config, tensors, _ = checkpoint.load(args.model)
-    version = config.version if args.version is None else args.version
-    if version < 1:
-        raise ValueError(f'--version: {version}; must be at least 1')
-    bundle = export.Bundle(config.name, version, config.description,
-                           config.model, tensors,
-                           checkpoint.item_keys(args.model))
-    titles = args.titles
-    folder = pathlib.Path(args.out) / config.name / str(version)
-    fingerprint = export.write(bundle, folder, titles)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    print(f'{folder}: {size / 1e6:.1f} MB, fingerprint {fingerprint}')
-
-
-def _golden(args):
-    from trainer import golden
-    for name, count in golden.write_all(args.out, args.seed):
-        print(f'{pathlib.Path(args.out) / name}: {count} cases')

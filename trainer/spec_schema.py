@@ -1,11 +1,12 @@
-"""The message classes of proto/qlarank/model/v1/model_spec.proto.
+"""The message classes of proto/qlarank/model/v1/.
 
-Made from model_spec.binpb, which is that file's descriptor set, so that nothing
+Made from model_spec.binpb, which is those files' descriptor set, so that nothing
 has to be generated where the trainer runs, and any protobuf from 4.21 on reads
-it. When the .proto changes, write the descriptor set anew, in the repository's
+it. When a .proto changes, write the descriptor set anew, in the repository's
 root (tests/trainer/test_spec_schema.py tells when it was forgotten):
 
     protoc --proto_path=proto --descriptor_set_out=trainer/model_spec.binpb \
+        qlarank/model/v1/golden_requests.proto \
         qlarank/model/v1/model_spec.proto
 """
 
@@ -55,5 +56,6 @@ _classes = {name: _message_class(_pool.FindMessageTypeByName(_PACKAGE + name))
             for _file in _set.file for name in [
                 message.name for message in _file.message_type]}
 ModelSpec = _classes['ModelSpec']
+GoldenRequests = _classes['GoldenRequests']
 Phi2 = _Enum(_pool.FindEnumTypeByName(_PACKAGE + 'Phi2'))
 TargetAware = _Enum(_pool.FindEnumTypeByName(_PACKAGE + 'TargetAware'))

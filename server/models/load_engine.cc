@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "model/canary.h"
+#include "model/golden_replay.h"
 #include "server/models/precision_choice.h"
 #include "server/ops/logging.h"
 #include "server/work/field_error.h"
@@ -20,6 +21,57 @@ Precision Configured(ScoringPrecision precision) {
     default:
       return Precision::kF32;
   }
+}
+
+// In the configured precision, or in the one that PRECISION_AUTO becomes.
+absl::StatusOr<std::unique_ptr<const Engine>> MakeEngine(
+    const ModelOptions& options, const std::shared_ptr<const Bundle>& bundle) {
+  const auto make = [&](Precision precision) {
+    return Engine::Create(bundle, {precision, options.item_share_bytes});
+  };
+  if (options.precision == ScoringPrecision::kAuto) {
+    auto choice = ChoosePrecision(make);
+    if (!choice.ok()) return choice.status();
+    LogInfo("precision chosen",
+            {{"model", options.name},
+             {"version", options.version},
+             {"precision", PrecisionName(choice->engine->precision())},
+             {"reason", choice->reason}});
+    return std::move(choice->engine);
+  }
+  const Precision wanted = Configured(options.precision);
+  auto engine = make(wanted);
+  if (!engine.ok()) return engine.status();
+  if ((*engine)->precision() != wanted) {
+    LogWarning("the processor lacks the configured precision",
+               {{"model", options.name},
+                {"version", options.version},
+                {"configured", PrecisionName(wanted)},
+                {"used", PrecisionName((*engine)->precision())}});
+  }
+  return engine;
+}
+
+// Replayed by an engine that has what scores depend on, and not what only makes
+// scoring faster.
+absl::StatusOr<GoldenReplay> ReplayIn(
+    Precision precision, const std::shared_ptr<const Bundle>& bundle) {
+  if (bundle->golden_requests().cases().empty()) return GoldenReplay();
+  const auto engine =
+      Engine::Create(bundle, {precision, /*most_share_bytes=*/0});
+  if (!engine.ok()) return engine.status();
+  return ReplayGoldenRequests(**engine);
+}
+
+// In what the engine serves in; in float32 first, whose bound is tight: that is
+// what the weights mean, however they are rounded then.
+absl::StatusOr<GoldenReplay> Replay(
+    const Engine& engine, const std::shared_ptr<const Bundle>& bundle) {
+  if (engine.precision() != Precision::kF32) {
+    auto exact = ReplayIn(Precision::kF32, bundle);
+    if (!exact.ok()) return exact;
+  }
+  return ReplayGoldenRequests(engine);
 }
 
 }  // namespace
@@ -43,33 +95,37 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
   return bundle;
 }
 
+absl::Status TryModel(const ModelOptions& options) {
+  if (absl::Status status = CheckProcessor(); !status.ok()) return status;
+  const auto bundle = LoadBundle(options);
+  if (!bundle.ok()) return bundle.status();
+  absl::Status status = ReplayIn(Precision::kF32, *bundle).status();
+  const Precision wanted = Configured(options.precision);
+  if (wanted != Precision::kF32) {
+    status.Update(ReplayIn(wanted, *bundle).status());
+  }
+  return status;
+}
+
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options) {
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
-  const auto make = [&](Precision precision) {
-    return Engine::Create(*bundle, {precision, options.item_share_bytes});
-  };
-  if (options.precision == ScoringPrecision::kAuto) {
-    auto choice = ChoosePrecision(make);
-    if (!choice.ok()) return choice.status();
-    LogInfo("precision chosen",
+  auto engine = MakeEngine(options, *bundle);
+  if (!engine.ok()) return engine.status();
+  const auto replay = Replay(**engine, *bundle);
+  if (!replay.ok()) return replay.status();
+  if (replay->num_users == 0) {
+    LogInfo("golden requests: none",
+            {{"model", options.name}, {"version", options.version}});
+  } else {
+    LogInfo("golden requests: answered as the trainer does",
             {{"model", options.name},
              {"version", options.version},
-             {"precision", PrecisionName(choice->engine->precision())},
-             {"reason", choice->reason}});
-    return std::move(choice->engine);
-  }
-  const Precision wanted = Configured(options.precision);
-  auto engine = make(wanted);
-  if (!engine.ok()) return engine.status();
-  if ((*engine)->precision() != wanted) {
-    LogWarning("the processor lacks the configured precision",
-               {{"model", options.name},
-                {"version", options.version},
-                {"configured", PrecisionName(wanted)},
-                {"used", PrecisionName((*engine)->precision())}});
+             {"precision", PrecisionName((*engine)->precision())},
+             {"scores", replay->num_scores},
+             {"error_of_spread", replay->mean_error}});
   }
   return engine;
 }

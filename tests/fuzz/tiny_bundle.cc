@@ -122,6 +122,9 @@ void Seal(const model::v1::ModelSpec& spec, BundleFiles& files) {
   model::v1::ModelSpec sealed = spec;
   sealed.set_weights_sha256(Sha256Hex(files.weights));
   sealed.set_items_sha256(Sha256Hex(files.items));
+  if (!files.golden.empty()) {
+    sealed.set_golden_sha256(Sha256Hex(files.golden));
+  }
   const auto weights = TensorFile::Parse(files.weights, "weights");
   const auto items = TensorFile::Parse(files.items, "items");
   const BundleSchema schema = SchemaOf(spec);
@@ -144,6 +147,7 @@ void Write(const BundleFiles& files, const std::string& folder) {
   write("weights.safetensors", files.weights);
   write("items.safetensors", files.items);
   write("titles.tsv", files.titles);
+  write("golden.textproto", files.golden);
 }
 
 std::shared_ptr<const Bundle> LoadTinyBundle(const model::v1::ModelSpec& spec) {

@@ -25,6 +25,7 @@ struct BundleFiles {
   std::string weights;
   std::string items;
   std::string titles;
+  std::string golden;  // golden.textproto; "": there is none
 };
 
 // A safetensors file of these tensors; their values follow from their names.
@@ -37,8 +38,8 @@ uint64_t NumValues(const model::v1::ModelSpec& spec);
 BundleFiles MakeFiles(const model::v1::ModelSpec& spec);
 
 // Writes into `files.spec` a spec whose digests and fingerprint are those of
-// the tensors in `files`, so that nothing but the tensors themselves can be
-// wrong. REQUIRES: ValidateSpec(spec) is OK.
+// the tensors and the golden requests in `files`, so that nothing but these
+// themselves can be wrong. REQUIRES: ValidateSpec(spec) is OK.
 void Seal(const model::v1::ModelSpec& spec, BundleFiles& files);
 
 void Write(const BundleFiles& files, const std::string& folder);

@@ -13,12 +13,11 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "model/fingerprint.h"
-#include "model/sha256.h"
 #include "model/tensor_file.h"
+#include "tests/model/bundle_copy.h"
 #include "tests/model/golden.h"
 
 namespace qlarank::testing {
@@ -27,57 +26,16 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-std::string ReadAll(const fs::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream contents;
-  contents << stream.rdbuf();
-  return contents.str();
-}
-
-void WriteAll(const fs::path& path, const std::string& contents) {
-  std::ofstream(path, std::ios::binary) << contents;
-}
-
-// A private copy of a golden bundle, to be damaged.
-class BundleTest : public ::testing::Test {
+class BundleTest : public ::testing::Test, protected BundleCopy {
  protected:
   BundleTest()
-      : folder_(fs::temp_directory_path() /
-                ("qlarank_bundle_" + std::to_string(::getpid()))) {
-    fs::remove_all(folder_);
-    fs::copy(GoldenBundleFolder("all_l4_decay_conv_everything"), folder_);
-  }
-  ~BundleTest() override { fs::remove_all(folder_); }
-
-  fs::path weights() const { return folder_ / "weights.safetensors"; }
-  fs::path items() const { return folder_ / "items.safetensors"; }
-  fs::path spec_path() const { return folder_ / "model.textproto"; }
-
-  void EditSpec(const std::function<void(model::v1::ModelSpec&)>& edit) {
-    model::v1::ModelSpec spec;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-        ReadAll(spec_path()), &spec));
-    edit(spec);
-    std::string text;
-    google::protobuf::TextFormat::PrintToString(spec, &text);
-    WriteAll(spec_path(), text);
-  }
-
-  // Changes weights.safetensors and makes the spec's digest agree.
-  void EditWeights(const std::function<void(std::string&)>& edit) {
-    std::string bytes = ReadAll(weights());
-    edit(bytes);
-    WriteAll(weights(), bytes);
-    EditSpec([&](auto& spec) { spec.set_weights_sha256(Sha256Hex(bytes)); });
-  }
+      : BundleCopy(GoldenBundleFolder("all_l4_decay_conv_everything")) {}
 
   void ExpectRefused(absl::StatusCode code, const std::string& message) {
     const auto bundle = Bundle::Load(folder_);
     EXPECT_EQ(bundle.status().code(), code) << bundle.status();
     EXPECT_THAT(std::string(bundle.status().message()), HasSubstr(message));
   }
-
-  const fs::path folder_;
 };
 
 // Replaces one place of a file by text of the same length.
@@ -310,7 +268,7 @@ TEST(FingerprintTest, AgreesWithTheTrainer) {
     const fs::path folder = GoldenBundleFolder(name);
     model::v1::ModelSpec spec;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-        ReadAll(folder / "model.textproto"), &spec));
+        BundleCopy::ReadAll(folder / "model.textproto"), &spec));
     const auto weights = TensorFile::Open(folder / "weights.safetensors");
     const auto items = TensorFile::Open(folder / "items.safetensors");
     ASSERT_TRUE(weights.ok()) << weights.status();

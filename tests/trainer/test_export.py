@@ -8,6 +8,7 @@ import pytest
 from trainer import export
 from trainer import fingerprint as fingerprint_lib
 from trainer import golden
+from trainer import golden_requests
 from trainer import hyper as hyper_lib
 from trainer import mechanisms
 
@@ -61,7 +62,7 @@ def test_a_bundle_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(export.spec_lib, 'write', failing)
     with pytest.raises(OSError, match='disk full'):
         export.write(_bundle(), tmp_path / 'model' / '1')
-    assert len(seen) == 2  # the tensors were written, elsewhere
+    assert len(seen) == 3  # all else was written, elsewhere
     assert not list((tmp_path / 'model').iterdir())
 
 
@@ -71,7 +72,8 @@ def test_files_are_deterministic(tmp_path):
     reordered = dict(reversed(list(bundle.tensors.items())))
     export.write(dataclasses.replace(bundle, tensors=reordered),
                  tmp_path / 'b')
-    for file in (export.SPEC_FILE, export.WEIGHTS_FILE, export.ITEMS_FILE):
+    for file in (export.SPEC_FILE, export.WEIGHTS_FILE, export.ITEMS_FILE,
+                 golden_requests.FILE):
         assert ((tmp_path / 'a' / file).read_bytes() ==
                 (tmp_path / 'b' / file).read_bytes())
 

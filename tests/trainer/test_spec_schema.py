@@ -17,11 +17,13 @@ def _described(data):
 
 
 @pytest.mark.skipif(not shutil.which('protoc'), reason='protoc is absent')
-def test_the_descriptor_set_is_that_of_the_proto_file(tmp_path):
+def test_the_descriptor_set_is_that_of_the_proto_files(tmp_path):
     made = tmp_path / 'made.binpb'
     subprocess.run(
         ['protoc', f'--proto_path={ROOT / "proto"}',
-         f'--descriptor_set_out={made}', 'qlarank/model/v1/model_spec.proto'],
+         f'--descriptor_set_out={made}',
+         'qlarank/model/v1/golden_requests.proto',
+         'qlarank/model/v1/model_spec.proto'],
         check=True)
     assert _described(made.read_bytes()) == _described(
         spec_schema.FILE.read_bytes()), spec_schema.__doc__

@@ -4,13 +4,31 @@
 #include "gtest/gtest.h"
 #include "model/precision.h"
 #include "server/metrics/metrics.h"
+#include "server/models/load_engine.h"
+#include "server/work/field_error.h"
 #include "state_store/memory_state_store.h"
+#include "tests/model/bundle_copy.h"
 #include "tests/testing/requests.h"
 
 namespace qlarank::testing {
 namespace {
 
 using ::testing::HasSubstr;
+
+class OtherGoldenRequests : public BundleCopy {
+ public:
+  explicit OtherGoldenRequests(const ModelOptions& model)
+      : BundleCopy(model.path) {
+    EditGolden([](auto& requests) {
+      auto* candidate = requests.mutable_cases(3)->mutable_candidates(3);
+      candidate->set_scores(0, candidate->scores(0) + .01);
+    });
+  }
+  std::string path() const { return folder_; }
+  void Remove() {
+    EditSpec([](auto& spec) { spec.clear_golden_sha256(); });
+  }
+};
 
 class RegistryTest : public ::testing::Test {
  protected:
@@ -91,6 +109,31 @@ TEST_F(RegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {
   EXPECT_EQ(precision(ScoringPrecision::kInt8), if_there(Precision::kInt8));
   EXPECT_EQ(precision(ScoringPrecision::kBf16), if_there(Precision::kBf16));
   EXPECT_EQ(precision(ScoringPrecision::kAuto), PrecisionsBySpeed()[0]);
+}
+
+// Golden requests of which one score is another's are not those of the weights.
+TEST_F(RegistryTest, RefusesABundleThatTheEngineScoresOtherwise) {
+  ModelOptions model = GoldenModel("all_l4_decay_conv_everything");
+  OtherGoldenRequests other(model);
+  model.name = "a";
+  model.path = other.path();
+  for (const ScoringPrecision precision :
+       {ScoringPrecision::kF32, ScoringPrecision::kInt8,
+        ScoringPrecision::kBf16, ScoringPrecision::kAuto}) {
+    model.precision = precision;
+    const absl::Status status = Load({model}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("model \"a\" version 1: "),
+                      HasSubstr("the bundle's weights and the engine disagree"),
+                      HasSubstr("case \"40 events\", candidate 3 "),
+                      HasSubstr("in f32")));
+    // --validate_config says so, too.
+    EXPECT_EQ(Within("model \"a\" version 1: ", TryModel(model)), status);
+  }
+  other.Remove();
+  EXPECT_TRUE(Load({model}).ok());
+  EXPECT_TRUE(TryModel(model).ok());
 }
 
 // Whoever uses a model holds it.
