@@ -25,7 +25,7 @@ std::string PrecisionText(v1::ScoringPrecision precision) {
 
 nlohmann::json ToJson(const v1::GetServerInfoResponse& info) {
   nlohmann::json models = nlohmann::json::array();
-  for (const v1::ServedModel& model : info.models()) {
+  for (const v1::Model& model : info.models()) {
     models.push_back(
         {{"name", model.name()},
          {"version", model.version()},
@@ -56,7 +56,7 @@ void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
                {"scored in"},
                {"state bytes", Align::kRight},
                {"fingerprint"}});
-  for (const v1::ServedModel& model : info.models()) {
+  for (const v1::Model& model : info.models()) {
     table.AddRow({model.name(), absl::StrCat(model.version()),
                   model.is_default() ? "yes" : "",
                   PrecisionText(model.scoring_precision()),

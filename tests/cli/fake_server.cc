@@ -221,7 +221,7 @@ class FakeServer::Admin final : public v1::AdminService::Service {
     response->set_num_partitions(4096);
     response->set_num_owners(2);
     for (int precision = 1; precision <= 4; ++precision) {
-      v1::ServedModel& model = *response->add_models();
+      v1::Model& model = *response->add_models();
       model.set_name("toy");
       model.set_version(precision);
       model.set_is_default(precision == 3);
