@@ -1,4 +1,5 @@
-// qlarank model inspect: what is in a bundle, and whether it is whole.
+// qlarank model: the models of a server (served_model_commands.cc), and
+// model inspect: what is in a bundle, and whether it is whole.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -142,9 +143,11 @@ void AddModelCommand(CommandSet& commands) {
   auto folder = std::make_shared<std::string>();
   CommandContext& context = commands.context();
   CLI::App* model =
-      commands.app().add_subcommand("model", "Look at model bundles");
+      commands.app().add_subcommand(
+          "model", "Look at the models of a server, or at a bundle");
   model->require_subcommand(1);
   model->fallthrough();
+  AddServedModelCommands(commands, model);
   CLI::App* inspect = commands.AddBelow(
       model, "inspect", "Print what a bundle holds and check that it is whole",
       [folder, &context] { return Inspect(context, *folder); });

@@ -1,6 +1,7 @@
 // What is told of models over a socket, and whether it is enough to rank.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
 #include "server/metrics/version.h"
+#include "tests/cli/run_cli.h"
 #include "tests/integration/test_server.h"
 #include "tests/testing/requests.h"
 
@@ -56,6 +58,14 @@ class ModelTest : public ::testing::Test {
       names.push_back(absl::StrCat(model.name(), "/", model.version()));
     }
     return names;
+  }
+
+  CliResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {"--server",
+                      absl::StrCat("127.0.0.1:", server_->grpc_port()),
+                      "model"});
+    return RunCli(std::move(arguments));
   }
 
   ServerOptions options_ = TestOptions();
@@ -204,6 +214,23 @@ TEST_F(ModelTest, CallsAreCountedLikeOthers) {
   };
   EXPECT_EQ(handled("OK"), 1);
   EXPECT_EQ(handled("NotFound"), 1);
+}
+
+TEST_F(ModelTest, TheCommandLineShowsThem) {
+  CliResult result = Run({"list"});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("shop          3  yes      serving  f32"));
+  result = Run({"list", "garden", "--json"});
+  EXPECT_THAT(result.out, Not(HasSubstr("shop")));
+  EXPECT_EQ(Run({"list", "none"}).code, ExitCode::kNegative);
+  result = Run({"show"});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("shop/3, the default\n"));
+  EXPECT_THAT(result.out, HasSubstr("event feat.  price, rating, dwell\n"));
+  result = Run({"show", "gardn"});
+  EXPECT_EQ(result.code, ExitCode::kRpcError);
+  EXPECT_THAT(result.err, HasSubstr("did you mean garden?"));
+  EXPECT_THAT(Run({"show", "garden/8"}).err, HasSubstr("; it has 9, 10\n"));
 }
 
 }  // namespace
