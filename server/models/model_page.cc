@@ -26,8 +26,8 @@ struct After {
   uint64_t version = 0;
 };
 
-// A digest, so that one which was cut short is not taken for another; which list
-// it is of; version and name.
+// A digest, so that one which was cut short is not taken for another; which
+// list it is of; version and name.
 std::string TokenOf(const After& after, absl::string_view list) {
   const std::string text = absl::StrCat(list.empty() ? "all" : "one", "/",
                                         after.version, "/", after.name);

@@ -1,8 +1,8 @@
 // The models of a registry page by page, in order of name, then version.
 //
 // A page's token says after which model the next one begins, and of which list.
-// It is no place in the list: models that come or go meanwhile move no other one
-// across the border of a page.
+// It is no place in the list: models that come or go meanwhile move no other
+// one across the border of a page.
 //
 // Pure functions.
 #ifndef QLARANK_SERVER_MODELS_MODEL_PAGE_H_

@@ -138,8 +138,8 @@ TEST_F(ModelTest, FindsAModelAsRankDoes) {
   EXPECT_FALSE(none.has_model());
 }
 
-// A request that is made of nothing but the schema and the limits is a good one,
-// and with one more of anything it is not.
+// A request that is made of nothing but the schema and the limits is a good
+// one, and with one more of anything it is not.
 TEST_F(ModelTest, TheSchemaIsEnoughToRank) {
   v1::GetModelResponse found;
   ASSERT_TRUE(Get("garden", 0, found).ok());
