@@ -21,7 +21,7 @@ constexpr absl::string_view kReflection =
 // Load balancers ask for health and have no secrets: it says no more than
 // whether the server serves. Reflection tells what there is to attack. Who may
 // rank may know what can be asked: answers to requests that are made up would
-// tell as much. What models are made of is nobody else's to read.
+// tell most of it. To nobody else are models described.
 constexpr auto kTable = std::to_array<MethodAccess>({
     {kRank, "Rank", ServedOn::kMain, Role::kRank},
     {kIngest, "AppendEvents", ServedOn::kMain, Role::kIngest},
