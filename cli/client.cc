@@ -49,6 +49,7 @@ Client::Client(const std::string& server, absl::Duration timeout,
       rank_(v1::RankService::NewStub(channel_)),
       ingest_(v1::IngestService::NewStub(channel_)),
       state_(v1::StateService::NewStub(channel_)),
+      model_(v1::ModelService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
@@ -114,6 +115,24 @@ absl::StatusOr<v1::GetUserSummaryResponse> Client::GetUserSummary(
   Prepare(context);
   v1::GetUserSummaryResponse response;
   grpc::Status status = state_->GetUserSummary(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::ListModelsResponse> Client::ListModels(
+    const v1::ListModelsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListModelsResponse response;
+  grpc::Status status = model_->ListModels(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::GetModelResponse> Client::GetModel(
+    const v1::GetModelRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetModelResponse response;
+  grpc::Status status = model_->GetModel(&context, request, &response);
   return ResultOf(status, std::move(response));
 }
 

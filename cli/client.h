@@ -18,6 +18,7 @@
 #include "grpcpp/support/status.h"
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/model_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
 
@@ -43,6 +44,10 @@ class Client {
       const v1::GetUserStateRequest& request) const;
   absl::StatusOr<v1::GetUserSummaryResponse> GetUserSummary(
       const v1::GetUserSummaryRequest& request) const;
+  absl::StatusOr<v1::ListModelsResponse> ListModels(
+      const v1::ListModelsRequest& request) const;
+  absl::StatusOr<v1::GetModelResponse> GetModel(
+      const v1::GetModelRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
   absl::StatusOr<v1::CheckpointResponse> Checkpoint(
@@ -70,6 +75,7 @@ class Client {
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<v1::ModelService::Stub> model_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };

@@ -83,6 +83,8 @@ void AddStoreCommand(CommandSet& commands);
 void AddSummaryCommand(CommandSet& commands);
 void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
+// Below `model`: list, show.
+void AddServedModelCommands(CommandSet& commands, CLI::App* model);
 void AddServeCheckCommand(CommandSet& commands);
 void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);

@@ -1,5 +1,6 @@
-// qlarank model inspect: what is in a bundle, whether it is whole, and whether
-// the engine scores its golden requests as the trainer did.
+// qlarank model: the models of a server (served_model_commands.cc), and
+// model inspect: what is in a bundle, whether it is whole, and whether the
+// engine scores its golden requests as the trainer did.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -198,9 +199,11 @@ void AddModelCommand(CommandSet& commands) {
   auto folder = std::make_shared<std::string>();
   CommandContext& context = commands.context();
   CLI::App* model =
-      commands.app().add_subcommand("model", "Look at model bundles");
+      commands.app().add_subcommand(
+          "model", "Look at the models of a server, or at a bundle");
   model->require_subcommand(1);
   model->fallthrough();
+  AddServedModelCommands(commands, model);
   CLI::App* inspect = commands.AddBelow(
       model, "inspect",
       "Print what a bundle holds, check that it is whole, and replay its "

@@ -16,7 +16,8 @@ namespace {
 // "" is the server as a whole.
 constexpr const char* kServices[] = {"", "qlarank.v1.RankService",
                                      "qlarank.v1.IngestService",
-                                     "qlarank.v1.StateService"};
+                                     "qlarank.v1.StateService",
+                                     "qlarank.v1.ModelService"};
 // Scored from the empty state, as nobody has this name.
 constexpr char kNobody[] = "qlarank-serve-check";
 

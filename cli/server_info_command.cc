@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/model_text.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "nlohmann/json.hpp"
@@ -10,29 +11,10 @@
 namespace qlarank {
 namespace {
 
-std::string PrecisionText(v1::ScoringPrecision precision) {
-  switch (precision) {
-    case v1::SCORING_PRECISION_F32:
-      return "f32";
-    case v1::SCORING_PRECISION_BF16:
-      return "bf16";
-    case v1::SCORING_PRECISION_INT8:
-      return "int8";
-    default:
-      return "unknown";  // of a newer server
-  }
-}
-
 nlohmann::json ToJson(const v1::GetServerInfoResponse& info) {
   nlohmann::json models = nlohmann::json::array();
-  for (const v1::ServedModel& model : info.models()) {
-    models.push_back(
-        {{"name", model.name()},
-         {"version", model.version()},
-         {"default", model.is_default()},
-         {"state_fingerprint", model.state_fingerprint()},
-         {"scoring_precision", PrecisionText(model.scoring_precision())},
-         {"state_bytes", model.state_bytes()}});
+  for (const v1::Model& model : info.models()) {
+    models.push_back(ModelToJson(model));
   }
   return {{"server_version", info.server_version()},
           {"store_format", info.store_format()},
@@ -56,7 +38,7 @@ void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
                {"scored in"},
                {"state bytes", Align::kRight},
                {"fingerprint"}});
-  for (const v1::ServedModel& model : info.models()) {
+  for (const v1::Model& model : info.models()) {
     table.AddRow({model.name(), absl::StrCat(model.version()),
                   model.is_default() ? "yes" : "",
                   PrecisionText(model.scoring_precision()),

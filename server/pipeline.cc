@@ -42,6 +42,9 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->state_ = std::make_unique<StatePipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);
+  pipeline->model_ = std::make_unique<ModelPipeline>(
+      *pipeline->models_, *pipeline->scheduler_, *pipeline->slots_, metrics,
+      options.limits);
   pipeline->ingest_ = std::make_unique<IngestPipeline>(
       store, *pipeline->models_, *pipeline->partitions_, metrics,
       options.limits, options.ingest);

@@ -12,6 +12,7 @@
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
+#include "server/rank/model_pipeline.h"
 #include "server/rank/rank_models.h"
 #include "server/rank/rank_pipeline.h"
 #include "server/rank/state_pipeline.h"
@@ -41,6 +42,7 @@ class Pipeline {
   RankPipeline& rank() { return *rank_; }
   IngestPipeline& ingest() { return *ingest_; }
   StatePipeline& state() { return *state_; }
+  ModelPipeline& model() { return *model_; }
   AdminPipeline& admin() { return *admin_; }
   const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
@@ -67,6 +69,7 @@ class Pipeline {
   std::unique_ptr<StatePipeline> state_;
   // After those whose jobs it may still have to finish.
   std::unique_ptr<TileScheduler> scheduler_;
+  std::unique_ptr<ModelPipeline> model_;
   std::unique_ptr<IngestPipeline> ingest_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<AdminPipeline> admin_;

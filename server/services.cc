@@ -5,6 +5,7 @@
 
 #include "qlarank/v1/admin_service.pb.h"
 #include "qlarank/v1/ingest_service.pb.h"
+#include "qlarank/v1/model_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
 #include "server/memory_budget.h"
@@ -82,6 +83,7 @@ Services::Descriptors() {
       v1::UserEvent::descriptor()->file()->FindServiceByName("IngestService"),
       v1::DeleteUserRequest::descriptor()->file()->FindServiceByName(
           "StateService"),
+      v1::Model::descriptor()->file()->FindServiceByName("ModelService"),
       v1::CheckpointRequest::descriptor()->file()->FindServiceByName(
           "AdminService")};
 }

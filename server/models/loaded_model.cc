@@ -1,18 +1,34 @@
 #include "server/models/loaded_model.h"
 
 #include <atomic>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace qlarank {
+namespace {
+
+// What the trainer writes for items that are known by texts, and for no others.
+// Ranking has no need of it: the ids follow from the texts.
+bool HasItemKeys(const Bundle& bundle) {
+  std::error_code error;
+  return std::filesystem::exists(
+      absl::StrCat(bundle.folder(), "/item_keys.tsv"), error);
+}
+
+}  // namespace
 
 LoadedModelPtr MakeLoadedModel(std::string name, uint64_t version,
                                std::shared_ptr<const Engine> engine,
-                               EventFeatures features) {
+                               EventFeatures features, absl::Time load_time) {
   static std::atomic<uint32_t> next_id = 1;
+  const bool items_are_texts = HasItemKeys(engine->bundle());
   return std::make_shared<LoadedModel>(
       LoadedModel{next_id.fetch_add(1, std::memory_order_relaxed),
                   std::move(name), version, std::move(engine),
-                  std::move(features)});
+                  std::move(features), items_are_texts, load_time});
 }
 
 }  // namespace qlarank

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "model/engine.h"
 #include "server/models/event_features.h"
 
@@ -23,16 +24,19 @@ struct LoadedModel {
   uint64_t version;
   std::shared_ptr<const Engine> engine;
   EventFeatures features;
+  bool items_are_texts;  // that their ids stand for
+  absl::Time load_time;
 
   const Bundle& bundle() const { return engine->bundle(); }
 };
 
 using LoadedModelPtr = std::shared_ptr<const LoadedModel>;
 
-// `name` and `version` are what it is served under, whatever its bundle says.
+// `name` and `version` are what it is served under, whatever its bundle says;
+// `load_time` is now. Looks for the texts of items in the bundle's folder.
 LoadedModelPtr MakeLoadedModel(std::string name, uint64_t version,
                                std::shared_ptr<const Engine> engine,
-                               EventFeatures features);
+                               EventFeatures features, absl::Time load_time);
 
 }  // namespace qlarank
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/models/load_engine.h"
 #include "server/work/field_error.h"
 
@@ -23,7 +24,7 @@ absl::StatusOr<LoadedModelPtr> Serve(const ModelOptions& options,
                       PrecisionName(engine->precision()),
                       engine->empty_state()->size_bytes());
   return MakeLoadedModel(options.name, options.version, std::move(engine),
-                         *std::move(features));
+                         *std::move(features), absl::Now());
 }
 
 // Whether an event can be one of both models: requests name no features, so they

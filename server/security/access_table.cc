@@ -12,13 +12,16 @@ namespace {
 constexpr absl::string_view kRank = "qlarank.v1.RankService";
 constexpr absl::string_view kIngest = "qlarank.v1.IngestService";
 constexpr absl::string_view kState = "qlarank.v1.StateService";
+constexpr absl::string_view kModel = "qlarank.v1.ModelService";
 constexpr absl::string_view kAdmin = "qlarank.v1.AdminService";
 constexpr absl::string_view kHealth = "grpc.health.v1.Health";
 constexpr absl::string_view kReflection =
     "grpc.reflection.v1alpha.ServerReflection";
 
 // Load balancers ask for health and have no secrets: it says no more than
-// whether the server serves. Reflection tells what there is to attack.
+// whether the server serves. Reflection tells what there is to attack. Who may
+// rank may know what can be asked: answers to requests that are made up would
+// tell most of it. To nobody else are models described.
 constexpr auto kTable = std::to_array<MethodAccess>({
     {kRank, "Rank", ServedOn::kMain, Role::kRank},
     {kIngest, "AppendEvents", ServedOn::kMain, Role::kIngest},
@@ -27,6 +30,8 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kIngest, "GetSource", ServedOn::kMain, Role::kIngest},
     {kState, "GetUserState", ServedOn::kMain, Role::kRank},
     {kState, "GetUserSummary", ServedOn::kMain, Role::kRank},
+    {kModel, "ListModels", ServedOn::kMain, Role::kRank},
+    {kModel, "GetModel", ServedOn::kMain, Role::kRank},
     {kState, "DeleteUser", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},

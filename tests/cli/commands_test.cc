@@ -177,11 +177,104 @@ TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
   EXPECT_EQ(json["num_partitions"], 4096);
   EXPECT_EQ(json["num_owners"], 2);
   ASSERT_EQ(json["models"].size(), 4U);
-  EXPECT_EQ(json["models"][2], nlohmann::json::parse(R"({
-    "name": "toy", "version": 3, "default": true,
-    "state_fingerprint": "feed3", "scoring_precision": "int8",
-    "state_bytes": 19532})"));
+  EXPECT_EQ(json["models"][2]["name"], "toy");
+  EXPECT_EQ(json["models"][2]["version"], 3);
+  EXPECT_EQ(json["models"][2]["default"], true);
+  EXPECT_EQ(json["models"][2]["state_fingerprint"], "feed3");
+  EXPECT_EQ(json["models"][2]["scoring_precision"], "int8");
+  EXPECT_EQ(json["models"][2]["state_bytes"], 19'532);
   EXPECT_EQ(json["models"][3]["scoring_precision"], "unknown");
+}
+
+TEST_F(CommandsTest, ModelListShowsAllPages) {
+  const CliResult text = Run({"model", "list"});
+  EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
+  EXPECT_EQ(text.out,
+            "model  version  default  state    scored in   items  known by  "
+            "loaded\n"
+            "shop         3           unknown  f32        12,345  number    "
+            "2017-07-14T02:40:00Z\n"
+            "toy          1           serving  f32        12,345  number    "
+            "2017-07-14T02:40:00Z\n"
+            "toy          2  yes      serving  int8       12,345  text      "
+            "2017-07-14T02:40:00Z\n");
+  const auto json = RunJson({"model", "list", "toy"});
+  EXPECT_EQ(json["server_version"], "0.1.0 (58acfbc)");
+  ASSERT_EQ(json["models"].size(), 2U);
+  EXPECT_EQ(json["models"][1], nlohmann::json::parse(R"({
+    "name": "toy", "version": 2, "default": true, "state": "serving",
+    "fingerprint": "feed", "state_fingerprint": "feed.f32", "description": "",
+    "scoring_precision": "int8", "state_bytes": 19532, "num_items": 12345,
+    "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z"})"));
+  EXPECT_EQ(Run({"model", "list", "none"}).code, ExitCode::kNegative);
+}
+
+TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
+  const CliResult text = Run({"model", "show", "toy/2"});
+  EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
+  EXPECT_EQ(text.out,
+            "model        toy/2, the default\n"
+            "             For tests.\n"
+            "state        serving, loaded 2017-07-14T02:40:00Z\n"
+            "fingerprint  feed\n"
+            "states under feed.f32, 19,532 bytes each\n"
+            "scored in    int8\n"
+            "items        12,345, each a text\n"
+            "actions      view, buy\n"
+            "event feat.  price\n"
+            "cand. feat.  bid, age\n"
+            "summaries    16 of 32 numbers\n"
+            "limits       50,000 candidates, 16 recent events, user ids "
+            "of 256 bytes, messages of 16,777,216 bytes\n"
+            "server       0.1.0 (58acfbc)\n"
+            "\n"
+            "task   value weight  dot term\n"
+            "click             1  yes\n"
+            "like            2.5\n"
+            "\n"
+            "context  default  values\n"
+            "channel  web      web, app\n"
+            "hour              a number: below 6, 12.5 and above\n");
+  EXPECT_EQ(Run({"model", "show"}).out, text.out);
+  EXPECT_EQ(Run({"model", "show", "toy"}).out, text.out);
+  const auto json = RunJson({"model", "show", "toy"});
+  EXPECT_EQ(json["name"], "toy");
+  EXPECT_EQ(json["server_version"], "0.1.0 (58acfbc)");
+  EXPECT_EQ(json["limits"], nlohmann::json::parse(R"({
+    "max_user_id_bytes": 256, "max_candidates": 50000,
+    "max_recent_events": 16, "max_message_bytes": 16777216})"));
+  EXPECT_EQ(json["schema"], nlohmann::json::parse(R"({
+    "tasks": [{"name": "click", "dot_term": true, "value_weight": 1.0},
+              {"name": "like", "dot_term": false, "value_weight": 2.5}],
+    "actions": ["view", "buy"], "event_features": ["price"],
+    "candidate_features": ["bid", "age"],
+    "context_features": [
+      {"name": "channel", "values": ["web", "app"], "boundaries": [],
+       "default": "web"},
+      {"name": "hour", "values": [], "boundaries": [6.0, 12.5],
+       "default": ""}],
+    "num_seeds": 16, "summary_width": 32})"));
+}
+
+TEST_F(CommandsTest, ModelShowSuggestsWhatMayHaveBeenMeant) {
+  const auto error = [&](const std::string& model, ExitCode code) {
+    const CliResult result = Run({"model", "show", model});
+    EXPECT_EQ(result.code, code) << model;
+    return result.err;
+  };
+  EXPECT_THAT(error("tyo", ExitCode::kRpcError),
+              HasSubstr("NOT_FOUND: tyo/2 is not served; did you mean toy?"));
+  EXPECT_THAT(error("garden", ExitCode::kRpcError),
+              HasSubstr("; qlarank model list shows those that there are"));
+  EXPECT_THAT(error("toy/9", ExitCode::kRpcError),
+              HasSubstr("toy/9 is not served; it has 1, 2\n"));
+  for (const char* wrong :
+       {"toy/", "toy/0", "toy/x", "toy/-1", "toy/+1", "toy/1/2", "toy/ 1",
+        "toy/18446744073709551616"}) {
+    EXPECT_THAT(error(wrong, ExitCode::kBadInput),
+                HasSubstr("is no version, a whole number from 1"))
+        << wrong;
+  }
 }
 
 TEST_F(CommandsTest, StateOfAnUnknownUserIsANegativeAnswer) {

@@ -1,7 +1,9 @@
 #include "tests/cli/fake_server.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
@@ -225,6 +227,100 @@ class FakeServer::State final : public v1::StateService::Service {
   FakeServer& fake_;
 };
 
+// Models "shop" 3 and "toy" 1 and 2, the last the default, in pages of two. The
+// state of the first is one that only a newer server knows.
+class FakeServer::Models final : public v1::ModelService::Service {
+ public:
+  grpc::Status ListModels(grpc::ServerContext*,
+                          const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* response) override {
+    response->set_server_version("0.1.0 (58acfbc)");
+    const size_t begin = request->page_token().empty() ? 0 : 2;
+    for (size_t i = begin; i < kModels.size(); ++i) {
+      const auto& [name, version] = kModels[i];
+      if (!request->model_name().empty() && request->model_name() != name) {
+        continue;
+      }
+      if (i == 2 && begin == 0) {
+        response->set_next_page_token("more");
+        break;
+      }
+      *response->add_models() = Describe(name, version);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetModel(grpc::ServerContext*,
+                        const v1::GetModelRequest* request,
+                        v1::GetModelResponse* response) override {
+    const std::string name =
+        request->model_name().empty() ? "toy" : request->model_name();
+    const uint64_t version =
+        request->model_version() == 0 ? 2 : request->model_version();
+    if (name != "toy" || version > 2) {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                          absl::StrCat(name, "/", version, " is not served"));
+    }
+    response->set_server_version("0.1.0 (58acfbc)");
+    response->mutable_limits()->set_max_user_id_bytes(256);
+    response->mutable_limits()->set_max_candidates(50'000);
+    response->mutable_limits()->set_max_recent_events(16);
+    response->mutable_limits()->set_max_message_bytes(16 << 20);
+    v1::Model& model = *response->mutable_model();
+    model = Describe(name, version);
+    model.set_description("For tests.");
+    if (version == 1) return grpc::Status::OK;  // a model with few words
+    v1::ModelSchema& schema = *model.mutable_schema();
+    for (const double weight : {1.0, 2.5}) {
+      v1::ModelSchema::Task& task = *schema.add_tasks();
+      task.set_name(weight == 1 ? "click" : "like");
+      task.set_dot_term(weight == 1);
+      task.set_value_weight(weight);
+    }
+    schema.add_actions("view");
+    schema.add_actions("buy");
+    schema.add_event_features("price");
+    schema.add_candidate_features("bid");
+    schema.add_candidate_features("age");
+    v1::ModelSchema::ContextFeature* feature = schema.add_context_features();
+    feature->set_name("channel");
+    feature->add_values("web");
+    feature->add_values("app");
+    feature->set_default_value("web");
+    feature = schema.add_context_features();
+    feature->set_name("hour");
+    feature->add_boundaries(6);
+    feature->add_boundaries(12.5);
+    schema.set_num_seeds(16);
+    schema.set_summary_width(32);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static constexpr std::array<std::pair<const char*, uint64_t>, 3> kModels = {
+      {{"shop", 3}, {"toy", 1}, {"toy", 2}}};
+
+  static v1::Model Describe(const std::string& name, uint64_t version) {
+    v1::Model model;
+    model.set_name(name);
+    model.set_version(version);
+    model.set_is_default(version == 2);
+    model.set_fingerprint("feed");
+    model.set_state_fingerprint("feed.f32");
+    model.set_scoring_precision(version == 2 ? v1::SCORING_PRECISION_INT8
+                                             : v1::SCORING_PRECISION_F32);
+    model.set_state_bytes(19'532);
+    model.set_state(version == 3 ? static_cast<v1::ModelState>(99)
+                                 : v1::MODEL_STATE_SERVING);
+    model.set_num_items(12'345);
+    model.set_item_key_type(version == 2 ? v1::ITEM_KEY_TYPE_TEXT
+                                         : v1::ITEM_KEY_TYPE_NUMBER);
+    model.mutable_load_time()->set_seconds(1'500'000'000);
+    model.mutable_load_time()->set_nanos(500'000'000);
+    return model;
+  }
+};
+
 // A store of files, and a model in each precision that there is or may come.
 class FakeServer::Admin final : public v1::AdminService::Service {
  public:
@@ -236,7 +332,7 @@ class FakeServer::Admin final : public v1::AdminService::Service {
     response->set_num_partitions(4096);
     response->set_num_owners(2);
     for (int precision = 1; precision <= 4; ++precision) {
-      v1::ServedModel& model = *response->add_models();
+      v1::Model& model = *response->add_models();
       model.set_name("toy");
       model.set_version(precision);
       model.set_is_default(precision == 3);
@@ -253,6 +349,7 @@ FakeServer::FakeServer()
     : ingest_(std::make_unique<Ingest>(*this)),
       rank_(std::make_unique<Ranker>(*this)),
       state_(std::make_unique<State>(*this)),
+      models_(std::make_unique<Models>()),
       admin_(std::make_unique<Admin>()) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
@@ -262,6 +359,7 @@ FakeServer::FakeServer()
   builder.RegisterService(ingest_.get());
   builder.RegisterService(rank_.get());
   builder.RegisterService(state_.get());
+  builder.RegisterService(models_.get());
   builder.RegisterService(admin_.get());
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
@@ -283,7 +381,7 @@ void FakeServer::SetServing(bool serving) {
   auto* health = server_->GetHealthCheckService();
   for (const char* service :
        {"", "qlarank.v1.RankService", "qlarank.v1.IngestService",
-        "qlarank.v1.StateService"}) {
+        "qlarank.v1.StateService", "qlarank.v1.ModelService"}) {
     health->SetServingStatus(service, serving);
   }
 }

@@ -97,6 +97,15 @@ absl::StatusOr<uint64_t> SmallServer::Delete(const std::string& user_id) {
   });
 }
 
+absl::Status SmallServer::Ask(const v1::GetModelRequest& request,
+                              v1::GetModelResponse& response) {
+  return Await<absl::Status>([&](auto done) {
+    ModelPipeline::Context context;
+    context.arrival = kNow;
+    pipeline_->model().Start(request, response, context, std::move(done));
+  });
+}
+
 template <typename Request, typename Response>
 absl::Status SmallServer::Ask(const Request& request, Response& response) {
   return Await<absl::Status>([&](auto done) {

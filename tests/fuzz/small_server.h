@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qlarank/v1/ingest_service.pb.h"
+#include "qlarank/v1/model_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
 #include "server/pipeline.h"
@@ -43,6 +44,9 @@ class SmallServer {
   absl::StatusOr<v1::AppendEventsResponse> Append(
       const v1::AppendEventsRequest& request, IngestPipeline::OnFull on_full);
   absl::StatusOr<uint64_t> Delete(const std::string& user_id);
+  absl::Status Ask(const v1::GetModelRequest& request,
+                   v1::GetModelResponse& response);
+  // Of a state or a summary.
   template <typename Request, typename Response>
   absl::Status Ask(const Request& request, Response& response);
 

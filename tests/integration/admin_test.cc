@@ -270,7 +270,7 @@ TEST_F(AdminTest, ServerInfoIsOfTheServerAndOfNobody) {
   EXPECT_EQ(info.num_partitions(), 16u);
   EXPECT_EQ(info.num_owners(), 3u);
   ASSERT_EQ(info.models_size(), 1);
-  const v1::ServedModel& model = info.models(0);
+  const v1::Model& model = info.models(0);
   EXPECT_EQ(model.name(), state->model_name());
   EXPECT_EQ(model.version(), state->model_version());
   EXPECT_TRUE(model.is_default());

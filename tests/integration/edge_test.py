@@ -139,6 +139,10 @@ class Edge(unittest.TestCase):
         scores = self.rank(item_ids=list(range(1, 20_001))).scores
         self.assertEqual(len(scores), 20_000)
 
+    def test_callers_learn_what_to_ask(self):
+        found = self.call('qlarank.v1.ModelService', 'GetModel')
+        self.assertEqual(found.model.name, server_process.MODEL)
+
     def test_streams_of_events_pass(self):
         request, _ = self.services.unary('qlarank.v1.IngestService',
                                          'AppendEvents')

@@ -10,7 +10,8 @@ import unittest
 import server_process
 
 SERVICES = ['grpc.health.v1.Health', 'qlarank.v1.IngestService',
-            'qlarank.v1.RankService', 'qlarank.v1.StateService']
+            'qlarank.v1.ModelService', 'qlarank.v1.RankService',
+            'qlarank.v1.StateService']
 CLIENT = pathlib.Path(__file__).parent / 'reflection_client.py'
 
 
@@ -70,6 +71,16 @@ class ReflectionClient(unittest.TestCase):
         self.assert_ranked(self.run_client(
             sys.executable, CLIENT, self.server.address, 'call',
             'qlarank.v1.RankService/Rank', self.REQUEST))
+
+    def test_python_learns_what_to_ask(self):
+        reply = json.loads(self.run_client(
+            sys.executable, CLIENT, self.server.address, 'call',
+            'qlarank.v1.ModelService/GetModel', '{}'))
+        self.assertEqual(reply['model']['name'], server_process.MODEL)
+        self.assertEqual(reply['model']['state'], 'MODEL_STATE_SERVING')
+        self.assertEqual([task['name']
+                          for task in reply['model']['schema']['tasks']],
+                         ['buy'])
 
     @unittest.skipUnless(shutil.which('grpcurl'), 'grpcurl is not installed')
     def test_grpcurl_lists_the_services_and_calls_rank(self):

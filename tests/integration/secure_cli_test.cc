@@ -50,6 +50,7 @@ TEST_F(SecureCliTest, EachTokenDoesItsPart) {
   const CliResult imported = Run("ingest", {"import", events});
   EXPECT_EQ(imported.code, ExitCode::kOk) << imported.err;
   EXPECT_EQ(Run("rank", {"state", "--user", "ann"}).code, ExitCode::kOk);
+  EXPECT_EQ(Run("rank", {"model", "show"}).code, ExitCode::kOk);
   const CliResult erased =
       Run("admin", {"delete-user", "--user", "ann", "--yes"});
   EXPECT_EQ(erased.code, ExitCode::kOk) << erased.err;
@@ -58,6 +59,10 @@ TEST_F(SecureCliTest, EachTokenDoesItsPart) {
   EXPECT_EQ(refused.code, ExitCode::kRpcError);
   EXPECT_THAT(refused.err, HasSubstr("needs the role ingest, which \"rank\" "
                                      "does not have"));
+  for (const char* token : {"ingest", "admin", ""}) {
+    EXPECT_EQ(Run(token, {"model", "list"}).code, ExitCode::kRpcError) << token;
+    EXPECT_EQ(Run(token, {"model", "show"}).code, ExitCode::kRpcError) << token;
+  }
   EXPECT_EQ(Run("", {"state", "--user", "ann"}).code, ExitCode::kRpcError);
   EXPECT_EQ(Run("twice", {"delete-user", "--user", "ann", "--yes"}).code,
             ExitCode::kRpcError);

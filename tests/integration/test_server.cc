@@ -58,6 +58,7 @@ TestServer::TestServer(const ServerOptions& options)
   rank_ = v1::RankService::NewStub(channel_);
   ingest_ = v1::IngestService::NewStub(channel_);
   state_ = v1::StateService::NewStub(channel_);
+  model_ = v1::ModelService::NewStub(channel_);
   admin_state_ = v1::StateService::NewStub(admin_channel_);
   admin_ = v1::AdminService::NewStub(admin_channel_);
 }

@@ -12,6 +12,7 @@
 #include "config/server_options.h"
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/model_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
 #include "server/server.h"
@@ -40,6 +41,7 @@ class TestServer {
   v1::RankService::Stub& rank() { return *rank_; }
   v1::IngestService::Stub& ingest() { return *ingest_; }
   v1::StateService::Stub& state() { return *state_; }
+  v1::ModelService::Stub& model() { return *model_; }
   // At the address for operators.
   v1::StateService::Stub& admin_state() { return *admin_state_; }
   v1::AdminService::Stub& admin() { return *admin_; }
@@ -64,6 +66,7 @@ class TestServer {
   std::unique_ptr<v1::RankService::Stub> rank_;
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
+  std::unique_ptr<v1::ModelService::Stub> model_;
   std::unique_ptr<v1::StateService::Stub> admin_state_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };

@@ -97,7 +97,7 @@ TEST(ServerTest, IsHealthyOnceStarted) {
   HealthClient client(Connect(*server));
   for (const char* service :
        {"", "qlarank.v1.RankService", "qlarank.v1.IngestService",
-        "qlarank.v1.StateService"}) {
+        "qlarank.v1.StateService", "qlarank.v1.ModelService"}) {
     grpc::Status error;
     EXPECT_EQ(client.Check(service, error), ServingStatus::kServing)
         << service << ": " << error.error_message();

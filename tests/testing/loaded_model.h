@@ -12,7 +12,8 @@ namespace qlarank::testing {
 inline LoadedModelPtr AsLoaded(std::shared_ptr<const Engine> engine) {
   const auto& names = engine->bundle().spec().event_features();
   EventFeatures features({}, {names.begin(), names.end()});
-  return MakeLoadedModel("model", 1, std::move(engine), std::move(features));
+  return MakeLoadedModel("model", 1, std::move(engine), std::move(features),
+                         absl::UnixEpoch());
 }
 
 }  // namespace qlarank::testing

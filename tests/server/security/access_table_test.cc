@@ -83,6 +83,16 @@ TEST(AccessTableTest, WhatRunsIsForOperatorsOnly) {
   EXPECT_EQ(FindAccess(admin, "GetServerInfo")->role, Role::kAdmin);
 }
 
+// Who ranks has to know what can be asked; who writes events alone has not.
+TEST(AccessTableTest, ModelsAreForThoseWhoRank) {
+  const absl::string_view model = "qlarank.v1.ModelService";
+  for (const char* method : {"ListModels", "GetModel"}) {
+    EXPECT_TRUE(IsServedOn(Listener::kMain, model, method));
+    EXPECT_FALSE(IsServedOn(Listener::kAdmin, model, method));
+    EXPECT_EQ(FindAccess(model, method)->role, Role::kRank);
+  }
+}
+
 TEST(AccessTableTest, ServesNothingWithoutAnEntry) {
   EXPECT_FALSE(IsServedOn(Listener::kMain, "qlarank.v1.RankService", "No"));
   EXPECT_FALSE(ServesAnyOf(Listener::kMain, "qlarank.v1.NoService"));

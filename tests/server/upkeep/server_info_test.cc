@@ -62,7 +62,7 @@ TEST_F(ServerInfoTest, TellsOfTheBuildTheStoreAndEveryModel) {
       IfThere(Precision::kInt8, v1::SCORING_PRECISION_INT8)};
   for (int i = 0; i < info.models_size(); ++i) {
     SCOPED_TRACE(i);
-    const v1::ServedModel& model = info.models(i);
+    const v1::Model& model = info.models(i);
     const Engine& engine = *registry->models()[i]->engine;
     EXPECT_EQ(model.name(), names[i]);
     EXPECT_EQ(model.version(), versions[i]);

@@ -1,0 +1,175 @@
+#include "cli/model_text.h"
+
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "cli/event_time.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+
+namespace qlarank {
+namespace {
+
+// Of the values of a feature, people are shown what fits on a line.
+constexpr size_t kValuesWidth = 60;
+
+// `name` is protobuf's of the value, "" where it knows none.
+std::string EnumText(absl::string_view name, absl::string_view prefix) {
+  if (!absl::ConsumePrefix(&name, prefix) || name == "UNSPECIFIED") {
+    return "unknown";
+  }
+  return absl::AsciiStrToLower(name);
+}
+
+template <typename Repeated>
+nlohmann::json ToArray(const Repeated& values) {
+  nlohmann::json array = nlohmann::json::array();
+  for (const auto& value : values) array.push_back(value);
+  return array;
+}
+
+std::string ValuesText(const v1::ModelSchema::ContextFeature& feature) {
+  if (feature.boundaries().empty()) {
+    return Shorten(absl::StrJoin(feature.values(), ", "), kValuesWidth);
+  }
+  return Shorten(absl::StrCat("a number: below ",
+                              absl::StrJoin(feature.boundaries(), ", "),
+                              " and above"),
+                 kValuesWidth);
+}
+
+void PrintTasks(const v1::ModelSchema& schema, std::ostream& out) {
+  Table table({{"task"}, {"value weight", Align::kRight}, {"dot term"}});
+  for (const v1::ModelSchema::Task& task : schema.tasks()) {
+    table.AddRow({task.name(), absl::StrCat(task.value_weight()),
+                  task.dot_term() ? "yes" : ""});
+  }
+  out << "\n";
+  table.Print(out);
+}
+
+void PrintContext(const v1::ModelSchema& schema, std::ostream& out) {
+  if (schema.context_features().empty()) return;
+  Table table({{"context"}, {"default"}, {"values"}});
+  for (const v1::ModelSchema::ContextFeature& feature :
+       schema.context_features()) {
+    table.AddRow(
+        {feature.name(), feature.default_value(), ValuesText(feature)});
+  }
+  out << "\n";
+  table.Print(out);
+}
+
+void PrintSchema(const v1::ModelSchema& schema, std::ostream& out) {
+  const auto list = [&](absl::string_view heading, const auto& names) {
+    if (!names.empty()) out << heading << absl::StrJoin(names, ", ") << "\n";
+  };
+  list("actions      ", schema.actions());
+  list("event feat.  ", schema.event_features());
+  list("cand. feat.  ", schema.candidate_features());
+  if (schema.num_seeds() > 0) {
+    out << "summaries    " << schema.num_seeds() << " of "
+        << schema.summary_width() << " numbers\n";
+  }
+}
+
+void PrintLimits(const v1::RequestLimits& limits, std::ostream& out) {
+  out << "limits       " << WithCommas(limits.max_candidates())
+      << " candidates, " << WithCommas(limits.max_recent_events())
+      << " recent events, user ids of "
+      << WithCommas(limits.max_user_id_bytes()) << " bytes, messages of "
+      << WithCommas(limits.max_message_bytes()) << " bytes\n";
+}
+
+}  // namespace
+
+std::string PrecisionText(v1::ScoringPrecision precision) {
+  return EnumText(v1::ScoringPrecision_Name(precision), "SCORING_PRECISION_");
+}
+
+std::string ModelStateText(v1::ModelState state) {
+  return EnumText(v1::ModelState_Name(state), "MODEL_STATE_");
+}
+
+std::string ItemKeyTypeText(v1::ItemKeyType type) {
+  return EnumText(v1::ItemKeyType_Name(type), "ITEM_KEY_TYPE_");
+}
+
+std::string LoadTimeText(const v1::Model& model) {
+  google::protobuf::Timestamp second = model.load_time();
+  second.clear_nanos();
+  return FormatTime(second);
+}
+
+nlohmann::json ModelToJson(const v1::Model& model) {
+  return {{"name", model.name()},
+          {"version", model.version()},
+          {"default", model.is_default()},
+          {"state", ModelStateText(model.state())},
+          {"fingerprint", model.fingerprint()},
+          {"state_fingerprint", model.state_fingerprint()},
+          {"description", model.description()},
+          {"scoring_precision", PrecisionText(model.scoring_precision())},
+          {"state_bytes", model.state_bytes()},
+          {"num_items", model.num_items()},
+          {"item_key_type", ItemKeyTypeText(model.item_key_type())},
+          {"load_time", FormatTime(model.load_time())}};
+}
+
+nlohmann::json SchemaToJson(const v1::ModelSchema& schema) {
+  nlohmann::json tasks = nlohmann::json::array();
+  for (const v1::ModelSchema::Task& task : schema.tasks()) {
+    tasks.push_back({{"name", task.name()},
+                     {"dot_term", task.dot_term()},
+                     {"value_weight", task.value_weight()}});
+  }
+  nlohmann::json context = nlohmann::json::array();
+  for (const v1::ModelSchema::ContextFeature& feature :
+       schema.context_features()) {
+    context.push_back({{"name", feature.name()},
+                       {"values", ToArray(feature.values())},
+                       {"boundaries", ToArray(feature.boundaries())},
+                       {"default", feature.default_value()}});
+  }
+  return {{"tasks", std::move(tasks)},
+          {"actions", ToArray(schema.actions())},
+          {"event_features", ToArray(schema.event_features())},
+          {"candidate_features", ToArray(schema.candidate_features())},
+          {"context_features", std::move(context)},
+          {"num_seeds", schema.num_seeds()},
+          {"summary_width", schema.summary_width()}};
+}
+
+nlohmann::json LimitsToJson(const v1::RequestLimits& limits) {
+  return {{"max_user_id_bytes", limits.max_user_id_bytes()},
+          {"max_candidates", limits.max_candidates()},
+          {"max_recent_events", limits.max_recent_events()},
+          {"max_message_bytes", limits.max_message_bytes()}};
+}
+
+void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
+  const v1::Model& model = response.model();
+  out << "model        " << model.name() << "/" << model.version()
+      << (model.is_default() ? ", the default" : "") << "\n";
+  if (!model.description().empty()) {
+    out << "             " << model.description() << "\n";
+  }
+  out << "state        " << ModelStateText(model.state()) << ", loaded "
+      << LoadTimeText(model) << "\n"
+      << "fingerprint  " << model.fingerprint() << "\n"
+      << "states under " << model.state_fingerprint() << ", "
+      << WithCommas(model.state_bytes()) << " bytes each\n"
+      << "scored in    " << PrecisionText(model.scoring_precision()) << "\n"
+      << "items        " << WithCommas(model.num_items()) << ", each a "
+      << ItemKeyTypeText(model.item_key_type()) << "\n";
+  PrintSchema(model.schema(), out);
+  PrintLimits(response.limits(), out);
+  out << "server       " << response.server_version() << "\n";
+  PrintTasks(model.schema(), out);
+  PrintContext(model.schema(), out);
+}
+
+}  // namespace qlarank

@@ -1,0 +1,31 @@
+// A model that is served, as people and as scripts read it.
+#ifndef QLARANK_CLI_MODEL_TEXT_H_
+#define QLARANK_CLI_MODEL_TEXT_H_
+
+#include <ostream>
+#include <string>
+
+#include "nlohmann/json.hpp"
+#include "qlarank/v1/model_service.pb.h"
+
+namespace qlarank {
+
+// What an enum says, in lower case; "unknown" of a newer server's.
+std::string PrecisionText(v1::ScoringPrecision precision);
+std::string ModelStateText(v1::ModelState state);
+std::string ItemKeyTypeText(v1::ItemKeyType type);
+
+// When it was loaded, to the second.
+std::string LoadTimeText(const v1::Model& model);
+
+// All but the schema.
+nlohmann::json ModelToJson(const v1::Model& model);
+nlohmann::json SchemaToJson(const v1::ModelSchema& schema);
+nlohmann::json LimitsToJson(const v1::RequestLimits& limits);
+
+// Everything of one model, under headings.
+void PrintModel(const v1::GetModelResponse& response, std::ostream& out);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_CLI_MODEL_TEXT_H_

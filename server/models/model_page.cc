@@ -1,0 +1,91 @@
+#include "server/models/model_page.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/sha256.h"
+#include "server/work/field_error.h"
+
+namespace qlarank {
+namespace {
+
+// A model's place in the list.
+using Place = std::tuple<absl::string_view, uint64_t>;
+
+Place PlaceOf(const LoadedModel& model) { return {model.name, model.version}; }
+
+// The last model of a page.
+struct After {
+  std::string name;
+  uint64_t version = 0;
+};
+
+// A digest, so that one which was cut short is not taken for another; which
+// list it is of; version and name.
+std::string TokenOf(const After& after, absl::string_view list) {
+  const std::string text = absl::StrCat(list.empty() ? "all" : "one", "/",
+                                        after.version, "/", after.name);
+  return absl::WebSafeBase64Escape(
+      absl::StrCat(Sha256Hex(text).substr(0, 8), "/", text));
+}
+
+// What a token says; nullopt when it is none of ours, or of another list.
+std::optional<After> ParseToken(absl::string_view token,
+                                absl::string_view list) {
+  std::string text;
+  if (!absl::WebSafeBase64Unescape(token, &text)) return std::nullopt;
+  const std::vector<std::string> parts =
+      absl::StrSplit(text, absl::MaxSplits('/', 3));
+  After after;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[2], &after.version)) {
+    return std::nullopt;
+  }
+  after.name = parts[3];
+  if (!list.empty() && after.name != list) return std::nullopt;
+  if (TokenOf(after, list) != token) return std::nullopt;
+  return after;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelPage> PageOfModels(const Registry& registry,
+                                       absl::string_view name, uint32_t size,
+                                       absl::string_view token) {
+  std::optional<After> after;
+  if (!token.empty()) {
+    after = ParseToken(token, name);
+    if (!after.has_value()) {
+      return FieldError("page_token", Quoted(token),
+                        "is no next_page_token of a reply to this request");
+    }
+  }
+  ModelPage page;
+  for (const LoadedModelPtr& model : registry.models()) {
+    if (!name.empty() && model->name != name) continue;
+    if (after.has_value() &&
+        PlaceOf(*model) <= Place(after->name, after->version)) {
+      continue;
+    }
+    page.models.push_back(model);
+  }
+  std::sort(page.models.begin(), page.models.end(),
+            [](const LoadedModelPtr& a, const LoadedModelPtr& b) {
+              return PlaceOf(*a) < PlaceOf(*b);
+            });
+  const size_t most = size == 0 ? kDefaultModelPage
+                                : std::min(size, kMostModelPage);
+  if (page.models.size() > most) {
+    page.models.resize(most);
+    const LoadedModel& last = *page.models.back();
+    page.next_token = TokenOf({last.name, last.version}, name);
+  }
+  return page;
+}
+
+}  // namespace qlarank
