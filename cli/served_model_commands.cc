@@ -63,8 +63,8 @@ void Print(const ModelList& list, std::ostream& out) {
   table.Print(out);
 }
 
-absl::StatusOr<ExitCode> List(CommandContext& context,
-                              const std::string& name) {
+absl::StatusOr<ExitCode> ListModels(CommandContext& context,
+                                    const std::string& name) {
   const auto list = ListAll(context.Connect(), name);
   if (!list.ok()) return list.status();
   if (context.json) {
@@ -122,8 +122,8 @@ std::string Suggestion(const Client& client,
                          : absl::StrCat("; did you mean ", nearest, "?");
 }
 
-absl::StatusOr<ExitCode> Show(CommandContext& context,
-                              const std::string& text) {
+absl::StatusOr<ExitCode> ShowModel(CommandContext& context,
+                                   const std::string& text) {
   const auto request = ParseModel(text);
   if (!request.ok()) return request.status();
   const Client client = context.Connect();
@@ -154,7 +154,7 @@ void AddServedModelCommands(CommandSet& commands, CLI::App* model) {
       .AddBelow(model, "list",
                 "List the models of a running server; exits 1 when there is "
                 "none of that name",
-                [listed, &context] { return List(context, *listed); })
+                [listed, &context] { return ListModels(context, *listed); })
       ->add_option("name", *listed, "Only versions of this model")
       ->check(Utf8());
   auto shown = std::make_shared<std::string>();
@@ -162,7 +162,7 @@ void AddServedModelCommands(CommandSet& commands, CLI::App* model) {
       .AddBelow(model, "show",
                 "Show a model of a running server, and what requests for it "
                 "are made of",
-                [shown, &context] { return Show(context, *shown); })
+                [shown, &context] { return ShowModel(context, *shown); })
       ->add_option("model", *shown,
                    "NAME, for its newest version, or NAME/VERSION. Default: "
                    "the server's default model")
