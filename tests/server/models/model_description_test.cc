@@ -39,6 +39,7 @@ class ModelDescriptionTest : public ::testing::Test {
     ModelOptions options = GoldenModel(golden);
     model::v1::ModelSpec spec = LoadGolden(options)->spec();
     edit(spec);
+    spec.clear_golden_sha256();  // They are of the bundle as it was.
     options.name = name;
     options.path = dir_.Path(name);
     fs::copy(GoldenModel(golden).path, options.path);
