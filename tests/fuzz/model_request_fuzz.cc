@@ -17,14 +17,18 @@
 namespace qlarank::fuzz {
 namespace {
 
-// Five versions of three names, of which the second is the default. One per
-// process, never torn down.
-const Registry& Models() {
-  static const std::shared_ptr<const Registry>& registry = *[] {
-    const auto* const folder = new testing::TempDir;
-    auto* const store = new MemoryStateStore;
-    auto* const metrics = new Metrics;
-    Write(MakeFiles(TinySpec()), folder->path());
+// Five versions of three names, of which the second is the default.
+class LoadedModels {
+ public:
+  // One per process, never torn down.
+  static const Registry& Get() {
+    static const LoadedModels& models = *new LoadedModels;
+    return *models.registry_;
+  }
+
+ private:
+  LoadedModels() {
+    Write(MakeFiles(TinySpec()), folder_.path());
     std::vector<ModelOptions> models;
     for (const auto& [name, version] :
          std::vector<std::pair<std::string, uint64_t>>{
@@ -32,18 +36,22 @@ const Registry& Models() {
       ModelOptions& model = models.emplace_back();
       model.name = name;
       model.version = version;
-      model.path = folder->path();
+      model.path = folder_.path();
       model.default_model = models.size() == 2;
     }
-    auto loaded = Registry::Load(models, *store, metrics->info);
+    auto loaded = Registry::Load(models, store_, metrics_.info);
     Check(loaded.ok(), "the models are loaded");
-    return new std::shared_ptr<const Registry>(*std::move(loaded));
-  }();
-  return *registry;
-}
+    registry_ = *std::move(loaded);
+  }
+
+  testing::TempDir folder_;
+  MemoryStateStore store_;
+  Metrics metrics_;
+  std::shared_ptr<const Registry> registry_;
+};
 
 void ListModels(const v1::ListModelsRequest& request) {
-  const Registry& registry = Models();
+  const Registry& registry = LoadedModels::Get();
   const std::string& name = request.model_name();
   std::string token = request.page_token();
   const LoadedModel* before = nullptr;
@@ -106,7 +114,7 @@ std::vector<std::string> Seeds() {
     list.set_model_name(name);
     list.set_page_size(1);
     seeds.push_back(std::string(1, 0) + list.SerializeAsString());
-    const auto page = PageOfModels(Models(), name, 1, "");
+    const auto page = PageOfModels(LoadedModels::Get(), name, 1, "");
     list.set_page_token(page->next_token);
     seeds.push_back(std::string(1, 0) + list.SerializeAsString());
   }
