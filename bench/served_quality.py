@@ -143,15 +143,16 @@ def write_features(bundle, config, folder, path):
         rows.writerow([config.data.item, *config.model.candidate_features])
         for item, values in zip(ids.tolist(), features[1:]):
             # All digits: the command line reads the same bits back.
-            rows.writerow([texts.get(item, item), *map(repr, values.astype(float).tolist())])
+            rows.writerow([texts.get(item, item),
+                           *map(repr, values.astype(float).tolist())])
     return path
 
 
 def _known(config, data):
-    """The trainer's evaluate.Cases of what is held out."""
-    from trainer import evaluate, parts
-    return (evaluate.last_cases(data) if config.data.split == 'last' else
-            evaluate.cases(data, parts.held_out_from(config, data)))
+    """The trainer's cases.Cases of what is held out."""
+    from trainer import cases, parts
+    return (cases.last(data) if config.data.split == 'last' else
+            cases.after(data, parts.held_out_from(config, data)))
 
 
 def compute_offline(tensors, config, folder, progress=lambda groups: groups):

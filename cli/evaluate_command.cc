@@ -256,6 +256,32 @@ void AddLabelOptions(CLI::App* app, EvaluateOptions& options,
       ->needs(labels);
 }
 
+// What says nothing where labels are scored.
+std::vector<CLI::Option*> AddRankingOptions(CLI::App* app,
+                                            EvaluateOptions& options) {
+  return {
+      app->add_option("--task", options.task,
+                      "Rank by this task alone. Default: by the model's value"),
+      app->add_option("--features", options.features,
+                      "CSV of the items' candidate features"),
+      app->add_option("--top-k", options.top_k, "One or more, such as 10,50")
+          ->delimiter(',')
+          ->transform(WholeNumber(1, 1'000'000))
+          ->capture_default_str(),
+      app->add_option("--show", options.show, "Print so many users' rankings")
+          ->transform(WholeNumberOf<uint32_t>(0))
+          ->capture_default_str(),
+      app->add_option("--half-life-days", options.half_life_days,
+                      "Of the own decayed counts")
+          ->transform(Days())
+          ->capture_default_str(),
+      app->add_option(
+          "--ranks", options.ranks,
+          "Write user,rank lines: where in the whole catalogue the first of "
+          "what came stands, 0 for nowhere. Every answer has its whole order "
+          "then, which takes a little longer")};
+}
+
 }  // namespace
 
 void AddEvaluateCommand(CommandSet& commands) {
@@ -283,47 +309,21 @@ void AddEvaluateCommand(CommandSet& commands) {
   app->add_option("--bundle", options->bundle,
                   "Folder of the model, for its items and titles")
       ->required();
-  auto* task =
-      app->add_option("--task", options->task,
-                      "Rank by this task alone. Default: by the model's value");
   AddEventFormatOptions(app, options->format);
   app->add_option("--context-columns", options->format.columns.context,
                   "Context features of the model, which requests have from "
                   "what came next")
       ->delimiter(',');
-  auto* features =
-      app->add_option("--features", options->features,
-                      "CSV of the items' candidate features");
-  auto* top_k =
-      app->add_option("--top-k", options->top_k, "One or more, such as 10,50")
-          ->delimiter(',')
-          ->transform(WholeNumber(1, 1'000'000))
-          ->capture_default_str();
   app->add_option("--in-flight", options->in_flight, "Requests at a time")
       ->transform(WholeNumber(1, 256))
       ->capture_default_str();
   app->add_option("--max-users", options->max_users, "0: all of them")
       ->transform(WholeNumberOf<uint32_t>(0))
       ->capture_default_str();
-  auto* show =
-      app->add_option("--show", options->show, "Print so many users' rankings")
-          ->transform(WholeNumberOf<uint32_t>(0))
-          ->capture_default_str();
-  auto* half_life =
-      app->add_option("--half-life-days", options->half_life_days,
-                      "Of the own decayed counts")
-          ->transform(Days())
-          ->capture_default_str();
   app->add_flag("--allow-other-events", options->allow_other_events,
                 "Go on although the server has events of a user that are not "
                 "in --history");
-  auto* ranks = app->add_option(
-      "--ranks", options->ranks,
-      "Write user,rank lines: where in the whole catalogue the first of what "
-      "came stands, 0 for nowhere. Every answer has its whole order then, "
-      "which takes a little longer");
-  AddLabelOptions(app, *options,
-                  {task, features, top_k, show, half_life, ranks});
+  AddLabelOptions(app, *options, AddRankingOptions(app, *options));
 }
 
 }  // namespace qlarank

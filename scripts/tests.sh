@@ -50,7 +50,7 @@ test_all() {
   # One thread each: what a tiny model computes is not worth dividing.
   test_step "Python tests: the trainer, and what is served of it" pytest \
     env OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -rs \
-    -n "$(nproc)" --dist loadfile --junitxml "$log_folder/pytest.xml" \
+    -n auto --maxprocesses 8 --dist loadfile --junitxml "$log_folder/pytest.xml" \
     tests/trainer tests/served tests/bench
   test_report executed "$log_folder/ctest" "$log_folder/pytest"
 }

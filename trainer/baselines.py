@@ -21,7 +21,7 @@ _DAY_US = 86_400_000_000
 
 
 class Baselines:
-    """Rankings for the evaluate.Cases of a Dataset.
+    """Rankings for the cases.Cases of a Dataset.
 
     What everybody did counts up to the cut, as in a model's weights; what a
     user did, up to the moment that is asked about.

@@ -19,7 +19,8 @@ class Facts:
     """Of the events before what is held out.
 
     events, users, items: how many; users of two events or more, different
-    items, rare ones too. repeat_share: of the events whose user had the item
+    items, rare ones too. rows: the most items that a model can know, those of
+    an item table that nobody had too. repeat_share: of the events whose user had the item
     in an earlier moment. moment_size: mean events of a moment. return_s:
     seconds after which 20, 50, 75 and 97 % of the items that came again had
     come again, () where hardly any did. rare_repeats [k]: share of the repeats
@@ -29,6 +30,7 @@ class Facts:
     events: int
     users: int
     items: int
+    rows: int = 0
     repeat_share: float = 0.
     moment_size: float = 1.
     return_s: tuple = ()
@@ -53,6 +55,7 @@ def facts_of(data):
         facts.update(rare_repeats=(), items=len(data.item_ids))
     labels = ~np.isnan(data.labels[looked])
     return Facts(events=events, users=int((counted >= 2).sum()),
+                 rows=max(len(data.item_ids), facts['items']),
                  labelled=bool(labels.any(0).all()) and events > 0, **facts)
 
 

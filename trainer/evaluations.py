@@ -11,6 +11,7 @@ import numpy as np
 
 from trainer import baselines
 from trainer import batches
+from trainer import cases
 from trainer import click_evaluation
 from trainer import dataset
 from trainer import evaluate
@@ -41,7 +42,7 @@ class Evaluation:
 
     def __init__(self, data, held_out, found, how):
         """held_out: a mask [E] of events whose labels count; found:
-        evaluate.Cases, or None where only labels count.
+        cases.Cases, or None where only labels count.
 
         Raises ValueError if nobody can be asked about.
         """
@@ -96,14 +97,14 @@ def of_last(data, back, how):
                          'which nobody had an item')
     known = data.without_last(back)
     users, held_out = _drawn(known, ~known.is_before_last(1), how.max_moments)
-    return Evaluation(known, held_out, evaluate.last_cases(known, users), how)
+    return Evaluation(known, held_out, cases.last(known, users), how)
 
 
 def between(data, from_us, to_us, how, rank=True):
     """Of what comes after a cut, and before to_us (None: no end)."""
     known = data if to_us is None else data.before(to_us)
     users, held_out = _drawn(known, known.times_us >= from_us, how.max_moments)
-    found = evaluate.cases(known, from_us, every_moment=how.every_moment,
+    found = cases.after(known, from_us, every_moment=how.every_moment,
                            users=users, fill_to=how.max_moments or 0
                            ) if rank else None
     if how.only_new:

@@ -22,12 +22,13 @@ class Start:
 
     item_std: standard deviation of items' embeddings. dot_scale: by what the
     dot term multiplies a cosine. dot_share: of the dot term's logits, as its
-    own loss has them, the share that counts in a score. from_counts: see below.
+    own loss has them, the share that counts in a score. from_counts: names of
+    tasks that start so, see below.
     """
     item_std: float = .02
     dot_scale: float = 10.
     dot_share: float = 1.
-    from_counts: bool = False
+    from_counts: tuple = ()
 
     def is_match(self, hyper):
         """Whether the dedicated block starts as a match; see below."""
@@ -67,7 +68,7 @@ def first_value(name, shape, hyper, start):
         # Quieter than the items: what an event is about comes first.
         return .08 * torch.randn(shape)
     if short == 'memory_head' and start.from_counts:
-        return _by_decayed_count(shape, hyper)
+        return _by_decayed_count(shape, hyper, start.from_counts)
     if short in ('b1', 'b2', 'item_bias', 'w_user_in', 'w2', 'memory_head'):
         value = torch.zeros(shape)
         if short == 'w2' and matches:
@@ -105,10 +106,15 @@ _MATCH_ALPHA, _MATCH_BETA = 32., -.32
 # longest half-life, and everything else adds nothing yet but the dot term's
 # share. That is the best simple ranking (docs/quality.md); training goes on
 # from there, also where there are too few events to learn it from.
-def _by_decayed_count(shape, hyper):
+#
+# A task with labels is not about what comes next: its rates are where it
+# starts.
+def _by_decayed_count(shape, hyper, names):
     value = torch.zeros(shape)
-    value[:, 0] = _KNOWN_WEIGHT
-    value[:, 1 + len(hyper.item_memory.half_lives_s)] = _COUNT_WEIGHT
+    for row, task in zip(value, hyper.tasks):
+        if task.name in names:
+            row[0] = _KNOWN_WEIGHT
+            row[1 + len(hyper.item_memory.half_lives_s)] = _COUNT_WEIGHT
     return value
 
 

@@ -1,6 +1,6 @@
 """How good rankings are.
 
-`found` is everywhere an evaluate.Cases, `top` rows [cases, TOP], best first;
+`found` is everywhere an cases.Cases, `top` rows [cases, TOP], best first;
 row 0 stands for nothing.
 """
 

@@ -192,7 +192,7 @@ def _training(kind, facts, model, config):
 def _knows_all_items(facts, config):
     """Whether every step looks at the whole catalogue, as a learned share of
     the dot term must."""
-    return facts.items <= config.training.full_softmax_items
+    return facts.rows <= config.training.full_softmax_items
 
 
 def _candidates(kind, facts, values):

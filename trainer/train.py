@@ -13,6 +13,7 @@ from trainer import dot_loss
 from trainer import initial
 from trainer import labelled_loss
 from trainer import length
+from trainer import losses
 from trainer import models
 from trainer import processors
 from trainer import recent
@@ -107,7 +108,7 @@ def _start(config, data, source):
             f'a step knows some items only, as of {len(data.item_ids):,} '
             '(training.full_softmax_items)')
     model = models.Model(config.model, len(data.item_ids),
-                         _start_of(settings), settings.dropout, window,
+                         _start_of(config, source), settings.dropout, window,
                          data.item_table, is_sparse).to(source.device)
     for tensor, values in (('event_projection', data.event_features),
                            ('candidate_projection', data.candidate_features)):
@@ -127,10 +128,14 @@ def _start(config, data, source):
     return model
 
 
-def _start_of(settings):
+def _start_of(config, source):
     """How a model's tensors are made: an initial.Start."""
+    settings = config.training
+    counted = [task.name for index, task in enumerate(config.model.tasks)
+               if not losses.task_has_labels(source, index)]
     return initial.Start(settings.item_init_std, settings.dot_scale,
-                         settings.dot_share, settings.starts_from_counts)
+                         settings.dot_share,
+                         tuple(counted) if settings.starts_from_counts else ())
 
 
 class _Run:

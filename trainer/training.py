@@ -67,8 +67,8 @@ class Training:
     # is 1. The dot term says much of a whole catalogue, and little of the order
     # of the few items that a user has again and again.
     dot_share: float = 1.0
-    # The target-aware term begins as the decayed counts of the item memory
-    # (trainer/initial.py).
+    # The target-aware term of tasks without labels begins as the decayed counts
+    # of the item memory (trainer/initial.py).
     starts_from_counts: bool = False
     # Layers begin as averages of the history (trainer/models.py).
     average_start: bool = False

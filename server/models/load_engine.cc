@@ -63,17 +63,6 @@ absl::StatusOr<GoldenReplay> ReplayIn(
   return ReplayGoldenRequests(**engine);
 }
 
-// In what the engine serves in; in float32 first, whose bound is tight: that is
-// what the weights mean, however they are rounded then.
-absl::StatusOr<GoldenReplay> Replay(
-    const Engine& engine, const std::shared_ptr<const Bundle>& bundle) {
-  if (engine.precision() != Precision::kF32) {
-    auto exact = ReplayIn(Precision::kF32, bundle);
-    if (!exact.ok()) return exact;
-  }
-  return ReplayGoldenRequests(engine);
-}
-
 }  // namespace
 
 std::string ModelLabel(absl::string_view name, uint64_t version) {
@@ -112,9 +101,16 @@ absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
+  // In float32 first, whose bound is tight: that is what the weights mean,
+  // however they are rounded then. Before the engine that serves, so that not
+  // both are in memory.
+  if (options.precision != ScoringPrecision::kF32) {
+    auto exact = ReplayIn(Precision::kF32, *bundle);
+    if (!exact.ok()) return exact.status();
+  }
   auto engine = MakeEngine(options, *bundle);
   if (!engine.ok()) return engine.status();
-  const auto replay = Replay(**engine, *bundle);
+  const auto replay = ReplayGoldenRequests(**engine);
   if (!replay.ok()) return replay.status();
   if (replay->num_users == 0) {
     LogInfo("golden requests: none",

@@ -9,7 +9,7 @@ _DAY_US = 86_400_000_000
 
 
 def cases(data, cut_us, every_moment=False):
-    """{field of evaluate.Cases: value} at a cut."""
+    """{field of cases.Cases: value} at a cut."""
     asked = []
     for user in range(len(data.users)):
         begin, end = data.offsets[user:user + 2]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from trainer import baselines
+from trainer import cases
 from trainer import config as config_lib
 from trainer import dataset
-from trainer import evaluate
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'baselines'
 sys.path.insert(0, str(FOLDER))
@@ -56,7 +56,7 @@ def test_rankings_are_those_of_brute_force(tmp_path, order):
     # Only the most frequent items have rows of the model: all the same.
     data = _read(tmp_path, events, min_item_count=6)
     assert len(data.item_ids) < 20
-    found = evaluate.cases(data, brute_force.CUT_US)
+    found = cases.after(data, brute_force.CUT_US)
     rankings = _rankings(data, found, scenario)
     assert set(rankings) == set(baselines.NAMES) == set(scenario['rankings'])
     for name, wanted in scenario['rankings'].items():
@@ -70,7 +70,7 @@ def test_all_moments_count_what_the_user_did_since_the_cut(tmp_path):
     later = [['ann', 9, 100], ['ann', 9, 200], ['ann', 3, 300],
              ['eve', 1, 100], ['eve', 5, 150]]
     data = _read(tmp_path, history + later, min_item_count=1)
-    found = evaluate.cases(data, 100, every_moment=True)
+    found = cases.after(data, 100, every_moment=True)
     assert list(zip(found.users, found.lengths)) == [
         ('ann', 2), ('ann', 3), ('ann', 4), ('eve', 1)]
     made = baselines.Baselines(data, found)
@@ -87,4 +87,4 @@ def test_a_half_life_must_be_above_zero(tmp_path):
     data = _read(tmp_path, [['ann', 1, 10], ['ann', 1, 20]], min_item_count=1)
     for days in (0, -1, float('nan')):
         with pytest.raises(ValueError, match='half-life'):
-            baselines.Baselines(data, evaluate.cases(data, 15), days)
+            baselines.Baselines(data, cases.after(data, 15), days)

@@ -8,6 +8,7 @@ import torch
 
 from trainer import batches
 from trainer import candidate_features
+from trainer import cases
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
@@ -156,7 +157,7 @@ def test_positives_and_negatives_are_looked_up_alike(folder):
 def test_rankings_use_features_and_context(folder):
     """A model that scores by one of them alone ranks by it alone."""
     data, config = dataset.open_data(folder, _config())
-    found = evaluate.cases(data, 40_000_000)
+    found = cases.after(data, 40_000_000)
     rows = data.context_rows[[events[0] for events in found.targets], 0]
     assert found.contexts.shape == (len(found.users), 1)
     assert set(rows) == {0, 1, 2}

@@ -10,8 +10,8 @@ import plain_cases
 import tiny_batches
 from trainer import baselines
 from trainer import candidate_features
+from trainer import cases
 from trainer import dataset
-from trainer import evaluate
 from trainer import evaluations
 
 
@@ -62,11 +62,11 @@ def test_cases_at_a_cut(seed, every_moment, slices):
     data = _data(seed)
     cut_us = _cut_us(data, seed)
     wanted = plain_cases.cases(data, cut_us, every_moment)
-    _check(evaluate.cases(data, cut_us, every_moment=every_moment), wanted)
+    _check(cases.after(data, cut_us, every_moment=every_moment), wanted)
     users = np.flatnonzero(np.random.default_rng(seed).random(
         len(data.users)) < .5)
     kept = np.flatnonzero(np.isin(wanted['users'], data.users[users]))
-    some = evaluate.cases(data, cut_us, every_moment=every_moment, users=users)
+    some = cases.after(data, cut_us, every_moment=every_moment, users=users)
     _check(some, {name: values if name == 'known' else
                   [values[at] for at in kept]
                   for name, values in wanted.items()})
@@ -81,7 +81,7 @@ def test_further_moments_are_of_users_with_a_first_one(seed, slices):
     theirs = [at for at, user in enumerate(every['users'])
               if user in firsts['users']]
     count = int(np.random.default_rng(seed).integers(0, 12))
-    found = evaluate.cases(data, cut_us, fill_to=count)
+    found = cases.after(data, cut_us, fill_to=count)
 
     def moments(users, lengths):
         return list(zip(users.tolist(), lengths.tolist()))
@@ -101,8 +101,8 @@ def test_further_moments_are_of_users_with_a_first_one(seed, slices):
 def test_cases_of_last_events(seed, slices):
     data = _data(seed)
     wanted = plain_cases.last_cases(data)
-    _check(evaluate.last_cases(data), wanted)
-    _check(evaluate.last_cases(data, np.arange(1)), {
+    _check(cases.last(data), wanted)
+    _check(cases.last(data, np.arange(1)), {
         name: values if name == 'known' else
         [value for value, user in zip(values, wanted['users'])
          if user == data.users[0]] for name, values in wanted.items()})
@@ -122,7 +122,7 @@ def test_features_of_items(seed, slices):
 def test_baselines(seed, last, slices, monkeypatch):
     data = _data(seed)
     monkeypatch.setattr(baselines, 'RECENT_DAYS', .1)
-    found = evaluate.last_cases(data) if last else evaluate.cases(
+    found = cases.last(data) if last else cases.after(
         data, _cut_us(data, seed), every_moment=True)
     half_life_us = 5_000 * 1_000_000
     made = baselines.Baselines(data, found, half_life_us / 86_400_000_000)
@@ -142,14 +142,14 @@ def test_items_are_new_by_their_ids_in_the_catalogue_and_outside(slices):
     data.items[:] = [101, 900, 102, 901, 103, 902, 101, 900]
     data.rows[:] = [2, 0, 3, 0, 4, 0, 2, 0]
     data.times_us[:] = [1, 2, 5, 5, 1, 2, 6, 6]
-    found = evaluate.cases(data, 4)
+    found = cases.after(data, 4)
     assert [list(new) for new in found.new] == [[True, True], [False, False]]
 
 
 def test_of_more_users_some_are_drawn_and_labels_are_theirs():
     data = tiny_batches.data([6] * 50, unknown=0.)
     cut_us = int(np.median(data.times_us))
-    asked = evaluate.cases(data, cut_us).users
+    asked = cases.after(data, cut_us).users
     held_out = data.times_us >= cut_us
     for most in (5, len(asked) - 1):
         users, theirs = evaluations._drawn(data, held_out, most)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainer import cases
 from trainer import config as config_lib
 from trainer import content
 from trainer import dataset
@@ -200,7 +201,7 @@ def test_new_items_are_found_by_their_content(tmp_path, target_aware):
                       'dropout': 0., 'negatives': 32, 'item_init_std': .2,
                       'content_only_share': .3}))
         cut_us = 9_000 * 1_000_000
-        evaluation = evaluate.Evaluation(data, evaluate.cases(data, cut_us))
+        evaluation = evaluate.Evaluation(data, cases.after(data, cut_us))
         model, _ = train.train(config, data.before(cut_us), quiet=True)
         found[bool(attributes)] = evaluation(config.model, model.params())
     best = 'model, dot term' if head == 0 else 'model, all terms'
@@ -212,7 +213,7 @@ def test_new_items_are_found_by_their_content(tmp_path, target_aware):
 
 def test_new_items_are_ranked_among_themselves(folder):
     data, config = dataset.open_data(folder, _config(data={'min_item_count': 1}))
-    found = evaluate.cases(data, 4_000_000).of_new_items(data)
+    found = cases.after(data, 4_000_000).of_new_items(data)
     # Ann takes 60 at last and Bob 50, which nobody had before second 4.
     assert [list(data.items[events]) for events in found.targets] == [[60], [50]]
     assert set(data.item_ids[np.flatnonzero(found.among) - 1]) == {30, 40, 50,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer import batches
+from trainer import cases
 from trainer import config as config_lib
 from trainer import dataset
 from trainer import evaluate
@@ -31,7 +32,7 @@ def data(tmp_path):
 
 
 def test_a_cut_asks_for_the_first_moment_after_it(data):
-    found = evaluate.cases(data, 20_000_000)
+    found = cases.after(data, 20_000_000)
     # Ann has nothing after the cut, Eve nothing before.
     assert list(found.users) == ['bob']
     assert list(found.baskets[0]) == [2, 0, 0]  # 8 and 9 are two.
@@ -41,7 +42,7 @@ def test_a_cut_asks_for_the_first_moment_after_it(data):
 
 
 def test_all_moments_ask_for_each_that_has_something_before_it(data):
-    found = evaluate.cases(data, 11_000_000, every_moment=True)
+    found = cases.after(data, 11_000_000, every_moment=True)
     # Eve's is their first event of all. Ann's at the cut is held out.
     assert list(found.users) == ['ann', 'ann', 'bob', 'bob', 'bob']
     assert list(found.lengths) == [1, 2, 1, 2, 5]
@@ -51,7 +52,7 @@ def test_all_moments_ask_for_each_that_has_something_before_it(data):
     assert list(found.starts) == [0, 0, 3, 3, 3]
     # What everybody did counts up to the cut.
     assert found.known.sum() == 2
-    first = evaluate.cases(data, 11_000_000)
+    first = cases.after(data, 11_000_000)
     assert list(first.lengths) == [1, 1]
     assert list(first.nexts) == [found.nexts[0], found.nexts[2]]
 
@@ -78,13 +79,13 @@ def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
         return evaluate.rank_catalogue(
             config.model, params, batches.Source(data, 'cpu'), found,
             np.zeros((len(data.item_ids) + 1, 0), np.float32))[0]
-    found = evaluate.cases(data, 20_000_000, every_moment=True)
+    found = cases.after(data, 20_000_000, every_moment=True)
     top = rank(data, found)
     assert len(found.users) > 2 * len(set(found.users))
     for index, user in enumerate(found.users):
         moment_us = data.times_us[found.targets[index][0]]
         known = data.before(moment_us + 1)
-        alone = evaluate.cases(known, moment_us)
+        alone = cases.after(known, moment_us)
         [at] = np.flatnonzero(alone.users == user)
         assert list(alone.baskets[at]) == list(found.baskets[index])
         for name, rows in rank(known, alone).items():
@@ -92,7 +93,7 @@ def test_a_later_moment_knows_what_came_before_it_and_no_more(tmp_path):
 
 
 def test_the_last_event_is_left_out(data):
-    found = evaluate.last_cases(data)
+    found = cases.last(data)
     assert list(found.users) == ['ann', 'bob']
     assert [list(basket) for basket in found.baskets] == [[2], [0]]
     assert list(found.lengths) == [2, 5]
@@ -104,7 +105,7 @@ def _popularity(data, found):
 
 
 def test_popularity_counts_what_was_before(data):
-    popularity = _popularity(data, evaluate.cases(data, 20_000_000))
+    popularity = _popularity(data, cases.after(data, 20_000_000))
     # 1 and 2 twice, 3 once: 2 is second, and one of three to find.
     assert popularity['hit@10'] == 1
     assert popularity['recall@10'] == pytest.approx(1 / 3)
@@ -113,7 +114,7 @@ def test_popularity_counts_what_was_before(data):
 
 
 def test_popularity_leaves_out_what_was_seen(data):
-    popularity = _popularity(data, evaluate.last_cases(data))
+    popularity = _popularity(data, cases.last(data))
     # Ann had 1 only, so 2 and 3 lead; Bob had 9 before.
     assert popularity['hit@10'] == .5
     assert popularity['ndcg@10'] == .5
@@ -128,7 +129,7 @@ def _generated(rng, cases_of):
     repeats = [rng.random(len(basket)) < rng.choice([0, .5, 1])
                for basket in baskets]
     new = [rng.random(len(basket)) < rng.choice([0, .2]) for basket in baskets]
-    return top, evaluate.Cases(users, None, None, None, None, None, baskets,
+    return top, cases.Cases(users, None, None, None, None, None, baskets,
                                repeats, new, None)
 
 

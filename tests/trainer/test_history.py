@@ -8,6 +8,7 @@ import torch
 
 import tiny_batches
 from trainer import batches
+from trainer import cases
 from trainer import click_evaluation
 from trainer import evaluate
 from trainer import hyper as hyper_lib
@@ -111,13 +112,13 @@ def test_catalogues_are_ranked_from_the_newest_events(mechanism):
     def rank(data, found, window):
         return evaluate.rank_catalogue(hyper, params, batches.Source(
             data, 'cpu'), found, features, window)[0]
-    found = evaluate.last_cases(data)
+    found = cases.last(data)
     found.exclude_seen = False
     top = rank(data, found, NEWEST)
     for index, (start, length) in enumerate(zip(found.starts, found.lengths)):
         end = start + length + 1
         part = _part(data, max(start, end - 1 - NEWEST), end)
-        alone = evaluate.last_cases(part)
+        alone = cases.last(part)
         alone.exclude_seen = False
         for name, rows in rank(part, alone, None).items():
             assert (rows[0] == top[name][index]).all()

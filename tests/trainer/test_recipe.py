@@ -71,7 +71,7 @@ def test_what_comes_again_starts_from_counts():
     training = recipe.recommended(SHOP, _config()).training
     assert training.starts_from_counts and training.dot_share < 1
     # A step of a huge catalogue has no dot term of all items to take from.
-    huge = dataclasses.replace(SHOP, items=1_000_000)
+    huge = dataclasses.replace(SHOP, items=1_000_000, rows=1_000_000)
     training = recipe.recommended(huge, _config()).training
     assert training.starts_from_counts and training.dot_share == 1
     # And nothing to start from where there is no memory.
@@ -219,6 +219,21 @@ def test_the_catalogue_is_the_chosen_one(tmp_path):
     assert config.data.min_item_count == 2
     assert len(data.item_ids) == 41
     assert said[0].startswith('recipe: items come again, as 33% of 120 events')
+
+
+def test_an_item_table_may_be_larger_than_what_anybody_had(tmp_path):
+    """Whether a step looks at all items is a matter of the rows there are."""
+    (tmp_path / 'items.csv').write_text('item\n' + ''.join(
+        f'{item}\n' for item in range(60)))
+    lines = [(user, item, 100 * user + time) for user in range(9)
+             for time, item in ((0, user), (50, user), (60, 7))]
+    data = _data(tmp_path, lines, catalogue='items.csv')
+    for most, share in ((60, .1), (59, 1.)):
+        config, _, _ = recipe.complete(_config(
+            data={'catalogue': 'items.csv'},
+            training={'full_softmax_items': most}), data)
+        assert config.training.starts_from_counts
+        assert config.training.dot_share == share
 
 
 def test_what_is_all_given_is_said_to_be(tmp_path):

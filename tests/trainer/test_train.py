@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_batches
+from trainer import cases
 from trainer import checkpoint
 from trainer import config as config_lib
 from trainer import dataset
@@ -58,7 +60,7 @@ def test_losses_fall_and_the_model_round_trips(tmp_path, target_aware, model):
     config = _config(target_aware, **model)
     data = dataset.read(config, tmp_path)
     cut_us = 6_000 * 1_000_000
-    evaluation = evaluate.Evaluation(data, evaluate.cases(data, cut_us))
+    evaluation = evaluate.Evaluation(data, cases.after(data, cut_us))
     trained, history = train.train(config, data.before(cut_us), evaluation,
                                    quiet=True)
     first, last = history[0], history[-1]
@@ -80,7 +82,7 @@ def test_losses_fall_and_the_model_round_trips(tmp_path, target_aware, model):
 def test_baselines_rank_as_they_say(tmp_path):
     _write_csv(tmp_path / 'train.csv', np.random.default_rng(1))
     data = dataset.read(_config(hyper_lib.OFF), tmp_path)
-    found = evaluate.cases(data, 6_000 * 1_000_000)
+    found = cases.after(data, 6_000 * 1_000_000)
     baselines = evaluate.Evaluation(data, found).baselines
     assert baselines['own counts']['hit@10'] == 1
     assert baselines['own counts']['recall@10'] == 1
@@ -136,3 +138,16 @@ def test_the_kept_weights_are_a_running_mean():
     assert torch.equal(bias, last)
     optimizer.keep_average()
     assert torch.allclose(bias, expected)
+
+
+def test_a_task_with_labels_does_not_start_from_counts():
+    events = tiny_batches.data([20] * 5)
+    weights = []
+    for labelled in (True, False):
+        events.labels[:] = 1. if labelled else np.nan
+        config = tiny_batches.config(
+            model={'item_memory': {'entries': 8}}, steps=0,
+            starts_from_counts=True)
+        model, _ = train.train(config, events, quiet=True)
+        weights.append(model.to_arrays()['memory_head'])
+    assert not weights[0].any() and weights[1].any()
