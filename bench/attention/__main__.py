@@ -36,7 +36,7 @@ def _parser():
 
 def _measure(build, measured, results):
     """Keeps what attention_bench measures now."""
-    said = machine.commit(pages.WRITTEN)
+    said = machine.commit()
     date, load_begin = machine.now(), list(os.getloadavg())
     subprocess.run([build / 'bench' / 'attention_bench', measured],
                    check=True)

@@ -11,9 +11,8 @@ import subprocess
 FLAGS = {'avx2': 'avx2', 'avx_vnni': 'vnni', 'avx512f': 'avx512',
          'avx512_vnni': 'vnni', 'avx512_bf16': 'bf16', 'avx512_fp16': 'fp16',
          'amx_int8': 'amx', 'amx_bf16': 'amx', 'amx_tile': 'amx'}
-# What a run itself writes does not make its commit another.
-_WRITTEN = (':!bench/performance/results', ':!docs/performance.md',
-            ':!README.md')
+# What runs write, of whichever page, does not make their commit another.
+_WRITTEN = (':!bench/*/results', ':!docs', ':!README.md')
 
 
 def processor(cpuinfo):
@@ -29,17 +28,16 @@ def _field(cpuinfo, key):
     return ''
 
 
-def commit(written=_WRITTEN):
+def commit():
     """{commit, commit_date, dirty}: dirty when files differ from the commit,
-    unless a run writes them; commit 'unknown' without git. written: pathspecs
-    that leave out what a run writes."""
+    unless runs write them; commit 'unknown' without git."""
     def git(*arguments):
         return subprocess.run(['git', *arguments], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True,
                               check=True).stdout.strip()
     try:
         changed = git('status', '--porcelain', '--untracked-files=no',
-                      *written)
+                      *_WRITTEN)
         return {'commit': git('rev-parse', '--short=10', 'HEAD'),
                 'commit_date': git('show', '-s', '--format=%cI', 'HEAD'),
                 'dirty': bool(changed)}
