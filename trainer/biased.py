@@ -33,7 +33,8 @@ def _distance_biases(layer, readers, n):
 
 def softmax(layer, readers, history):
     """Scaled dot-product attention (Vaswani et al. 2017) with biases by
-    distance (T5); a token's own key takes part."""
+    distance (T5); a token's own key takes part, beside those of the events.
+    """
     products, own = reading.products(readers, history)
     n, width = products.shape[-1], readers.q.shape[-1]
     bias, own_bias = _distance_biases(layer, readers, n)
@@ -47,10 +48,13 @@ def softmax(layer, readers, history):
     logits = (products / math.sqrt(width) + bias).masked_fill(
         ~allowed.unsqueeze(-3), -torch.inf)
     own = own / math.sqrt(width) + own_bias[:, None]
-    weights = torch.cat([logits, own.unsqueeze(-1)],
-                        -1).softmax(-1)
-    own_weight = weights[..., -1].transpose(1, 2).unsqueeze(-1)
-    return reading.total(weights[..., :-1], history) + own_weight * readers.v
+    most = torch.maximum(logits.amax(-1), own).detach()
+    weights = torch.exp(logits - most.unsqueeze(-1))
+    own = torch.exp(own - most)
+    norm = (weights.sum(-1) + own).reciprocal()
+    own_weight = (own * norm).transpose(1, 2).unsqueeze(-1)
+    return reading.total(weights * norm.unsqueeze(-1), history) + (
+        own_weight * readers.v)
 
 
 def time_bucket(seconds):
