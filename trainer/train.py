@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import sys
 import time
 
@@ -165,7 +166,9 @@ class _Run:
             if self._board:
                 self._board.count(self.steps, losses, batch.rows.numel(),
                                   self._optimizer.learning_rate)
-        dot, target_aware, rebuilt = (total / count).tolist()
+        means = (total / count).tolist()
+        self._check_losses(means)
+        dot, target_aware, rebuilt = means
         self.history.append({
             'step': self.steps, 'dot_loss': round(dot, 4),
             'target_aware_loss': round(target_aware, 4),
@@ -174,6 +177,17 @@ class _Run:
             'events': events,
             'seconds': round(time.monotonic() - begin, 3)})
         return self.history[-1]
+
+    def _check_losses(self, means):
+        """Raises ValueError unless all are finite: nothing can be learned any
+        more, and the weights are lost."""
+        for name, mean in zip(('dot', 'target-aware', 'reconstruction'), means):
+            if not math.isfinite(mean):
+                raise ValueError(
+                    f'the {name} loss is {mean} after {self.steps:,} steps, '
+                    'and with it all weights; a smaller '
+                    'training.learning_rate may help, or another '
+                    'training.seed')
 
     def keep_best(self):
         """Keeps the weights if the newest validation is the best."""

@@ -140,6 +140,15 @@ def test_the_kept_weights_are_a_running_mean():
     assert torch.allclose(bias, expected)
 
 
+def test_a_training_whose_loss_is_no_number_ends(tmp_path):
+    _write_csv(tmp_path / 'train.csv', np.random.default_rng(1))
+    config = config_lib.with_overrides(
+        _config(hyper_lib.OFF), ['training.learning_rate=1e30'])
+    data = dataset.read(config, tmp_path)
+    with pytest.raises(ValueError, match=r'the dot loss is \w+ after \d+ steps'):
+        train.train(config, data, quiet=True)
+
+
 def test_a_task_with_labels_does_not_start_from_counts():
     events = tiny_batches.data([20] * 5)
     weights = []
