@@ -33,9 +33,12 @@ class Optimizer:
         self._adam = torch.optim.AdamW(
             model.parameter_groups(settings.weight_decay), lr=rate,
             betas=_BETAS, **options)
-        self._mean = None
+        self._mean = self._first = None
         if settings.average_decay > 0:
             self._mean = [value.detach().clone() for value in self._parameters]
+        if settings.start_share > 0:
+            self._first = [value.detach().clone()
+                           for value in self._parameters]
         self._tables = [sparse_rows.RowOptimizer(
             table, _BETAS, settings.average_decay > 0) for table in tables]
         self.learning_rate = 0.
@@ -98,18 +101,39 @@ class Optimizer:
                     self._parameters, self._renewed))
 
     @contextlib.contextmanager
-    def averaged(self):
-        """The model has its mean weights inside the block."""
+    def kept(self):
+        """The model has the weights to keep inside the block: their running
+        mean, and of the first ones start_share."""
         self._swap()
+        learned = self._mix_in_first()
         try:
             yield
         finally:
+            self._put(learned)
             self._swap()
 
-    def keep_average(self):
-        """The model has its mean weights from here on."""
+    def keep(self):
+        """The model has the weights to keep from here on."""
         self._swap()
-        self._mean, self._tables = None, []
+        self._mix_in_first()
+        self._mean, self._first, self._tables = None, None, []
+
+    @torch.no_grad()
+    def _mix_in_first(self):
+        """Returns what the weights were before; [] if nothing is mixed in."""
+        if self._first is None:
+            return []
+        share = self._settings.start_share
+        learned = [value.clone() for value in self._parameters]
+        for value, first in zip(self._parameters, self._first):
+            # Not a difference: some values are infinite.
+            value.mul_(1 - share).add_(first, alpha=share)
+        return learned
+
+    @torch.no_grad()
+    def _put(self, values):
+        for parameter, value in zip(self._parameters, values):
+            parameter.copy_(value)
 
     @torch.no_grad()
     def _swap(self):

@@ -73,7 +73,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
             is_last = run.steps == total
             if validate and (is_last or validate_every and
                              len(run.history) % validate_every == 0):
-                with optimizer.averaged():
+                with optimizer.kept():
                     record['validation'] = validate(config.model,
                                                     _detached(model, lately))
                     run.keep_best()
@@ -82,7 +82,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                 board.show(record)
             if unfinished:
                 unfinished.save(run.state())
-    optimizer.keep_average()
+    optimizer.keep()
     run.take_best()
     with torch.no_grad():
         model.values['item_bias'].add_(lately)
@@ -103,11 +103,8 @@ def _start(config, data, source):
     settings = config.training
     window = settings.reconstruction_weight and settings.reconstruction_window
     is_sparse = dot_loss.is_sampled(settings, len(data.item_ids))
-    if is_sparse and settings.dot_share != 1:
-        raise ValueError(
-            f'training.dot_share is {settings.dot_share:g}; it must be 1 where '
-            f'a step knows some items only, as of {len(data.item_ids):,} '
-            '(training.full_softmax_items)')
+    if is_sparse:
+        _check_sparse(settings, len(data.item_ids))
     model = models.Model(config.model, len(data.item_ids),
                          _start_of(config, source), settings.dropout, window,
                          data.item_table, is_sparse).to(source.device)
@@ -127,6 +124,17 @@ def _start(config, data, source):
     if config.model.any_dot_term and not labelled_loss.applies(source):
         model.start_from_popularity(counts)
     return model
+
+
+def _check_sparse(settings, num_items):
+    """Raises ValueError for what wants all items in every step."""
+    for name, needed in (('dot_share', 1), ('start_share', 0)):
+        value = getattr(settings, name)
+        if value != needed:
+            raise ValueError(
+                f'training.{name} is {value:g}; it must be {needed} where '
+                f'a step knows some items only, as of {num_items:,} '
+                '(training.full_softmax_items)')
 
 
 def _start_of(config, source):

@@ -70,6 +70,10 @@ class Training:
     # The target-aware term of tasks without labels begins as the decayed counts
     # of the item memory (trainer/initial.py).
     starts_from_counts: bool = False
+    # Of what a model began as, the share in the weights that are kept: between
+    # a good start and what few data teach lies a model that is better than
+    # either (Wortsman et al. 2022, arXiv 2109.01903).
+    start_share: float = 0.0
     # Layers begin as averages of the history (trainer/models.py).
     average_start: bool = False
     # Weight of predicting the next moment's items from the event before it,
@@ -132,10 +136,10 @@ class Training:
             if not getattr(self, name) > 0:
                 raise ValueError(f'training.{name} is {getattr(self, name)}; '
                                  'it must be more than 0')
-        if not 0 <= self.validation_share < 1:
-            raise ValueError('training.validation_share is '
-                             f'{self.validation_share}; it must be 0 or more '
-                             'and less than 1')
+        for name in ('start_share', 'validation_share'):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f'training.{name} is {getattr(self, name)}; '
+                                 'it must be 0 or more and less than 1')
 
     @property
     def num_epochs(self):

@@ -26,7 +26,8 @@ def _optimizer(sparse, gradient_norm):
                          sparse_items=sparse)
     settings = types.SimpleNamespace(
         learning_rate=.1, warmup_share=.2, weight_decay=.01,
-        gradient_norm=gradient_norm, average_decay=.8)
+        gradient_norm=gradient_norm, average_decay=.8,
+        start_share=0.)
     return model, optimizer_lib.Optimizer(model, settings, STEPS)
 
 
@@ -64,7 +65,7 @@ def test_rows_that_every_step_looks_up_move_as_in_dense_training(
         np.testing.assert_allclose(sparse[0].to_arrays()[name], array,
                                    rtol=1e-4, atol=1e-5, err_msg=name)
     last = _arrays(sparse[0])
-    with dense[1].averaged(), sparse[1].averaged():
+    with dense[1].kept(), sparse[1].kept():
         for name, array in _arrays(dense[0]).items():
             np.testing.assert_allclose(sparse[0].to_arrays()[name], array,
                                        rtol=1e-4, atol=1e-5, err_msg=name)
@@ -161,7 +162,10 @@ def test_a_large_catalogue_learns_from_samples():
     assert losses[0][-1] == pytest.approx(losses[1][-1], rel=.25)
 
 
-def test_a_step_that_knows_some_items_takes_no_share_of_the_dot_term():
-    config = tiny_batches.config(full_softmax_items=0, dot_share=.1)
-    with pytest.raises(ValueError, match='dot_share is 0.1; it must be 1'):
+@pytest.mark.parametrize('name, value, message', [
+    ('dot_share', .1, 'dot_share is 0.1; it must be 1'),
+    ('start_share', .2, 'start_share is 0.2; it must be 0')])
+def test_what_wants_all_items_in_every_step_is_refused(name, value, message):
+    config = tiny_batches.config(full_softmax_items=0, **{name: value})
+    with pytest.raises(ValueError, match=message):
         train.train(config, tiny_batches.data([20] * 3, 50), quiet=True)

@@ -115,14 +115,17 @@ def test_next_event_loss_is_the_smoothed_softmax():
     assert float(loss) == pytest.approx(float(total / weight), rel=1e-5)
 
 
-def test_the_kept_weights_are_a_running_mean():
+@pytest.mark.parametrize('start_share', [0., .25])
+def test_the_kept_weights_are_a_running_mean_and_a_share_of_the_first(
+        start_share):
     model = models.Model(_config(hyper_lib.OFF).model, 6)
     settings = types.SimpleNamespace(
         learning_rate=.1, warmup_share=0., weight_decay=0., gradient_norm=1.,
-        average_decay=.8)
+        average_decay=.8, start_share=start_share)
     optimizer = Optimizer(model, settings, 20)
     bias = model.values['item_bias']
-    expected = bias.detach().clone()
+    first = bias.detach().clone()
+    expected = first.clone()
     for step in range(1, 21):
         optimizer.next_learning_rate()
         optimizer.zero_grad()
@@ -132,11 +135,13 @@ def test_the_kept_weights_are_a_running_mean():
         renewed = max(.2, 3 / (3 + step))
         expected = expected + renewed * (bias.detach() - expected)
     last = bias.detach().clone()
-    with optimizer.averaged():
-        assert torch.allclose(bias, expected)
-        assert not torch.allclose(bias, last)
-    assert torch.equal(bias, last)
-    optimizer.keep_average()
+    expected = (1 - start_share) * expected + start_share * first
+    for _ in range(2):  # The weights to train on are as they were.
+        with optimizer.kept():
+            assert torch.allclose(bias, expected)
+            assert not torch.allclose(bias, last)
+        assert torch.equal(bias, last)
+    optimizer.keep()
     assert torch.allclose(bias, expected)
 
 
