@@ -63,10 +63,20 @@ def mixtures(runs):
     """Lines that say which runs are of several configurations, which no
     option of ours makes one."""
     return [f'{name}: its seeds are of several configurations'
-            for name, results in runs.items() if len({
-                (result.provenance['config_digest'],
-                 json.dumps(result.provenance['options'], sort_keys=True))
-                for result in results.values()}) > 1]
+            for name, results in runs.items()
+            if len({_configuration(one) for one in results.values()}) > 1]
+
+
+def _configuration(result):
+    """What seeds of one configuration share; the length that --refit chose is
+    each one's own."""
+    options = result.provenance['options']
+    digest = result.provenance['config_digest']
+    if options.get('refit') and result.config:
+        digest = provenance.config_digest({**result.config, 'training': {
+            name: value for name, value in result.config['training'].items()
+            if name not in ('steps', 'epochs')}})
+    return digest, json.dumps(options, sort_keys=True)
 
 
 def keep(runs, data_set, results=store.RESULTS):

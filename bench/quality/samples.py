@@ -2,10 +2,11 @@
 
 Runs of the data set `samples` are draws of bench/samples.py, called as it calls
 their folders: 'groceries 4'. A row is a mean over all users of all draws of a
-kind, whose error is that of as many users.
+kind, and of each over its seeds; its error is that of as many users.
 """
 
 import math
+import statistics
 
 from bench.quality import figures
 from bench.quality import store
@@ -32,13 +33,13 @@ def by_sample(results=store.RESULTS):
         if not draws:
             continue
         shown += draws
-        parts = [one.test for run in draws for one in run.results.values()]
+        parts = [[one.test for one in run.results.values()] for run in draws]
         best = max(SIMPLE, key=lambda name: _mean(parts, (name,), None,
                                                   'ndcg@10')[0])
-        users = sum(part['users'] for part in parts)
-        for what, names in (((f'{title} ({len(draws)} samples, {users:,} '
-                              f'users)', best), (best,)), (('', 'model'),
-                                                           MODEL)):
+        users = sum(seeds[0]['users'] for seeds in parts)
+        title = f'{title} ({len(draws)} samples, {users:,} users)'
+        model = f'model ({_seeds(parts)})'
+        for what, names in (((title, best), (best,)), (('', model), MODEL)):
             lines.append([*what, *(_cell(parts, names, kind)
                                    for kind in _KINDS)])
     if not lines:
@@ -55,20 +56,35 @@ def _cell(parts, names, kind):
                       for mean, error in found)
 
 
+def _seeds(parts):
+    """How many seeds draws have, in words."""
+    counts = sorted({len(seeds) for seeds in parts})
+    text = ' to '.join(str(count) for count in (counts[0], counts[-1])[
+        :len(counts)])
+    return f'{text} seed{"s" if counts[-1] > 1 else ""}'
+
+
 def _mean(parts, names, kind, measure):
     """(mean over users, its error) of the first of `names` that a part has;
-    None where nobody has such a target."""
+    None where nobody has such a target. parts: of each draw, those of its
+    seeds, who ask about the same users."""
     total = squares = users = 0
-    for part in parts:
-        of_all = next(part[name] for name in names if name in part)
-        found = of_all.get(kind) if kind else of_all
-        count = part['users'] if not kind else found['users'] if found else 0
+    for seeds in parts:
+        found = [_found(part, names, kind) for part in seeds]
+        count = seeds[0]['users'] if not kind else (
+            found[0]['users'] if found[0] else 0)
         if not count:
             continue
         users += count
-        total += count * found[measure]
-        squares += (count * found['standard errors'][measure]) ** 2
+        total += count * statistics.fmean(one[measure] for one in found)
+        squares += (count * statistics.fmean(
+            one['standard errors'][measure] for one in found)) ** 2
     return (total / users, math.sqrt(squares) / users) if users else None
+
+
+def _found(part, names, kind):
+    of_all = next(part[name] for name in names if name in part)
+    return of_all.get(kind) if kind else of_all
 
 
 MAKERS = {'samples': by_sample}

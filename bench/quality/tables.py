@@ -16,7 +16,7 @@ ML_1M = Table(
         Given('SASRec, published', ('.2853', '.1603', '.5474', 'grows')),
         Given('HSTU, published', ('.3097', '.1720', '.5754', 'grows')),
         Given('HSTU-large, published', ('.3294', '.1893', '.5935', 'grows')),
-        Row('**QLA** (`models/ml-1m` is seed 1)', 'qla',
+        Row('**QLA**', 'qla',
             texts=('38 KB, whatever the history',)),
         Row('QLA, request time masked', 'qla, request time masked',
             texts=('38 KB, whatever the history',)),
@@ -73,6 +73,8 @@ KUAIRAND = Table(
           Row('DIN', one_of=_DIN),
           Row('softmax', 'softmax'), Row('HSTU', 'hstu'),
           Row('**QLA**', 'qla'),
+          Row('**QLA, half-lives of 4 events and more**',
+              'qla, half-lives from 4'),
           Row('**QLA, 64 seeds, reconstruction** ([quality.md](quality.md))',
               '64 seeds, reconstruction')))
 
@@ -81,6 +83,18 @@ KUAIRAND_DIN = Table(
     columns=_labels('click AUC', 'click NE', 'long view NE', 'like NE'),
     rows=tuple(Row(f'DIN, {name.removeprefix("din, ")}', name)
                for name in _DIN))
+
+KUAIRAND_HALF_LIVES = Table(
+    'kuairand', 'validation part', command=_KUAIRAND, part='validation',
+    columns=_labels('click AUC', 'click NE', 'long view NE', 'like AUC',
+                    'like NE'),
+    rows=(Row('QLA, half-lives of 1, 4, 16 and 1,000 events', 'qla'),
+          Row('4, 32, 256 and 2,000', 'qla, half-lives from 4'),
+          Row('16, 64, 256 and 1,000', 'qla, half-lives from 16'),
+          Row('4, 32, and two heads that keep all',
+              'qla, half of the heads keep all'),
+          Row('HSTU', 'hstu'), Row('softmax', 'softmax'),
+          Row('linear', 'linear')))
 
 KUAIRAND_START = Table(
     'kuairand', 'run', command=_KUAIRAND, part='validation',
@@ -108,11 +122,12 @@ KUAIRAND_SEEDS = Table(
     'kuairand', 'seeds', command=_TRAINED.format('kuairand_seeds'),
     columns=_labels('click AUC', 'click NE', 'long view AUC', 'long view NE',
                     'like AUC:3', 'like NE:3'),
-    rows=(Row('none', 'no seeds'),
+    rows=(Row('none', 'qla'),
           *(Row(f'{count}{more}', f'{count} seeds{more}')
             for more in ('', ', reconstruction') for count in (16, 64, 128))))
 
 TABLES = {'ml-1m': ML_1M, 'grocery-time': GROCERY_TIME, 'kuairand': KUAIRAND,
-          'kuairand-din': KUAIRAND_DIN, 'kuairand-start': KUAIRAND_START,
+          'kuairand-din': KUAIRAND_DIN,
+          'kuairand-half-lives': KUAIRAND_HALF_LIVES, 'kuairand-start': KUAIRAND_START,
           'kuairand-attention': KUAIRAND_ATTENTION,
           'kuairand-seeds': KUAIRAND_SEEDS}

@@ -77,10 +77,10 @@ class Results(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.results = self.folder / 'results'
 
-    def sweep(self, name, seed, test, validation=(), **said):
+    def sweep(self, name, seed, test, validation=(), steps=None, **said):
         """Writes what a sweep leaves of a training."""
         config = {'model': {'attention': name}, 'training': {
-            'seed': seed, 'window': 200}}
+            'seed': seed, 'window': 200, 'steps': steps}}
         path = self.folder / 'sweep' / name / str(seed) / 'metrics.json'
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({
@@ -109,8 +109,9 @@ class SamplesTest(Results):
                 'standard errors': {'hit@10': .3, 'ndcg@10': .1}, **kinds}
 
     def test_draws_of_a_kind_are_one_row_of_all_their_users(self):
-        for draw, users, hit in ((1, 30, .5), (2, 10, .9)):
-            self.sweep(f'groceries {draw}', 1, {
+        for draw, seed, users, hit in ((1, 1, 30, .4), (1, 2, 30, .6),
+                                       (2, 1, 10, .9)):
+            self.sweep(f'groceries {draw}', seed, {
                 'users': users, 'popularity': self.figures(.9, .1),
                 'recent popularity': self.figures(.1, .1),
                 'own counts': self.figures(.4, .3),
@@ -122,16 +123,16 @@ class SamplesTest(Results):
         lines = samples.by_sample(self.results).splitlines()
         self.assertIn('groceries (2 samples, 40 users) | own counts | '
                       '.400 ± .237 / .300 ± .079 | - | - |', lines[2])
-        self.assertIn('| model | .600 ± .237 / .400 ± .079 | '
+        self.assertIn('| model (1 to 2 seeds) | .600 ± .237 / .400 ± .079 | '
                       '.700 ± .212 / .400 ± .071 | - |', lines[3])
-        self.assertIn('2 runs of commit', lines[-1])
+        self.assertIn('3 runs of commit', lines[-1])
 
     def test_a_model_of_the_dot_term_alone_is_ranked_by_it(self):
         self.sweep('films 1', 1, {'users': 4, **{
             name: self.figures(.1, .1) for name in samples.SIMPLE},
                                   TERMS: self.figures(.2, .2)})
         self.keep('samples')
-        self.assertIn('| model | .200 ± .300 /',
+        self.assertIn('| model (1 seed) | .200 ± .300 /',
                       samples.by_sample(self.results))
 
 
@@ -175,6 +176,14 @@ class KeepTest(Results):
         runs = keep.read_sweep(self.folder / 'sweep')
         self.assertEqual(keep.mixtures(runs),
                          ['a: its seeds are of several configurations'])
+
+    def test_a_length_that_refit_chose_is_no_other_configuration(self):
+        for name, options in (('a', {'refit': True}), ('b', {})):
+            for seed in (1, 2):
+                self.sweep(name, seed, {}, steps=100 * seed, options=options)
+        runs = keep.read_sweep(self.folder / 'sweep')
+        self.assertEqual(keep.mixtures(runs),
+                         ['b: its seeds are of several configurations'])
 
     def test_what_was_measured_without_provenance_is_refused(self):
         path = self.folder / 'sweep/a/1/metrics.json'
