@@ -34,8 +34,7 @@ FIELDS = (
     'training.window', 'training.learning_rate', 'training.average_decay',
     'training.average_start', 'training.random_windows', 'training.dropout',
     'training.label_smoothing', 'training.item_init_std',
-    'training.dot_scale', 'training.dot_share', 'training.start_share',
-    'training.starts_from_counts',
+    'training.dot_scale', 'training.dot_share', 'training.starts_from_counts',
     'training.waiting_power', 'training.recent_days',
     'training.next_moment_weight', 'training.same_moment_share',
     'training.target_aware_weight', 'training.moments', 'training.negatives',
@@ -183,12 +182,10 @@ def _training(kind, facts, model, config):
     else:
         values.update(dot_scale=2.)
     if model.item_memory:
-        # What is simple is a good ranking, so training begins there, and a
-        # quarter of it is kept; what it knows little of, a few items'
-        # embeddings, begins small.
-        values.update(starts_from_counts=True, item_init_std=.05)
-        if _knows_all_items(facts, config):
-            values.update(dot_share=.1, start_share=.25)
+        # What is simple is a good ranking, so training begins there; what it
+        # knows little of, a few items' embeddings, begins small.
+        values.update(starts_from_counts=True, item_init_std=.05,
+                      dot_share=.1 if _knows_all_items(facts, config) else 1.)
     return values
 
 

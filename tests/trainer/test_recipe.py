@@ -234,7 +234,6 @@ def test_an_item_table_may_be_larger_than_what_anybody_had(tmp_path):
             training={'full_softmax_items': most}), data)
         assert config.training.starts_from_counts
         assert config.training.dot_share == share
-        assert config.training.start_share == (.25 if share < 1 else 0.)
 
 
 def test_what_is_all_given_is_said_to_be(tmp_path):
