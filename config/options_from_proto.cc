@@ -239,6 +239,10 @@ IngestOptions IngestFromProto(const proto::IngestConfig& config,
   SetUnlessZero(config.fold_threads(), options.fold_threads, kMaxThreads,
                 "ingest.fold_threads", problems);
   SetUnlessZero(config.stream_window_bytes(), options.stream_window_bytes);
+  options.unknown_actions =
+      config.unknown_actions() == proto::IngestConfig::UNKNOWN_ACTIONS_ACCEPT
+          ? UnknownActions::kAccept
+          : UnknownActions::kRefuse;
   if (options.max_queued_events < limits.max_events_per_append) {
     problems.Add("ingest.max_queued_events",
                  absl::StrCat(options.max_queued_events),

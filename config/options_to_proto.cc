@@ -79,6 +79,9 @@ void SetIngest(const IngestOptions& from, proto::IngestConfig& to) {
   to.set_max_queued_events(from.max_queued_events);
   to.set_fold_threads(from.fold_threads);
   to.set_stream_window_bytes(from.stream_window_bytes);
+  to.set_unknown_actions(from.unknown_actions == UnknownActions::kAccept
+                             ? proto::IngestConfig::UNKNOWN_ACTIONS_ACCEPT
+                             : proto::IngestConfig::UNKNOWN_ACTIONS_REFUSE);
 }
 
 void SetLifecycle(const LifecycleOptions& from, proto::LifecycleConfig& to) {

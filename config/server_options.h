@@ -100,12 +100,16 @@ struct RankOptions {
   bool operator==(const RankOptions&) const = default;
 };
 
+// Of an event whose action no served model knows.
+enum class UnknownActions { kRefuse, kAccept };
+
 struct IngestOptions {
   uint32_t shards = 2;
   uint32_t max_group_events = 4096;
   uint32_t max_queued_events = 65'536;
   uint32_t fold_threads = 1;  // when loaded: one per processor, likewise
   uint64_t stream_window_bytes = 4 << 20;
+  UnknownActions unknown_actions = UnknownActions::kRefuse;
 
   bool operator==(const IngestOptions&) const = default;
 };

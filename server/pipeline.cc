@@ -7,7 +7,8 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   auto pipeline = std::unique_ptr<Pipeline>(new Pipeline);
   pipeline->store_ = &store;
   auto registry =
-      Registry::Load(options.models, store, metrics.info);
+      Registry::Load(options.models, store, metrics.info,
+                     options.ingest.unknown_actions);
   if (!registry.ok()) return registry.status();
   pipeline->models_ = std::make_unique<ModelRegistry>(*registry);
   UserStates::Options of_states;

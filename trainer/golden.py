@@ -190,12 +190,19 @@ def _five_events(hyper, ids, rng):
     return events
 
 
+def _unknown_actions(events, places):
+    """The events, with an action that no model has at these places."""
+    return [dict(event, action='never trained on') if index in places else event
+            for index, event in enumerate(events)]
+
+
 def _cases(hyper, ids, rng):
     """Histories, and (name, history, events of it, recent events, time)s."""
     long = random_history(hyper, ids, 1_000, rng)
     five = _five_events(hyper, ids, rng)
     recent = random_history(hyper, ids, 3, rng)
-    histories = {'long': long, 'five': five}
+    unknown = _unknown_actions(five, (1, 2, 4))
+    histories = {'long': long, 'five': five, 'unknown_actions': unknown}
 
     def recent_after(events):
         shift = events[-1]['time_us'] + 60 * SECOND - START
@@ -219,6 +226,11 @@ def _cases(hyper, ids, rng):
         ('thousand_days_later', 'long', 1_000, [], last + 9 * DAY),
         ('thousand_with_recent', 'long', 1_000, recent_after(long),
          last + 5 * DAY),
+        ('unknown_actions', 'unknown_actions', 5, [],
+         five[-1]['time_us'] + 2 * SECOND),
+        ('unknown_actions_recently', 'unknown_actions', 5,
+         _unknown_actions(recent_after(five), (0,)),
+         five[-1]['time_us'] + 30 * DAY),
     ]
     return histories, cases
 
@@ -247,9 +259,11 @@ def _request(hyper, ids, time_us, rng):
 
 def to_event(bundle, event):
     """A reference.Event from its JSON object."""
+    actions = bundle.hyper.actions
+    known = event['action'] in actions
     return reference.Event(
         row=int(bundle.rows([event['item_id']])[0]),
-        action=bundle.hyper.actions.index(event['action']),
+        action=actions.index(event['action']) if known else None,
         time_us=event['time_us'], features=tuple(event.get('features', ())))
 
 

@@ -56,10 +56,12 @@ def keep(x):
 def event_tokens(hyper, params, rows, actions, gaps, nexts, counts, features):
     """Event tokens [..., d] from integer arrays [...] (rows and buckets).
 
+    actions: None, of an event whose action the model does not know.
     features: [..., event features], or None when the model declares none.
     """
     x = math.sqrt(hyper.d_model) * look_up(params['item_embedding'], rows)
-    x = x + look_up(params['action_embedding'], actions)
+    if actions is not None:
+        x = x + look_up(params['action_embedding'], actions)
     x = x + look_up(params['gap_embedding'], gaps)
     if hyper.request_time:
         x = x + look_up(params['next_embedding'], nexts)
@@ -192,9 +194,12 @@ def head_scores(params, x, drop=keep, facts=None):
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """An event as the log holds it; row is the item's row, time is in us."""
+    """An event as the log holds it; row is the item's row, time is in us.
+
+    action: None, where the model does not know it.
+    """
     row: int
-    action: int
+    action: int | None
     time_us: int
     features: tuple = ()
 

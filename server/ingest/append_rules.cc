@@ -42,7 +42,7 @@ absl::Status CheckAppend(const v1::AppendEventsRequest& request,
 }
 
 absl::Status CheckUserEvent(const v1::UserEvent& event,
-                            absl::Span<const Bundle* const> bundles,
+                            const EventVocabulary& vocabulary,
                             const LimitsOptions& limits, absl::Time now) {
   if (absl::Status status = CheckUserId(event.user_id(), limits);
       !status.ok()) {
@@ -55,13 +55,7 @@ absl::Status CheckUserEvent(const v1::UserEvent& event,
   if (!event.has_event()) {
     return FieldError("event", "missing", "is required");
   }
-  for (const Bundle* bundle : bundles) {
-    if (absl::Status status = CheckEvent(event.event(), *bundle, limits, now);
-        !status.ok()) {
-      return Within("event.", status);
-    }
-  }
-  return absl::OkStatus();
+  return Within("event.", CheckEvent(event.event(), vocabulary, limits, now));
 }
 
 bool HasPosition(const v1::UserEvent& event, const LimitsOptions& limits) {

@@ -7,10 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "config/server_options.h"
-#include "model/bundle.h"
 #include "qlarank/v1/ingest_service.pb.h"
+#include "server/models/event_vocabulary.h"
 
 namespace qlarank {
 
@@ -29,10 +28,10 @@ absl::Status CheckSequence(absl::string_view field, uint64_t sequence);
 absl::Status CheckAppend(const v1::AppendEventsRequest& request,
                          const LimitsOptions& limits);
 
-// One event of a request, against every bundle in `bundles` (at least one).
+// One event of a request.
 // INVALID_ARGUMENT names the field within the event: "event.time: ...".
 absl::Status CheckUserEvent(const v1::UserEvent& event,
-                            absl::Span<const Bundle* const> bundles,
+                            const EventVocabulary& vocabulary,
                             const LimitsOptions& limits, absl::Time now);
 
 // Whether an event has a user and a sequence that could be taken, whatever else

@@ -111,7 +111,7 @@ IngestPipeline::Sorted IngestPipeline::Sort(
       continue;
     }
     const absl::Status fault =
-        CheckUserEvent(event, registry.bundles(), limits_, latest);
+        CheckUserEvent(event, registry.vocabulary(), limits_, latest);
     if (!fault.ok()) {
       Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
       continue;

@@ -1,5 +1,8 @@
 #include "server/metrics/ingest_metrics.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "server/metrics/histogram_buckets.h"
 #include "server/metrics/metric_builders.h"
 
@@ -8,6 +11,12 @@ namespace qlarank {
 IngestMetrics::IngestMetrics(prometheus::Registry& registry)
     : events_(CounterFamily(registry, "qlarank_ingest_events_total",
                             "Events received, by result.")),
+      fold_unknown_actions_(CounterFamily(
+          registry, "qlarank_fold_unknown_actions_total",
+          "Events folded whose action the model does not know.")),
+      fold_missing_features_(CounterFamily(
+          registry, "qlarank_fold_missing_features_total",
+          "Events folded that lack an event feature of the model.")),
       events_applied(events_.Add({{"result", "applied"}})),
       events_duplicate(events_.Add({{"result", "duplicate"}})),
       events_late(events_.Add({{"result", "late"}})),
@@ -43,5 +52,13 @@ IngestMetrics::IngestMetrics(prometheus::Registry& registry)
       fold_backlog_users(
           PlainGauge(registry, "qlarank_fold_backlog_users",
                      "Users with events waiting to be folded.")) {}
+
+ModelFoldMetrics IngestMetrics::ForModel(absl::string_view name,
+                                         uint64_t version) {
+  const prometheus::Labels labels = {{"model", std::string(name)},
+                                     {"version", absl::StrCat(version)}};
+  return {fold_unknown_actions_.Add(labels),
+          fold_missing_features_.Add(labels)};
+}
 
 }  // namespace qlarank

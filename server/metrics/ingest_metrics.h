@@ -3,6 +3,9 @@
 #ifndef QLARANK_SERVER_METRICS_INGEST_METRICS_H_
 #define QLARANK_SERVER_METRICS_INGEST_METRICS_H_
 
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
@@ -11,13 +14,30 @@
 
 namespace qlarank {
 
+// What one model version makes of the events that it folds: of those in
+// qlarank_fold_events_total.
+struct ModelFoldMetrics {
+  // qlarank_fold_unknown_actions_total{model, version}: with an action that the
+  // model does not know.
+  prometheus::Counter& unknown_actions;
+  // qlarank_fold_missing_features_total{model, version}: without an event
+  // feature that the model has.
+  prometheus::Counter& missing_features;
+};
+
 class IngestMetrics {
  private:
   prometheus::Family<prometheus::Counter>& events_;
+  prometheus::Family<prometheus::Counter>& fold_unknown_actions_;
+  prometheus::Family<prometheus::Counter>& fold_missing_features_;
 
  public:
   // `registry` must outlive this.
   explicit IngestMetrics(prometheus::Registry& registry);
+
+  // The handles of a model version; the same ones when asked again. Takes a
+  // lock: once when the model is loaded, not once a fold.
+  ModelFoldMetrics ForModel(absl::string_view name, uint64_t version);
 
   // qlarank_ingest_events_total{result}. `applied` and `duplicate` add up to
   // the events acknowledged; `late` counts, besides, those of the applied whose

@@ -26,12 +26,23 @@ absl::StatusOr<EventFeatures> EventFeatures::Of(
   return EventFeatures(*schemas, Names(wanted.begin(), wanted.end()));
 }
 
-void EventFeatures::Arrange(uint32_t number, std::vector<float>& values) const {
+absl::Span<const size_t> EventFeatures::Places(uint32_t number) const {
   const size_t schema = std::max<uint32_t>(number, 1) - 1;
-  if (schema < places_.size() && !places_[schema].empty()) {
+  if (schema >= places_.size()) return {};
+  return places_[schema];
+}
+
+bool EventFeatures::IsLackedBy(uint32_t number) const {
+  const absl::Span<const size_t> places = Places(number);
+  return std::find(places.begin(), places.end(), kMissing) != places.end();
+}
+
+void EventFeatures::Arrange(uint32_t number, std::vector<float>& values) const {
+  const absl::Span<const size_t> places = Places(number);
+  if (!places.empty()) {
     std::vector<float> arranged;
     arranged.reserve(num_features_);
-    for (const size_t place : places_[schema]) {
+    for (const size_t place : places) {
       arranged.push_back(place < values.size() ? values[place] : 0.0f);
     }
     values = std::move(arranged);

@@ -37,9 +37,14 @@ class EventFeatures {
   // Puts the values of an event of schema `number` in the model's order. 0: an
   // event from before there were schemas, of the first.
   void Arrange(uint32_t number, std::vector<float>& values) const;
+  // Whether events of schema `number` lack a feature of the model.
+  bool IsLackedBy(uint32_t number) const;
 
  private:
   static constexpr size_t kMissing = SIZE_MAX;
+
+  // The places of schema `number`; empty where they are the model's.
+  absl::Span<const size_t> Places(uint32_t number) const;
 
   size_t num_features_;
   // By number - 1: for each of the model's features its place in the log; empty

@@ -61,7 +61,8 @@ absl::Status CheckFeatures(
   return absl::OkStatus();
 }
 
-absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
+absl::Status CheckEvent(const v1::Event& event,
+                        const EventVocabulary& vocabulary,
                         const LimitsOptions& limits, absl::Time now) {
   if (absl::Status status = CheckTime(event, limits, now); !status.ok()) {
     return status;
@@ -71,19 +72,9 @@ absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
                       absl::StrCat("has an item_id beside it, ",
                                    event.item_id(), ": give one of them"));
   }
-  const model::v1::ModelSpec& spec = bundle.spec();
-  if (bundle.ActionIndex(event.action()) == Bundle::kUnknownAction) {
-    return FieldError(
-        "action", Quoted(event.action()),
-        absl::StrCat("is not an action of model ", Quoted(spec.name()),
-                     " version ", spec.version()));
-  }
-  if (event.features_size() != spec.event_features_size()) {
-    return FieldError(
-        "features", absl::StrCat(event.features_size(), " values"),
-        absl::StrCat("model ", Quoted(spec.name()), " version ", spec.version(),
-                     " has ", spec.event_features_size(), " event features"));
-  }
+  absl::Status status = vocabulary.CheckAction(event.action());
+  if (status.ok()) status = vocabulary.CheckNumFeatures(event.features_size());
+  if (!status.ok()) return status;
   return CheckFeatures("features", event.features());
 }
 

@@ -8,8 +8,8 @@
 #include "absl/time/time.h"
 #include "config/server_options.h"
 #include "google/protobuf/repeated_field.h"
-#include "model/bundle.h"
 #include "qlarank/v1/event.pb.h"
+#include "server/models/event_vocabulary.h"
 
 namespace qlarank {
 
@@ -28,11 +28,11 @@ absl::Status CheckFeatures(
     absl::string_view field,
     const google::protobuf::RepeatedField<float>& values);
 
-// Time there, valid and not too far ahead of `now`; the action known to
-// `bundle` ("" is its first); as many features as it declares, all of
-// them in range.
+// Time there, valid and not too far ahead of `now`; an action and as many
+// features as `vocabulary` has, all of them in range.
 // INVALID_ARGUMENT names the field within the event: "time: ...".
-absl::Status CheckEvent(const v1::Event& event, const Bundle& bundle,
+absl::Status CheckEvent(const v1::Event& event,
+                        const EventVocabulary& vocabulary,
                         const LimitsOptions& limits, absl::Time now);
 
 }  // namespace qlarank

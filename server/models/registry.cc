@@ -1,11 +1,12 @@
 #include "server/models/registry.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "server/models/load_engine.h"
+#include "server/ops/logging.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
@@ -27,31 +28,14 @@ absl::StatusOr<LoadedModelPtr> Serve(const ModelOptions& options,
                          *std::move(features), absl::Now());
 }
 
-// Whether an event can be one of both models: requests name no features, so they
-// are the default model's.
-absl::Status CheckCompatible(const Bundle& a, const Bundle& b,
-                             absl::string_view default_action) {
-  const auto& wanted = b.spec().event_features();
-  const auto& given = a.spec().event_features();
-  for (const std::string& feature : wanted) {
-    if (std::count(given.begin(), given.end(), feature) > 0) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "its event feature ", Quoted(feature), " is not one of the default ",
-        ModelLabel(a.spec().name(), a.spec().version()),
-        ", whose features events have"));
-  }
-  if (given.size() != wanted.size()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "it has ", wanted.size(), " event features, and ",
-        ModelLabel(a.spec().name(), a.spec().version()), " has ", given.size(),
-        "; models served together must take the same events"));
-  }
-  if (b.ActionIndex(default_action) == Bundle::kUnknownAction) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("it does not know the default model's first action ",
-                     Quoted(default_action)));
-  }
-  return absl::OkStatus();
+void LogGaps(const LoadedModel& model, const EventVocabulary& vocabulary) {
+  const EventVocabulary::Gaps gaps = vocabulary.GapsOf(model.bundle());
+  if (gaps.actions.empty() && gaps.features.empty()) return;
+  LogWarning("the model and the events differ",
+             {{"model", model.name},
+              {"version", model.version},
+              {"unknown_actions", absl::StrJoin(gaps.actions, ", ")},
+              {"missing_features", absl::StrJoin(gaps.features, ", ")}});
 }
 
 absl::Status OfModel(const ModelOptions& model, const absl::Status& status) {
@@ -63,12 +47,12 @@ absl::Status OfModel(const ModelOptions& model, const absl::Status& status) {
 
 absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
     absl::Span<const ModelOptions> options, StateStore& store,
-    InfoMetrics& metrics) {
+    InfoMetrics& metrics, UnknownActions unknown) {
   if (options.empty()) {
     return absl::InvalidArgumentError("models: none; at least one is needed");
   }
   auto registry = std::shared_ptr<Registry>(new Registry);
-  // All of them first: what they take of events depends on the default one.
+  // All of them first: where they find features depends on the default one.
   std::vector<std::shared_ptr<const Engine>> engines;
   size_t default_index = 0;
   for (const ModelOptions& model : options) {
@@ -78,13 +62,6 @@ absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
     engines.push_back(*std::move(engine));
   }
   const model::v1::ModelSpec& main = engines[default_index]->bundle().spec();
-  if (main.actions_size() > 0) registry->default_action_ = main.actions(0);
-  for (size_t i = 0; i < options.size(); ++i) {
-    const absl::Status compatible =
-        CheckCompatible(engines[default_index]->bundle(), engines[i]->bundle(),
-                        registry->default_action_);
-    if (!compatible.ok()) return OfModel(options[i], compatible);
-  }
   const absl::StatusOr<uint32_t> schema = store.PutSchema(
       {main.event_features().begin(), main.event_features().end()});
   if (!schema.ok()) return schema.status();
@@ -93,10 +70,14 @@ absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
   for (size_t i = 0; i < options.size(); ++i) {
     auto served = Serve(options[i], std::move(engines[i]), store, metrics);
     if (!served.ok()) return OfModel(options[i], served.status());
-    registry->bundles_.push_back(&(*served)->bundle());
     registry->models_.push_back(*std::move(served));
   }
   registry->default_model_ = registry->models_[default_index];
+  registry->vocabulary_.emplace(registry->models_, *registry->default_model_,
+                                unknown);
+  for (const LoadedModelPtr& model : registry->models_) {
+    LogGaps(*model, *registry->vocabulary_);
+  }
   return std::shared_ptr<const Registry>(std::move(registry));
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "absl/types/span.h"
 #include "config/server_options.h"
 #include "server/metrics/info_metrics.h"
+#include "server/models/event_vocabulary.h"
 #include "server/models/loaded_model.h"
 #include "state_store/state_store.h"
 
@@ -26,12 +28,13 @@ class Registry {
   // The store learns the default model's event features, if it does not know
   // them, and every model finds its own among them by name; it makes room for
   // each model's snapshots.
-  // FAILED_PRECONDITION  a bundle's fingerprint is not the expected one, or two
-  //                      models want events that no event can satisfy
+  // Logs, in one line for each model that misses some of what events say, what
+  // that is.
+  // FAILED_PRECONDITION  a bundle's fingerprint is not the expected one
   // or what Bundle::Load and Engine::Create say, with the model named.
   static absl::StatusOr<std::shared_ptr<const Registry>> Load(
       absl::Span<const ModelOptions> options, StateStore& store,
-      InfoMetrics& metrics);
+      InfoMetrics& metrics, UnknownActions unknown = UnknownActions::kRefuse);
 
   // "" and 0 are the default model and the newest version: of the default
   // model the configured one. NOT_FOUND names what was asked for.
@@ -41,10 +44,8 @@ class Registry {
   absl::Span<const LoadedModelPtr> models() const { return models_; }
   // One of them.
   const LoadedModelPtr& default_model() const { return default_model_; }
-  // Of the same models.
-  absl::Span<const Bundle* const> bundles() const { return bundles_; }
-  // What an event without an action did: the default model's first.
-  absl::string_view default_action() const { return default_action_; }
+  // What events may say, all models together.
+  const EventVocabulary& vocabulary() const { return *vocabulary_; }
   // The schema of the event features in requests: those of the default model, in
   // its order.
   uint32_t event_schema() const { return event_schema_; }
@@ -53,9 +54,8 @@ class Registry {
   Registry() = default;
 
   std::vector<LoadedModelPtr> models_;
-  std::vector<const Bundle*> bundles_;
   LoadedModelPtr default_model_;
-  std::string default_action_;
+  std::optional<const EventVocabulary> vocabulary_;  // once it is loaded
   uint32_t event_schema_ = 0;
 };
 

@@ -64,7 +64,7 @@ class AppendCall {
   const v1::AppendEventsRequest& request() const { return request_; }
   // What its events get when they are accepted.
   EventStamp stamp() const {
-    return {.default_action = registry_->default_action(),
+    return {.default_action = registry_->vocabulary().default_action(),
             .schema = registry_->event_schema()};
   }
   absl::Time arrival() const { return arrival_; }

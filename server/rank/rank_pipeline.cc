@@ -62,8 +62,9 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
   const RankModel& model = *admission.model;
   absl::StatusOr<RankPlan> plan =
       PlanRank(request, model.bundle(),
-               {model.loaded->features, admission.registry->event_schema()}, limits_,
-               context.arrival);
+               {admission.registry->vocabulary(), model.loaded->features,
+                admission.registry->event_schema()},
+               limits_, context.arrival);
   if (!plan.ok()) {
     model.metrics->requests.Increment(plan.status().code());
     return done(plan.status(), RequestSlot());

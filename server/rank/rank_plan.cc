@@ -98,7 +98,7 @@ absl::Status PlanContext(const v1::RankRequest& request, const Bundle& bundle,
 
 absl::Status PlanRecentEvents(const v1::RankRequest& request,
                               const Bundle& bundle,
-                              const RequestFeatures& features,
+                              const RequestEvents& events,
                               const LimitsOptions& limits, absl::Time now,
                               RankPlan& plan) {
   const size_t num_events = request.recent_events_size();
@@ -112,7 +112,8 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
   for (size_t i = 0; i < num_events; ++i) {
     const v1::Event& event = request.recent_events(i);
     const std::string field = absl::StrCat("recent_events[", i, "].");
-    if (absl::Status status = CheckEvent(event, bundle, limits, now);
+    if (absl::Status status =
+            CheckEvent(event, events.vocabulary, limits, now);
         !status.ok()) {
       return Within(field, status);
     }
@@ -125,10 +126,10 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
     }
     std::vector<float>& values = plan.recent_features.emplace_back(
         event.features().begin(), event.features().end());
-    features.features.Arrange(features.schema, values);
+    events.features.Arrange(events.schema, values);
+    const absl::string_view action = events.vocabulary.Resolve(event.action());
     plan.recent_events.push_back({bundle.ItemRow(event.item_id()),
-                                  bundle.ActionIndex(event.action()), time_us,
-                                  values});
+                                  bundle.ActionIndex(action), time_us, values});
   }
   return absl::OkStatus();
 }
@@ -179,7 +180,7 @@ absl::Status PlanTasks(const v1::RankRequest& request, const Bundle& bundle,
 
 absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const Bundle& bundle,
-                                  const RequestFeatures& features,
+                                  const RequestEvents& events,
                                   const LimitsOptions& limits, absl::Time now) {
   RankPlan plan;
   absl::Status status = CheckUserId(request.user_id(), limits);
@@ -188,7 +189,7 @@ absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
   if (status.ok()) status = PlanTimes(request, now, plan);
   if (status.ok()) status = PlanContext(request, bundle, plan);
   if (status.ok()) {
-    status = PlanRecentEvents(request, bundle, features, limits, now, plan);
+    status = PlanRecentEvents(request, bundle, events, limits, now, plan);
   }
   if (status.ok()) status = PlanTasks(request, bundle, plan);
   if (!status.ok()) return status;

@@ -14,6 +14,7 @@
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/models/event_features.h"
+#include "server/models/event_vocabulary.h"
 
 namespace qlarank {
 
@@ -32,16 +33,17 @@ struct RankPlan {
   RequestView view() const { return {time_us, recent_events, context_rows}; }
 };
 
-// Where the event features of requests are among those of the model.
-struct RequestFeatures {
-  const EventFeatures& features;
-  uint32_t schema;
+// What events in requests may say, and where the model finds it.
+struct RequestEvents {
+  const EventVocabulary& vocabulary;
+  const EventFeatures& features;  // the model's
+  uint32_t schema;                // that requests have
 };
 
 // INVALID_ARGUMENT names the first wrong field and its value.
 absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const Bundle& bundle,
-                                  const RequestFeatures& features,
+                                  const RequestEvents& events,
                                   const LimitsOptions& limits, absl::Time now);
 
 }  // namespace qlarank

@@ -16,8 +16,10 @@ UserFold::UserFold(KnownState before, std::vector<LoggedEvent> events,
   events_.reserve(logged_.size());
   for (LoggedEvent& logged : logged_) {
     features.Arrange(logged.schema, logged.features);
-    events_.push_back({bundle.ItemRow(logged.item_id),
-                       bundle.ActionIndex(logged.action), logged.time_us,
+    const uint32_t action = bundle.ActionIndex(logged.action);
+    if (action == Bundle::kUnknownAction) ++gaps_.actions;
+    if (features.IsLackedBy(logged.schema)) ++gaps_.features;
+    events_.push_back({bundle.ItemRow(logged.item_id), action, logged.time_us,
                        logged.features});
   }
 }

@@ -55,7 +55,14 @@ class UserFold {
   // Events to fold.
   size_t size() const { return events_.size(); }
   bool empty() const { return events_.empty(); }
-  // The same, after Run too: without, it is the state as it was read.
+  // Of these, how many have an action that the model does not know, and how
+  // many lack an event feature that it has. Before and after Run.
+  struct Gaps {
+    uint64_t actions = 0, features = 0;
+  };
+  const Gaps& gaps() const { return gaps_; }
+  // Whether there are any, after Run too: without, it is the state that was
+  // read.
   bool had_events() const { return !logged_.empty(); }
 
   // Folds every one of `folds` in one batch. REQUIRES: `engine` made the
@@ -80,6 +87,7 @@ class UserFold {
   uint64_t log_sequence_;
   std::vector<LoggedEvent> logged_;  // owns the features of events_
   std::vector<ModelEvent> events_;
+  Gaps gaps_;
 };
 
 }  // namespace qlarank

@@ -40,6 +40,7 @@ UserMemory::UserMemory(LoadedModelPtr model, StateStore& store,
       log_(store),
       published_(store),
       metrics_(metrics),
+      fold_metrics_(metrics.ingest.ForModel(model_->name, model_->version)),
       cache_(cache),
       readings_(std::move(readings)),
       snapshots_(snapshots),
@@ -221,7 +222,12 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
 void UserMemory::RunFolds(absl::Span<UserFold> folds,
                           EngineScratch& scratch) const {
   uint64_t num_events = 0;
-  for (const UserFold& fold : folds) num_events += fold.size();
+  UserFold::Gaps gaps;
+  for (const UserFold& fold : folds) {
+    num_events += fold.size();
+    gaps.actions += fold.gaps().actions;
+    gaps.features += fold.gaps().features;
+  }
   UserFold::Run(folds, engine_, scratch);
   for (const UserFold& fold : folds) {
     if (!fold.status().ok()) {
@@ -229,6 +235,8 @@ void UserMemory::RunFolds(absl::Span<UserFold> folds,
     }
   }
   metrics_.ingest.fold_events.Increment(num_events);
+  fold_metrics_.unknown_actions.Increment(gaps.actions);
+  fold_metrics_.missing_features.Increment(gaps.features);
 }
 
 void UserMemory::Publish(absl::string_view user_id, KnownState known,

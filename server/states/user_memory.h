@@ -173,6 +173,7 @@ class UserMemory {
   const EventLog& log_;
   const PublishedStates& published_;
   Metrics& metrics_;
+  const ModelFoldMetrics fold_metrics_;
   Cache& cache_;
   const std::shared_ptr<ReadingCache> readings_;
   SnapshotWriter& snapshots_;

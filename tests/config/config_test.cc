@@ -127,6 +127,7 @@ constexpr char kEverything[] = R"pb(
     max_queued_events: 19
     fold_threads: 20
     stream_window_bytes: 25
+    unknown_actions: UNKNOWN_ACTIONS_ACCEPT
   }
   lifecycle {
     drain_delay { seconds: 20 }
@@ -187,7 +188,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};
   expected.rank = {15, 16, absl::Seconds(24)};
-  expected.ingest = {17, 18, 19, 20, 25};
+  expected.ingest = {17, 18, 19, 20, 25, UnknownActions::kAccept};
   expected.lifecycle = {absl::Seconds(20), absl::Nanoseconds(21)};
   expected.log = {LogLevel::kError, LogFormat::kJson};
   expected.security = {{"c", "k", "a", true},

@@ -68,6 +68,7 @@ TEST(MetricsTest, NamesAreThoseThatDashboardsKnow) {
   Metrics metrics;
   const AdmissionMetrics admission(metrics.registry);
   metrics.rank.ForModel("grocery", 1);
+  metrics.ingest.ForModel("grocery", 1);
   metrics.info.ModelLoaded("grocery", 1, "f00d", "int8", 4883 * 4);
   std::vector<prometheus::MetricFamily> families = metrics.registry.Collect();
   for (auto& family : ProcessCollector().Collect()) families.push_back(family);

@@ -53,6 +53,20 @@ TEST(EventFeaturesTest, FindsFeaturesByTheirNames) {
   EXPECT_THAT(Arranged(features, 1, {1}), ElementsAre(0, 1));
 }
 
+TEST(EventFeaturesTest, KnowsWhichSchemasLackAFeature) {
+  const std::vector<Names> schemas = {
+      {"price"}, {"rating", "price"}, {"dwell", "price", "rating"}, {}};
+  const EventFeatures features(schemas, {"rating", "price"});
+  EXPECT_TRUE(features.IsLackedBy(0));
+  EXPECT_TRUE(features.IsLackedBy(1));
+  EXPECT_FALSE(features.IsLackedBy(2));
+  EXPECT_FALSE(features.IsLackedBy(3));
+  EXPECT_TRUE(features.IsLackedBy(4));
+  const EventFeatures none(schemas, {});
+  EXPECT_FALSE(none.IsLackedBy(1));
+  EXPECT_THAT(Arranged(none, 3, {1, 2, 3}), ElementsAre());
+}
+
 TEST(EventFeaturesTest, WithoutASchemaPlacesAreTheModels) {
   const EventFeatures features({}, {"rating", "price"});
   EXPECT_THAT(Arranged(features, 0, {1, 2}), ElementsAre(1, 2));

@@ -18,6 +18,7 @@
 #include "server/metrics/metrics.h"
 #include "server/work/proto_time.h"
 #include "state_store/memory_state_store.h"
+#include "tests/testing/renamed_model.h"
 #include "tests/testing/requests.h"
 #include "tests/testing/temp_dir.h"
 
@@ -138,6 +139,17 @@ TEST_F(ModelDescriptionTest, EventFeaturesAreInTheOrderOfTheDefaultModel) {
               ElementsAre("dwell", "rating", "price"));
   EXPECT_THAT(Schema(0).event_features(),
               ElementsAre("price", "rating", "dwell"));
+  EXPECT_THAT(Schema(1).event_features(),
+              ElementsAre("price", "rating", "dwell"));
+}
+
+// Whatever events may have besides.
+TEST_F(ModelDescriptionTest, ActionsAreThoseThatTheModelKnows) {
+  const RenamedModel other("other", {"like", "buy", "view"},
+                           {"rating", "cart", "price"});
+  Load({GoldenModel(), other.options()});
+  EXPECT_THAT(Schema(0).actions(), ElementsAre("view", "buy", "skip"));
+  EXPECT_THAT(Schema(1).actions(), ElementsAre("like", "buy", "view"));
   EXPECT_THAT(Schema(1).event_features(),
               ElementsAre("price", "rating", "dwell"));
 }

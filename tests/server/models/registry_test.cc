@@ -87,11 +87,20 @@ TEST_F(RegistryTest, NamesTheModelWhoseBundleIsMissing) {
               HasSubstr("model \"a\" version 3: "));
 }
 
-TEST_F(RegistryTest, RefusesModelsThatNeedDifferentEvents) {
-  const absl::Status status =
-      Load({Model("a", 1, true), GoldenModel()}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("event features"));
+// What an event says is the default model's matter: event_vocabulary_test.cc.
+TEST_F(RegistryTest, ServesModelsOfDifferentEventsInAnyOrder) {
+  ModelOptions everything = GoldenModel();
+  for (const bool is_default : {false, true}) {
+    everything.default_model = is_default;
+    const ModelOptions plain = Model("plain", 1, !is_default);
+    for (const auto& models : {std::vector{plain, everything},
+                               std::vector{everything, plain}}) {
+      const auto registry = Load(models);
+      ASSERT_TRUE(registry.ok()) << registry.status();
+      EXPECT_EQ((*registry)->vocabulary().event_features().size(),
+                is_default ? 3u : 0u);
+    }
+  }
 }
 
 TEST_F(RegistryTest, ScoresInTheConfiguredPrecisionIfThereIsIt) {

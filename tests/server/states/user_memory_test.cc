@@ -108,6 +108,36 @@ TEST_F(UserMemoryTest, FindsTheCachedStateAndHowFarTheLogIsAhead) {
   EXPECT_EQ(lookup->events_behind(), 2);
 }
 
+TEST_F(UserMemoryTest, CountsWhatTheModelMissesOfEvents) {
+  const auto& features = bundle_->spec().event_features();
+  const EventFeatures::Names names = {features.begin(), features.end()};
+  const std::vector<EventFeatures::Names> schemas = {{"price"}, names};
+  const LoadedModelPtr model =
+      MakeLoadedModel("model", 2, engine_, EventFeatures(schemas, names),
+                      absl::UnixEpoch());
+  UserAppend append;
+  append.user_id = "user";
+  append.head_after.incarnation = 1;
+  for (const auto& [action, schema] :
+       std::vector<std::pair<std::string, uint32_t>>{
+           {"buy", 2}, {"like", 2}, {"like", 1}, {"view", 1}, {"", 0}}) {
+    LoggedEvent& event = append.events.emplace_back();
+    event.action = action;
+    event.schema = schema;
+  }
+  append.head_after.last_sequence = append.events.size();
+  ASSERT_TRUE(store_.AppendEvents({append}).ok());
+
+  memory_ = states_->Of(model);
+  EXPECT_EQ(Fold("user").folded_sequence(), append.events.size());
+  const ModelFoldMetrics counted = metrics_.ingest.ForModel("model", 2);
+  EXPECT_EQ(counted.unknown_actions.Value(), 2);
+  EXPECT_EQ(counted.missing_features.Value(), 3);
+  const ModelFoldMetrics other = metrics_.ingest.ForModel("model", 1);
+  EXPECT_EQ(other.unknown_actions.Value(), 0);
+  EXPECT_EQ(other.missing_features.Value(), 0);
+}
+
 TEST_F(UserMemoryTest, SnapshotsEverySoManyEvents) {
   Append("user", 1, 7);
   FoldAndPublish("user");
