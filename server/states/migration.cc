@@ -134,6 +134,8 @@ absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
         return status.ok();
       });
   if (status.ok()) status = FoldAll();
+  // So that the next pass finds it.
+  if (status.ok()) status = memory_->AwaitSaved();
   return absl::IsDataLoss(visited) || !status.ok() ? status : visited;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/states/migrations.h"
 #include "server/states/user_states.h"
 #include "tests/testing/faulty_state_store.h"
 #include "tests/testing/fresh_fold.h"
@@ -78,7 +79,6 @@ class MigrationTest : public ::testing::Test {
   Migration::Progress Migrate(uint64_t max_behind) {
     Migration migration(memory_, store_, {1.0, max_behind});
     migration.Await();
-    EXPECT_TRUE(states_->AwaitSnapshots().ok());
     return migration.progress();
   }
 
@@ -209,6 +209,42 @@ TEST_F(MigrationTest, TheEndIsToldOfAStoreThatFailsToo) {
   EXPECT_EQ(told[0].covered_users, 0);
   EXPECT_EQ(told[1].phase, Phase::kDone);
   EXPECT_EQ(told[1].covered_users, kUsers);
+}
+
+// Those of the models of one server.
+class MigrationsTest : public MigrationTest {
+ protected:
+  Migration::Progress AwaitEnd(const Migrations& migrations) {
+    while (true) {
+      const auto progress = migrations.Of(model_->id);
+      if (!progress || progress->phase > Phase::kFolding) return *progress;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+};
+
+TEST_F(MigrationsTest, AModelHasOneAndItsEndIsCounted) {
+  AppendAll();
+  Migrations migrations(*states_, store_, metrics_, {1.0, 0});
+  EXPECT_EQ(migrations.Of(model_->id), std::nullopt);
+  migrations.Begin(model_);
+  migrations.Begin(model_);
+  EXPECT_EQ(AwaitEnd(migrations).covered_users, kUsers);
+  EXPECT_EQ(metrics_.migration.begun.Value(), 1);
+  migrations.End(*model_);  // waits for its thread, which counts last
+  EXPECT_EQ(metrics_.migration.done.Value(), 1);
+  EXPECT_EQ(metrics_.migration.failed.Value(), 0);
+  EXPECT_EQ(migrations.Of(model_->id), std::nullopt);
+}
+
+TEST_F(MigrationsTest, OneOfAModelThatGoesStops) {
+  AppendAll();
+  Migrations migrations(*states_, store_, metrics_, {0.001, 0});
+  migrations.Begin(model_);
+  migrations.End(*model_);
+  EXPECT_EQ(migrations.Of(model_->id), std::nullopt);
+  EXPECT_EQ(metrics_.migration.done.Value() + metrics_.migration.failed.Value(),
+            0);
 }
 
 }  // namespace
