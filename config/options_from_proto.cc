@@ -325,6 +325,20 @@ RetentionOptions RetentionFromProto(const proto::RetentionConfig& config,
   return options;
 }
 
+MigrationOptions MigrationFromProto(const proto::MigrationConfig& config,
+                                    Problems& problems) {
+  MigrationOptions options;
+  SetUnlessZero(config.processor_share(), options.processor_share);
+  // NaN is neither.
+  if (!(options.processor_share > 0 && options.processor_share <= 1)) {
+    problems.Add("migration.processor_share",
+                 absl::StrCat(options.processor_share),
+                 "must be above 0 and at most 1");
+  }
+  SetUnlessZero(config.max_events_behind(), options.max_events_behind);
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<ServerOptions> OptionsFromProto(
@@ -345,6 +359,7 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.lifecycle = LifecycleFromProto(config.lifecycle(), problems);
   options.log = LogFromProto(config.log(), problems);
   options.retention = RetentionFromProto(config.retention(), problems);
+  options.migration = MigrationFromProto(config.migration(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);
   ValidateExposure(options, problems);

@@ -153,6 +153,11 @@ void SetRetention(const RetentionOptions& from, proto::RetentionConfig& to) {
   to.set_max_daily_share(from.max_daily_share);
 }
 
+void SetMigration(const MigrationOptions& from, proto::MigrationConfig& to) {
+  to.set_processor_share(from.processor_share);
+  to.set_max_events_behind(from.max_events_behind);
+}
+
 }  // namespace
 
 proto::ServerConfig OptionsToProto(const ServerOptions& options) {
@@ -171,6 +176,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetConnections(options.connections, *config.mutable_connections());
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   SetRetention(options.retention, *config.mutable_retention());
+  SetMigration(options.migration, *config.mutable_migration());
   return config;
 }
 

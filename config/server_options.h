@@ -188,6 +188,13 @@ struct RetentionOptions {
   bool operator==(const RetentionOptions&) const = default;
 };
 
+struct MigrationOptions {
+  double processor_share = 0.5;  // of one
+  uint64_t max_events_behind = 64;
+
+  bool operator==(const MigrationOptions&) const = default;
+};
+
 struct ServerOptions {
   ListenOptions listen;
   std::vector<ModelOptions> models;
@@ -201,6 +208,7 @@ struct ServerOptions {
   ConnectionsOptions connections;
   MemoryOptions memory;
   RetentionOptions retention;
+  MigrationOptions migration;
 
   bool operator==(const ServerOptions&) const = default;
 };

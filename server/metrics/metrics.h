@@ -15,6 +15,7 @@
 #include "server/metrics/health_metrics.h"
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
+#include "server/metrics/migration_metrics.h"
 #include "server/metrics/rank_metrics.h"
 #include "server/metrics/retention_metrics.h"
 #include "server/metrics/rpc_metrics.h"
@@ -31,6 +32,7 @@ struct Metrics {
   RankMetrics rank{registry};
   StateMetrics state{registry};
   IngestMetrics ingest{registry};
+  MigrationMetrics migration{registry};
   RetentionMetrics retention{registry};
   CopyMetrics copies{registry};
   InfoMetrics info{registry};

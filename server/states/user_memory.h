@@ -139,7 +139,10 @@ class UserMemory {
   // Writes a snapshot of a state that is ahead of its last one. Blocks while many
   // wait to be written.
   void Save(absl::string_view user_id, const KnownState& known);
-  // The same for one that leaves the cache, where it is worth it, and where that
+  // Blocks until what was saved before is written. An error if a write of any
+  // snapshot has failed since the last call.
+  absl::Status AwaitSaved() { return snapshots_.AwaitWritten(); }
+  // The same as Save for one that leaves the cache, where it is worth it, and where that
   // keeps nobody waiting: else it is folded from an older one again.
   void SaveEvicted(absl::string_view user_id, const KnownState& known);
 

@@ -76,6 +76,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->retention.sweep_interval, absl::Hours(1));
   EXPECT_FALSE(options->retention.allow_idle_store);
   EXPECT_EQ(options->retention.max_daily_share, 0);
+  EXPECT_EQ(options->migration.processor_share, .5);
+  EXPECT_EQ(options->migration.max_events_behind, 64u);
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -165,6 +167,7 @@ constexpr char kEverything[] = R"pb(
     allow_idle_store: true
     max_daily_share: 0.27
   }
+  migration { processor_share: 0.28 max_events_behind: 29 }
 )pb";
 
 RoleSet Roles(std::initializer_list<Role> roles) {
@@ -206,6 +209,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.memory = {1'000'000'000};
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
                         25, absl::Seconds(26), true, 0.27};
+  expected.migration = {0.28, 29};
   EXPECT_EQ(*options, expected);
 }
 
@@ -435,6 +439,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "retention { max_daily_share: 1.5 }",
                   "f: retention.max_daily_share: 1.5; must be 0 to 1"},
+        BadConfig{"MoreThanAProcessor",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "migration { processor_share: 1.5 }",
+                  "f: migration.processor_share: 1.5; must be above 0 and at "
+                  "most 1"},
         BadConfig{"UnknownLogNumbers",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "log { level: 9 format: 8 }",

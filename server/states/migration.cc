@@ -1,0 +1,232 @@
+#include "server/states/migration.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "server/states/user_fold.h"
+
+namespace qlarank {
+namespace {
+
+// Read and folded at a time, of one user.
+constexpr size_t kStepEvents = 1024;
+// Folded at a time, of as many users as have them: a few full tiles.
+constexpr size_t kBatchEvents = 1024;
+constexpr size_t kBatchUsers = 256;
+
+// Users who were active within so long of the newest event of all come before
+// those who were not.
+constexpr absl::Duration kActive[] = {absl::Hours(24), absl::Hours(24 * 7),
+                                      absl::Hours(24 * 30)};
+constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+
+absl::Status Stopped() { return absl::AbortedError("stopped"); }
+
+}  // namespace
+
+Migration::Migration(std::shared_ptr<UserMemory> memory, const EventLog& log,
+                     const Options& options,
+                     absl::AnyInvocable<void(const Progress&)> on_end)
+    : memory_(std::move(memory)),
+      log_(log),
+      options_(options),
+      on_end_(std::move(on_end)),
+      scratch_(memory_->model().engine->NewScratch()),
+      thread_([this] { Run(); }) {}
+
+Migration::~Migration() { Stop(); }
+
+void Migration::Stop() {
+  if (!stop_.HasBeenNotified()) stop_.Notify();
+  if (thread_.joinable()) thread_.join();
+}
+
+Migration::Progress Migration::progress() const {
+  absl::MutexLock lock(&mutex_);
+  Progress progress = progress_;
+  if (progress.folded_events > 0) {
+    progress.events_per_second =
+        static_cast<double>(progress.folded_events) /
+        absl::ToDoubleSeconds(absl::Now() - folding_since_);
+    progress.time_left =
+        absl::Seconds(static_cast<double>(progress.events_left) /
+                      progress.events_per_second);
+  }
+  return progress;
+}
+
+void Migration::Run() {
+  const absl::Status status = Migrate();
+  {
+    absl::MutexLock lock(&mutex_);
+    progress_.phase = status.ok()                  ? Phase::kDone
+                      : absl::IsAborted(status) ? Phase::kStopped
+                                                : Phase::kFailed;
+    if (progress_.phase == Phase::kFailed) progress_.status = status;
+  }
+  if (on_end_ != nullptr && !absl::IsAborted(status)) on_end_(progress());
+  ended_.Notify();
+}
+
+absl::Status Migration::Migrate() {
+  rested_ = absl::Now();
+  if (absl::Status status = Count(); !status.ok()) return status;
+  {
+    absl::MutexLock lock(&mutex_);
+    progress_.phase = Phase::kFolding;
+    folding_since_ = absl::Now();
+  }
+  int64_t to_us = kLast;
+  for (const absl::Duration active : kActive) {
+    const int64_t from_us = newest_us_ - absl::ToInt64Microseconds(active);
+    if (absl::Status status = Visit(from_us, to_us); !status.ok()) {
+      return status;
+    }
+    to_us = from_us;
+  }
+  // The rest, and whoever has been in no pass because they were active
+  // meanwhile.
+  is_last_pass_ = true;
+  return Visit(kFirst, kLast);
+}
+
+absl::Status Migration::Count() {
+  absl::Status stopped;
+  const absl::Status visited = log_.ForEachUser(
+      [&](absl::string_view user_id, const UserHead& head) {
+        if (head.last_sequence == 0) return true;
+        newest_us_ = std::max(newest_us_, head.last_event_time_us);
+        const auto lookup = memory_->Find(user_id);
+        // Whoever cannot be looked up is found so again, and counted then.
+        const uint64_t behind =
+            lookup.ok() ? lookup->events_behind() : head.last_sequence;
+        absl::MutexLock lock(&mutex_);
+        ++progress_.users;
+        if (behind <= options_.max_behind) {
+          ++progress_.covered_users;
+        } else {
+          progress_.events_left += behind;
+        }
+        if (stop_.HasBeenNotified()) stopped = Stopped();
+        return stopped.ok();
+      });
+  // Of a damaged head the owner of the user tells.
+  return absl::IsDataLoss(visited) ? stopped
+                                   : (stopped.ok() ? visited : stopped);
+}
+
+absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
+  absl::Status status;
+  const absl::Status visited = log_.ForEachUser(
+      [&](absl::string_view user_id, const UserHead& head) {
+        if (head.last_sequence == 0 || head.last_event_time_us < from_us ||
+            head.last_event_time_us >= to_us) {
+          return true;
+        }
+        status = Take(user_id);
+        if (status.ok() && (waiting_events_ >= kBatchEvents ||
+                            replays_.size() >= kBatchUsers)) {
+          status = FoldAll();
+        }
+        return status.ok();
+      });
+  if (status.ok()) status = FoldAll();
+  // So that the next pass finds it.
+  if (status.ok()) status = memory_->AwaitSaved();
+  return absl::IsDataLoss(visited) || !status.ok() ? status : visited;
+}
+
+absl::Status Migration::Take(absl::string_view user_id) {
+  if (stop_.HasBeenNotified()) return Stopped();
+  absl::StatusOr<UserMemory::Lookup> lookup =
+      memory_->Find(user_id, kStepEvents);
+  if (!lookup.ok()) return NoteFailed(lookup.status());
+  const uint64_t behind = lookup->events_behind();
+  if (behind <= options_.max_behind) return absl::OkStatus();
+  waiting_events_ += behind;
+  replays_.push_back({std::string(user_id), *std::move(lookup)});
+  return absl::OkStatus();
+}
+
+absl::Status Migration::FoldAll() {
+  while (!replays_.empty()) {
+    absl::Status status = FoldRound();
+    if (status.ok()) status = Rest();
+    if (!status.ok()) return status;
+  }
+  waiting_events_ = 0;
+  return absl::OkStatus();
+}
+
+absl::Status Migration::FoldRound() {
+  std::vector<UserFold> folds;
+  std::vector<size_t> folded;  // the replay that each of folds belongs to
+  for (size_t i = 0; i < replays_.size(); ++i) {
+    absl::StatusOr<UserFold> fold = memory_->ReadTail(
+        replays_[i].user_id, replays_[i].lookup, kStepEvents);
+    if (!fold.ok()) {
+      absl::Status status = NoteFailed(fold.status());
+      if (!status.ok()) return status;
+      continue;
+    }
+    folds.push_back(*std::move(fold));
+    folded.push_back(i);
+  }
+  memory_->RunFolds(absl::MakeSpan(folds), *scratch_);
+
+  std::vector<Replay> unfinished;
+  uint64_t events = 0, covered = 0, failed = 0;
+  for (size_t k = 0; k < folds.size(); ++k) {
+    Replay& replay = replays_[folded[k]];
+    if (!folds[k].status().ok()) {
+      if (is_last_pass_) ++failed;
+      continue;
+    }
+    events += folds[k].after().folded_sequence() -
+              replay.lookup.known.folded_sequence();
+    replay.lookup.known = folds[k].after();
+    if (folds[k].complete()) {
+      memory_->Save(replay.user_id, replay.lookup.known);
+      ++covered;
+    } else {
+      unfinished.push_back(std::move(replay));
+    }
+  }
+  replays_ = std::move(unfinished);
+
+  absl::MutexLock lock(&mutex_);
+  progress_.folded_events += events;
+  progress_.events_left -= std::min(progress_.events_left, events);
+  progress_.failed_users += failed;
+  progress_.covered_users =
+      std::min(progress_.users, progress_.covered_users + covered);
+  return absl::OkStatus();
+}
+
+absl::Status Migration::NoteFailed(const absl::Status& status) {
+  // Erased or trimmed meanwhile: the last pass looks again.
+  if (absl::IsAborted(status)) return absl::OkStatus();
+  if (absl::IsUnavailable(status)) return status;
+  if (!is_last_pass_) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  if (absl::IsFailedPrecondition(status)) {
+    ++progress_.trimmed_users;
+  } else {
+    ++progress_.failed_users;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Migration::Rest() {
+  const absl::Duration busy = absl::Now() - rested_;
+  const double share = options_.processor_share;
+  const bool stopped =
+      stop_.WaitForNotificationWithTimeout(busy * ((1 - share) / share));
+  rested_ = absl::Now();
+  return stopped ? Stopped() : absl::OkStatus();
+}
+
+}  // namespace qlarank
