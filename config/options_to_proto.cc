@@ -150,6 +150,17 @@ void SetRetention(const RetentionOptions& from, proto::RetentionConfig& to) {
   to.set_max_daily_share(from.max_daily_share);
 }
 
+void SetRequestLog(const RequestLogOptions& from,
+                   proto::RequestLogConfig& to) {
+  to.set_path(from.path);
+  to.set_sample(from.sample);
+  to.set_sample_users(from.sample_users);
+  to.set_max_file_bytes(from.max_file_bytes);
+  to.set_max_bytes(from.max_bytes);
+  SetDuration(from.max_age, *to.mutable_max_age());
+  to.set_max_queue_bytes(from.max_queue_bytes);
+}
+
 }  // namespace
 
 proto::ServerConfig OptionsToProto(const ServerOptions& options) {
@@ -168,6 +179,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetConnections(options.connections, *config.mutable_connections());
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   SetRetention(options.retention, *config.mutable_retention());
+  SetRequestLog(options.request_log, *config.mutable_request_log());
   return config;
 }
 
