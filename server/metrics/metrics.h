@@ -16,6 +16,7 @@
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
 #include "server/metrics/rank_metrics.h"
+#include "server/metrics/request_log_metrics.h"
 #include "server/metrics/retention_metrics.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/security_metrics.h"
@@ -32,6 +33,7 @@ struct Metrics {
   StateMetrics state{registry};
   IngestMetrics ingest{registry};
   RetentionMetrics retention{registry};
+  RequestLogMetrics request_log{registry};
   CopyMetrics copies{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};
