@@ -32,6 +32,13 @@ constexpr uint64_t kLeastBlocks = 8 * kMiB;
 constexpr uint64_t kLeastStates = 8 * kMiB;
 constexpr uint64_t kLeastReadings = 1 * kMiB;
 
+// Its queue, and a record that is being written or looked at, twice.
+uint64_t RequestLogBytes(const ServerOptions& options) {
+  if (!options.request_log.enabled()) return 0;
+  return options.request_log.max_queue_bytes +
+         2 * uint64_t{options.limits.max_message_bytes};
+}
+
 uint64_t ProcessBytes(const ServerOptions& options) {
   const IngestOptions& ingest = options.ingest;
   return kBaseBytes +
@@ -39,6 +46,7 @@ uint64_t ProcessBytes(const ServerOptions& options) {
           kFoldingBytes * ingest.fold_threads) *
              options.models.size() +
          kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
+         RequestLogBytes(options) +
          options.memory.budget_bytes / kHolesShare;
 }
 

@@ -339,6 +339,40 @@ MigrationOptions MigrationFromProto(const proto::MigrationConfig& config,
   return options;
 }
 
+// Files are closed within half of it, so that they are not all gone at once.
+constexpr absl::Duration kLeastLogAge = absl::Minutes(1);
+
+RequestLogOptions RequestLogFromProto(const proto::RequestLogConfig& config,
+                                      Problems& problems) {
+  RequestLogOptions options;
+  options.path = config.path();
+  SetUnlessZero(config.sample(), options.sample);
+  // NaN is neither.
+  if (!(options.sample > 0 && options.sample <= 1)) {
+    problems.Add("request_log.sample", absl::StrCat(options.sample),
+                 "must be above 0 and at most 1");
+  }
+  options.sample_users = config.sample_users();
+  SetUnlessZero(config.max_file_bytes(), options.max_file_bytes);
+  SetUnlessZero(config.max_bytes(), options.max_bytes);
+  if (options.max_bytes / 2 < options.max_file_bytes) {
+    problems.Add("request_log.max_bytes", absl::StrCat(options.max_bytes),
+                 absl::StrCat("must be at least twice max_file_bytes, ",
+                              options.max_file_bytes));
+  }
+  if (config.has_max_age()) {
+    SetDuration(config.max_age(), options.max_age, "request_log.max_age",
+                problems);
+  }
+  if (options.max_age > absl::ZeroDuration() &&
+      options.max_age < kLeastLogAge) {
+    problems.Add("request_log.max_age", absl::FormatDuration(options.max_age),
+                 "must be at least 1 min, or 0 s");
+  }
+  SetUnlessZero(config.max_queue_bytes(), options.max_queue_bytes);
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<ServerOptions> OptionsFromProto(
@@ -360,6 +394,7 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.log = LogFromProto(config.log(), problems);
   options.retention = RetentionFromProto(config.retention(), problems);
   options.migration = MigrationFromProto(config.migration(), problems);
+  options.request_log = RequestLogFromProto(config.request_log(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);
   ValidateExposure(options, problems);

@@ -158,6 +158,17 @@ void SetMigration(const MigrationOptions& from, proto::MigrationConfig& to) {
   to.set_max_events_behind(from.max_events_behind);
 }
 
+void SetRequestLog(const RequestLogOptions& from,
+                   proto::RequestLogConfig& to) {
+  to.set_path(from.path);
+  to.set_sample(from.sample);
+  to.set_sample_users(from.sample_users);
+  to.set_max_file_bytes(from.max_file_bytes);
+  to.set_max_bytes(from.max_bytes);
+  SetDuration(from.max_age, *to.mutable_max_age());
+  to.set_max_queue_bytes(from.max_queue_bytes);
+}
+
 }  // namespace
 
 proto::ServerConfig OptionsToProto(const ServerOptions& options) {
@@ -177,6 +188,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   SetRetention(options.retention, *config.mutable_retention());
   SetMigration(options.migration, *config.mutable_migration());
+  SetRequestLog(options.request_log, *config.mutable_request_log());
   return config;
 }
 

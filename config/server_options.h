@@ -195,6 +195,20 @@ struct MigrationOptions {
   bool operator==(const MigrationOptions&) const = default;
 };
 
+struct RequestLogOptions {
+  std::string path;  // empty: nothing is logged
+  double sample = .01;
+  bool sample_users = false;
+  uint64_t max_file_bytes = 64 << 20;
+  uint64_t max_bytes = uint64_t{4} << 30;
+  absl::Duration max_age = absl::Hours(30 * 24);  // 0: files stay
+  uint64_t max_queue_bytes = 64 << 20;
+
+  bool enabled() const { return !path.empty(); }
+
+  bool operator==(const RequestLogOptions&) const = default;
+};
+
 struct ServerOptions {
   ListenOptions listen;
   std::vector<ModelOptions> models;
@@ -209,6 +223,7 @@ struct ServerOptions {
   MemoryOptions memory;
   RetentionOptions retention;
   MigrationOptions migration;
+  RequestLogOptions request_log;
 
   bool operator==(const ServerOptions&) const = default;
 };

@@ -1,6 +1,38 @@
 #include "server/pipeline.h"
 
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+
 namespace qlarank {
+namespace {
+
+// An erasure that a crash kept from the log is made up for. Users of whom nothing
+// was stored have no record; whoever had them erased was not answered, either.
+absl::StatusOr<std::unique_ptr<RequestLog>> OpenRequestLog(
+    const RequestLogOptions& options, const StateStore& store,
+    RequestLogMetrics& metrics) {
+  const auto erasures =
+      store.ListErasures("", std::numeric_limits<size_t>::max());
+  if (!erasures.ok()) return erasures.status();
+  absl::flat_hash_map<std::string, int64_t> newest;
+  for (const Erasure& erasure : *erasures) {
+    newest.try_emplace(erasure.user_digest, erasure.note.time_us);
+  }
+  RequestLog::WasErased was_erased;
+  if (!newest.empty()) {
+    was_erased = [&store, newest = std::move(newest)](
+                     absl::string_view user_id, int64_t time_us) {
+      const auto erasure = newest.find(store.DigestOfUser(user_id));
+      return erasure != newest.end() && time_us <= erasure->second;
+    };
+  }
+  return RequestLog::Open(options, metrics, std::move(was_erased));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
     const ServerOptions& options, StateStore& store, Metrics& metrics) {
@@ -17,7 +49,13 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   of_states.snapshot_interval = options.store.snapshot_interval_events;
   pipeline->states_ = std::make_unique<UserStates>(store, metrics, of_states);
 
+  if (options.request_log.enabled()) {
+    auto log = OpenRequestLog(options.request_log, store, metrics.request_log);
+    if (!log.ok()) return log.status();
+    pipeline->request_log_ = *std::move(log);
+  }
   Partitions::Options of_partitions;
+  of_partitions.request_log = pipeline->request_log_.get();
   of_partitions.owners = options.ingest.shards;
   of_partitions.fold_threads = options.ingest.fold_threads;
   of_partitions.max_group_events = options.ingest.max_group_events;
@@ -39,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
       std::make_unique<FairQuota>(options.rank.max_inflight_requests);
   pipeline->rank_ = std::make_unique<RankPipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
-      *pipeline->slots_, metrics, options.limits);
+      *pipeline->slots_, metrics, options.limits,
+      pipeline->request_log_.get());
   pipeline->state_ = std::make_unique<StatePipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);

@@ -16,6 +16,7 @@
 #include "server/rank/rank_models.h"
 #include "server/rank/rank_pipeline.h"
 #include "server/rank/state_pipeline.h"
+#include "server/request_log/request_log.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/retention.h"
@@ -62,6 +63,7 @@ class Pipeline {
   StateStore* store_ = nullptr;
   std::unique_ptr<ModelRegistry> models_;
   std::unique_ptr<UserStates> states_;
+  std::unique_ptr<RequestLog> request_log_;  // null: there is none
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<RankModels> rank_models_;
   std::unique_ptr<FairQuota> slots_;  // requests in flight

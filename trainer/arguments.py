@@ -5,12 +5,17 @@ from trainer import config as config_lib
 
 def add_data(parser):
     """Adds --config, --data and --set."""
-    parser.add_argument('--config', required=True, metavar='FILE',
-                        help='the model\'s TOML file, e.g. '
-                        'trainer/configs/grocery.toml')
+    add_config(parser)
     parser.add_argument('--data', required=True, metavar='PATH',
                         help='folder with the CSV or Parquet files, or one '
                         'that `prepare` wrote')
+
+
+def add_config(parser):
+    """Adds --config and --set."""
+    parser.add_argument('--config', required=True, metavar='FILE',
+                        help='the model\'s TOML file, e.g. '
+                        'trainer/configs/grocery.toml')
     parser.add_argument('--set', action='append', default=[],
                         metavar='SECTION.FIELD=VALUE',
                         help='change a field of the config, e.g. '

@@ -25,6 +25,24 @@ def add(command):
                      help='ratings.dat, or a CSV in order: user, movie, '
                      'rating, timestamp')
     sub.add_argument('--out', required=True, metavar='DIR')
+    sub = command('convert-request-log', _convert_request_log,
+                  'Join a server\'s request log with the events that followed, '
+                  'and write a Parquet file to train on.')
+    sub.add_argument('--log', required=True, metavar='DIR',
+                     help='request_log.path of the server, or a copy')
+    sub.add_argument('--events', required=True, nargs='+', metavar='FILE',
+                     help='CSV or Parquet files with all events of the users, '
+                     'later ones too')
+    arguments.add_config(sub)
+    sub.add_argument('--label', action='append', default=[],
+                     metavar='COLUMN=ACTION,...',
+                     help='what makes a candidate\'s label 1; without actions '
+                     'any; may be repeated. Default: taken=')
+    sub.add_argument('--within', type=float, default=3600, metavar='SECONDS',
+                     help='after the request (default 3600)')
+    sub.add_argument('--all-candidates', action='store_true',
+                     help='also those that the request\'s order left out')
+    sub.add_argument('--out', required=True, metavar='DIR')
     sub = command('prepare', _prepare, 'Read CSV or Parquet files once and '
                   'write a folder that train and evaluate take as --data.')
     arguments.add_data(sub)
@@ -59,6 +77,29 @@ def _convert_ml_1m(args):
     from trainer import convert_ml_1m
     for name, lines in convert_ml_1m.convert(args.ratings, args.out).items():
         print(f'{pathlib.Path(args.out) / name}: {lines:,} lines')
+
+
+def _convert_request_log(args):
+    from trainer import convert_request_log
+    counts = convert_request_log.convert(
+        args.log, args.events, config_lib.from_arguments(args),
+        _labels(args.label or ['taken=']), args.within, args.out,
+        only_shown=not args.all_candidates)
+    print(pathlib.Path(args.out) / convert_request_log.NAME)
+    for what, count in counts.items():
+        print(f'  {what}: {count:,}')
+
+
+def _labels(texts):
+    """{column: actions} of --label."""
+    labels = {}
+    for text in texts:
+        column, equals, actions = text.partition('=')
+        if not (column and equals) or column in labels:
+            raise ValueError(f'--label {text!r} is not COLUMN=ACTION,... of a '
+                             'column that no other --label has')
+        labels[column] = tuple(filter(None, actions.split(',')))
+    return labels
 
 
 def _prepare(args):

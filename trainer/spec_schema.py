@@ -12,9 +12,7 @@ root (tests/trainer/test_spec_schema.py tells when it was forgotten):
 
 import pathlib
 
-from google.protobuf import descriptor_pb2
-from google.protobuf import descriptor_pool
-from google.protobuf import message_factory
+from trainer import message_classes
 
 FILE = pathlib.Path(__file__).with_name('model_spec.binpb')
 _PACKAGE = 'qlarank.model.v1.'
@@ -37,25 +35,8 @@ class _Enum:
         return self._descriptor.values_by_number[number].name
 
 
-# A pool of its own: generated classes of the same file may be loaded, too.
-_pool = descriptor_pool.DescriptorPool()
-_set = descriptor_pb2.FileDescriptorSet.FromString(FILE.read_bytes())
-for _file in _set.file:
-    _pool.Add(_file)
-
-
-def _message_class(descriptor):
-    if hasattr(message_factory, 'GetMessageClass'):  # From 4.22 on.
-        return message_factory.GetMessageClass(descriptor)
-    return message_factory.MessageFactory(_pool).GetPrototype(descriptor)
-
-
-# All of them at once: protobuf 4.22 and 4.23 crash at a message in a message
-# whose class nobody has asked for.
-_classes = {name: _message_class(_pool.FindMessageTypeByName(_PACKAGE + name))
-            for _file in _set.file for name in [
-                message.name for message in _file.message_type]}
-ModelSpec = _classes['ModelSpec']
-GoldenRequests = _classes['GoldenRequests']
-Phi2 = _Enum(_pool.FindEnumTypeByName(_PACKAGE + 'Phi2'))
-TargetAware = _Enum(_pool.FindEnumTypeByName(_PACKAGE + 'TargetAware'))
+_found = message_classes.Classes(FILE)
+ModelSpec = _found.message(_PACKAGE + 'ModelSpec')
+GoldenRequests = _found.message(_PACKAGE + 'GoldenRequests')
+Phi2 = _Enum(_found.enum(_PACKAGE + 'Phi2'))
+TargetAware = _Enum(_found.enum(_PACKAGE + 'TargetAware'))

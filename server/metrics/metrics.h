@@ -17,6 +17,7 @@
 #include "server/metrics/ingest_metrics.h"
 #include "server/metrics/migration_metrics.h"
 #include "server/metrics/rank_metrics.h"
+#include "server/metrics/request_log_metrics.h"
 #include "server/metrics/retention_metrics.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/security_metrics.h"
@@ -34,6 +35,7 @@ struct Metrics {
   IngestMetrics ingest{registry};
   MigrationMetrics migration{registry};
   RetentionMetrics retention{registry};
+  RequestLogMetrics request_log{registry};
   CopyMetrics copies{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};

@@ -57,14 +57,38 @@ void Owner::Erase(std::string user_id, ErasureOrder order, EraseDone done) {
       done = std::move(done)]() mutable {
     QLARANK_FAILPOINT("delete.begin");
     absl::StatusOr<uint64_t> removed = EraseNow(user_id, order);
+    const bool is_policy = order.only_if != nullptr;
+    EraseDone answer = [this, principal = std::move(order.note.principal),
+                        done = std::move(done)](
+                           absl::StatusOr<uint64_t> result) mutable {
+      erasures_.Return(principal);
+      done(std::move(result));
+    };
     // Of one who stays, or may still be there, refused events are waited for.
-    if (removed.ok() && (order.only_if == nullptr || *removed > 0)) {
+    if (removed.ok() && (!is_policy || *removed > 0)) {
       fence_.Forget(user_id);
+      EraseRequests(std::move(user_id), is_policy, *removed, std::move(answer));
+    } else {
+      answer(std::move(removed));
     }
-    erasures_.Return(order.note.principal);
-    done(std::move(removed));
     QLARANK_FAILPOINT("delete.acknowledged");
   });
+}
+
+void Owner::EraseRequests(std::string user_id, bool is_policy,
+                          uint64_t removed, EraseDone done) {
+  RequestLog* const log = options_.request_log;
+  if (log != nullptr && !is_policy) {
+    return log->Erase(std::move(user_id),
+                      [removed, done = std::move(done)](
+                          const absl::Status& status) mutable {
+                        if (!status.ok()) return done(status);
+                        done(removed);
+                      });
+  }
+  // A sweep erases many: the log takes them together, and it waits for none.
+  if (log != nullptr) log->Erase(std::move(user_id), nullptr);
+  done(removed);
 }
 
 void Owner::Trim(std::string user_id, uint64_t first_kept, TrimDone done) {

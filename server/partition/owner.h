@@ -33,6 +33,7 @@
 #include "server/partition/owner_pool.h"
 #include "server/partition/partition_positions.h"
 #include "server/partition/source_marks.h"
+#include "server/request_log/request_log.h"
 #include "server/states/fold_queue.h"
 #include "server/states/user_memory.h"
 #include "server/work/fair_quota.h"
@@ -47,6 +48,8 @@ class Owner final : public OwnerPool::Member {
     size_t num_owners = 1;
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
+    // Told who was erased. Null: there is none.
+    RequestLog* request_log = nullptr;
   };
 
   struct ErasureOrder {
@@ -80,8 +83,10 @@ class Owner final : public OwnerPool::Member {
   void Append(std::shared_ptr<AppendCall> call, std::vector<uint32_t> indexes)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Erases a user, after the appends queued before it. RESOURCE_EXHAUSTED at
-  // once when too many erasures wait, of who ordered it or of all.
+  // Erases a user, after the appends queued before it, and their requests from
+  // the request log: without only_if, `done` waits for that. RESOURCE_EXHAUSTED
+  // at once when too many erasures wait, of who ordered it or of all.
+  // UNAVAILABLE when they may still be there.
   void Erase(std::string user_id, ErasureOrder order, EraseDone done)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -124,6 +129,10 @@ class Owner final : public OwnerPool::Member {
   void CommitAppends(std::vector<Task>& tasks);
   absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
                                     const ErasureOrder& order);
+  // Has the request log forget a user who was erased, and answers: what was
+  // ordered by name once that is done.
+  void EraseRequests(std::string user_id, bool is_policy, uint64_t removed,
+                     EraseDone done);
   // Refuses all events of a task but those that `tally` has refused, and has the
   // fence remember them.
   void RefuseAll(const Task& task, const absl::Status& status,

@@ -55,6 +55,7 @@ Partitions::Partitions(StateStore& store, const Registry& registry,
     owner.num_owners = options.owners;
     owner.max_group_events = options.max_group_events;
     owner.max_sources_per_user = options.max_sources_per_user;
+    owner.request_log = options.request_log;
     owners_.push_back(std::make_unique<Owner>(store, models_, marks_, metrics,
                                               owner, scratch_, *pool_));
     pool_->Add(*owners_.back());

@@ -18,6 +18,7 @@
 #include "server/partition/owner.h"
 #include "server/partition/owner_pool.h"
 #include "server/partition/source_marks.h"
+#include "server/request_log/request_log.h"
 #include "server/states/user_states.h"
 #include "state_store/partition_hash.h"
 #include "state_store/state_store.h"
@@ -31,6 +32,8 @@ class Partitions {
     size_t fold_threads = 1;  // that fold at a time
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
+    // Told who was erased; must outlive the partitions. Null: there is none.
+    RequestLog* request_log = nullptr;
   };
 
   // Starts the owners' threads, which fold for the models of `registry`. All but

@@ -27,7 +27,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
                    RankPlan plan, RankModelPtr model, Partitions& partitions,
                    TileScheduler& scheduler,
                    Metrics& metrics, const Context& context, RequestSlot slot,
-                   Done done)
+                   RequestLog* log, Done done)
     : request_(request),
       response_(response),
       plan_(std::move(plan)),
@@ -37,6 +37,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       context_(context),
       unit_tiles_(TilesOfUnit(model_->tile_cost.mean())),
       slot_(std::move(slot)),
+      log_(log),
       done_(std::move(done)),
       stage_begin_(context.arrival),
       outside_(context.arrival),
@@ -146,7 +147,10 @@ void RankCall::ScoreTile(size_t first, size_t rows, EngineScratch& scratch) {
 void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
   if (!begun_) metrics_.rank.queue_depth.Decrement();
   absl::Status status = CheckScored();
-  if (status.ok()) Encode();
+  if (status.ok()) {
+    Encode();
+    Log();
+  }
   Reply(std::move(status));
 }
 
@@ -218,6 +222,24 @@ void RankCall::EncodeStatuses() {
                                     ? v1::CANDIDATE_STATUS_DEADLINE_EXCEEDED
                                     : v1::CANDIDATE_STATUS_SCORED);
   }
+}
+
+void RankCall::Log() {
+  if (log_ == nullptr || !log_->Samples(request_, plan_.time_us)) return;
+  const model::v1::ModelSpec& spec = model_->bundle().spec();
+  v1::LoggedRequest facts;
+  facts.set_arrival_us(absl::ToUnixMicros(context_.arrival));
+  facts.set_request_time_us(plan_.time_us);
+  facts.set_fingerprint(model_->bundle().fingerprint());
+  facts.set_incarnation(reader_.lookup().known.incarnation);
+  *facts.mutable_candidate_features() = spec.candidate_features();
+  *facts.mutable_event_features() = spec.event_features();
+  for (const std::vector<float>& features : plan_.recent_features) {
+    facts.mutable_recent_features()->Add(features.begin(), features.end());
+  }
+  facts.mutable_value_weights()->Assign(plan_.value_weights.begin(),
+                                        plan_.value_weights.end());
+  log_->Offer(std::move(facts), request_, response_);
 }
 
 void RankCall::Reply(absl::Status status) {

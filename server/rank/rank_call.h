@@ -29,6 +29,7 @@
 #include "server/rank/rank_plan.h"
 #include "server/rank/request_slot.h"
 #include "server/rank/state_reader.h"
+#include "server/request_log/request_log.h"
 #include "server/work/tile_scheduler.h"
 
 namespace qlarank {
@@ -53,12 +54,13 @@ class RankCall final : public TileJob,
     std::string client;                     // whose share it is served from
   };
 
-  // Request, response and cancel flag must live until `done` is called.
+  // Request, response and cancel flag must live until `done` is called. `log`
+  // may be null.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
            RankPlan plan, RankModelPtr model, Partitions& partitions,
            TileScheduler& scheduler,
            Metrics& metrics, const Context& context, RequestSlot slot,
-           Done done);
+           RequestLog* log, Done done);
 
   void Start();
 
@@ -96,6 +98,9 @@ class RankCall final : public TileJob,
   void Encode();
   // For a partial reply: what became of each candidate.
   void EncodeStatuses();
+  // Offers what was asked and answered to the request log, if it is in its
+  // sample.
+  void Log();
   void Reply(absl::Status status);
 
   const v1::RankRequest& request_;
@@ -107,6 +112,7 @@ class RankCall final : public TileJob,
   const Context context_;
   const size_t unit_tiles_;
   RequestSlot slot_;
+  RequestLog* const log_;
   Done done_;
 
   absl::Time stage_begin_;

@@ -71,7 +71,7 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
   }
   std::make_shared<RankCall>(request, response, *std::move(plan),
                              std::move(admission.model), partitions_, scheduler_, metrics_, context,
-                             std::move(admission.slot), std::move(done))
+                             std::move(admission.slot), log_, std::move(done))
       ->Start();
 }
 

@@ -20,6 +20,7 @@
 #include "server/rank/rank_call.h"
 #include "server/rank/rank_models.h"
 #include "server/rank/refusal_desk.h"
+#include "server/request_log/request_log.h"
 #include "server/work/fair_quota.h"
 #include "server/work/tile_scheduler.h"
 
@@ -28,16 +29,17 @@ namespace qlarank {
 class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
-  // requests that may be in flight.
+  // requests that may be in flight. `log` may be null: nothing is logged.
   RankPipeline(RankModels& models, Partitions& partitions,
                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
-               const LimitsOptions& limits)
+               const LimitsOptions& limits, RequestLog* log = nullptr)
       : models_(models),
         partitions_(partitions),
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
         limits_(limits),
+        log_(log),
         admission_metrics_(metrics.registry),
         desk_(admission_metrics_.refusals_held) {}
 
@@ -94,6 +96,7 @@ class RankPipeline {
   FairQuota& slots_;
   Metrics& metrics_;
   const LimitsOptions limits_;
+  RequestLog* const log_;
   AdmissionMetrics admission_metrics_;
   RefusalDesk desk_;
 };

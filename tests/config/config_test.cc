@@ -78,6 +78,13 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->retention.max_daily_share, 0);
   EXPECT_EQ(options->migration.processor_share, .5);
   EXPECT_EQ(options->migration.max_events_behind, 64u);
+  EXPECT_FALSE(options->request_log.enabled());
+  EXPECT_EQ(options->request_log.sample, .01);
+  EXPECT_FALSE(options->request_log.sample_users);
+  EXPECT_EQ(options->request_log.max_file_bytes, 64u * 1024 * 1024);
+  EXPECT_EQ(options->request_log.max_bytes, uint64_t{4} << 30);
+  EXPECT_EQ(options->request_log.max_age, absl::Hours(30 * 24));
+  EXPECT_EQ(options->request_log.max_queue_bytes, 64u * 1024 * 1024);
 }
 
 // A value other than the default, and other than its neighbours', in every
@@ -168,6 +175,15 @@ constexpr char kEverything[] = R"pb(
     max_daily_share: 0.27
   }
   migration { processor_share: 0.28 max_events_behind: 29 }
+  request_log {
+    path: "rl"
+    sample: 0.28
+    sample_users: true
+    max_file_bytes: 29
+    max_bytes: 60
+    max_age { seconds: 61 }
+    max_queue_bytes: 62
+  }
 )pb";
 
 RoleSet Roles(std::initializer_list<Role> roles) {
@@ -210,6 +226,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
                         25, absl::Seconds(26), true, 0.27};
   expected.migration = {0.28, 29};
+  expected.request_log = {"rl", 0.28, true, 29, 60, absl::Seconds(61), 62};
   EXPECT_EQ(*options, expected);
 }
 
@@ -416,6 +433,29 @@ INSTANTIATE_TEST_SUITE_P(
                   "store.head_cache_bytes at least 1048576, "
                   "store.block_cache_bytes at least 8388608, "
                   "store.user_cache_bytes 100000000"},
+        BadConfig{"SampleOfMoreThanAllRequests",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "request_log { sample: 1.5 }",
+                  "f: request_log.sample: 1.5; must be above 0 and at most 1"},
+        BadConfig{"SampleThatIsNoNumber",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "request_log { sample: nan }",
+                  "f: request_log.sample: nan; must be above 0 and at most 1"},
+        BadConfig{"LogOfLessThanTwoFiles",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "request_log { max_file_bytes: 100 max_bytes: 199 }",
+                  "f: request_log.max_bytes: 199; must be at least twice "
+                  "max_file_bytes, 100"},
+        BadConfig{"LogThatIsGoneAtOnce",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "request_log { max_age { seconds: 59 } }",
+                  "f: request_log.max_age: 59s; must be at least 1 min, or 0 "
+                  "s"},
+        BadConfig{"LogOfNegativeAge",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "request_log { max_age { seconds: -1 } }",
+                  "f: request_log.max_age: { seconds: -1 nanos: 0 }; must not "
+                  "be negative"},
         BadConfig{"NegativeDrainDelay",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "lifecycle { drain_delay { nanos: -1 } }",

@@ -120,6 +120,17 @@ TEST(MemoryPlanTest, MoreAtOnceLeavesLessForCaches) {
   EXPECT_LT(PlanOrDie(options, kMiB).user_cache_bytes, states);
 }
 
+TEST(MemoryPlanTest, TheRequestLogsQueueIsAPartOfTheProcess) {
+  ServerOptions options = WithBudget(512 * kMiB);
+  const MemoryPlan without = PlanOrDie(options);
+  options.request_log.max_queue_bytes = 10 * kMiB;
+  EXPECT_EQ(PlanOrDie(options), without);  // nothing is logged
+  options.request_log.path = "log";
+  // Its queue, and a record twice.
+  EXPECT_EQ(PlanOrDie(options).process_bytes,
+            without.process_bytes + (10 + 2 * 16) * kMiB);
+}
+
 TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   ServerOptions options = WithBudget(160 * kMiB);
   options.store.user_cache_bytes = 64 * kMiB;

@@ -12,8 +12,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / 'server'
 # From the ground up.
-ROOMS = ('metrics', 'ops', 'security', 'work', 'models', 'states', 'partition',
-         'upkeep', 'ingest', 'rank', 'rpc')
+ROOMS = ('metrics', 'ops', 'security', 'request_log', 'work', 'models',
+         'states', 'partition', 'upkeep', 'ingest', 'rank', 'rpc')
 # Side by side: neither knows of the other.
 BESIDE = (('ingest', 'rank'), ('ingest', 'upkeep'), ('rank', 'upkeep'))
 MOST_LINES = 2600

@@ -25,6 +25,8 @@ DATA_COMMANDS = {'convert-grocery', 'convert-kuairand', 'convert-ml-1m',
                  'prepare', 'click-baselines', 'table', 'reference'}
 MODEL_COMMANDS = {'train', 'evaluate', 'export', 'golden', 'golden-requests',
                   'sweep'}
+# Reads records of protobuf.
+LOG_COMMANDS = {'convert-request-log'}
 
 CONFIG = """
 name = "small"
@@ -60,7 +62,7 @@ def test_the_interpreter_has_no_pytorch():
 def test_every_command_is_of_one_kind():
     parser = trainer_main._parser()
     commands = next(iter(parser._subparsers._group_actions)).choices
-    assert set(commands) == DATA_COMMANDS | MODEL_COMMANDS
+    assert set(commands) == DATA_COMMANDS | MODEL_COMMANDS | LOG_COMMANDS
 
 
 @pytest.mark.parametrize('command', [[], *([name] for name in

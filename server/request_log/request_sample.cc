@@ -1,0 +1,31 @@
+#include "server/request_log/request_sample.h"
+
+#include <xxhash.h>
+
+#include <cmath>
+
+namespace qlarank {
+namespace {
+
+// Of a hash: so many are whole in a double.
+constexpr int kBits = 53;
+
+}  // namespace
+
+RequestSample::RequestSample(const RequestLogOptions& options)
+    : users_(options.sample_users), bound_(std::ldexp(options.sample, kBits)) {}
+
+bool RequestSample::Has(const v1::RankRequest& request,
+                        int64_t request_time_us) const {
+  const absl::string_view user = request.user_id();
+  uint64_t hash = XXH64(user.data(), user.size(), /*seed=*/0);
+  if (!users_) {
+    const absl::string_view id = request.request_id();
+    hash = id.empty()
+               ? XXH64(&request_time_us, sizeof(request_time_us), hash)
+               : XXH64(id.data(), id.size(), hash);
+  }
+  return static_cast<double>(hash >> (64 - kBits)) < bound_;
+}
+
+}  // namespace qlarank
