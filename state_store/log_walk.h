@@ -1,5 +1,5 @@
-// A walk over the event logs of all users, each as far as it went at one moment:
-// for who takes events out of the store.
+// A walk over the event logs of all users, each as far as it went at one
+// moment: for who takes events out of the store.
 //
 //   auto walk = store.WalkLogs(/*from_user=*/"");
 //   while (true) {
@@ -13,8 +13,9 @@
 // their turn is left out, as are events that are trimmed before it.
 //
 // A walk reads beside what the store is used for: it leaves its caches as they
-// are, and holds no lock between calls, only files that have been compacted away
-// since it began. Not thread-safe; must not outlive its store.
+// are, and holds no lock between calls, only memtables and files of its
+// beginning that would be gone by now. Not thread-safe; must not outlive its
+// store.
 #ifndef QLARANK_STATE_STORE_LOG_WALK_H_
 #define QLARANK_STATE_STORE_LOG_WALK_H_
 

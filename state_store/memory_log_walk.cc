@@ -33,8 +33,8 @@ class MemoryStateStore::Walk final : public LogWalk {
           now->second.head.incarnation != stop.head.incarnation) {
         continue;
       }
-      stop.head.first_sequence =
-          std::min(now->second.head.first_sequence, stop.head.last_sequence + 1);
+      stop.head.first_sequence = std::min(now->second.head.first_sequence,
+                                          stop.head.last_sequence + 1);
       const std::vector<LoggedEvent>& events = now->second.events;
       events_.assign(events.begin(), events.begin() + stop.head.num_events());
       at_ = next_++;

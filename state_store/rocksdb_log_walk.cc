@@ -1,11 +1,11 @@
-// The walk over all logs: two iterators side by side, as heads and events are in
-// the same order.
+// The walk over all logs: two iterators side by side, as heads and events are
+// in the same order.
 //
 // The heads' iterator is made first and says how far each log goes; the log's
-// holds all of that, but for what was erased or trimmed in between. So a look at
-// the head as it is now, when a user's turn comes, is all that it takes; a
-// snapshot of RocksDB's is not needed, whose end would have it compact files that
-// it would have left alone.
+// holds all of that, but for what was erased or trimmed in between. So a look
+// at the head as it is now, when a user's turn comes, is all that it takes. A
+// snapshot of RocksDB's is not needed, whose end would have it compact files
+// that it would have left alone.
 
 #include <algorithm>
 #include <memory>

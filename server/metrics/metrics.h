@@ -12,6 +12,7 @@
 
 #include "prometheus/registry.h"
 #include "server/metrics/copy_metrics.h"
+#include "server/metrics/export_metrics.h"
 #include "server/metrics/health_metrics.h"
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
@@ -33,6 +34,7 @@ struct Metrics {
   IngestMetrics ingest{registry};
   RetentionMetrics retention{registry};
   CopyMetrics copies{registry};
+  ExportMetrics exports{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};

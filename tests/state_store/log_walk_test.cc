@@ -3,6 +3,8 @@
 #include "state_store/log_walk.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
