@@ -61,8 +61,10 @@ class Client {
   absl::StatusOr<grpc::health::v1::HealthCheckResponse> CheckHealth(
       const std::string& service) const;
 
-  // For the stream, which has no deadline. Its context is to be authorized.
+  // For the streams, which have no deadline. Their contexts are to be
+  // authorized.
   v1::IngestService::Stub& ingest() const { return *ingest_; }
+  v1::AdminService::Stub& admin() const { return *admin_; }
   // Shows the token, if there is one.
   void Authorize(grpc::ClientContext& context) const;
 

@@ -130,6 +130,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
 
   CommandSet commands(app, context);
   AddImportCommand(commands);
+  AddExportCommand(commands);
   AddAppendCommand(commands);
   AddRankCommand(commands);
   AddStateCommand(commands);

@@ -76,6 +76,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
 
 // One per file <name>_command.cc.
 void AddImportCommand(CommandSet& commands);
+void AddExportCommand(CommandSet& commands);
 void AddAppendCommand(CommandSet& commands);
 void AddRankCommand(CommandSet& commands);
 void AddStateCommand(CommandSet& commands);

@@ -94,6 +94,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
                                   options.retention);
   pipeline->admin_ =
       std::make_unique<AdminPipeline>(store, metrics.copies, options.store);
+  pipeline->exports_ = std::make_unique<ExportPipeline>(store, metrics);
   pipeline->info_ = std::make_unique<const ServerInfo>(
       store, *pipeline->models_, pipeline->partitions_->num_owners());
   return pipeline;

@@ -19,6 +19,7 @@
 #include "server/request_log/request_log.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
+#include "server/upkeep/export_pipeline.h"
 #include "server/upkeep/retention.h"
 #include "server/upkeep/server_info.h"
 #include "server/work/fair_quota.h"
@@ -45,6 +46,7 @@ class Pipeline {
   StatePipeline& state() { return *state_; }
   ModelPipeline& model() { return *model_; }
   AdminPipeline& admin() { return *admin_; }
+  ExportPipeline& exports() { return *exports_; }
   const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
 
@@ -75,6 +77,7 @@ class Pipeline {
   std::unique_ptr<IngestPipeline> ingest_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<AdminPipeline> admin_;
+  std::unique_ptr<ExportPipeline> exports_;
   std::unique_ptr<const ServerInfo> info_;
 };
 

@@ -40,7 +40,8 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
   services_.push_back(Make<v1::ModelService, ModelService>(
       listener, pipeline.model(), drain_, replies_, callers_));
   services_.push_back(Make<v1::AdminService, AdminService>(
-      listener, pipeline.admin(), pipeline.info(), drain_));
+      listener, pipeline.admin(), pipeline.exports(), pipeline.info(), drain_,
+      replies_));
   std::erase(services_, nullptr);
 }
 

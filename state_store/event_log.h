@@ -98,6 +98,8 @@ struct ErasureNote {
   std::string reason;     // "request", "idle"
 };
 
+class LogWalk;
+
 class EventLog {
  public:
   virtual ~EventLog() = default;
@@ -168,6 +170,11 @@ class EventLog {
   virtual absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const = 0;
+
+  // Begins a walk (log_walk.h) with the first user whose key is not before that
+  // of `from_user`, who need not be there; with the first of all for "".
+  virtual absl::StatusOr<std::unique_ptr<LogWalk>> WalkLogs(
+      absl::string_view from_user) const = 0;
 
   // Removes the user's events, head and snapshots under every fingerprint, and
   // adds the record of it, in one durable batch. Returns how many events were

@@ -46,6 +46,8 @@ class MemoryStateStore final : public StateStore {
   absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const override;
+  absl::StatusOr<std::unique_ptr<LogWalk>> WalkLogs(
+      absl::string_view from_user) const override;
   absl::Status OpenFingerprint(absl::string_view fingerprint) override;
   absl::Status DropFingerprint(absl::string_view fingerprint) override;
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
@@ -79,6 +81,8 @@ class MemoryStateStore final : public StateStore {
   std::map<std::string, double> Statistics() const override;
 
  private:
+  class Walk;
+
   struct User {
     UserHead head;
     std::vector<LoggedEvent> events;  // from head.first_sequence on

@@ -1,6 +1,7 @@
 // The StateStore over RocksDB, as a class: one .cc for each thing it does.
 //
 //   rocksdb_event_log.cc    the event log and the heads
+//   rocksdb_log_walk.cc     walks over all logs
 //   rocksdb_snapshots.cc    snapshots, and what they must not undo or stand for:
 //                           erasure and trimming
 //   rocksdb_erasures.cc     records of erasures, and purging
@@ -78,6 +79,8 @@ class RocksDbStateStore final : public StateStore {
   absl::Status ForEachUser(
       absl::FunctionRef<bool(absl::string_view user_id, const UserHead& head)>
           visit) const override;
+  absl::StatusOr<std::unique_ptr<LogWalk>> WalkLogs(
+      absl::string_view from_user) const override;
   absl::Status OpenFingerprint(absl::string_view fingerprint) override;
   absl::Status DropFingerprint(absl::string_view fingerprint) override;
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
@@ -129,6 +132,8 @@ class RocksDbStateStore final : public StateStore {
   // All that hold records: without the default one.
   std::vector<ColumnFamily> AllColumnFamilies() const
       ABSL_LOCKS_EXCLUDED(states_mutex_);
+
+  friend class RocksDbLogWalk;
 
   // GetHead, as of any moment.
   absl::StatusOr<UserHead> ReadHead(

@@ -8,6 +8,12 @@ from trainer import config as config_lib
 
 def add(command):
     """Adds the commands' parsers; command(name, run, text) makes one."""
+    sub = command('convert-export', _convert_export,
+                  'Write the events of `qlarank export events` as Parquet.')
+    sub.add_argument('--events', required=True, metavar='FILE',
+                     help='the CSV file, compressed or not')
+    sub.add_argument('--out', required=True, metavar='FILE',
+                     help='the new file: a name that ends with .parquet')
     sub = command('convert-grocery', _convert_grocery,
                   'Fetch the Complete Journey purchases and write CSV files.')
     sub.add_argument('--out', required=True, metavar='DIR')
@@ -59,6 +65,12 @@ def _reference(args):
                                           encoding='utf-8')
     else:
         print(config_reference.text(), end='')
+
+
+def _convert_export(args):
+    from trainer import convert_export
+    count = convert_export.convert(args.events, args.out)
+    print(f'{args.out}: {count:,} events')
 
 
 def _convert_grocery(args):

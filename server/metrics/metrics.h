@@ -12,6 +12,7 @@
 
 #include "prometheus/registry.h"
 #include "server/metrics/copy_metrics.h"
+#include "server/metrics/export_metrics.h"
 #include "server/metrics/health_metrics.h"
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
@@ -37,6 +38,7 @@ struct Metrics {
   RetentionMetrics retention{registry};
   RequestLogMetrics request_log{registry};
   CopyMetrics copies{registry};
+  ExportMetrics exports{registry};
   InfoMetrics info{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};

@@ -1,5 +1,7 @@
 #include "server/rpc/admin_service.h"
 
+#include "server/rpc/export_events_reactor.h"
+#include "server/rpc/request_parsing.h"
 #include "server/rpc/rpc_status.h"
 
 namespace qlarank {
@@ -37,6 +39,16 @@ grpc::ServerUnaryReactor* AdminService::ListErasures(
     const v1::ListErasuresRequest* request,
     v1::ListErasuresResponse* response) {
   return Start(*context, *request, *response);
+}
+
+grpc::ServerWriteReactor<v1::ExportEventsResponse>* AdminService::StartExport(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  auto* reactor =
+      new ExportEventsReactor(*context, exports_, drain_, replies_);
+  v1::ExportEventsRequest parsed;
+  grpc::ByteBuffer bytes = *request;
+  reactor->Start(ParseRequest("ExportEvents", bytes, parsed), parsed);
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerInfo(

@@ -4,8 +4,10 @@
 
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "server/rpc/drain.h"
+#include "server/rpc/reply_watch.h"
 #include "server/rpc/served_methods.h"
 #include "server/upkeep/admin_pipeline.h"
+#include "server/upkeep/export_pipeline.h"
 #include "server/upkeep/server_info.h"
 
 namespace qlarank {
@@ -14,13 +16,17 @@ class AdminService final : public ServedMethods<v1::AdminService> {
  public:
   // All must outlive the server that this is registered with.
   AdminService(Listener listener, AdminPipeline& pipeline,
-               const ServerInfo& info, const Drain& drain)
+               ExportPipeline& exports, const ServerInfo& info,
+               const Drain& drain, ReplyWatch& replies)
       : ServedMethods(listener),
         pipeline_(pipeline),
+        exports_(exports),
         info_(info),
-        drain_(drain) {
+        drain_(drain),
+        replies_(replies) {
     ServeUnary("Checkpoint", &AdminService::Checkpoint);
     ServeUnary("Backup", &AdminService::Backup);
+    ServeReplies("ExportEvents", &AdminService::StartExport);
     ServeUnary("ListErasures", &AdminService::ListErasures);
     ServeUnary("GetServerInfo", &AdminService::GetServerInfo);
   }
@@ -45,13 +51,18 @@ class AdminService final : public ServedMethods<v1::AdminService> {
       v1::GetServerInfoResponse* response) override;
 
  private:
+  grpc::ServerWriteReactor<v1::ExportEventsResponse>* StartExport(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request);
+
   template <typename Request, typename Response>
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext& context,
                                   const Request& request, Response& response);
 
   AdminPipeline& pipeline_;
+  ExportPipeline& exports_;
   const ServerInfo& info_;
   const Drain& drain_;
+  ReplyWatch& replies_;
 };
 
 }  // namespace qlarank

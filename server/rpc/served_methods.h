@@ -82,6 +82,24 @@ class ServedMethods : public Api::CallbackService {
             }));
   }
 
+  // The same of a stream of replies to one request.
+  template <typename Service, typename Response>
+  void ServeReplies(
+      const char* method,
+      grpc::ServerWriteReactor<Response>* (Service::*serve)(
+          grpc::CallbackServerContext*, const grpc::ByteBuffer*)) {
+    if (!Serves(method)) return;
+    auto* service = static_cast<Service*>(this);
+    this->MarkMethodCallback(
+        IndexOf(method),
+        new grpc::internal::CallbackServerStreamingHandler<grpc::ByteBuffer,
+                                                           Response>(
+            [service, serve](grpc::CallbackServerContext* context,
+                             const grpc::ByteBuffer* request) {
+              return (service->*serve)(context, request);
+            }));
+  }
+
  private:
   bool Serves(const char* method) const {
     return IsServedOn(listener_, Api::service_full_name(), method);

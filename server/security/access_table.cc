@@ -35,6 +35,7 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kState, "DeleteUser", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},
+    {kAdmin, "ExportEvents", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "ListErasures", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "GetServerInfo", ServedOn::kAdmin, Role::kAdmin},
     {kHealth, "Check", ServedOn::kBoth, std::nullopt},

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "state_store/log_walk.h"
 #include "state_store/memory_state_store.h"
 #include "state_store/state_store.h"
 
@@ -81,6 +83,10 @@ class FaultyStateStore final : public StateStore {
           if (before_visit != nullptr) before_visit(user_id);
           return visit(user_id, head);
         });
+  }
+  absl::StatusOr<std::unique_ptr<LogWalk>> WalkLogs(
+      absl::string_view from_user) const override {
+    return base_.WalkLogs(from_user);
   }
   absl::StatusOr<uint32_t> PutSchema(
       const std::vector<std::string>& event_features) override {
