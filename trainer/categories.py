@@ -1,10 +1,10 @@
 """Categories: features of events and candidates that are texts.
 
-A cell has one value, several, or none. To a model each value of a category is a
-feature of its own, 1 where a cell has it and 0 elsewhere; an empty cell, and
-values that a model does not know, are nothing but 0. In a data set a cell is the
-number of a *set* of values, of which there are few; they become floats where a
-batch is cut.
+A cell has one value, several, or none. To a model each value of a category is
+a feature of its own, an *indicator*: 1 where a cell has the value, else 0; an
+empty cell is all zeros, and so are values that a model does not know. In a data
+set a cell is the number of a *set* of values, of which there are few; they
+become floats where a batch is cut.
 """
 
 import dataclasses
@@ -70,9 +70,8 @@ def _without_limits(category):
 
 @dataclasses.dataclass
 class Column:
-    """A category of a data set: the number [codes] of the set of each code of
-    its cells, which are in the events' column `at`; None: of item rows."""
-    category: hyper_lib.Category
+    """Where a category's sets are: the number of that of each code of its
+    cells, which are in the events' column `at`; None: of each item row."""
     sets: np.ndarray
     at: int
 
@@ -80,8 +79,8 @@ class Column:
 class Columns:
     """The categories of events, or of candidates, and their sets.
 
-    categories: with values. table [S, K] int16: of each set, the places of its values
-    among its category's indicators, and -1 behind them.
+    categories: with values. table [S, K] int16: of each set, the places of its
+    values among its category's indicators, and -1 behind them.
     """
 
     def __init__(self):
@@ -89,8 +88,8 @@ class Columns:
         self._firsts, self._columns, self._sets = [], [], []
 
     def add_of_events(self, category, texts, counts, at):
-        """A category that is column `at` of the events' codes, whose texts these
-        are; counts: how often each came in training."""
+        """A category that is column `at` of the events' codes, whose texts
+        these are; counts: how often each came in training."""
         self._add(category, texts, counts, slice(0, len(texts)), at)
 
     def add_of_items(self, category, texts, lines):
@@ -106,8 +105,7 @@ class Columns:
         self._sets += known
         self.categories.append(category)
         self._firsts.append(first)
-        self._columns.append(Column(
-            category, numbers[which], at))
+        self._columns.append(Column(numbers[which], at))
 
     @property
     def table(self):
