@@ -16,6 +16,7 @@ from trainer import hyper as hyper_lib
 from trainer import models
 from trainer import spec
 from trainer import train
+from trainer import warm_start
 
 ODD = {'a': 955, 'A': 980, '=': 693, 'a=b': 767, '#': 397, 'naïve': 334,
        '日本': 563, 'x' * 999: 297, 'a\tb': 211, '0': 28, ' a': 692}
@@ -216,6 +217,23 @@ def test_a_trained_model_is_exported_and_read_again(folder):
     checkpoint.save(folder / 'model.npz', config, model.to_arrays(),
                     data.item_ids, {})
     assert checkpoint.load(folder / 'model.npz')[0] == config
+
+
+def test_a_value_keeps_what_it_learned_under_its_name(folder):
+    def made(values):
+        data, config = dataset.open_data(
+            folder, _config(['price', {'name': 'device', 'values': values}]))
+        return data, models.Model(config.model, len(data.item_ids))
+    data, old = made(['tv', 'fax', 'phone'])
+    _, new = made(['phone', 'watch', 'tv'])
+    before = new.to_arrays()['event_projection'].copy()
+    warm_start.Start('old', old.hyper, {
+        **old.to_arrays(), 'item_ids': data.item_ids}).apply(
+            new, data.item_ids)
+    after, theirs = (model.to_arrays()['event_projection']
+                     for model in (new, old))
+    assert np.array_equal(after[:, [0, 1, 3]], theirs[:, [0, 3, 1]])
+    assert np.array_equal(after[:, 2], before[:, 2])
 
 
 @pytest.mark.parametrize('change', [
