@@ -160,7 +160,7 @@ TEST_F(CommandsTest, ImportSendsTheTextsOfEventsCategories) {
                            "ann,1,100,x|y,2,tv\nann,1,101,,3,\n")})
                 .code,
             ExitCode::kOk);
-  const v1::Event& event = server_.EventsOf("ann")[0].event();
+  const v1::Event event = server_.EventsOf("ann")[0].event();
   EXPECT_THAT(event.features(), ElementsAre(2));
   ASSERT_EQ(event.categories_size(), 2);
   EXPECT_THAT(event.categories(0).values(), ElementsAre("tv"));
@@ -290,7 +290,7 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
             "scored in    int8\n"
             "items        12,345, each a text\n"
             "actions      view, buy\n"
-            "event feat.  price\n"
+            "event feat.  price, device (1 value)\n"
             "cand. feat.  bid, age\n"
             "summaries    16 of 32 numbers\n"
             "limits       50,000 candidates, 16 recent events, user ids "
@@ -315,8 +315,10 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
   EXPECT_EQ(json["schema"], nlohmann::json::parse(R"({
     "tasks": [{"name": "click", "dot_term": true, "value_weight": 1.0},
               {"name": "like", "dot_term": false, "value_weight": 2.5}],
-    "actions": ["view", "buy"], "event_features": ["price"],
-    "candidate_features": ["bid", "age"],
+    "actions": ["view", "buy"], "event_features": ["price", "device=tv"],
+    "event_categories": [{"name": "device", "separator": "",
+                          "values": ["tv"], "hash_buckets": 0}],
+    "candidate_features": ["bid", "age"], "candidate_categories": [],
     "context_features": [
       {"name": "channel", "values": ["web", "app"], "boundaries": [],
        "default": "web"},
