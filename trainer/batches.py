@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from trainer import candidate_features
+from trainer import indicators
 from trainer import item_history
 from trainer import item_memory
 from trainer import masked
@@ -75,7 +76,7 @@ class Source:
         self._generator = None
         self._memories = {}
         self._features = None
-        self._indicators = {kind: data.indicators(kind, self.device)
+        self._indicators = {kind: indicators.of(data, kind, self.device)
                             for kind in ('event', 'candidate')}
 
     def shuffle_moments(self, generator):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from trainer import dataset
+from trainer import indicators
 
 # Numbers and the sets of categories: of events, and of item rows.
 _FIELDS = {'candidate_features': 'item_features',
@@ -31,7 +32,7 @@ def of_items(data, known):
     for field, values in found.items():
         values[had] = getattr(data, field)[newest[had]]
     found = _with_table(found, data)
-    return data.indicators('candidate').behind(
+    return indicators.of(data, 'candidate').behind(
         torch.from_numpy(found['candidate_features']),
         torch.from_numpy(found['candidate_sets']).long()).numpy()
 
@@ -103,7 +104,7 @@ class History:
                         for field in _FIELDS}
         self._keys = tensor(keys[order])
         self._seconds = tensor(self._seconds)
-        self._indicators = data.indicators('candidate', device)
+        self._indicators = indicators.of(data, 'candidate', device)
 
     def at(self, rows, seconds):
         """Features [..., C, F] of rows [..., C] just before seconds [...]."""

@@ -4,13 +4,12 @@ A cell has one value, several, or none. To a model each value of a category is
 a feature of its own, an *indicator*: 1 where a cell has the value, else 0; an
 empty cell is all zeros, and so are values that a model does not know. In a data
 set a cell is the number of a *set* of values, of which there are few; they
-become floats where a batch is cut.
+become floats where a batch is cut (trainer/indicators.py).
 """
 
 import dataclasses
 
 import numpy as np
-import torch
 
 from trainer import hyper as hyper_lib
 
@@ -152,30 +151,3 @@ def from_list(found):
     return tuple(hyper_lib.Category(**{
         **part['category'], 'values': tuple(part['category']['values'])})
                  for part in found)
-
-
-class Indicators:
-    """Makes floats of the numbers of sets, on a device."""
-
-    def __init__(self, found, table, device='cpu'):
-        """found: of Columns.to_list, perhaps some of it, in any order; table:
-        that of all."""
-        categories = from_list(found)
-        self._width = sum(len(part.indicators) for part in categories)
-        at, before = np.full(np.shape(table), self._width, np.int64), 0
-        for part, category in zip(found, categories):
-            rows = slice(part['first'], part['end'])
-            at[rows] = np.where(table[rows] < 0, self._width,
-                                before + table[rows])
-            before += len(category.indicators)
-        self._at = torch.as_tensor(at, device=device)
-
-    def behind(self, numbers, sets):
-        """Features [..., F]: numbers [..., n], then what sets [..., C] have."""
-        if not self._width:
-            return numbers
-        at = self._at[sets].flatten(-2)
-        # One more, for the places of nothing.
-        found = numbers.new_zeros(*numbers.shape[:-1], self._width + 1)
-        found.scatter_(-1, at, 1.)
-        return torch.cat([numbers, found[..., :-1]], -1)

@@ -96,12 +96,6 @@ class Dataset:
     def num_events(self):
         return len(self.rows)
 
-    def indicators(self, kind, device='cpu'):
-        """categories.Indicators of 'event' or 'candidate' features."""
-        return categories_lib.Indicators(
-            self.categories[f'{kind}_sets'], getattr(self, f'{kind}_table'),
-            device)
-
     def save(self, path):
         """Writes a folder that load() reads without the files of events.
 
