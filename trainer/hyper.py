@@ -91,6 +91,8 @@ class Category:
     hashed: int = 0
 
     def __post_init__(self):
+        _require(self.name and '\n' not in self.name, 'name of a category',
+                 self.name, 'a text without line breaks')
         _require(not (self.values and self.hashed), f'{self.name}.hashed',
                  self.hashed, '0 beside values')
         for field, least, most in (('hashed', 0, MAX_INDICATORS),

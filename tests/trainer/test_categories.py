@@ -256,6 +256,7 @@ def test_a_spec_whose_features_are_not_its_categories_is_refused(change):
 @pytest.mark.parametrize('features, message', [
     (['device', DEVICE], "event_features is 'device'; it must be a name that"),
     (['c=a', {'name': 'c', 'values': ['a']}], "event_features is 'c=a'"),
+    ([{'name': ''}], "name of a category is ''"),
     ([{'name': 'c', 'values': ['a', 'a']}], "c.values is 'a'"),
     ([{'name': 'c', 'values': [' a']}], "c.values is ' a'"),
     ([{'name': 'c', 'values': [1]}], 'c.values is 1'),
