@@ -12,6 +12,7 @@ import argparse
 import csv
 import dataclasses
 import hashlib
+import itertools
 import json
 import pathlib
 import sys
@@ -88,8 +89,7 @@ def serve(bundle, config, folder, programs, progress=False, precision='f32'):
 
 def _serve(bundle, config, files, programs, progress, precision):
     options = csv_options(config.data)
-    if config.model.event_features:
-        options += ['--feature-columns', ','.join(config.model.event_features)]
+    options += _event_features(config.model.event_features)
     how = [] if files.heldout else ['--leave-last-out']
     with tempfile.TemporaryDirectory() as work, local_server.LocalServer(
             programs, bundle, config.name, config.version, work, LIMITS,
@@ -113,6 +113,18 @@ def _serve(bundle, config, files, programs, progress, precision):
         return result
 
 
+def _event_features(features):
+    """The command line's options for the features of events."""
+    from trainer import hyper
+    numbers, options = hyper.numbers(features), []
+    if numbers:
+        options += ['--feature-columns', ','.join(numbers)]
+    for category in hyper.categories(features):
+        options += ['--category-column',
+                    f'{category.name}={category.separator}']
+    return options
+
+
 def _rank(server, bundle, config, files, options, work, progress):
     """The command line's report, and {user: rank}."""
     ranks = pathlib.Path(work) / 'ranks.csv'
@@ -132,20 +144,45 @@ def _rank(server, bundle, config, files, options, work, progress):
 def write_features(bundle, config, folder, path):
     """Writes the candidate features of a bundle's items, as the trainer's
     evaluation knows them, for the command line; returns the path."""
-    from trainer import candidate_features, dataset, export
+    from trainer import candidate_features, dataset, export, hyper
     ids = export.read(bundle).tensors['item_ids']
     data = dataset.read(config, folder)
     texts = dict(zip(data.text_ids.tolist(), data.texts.tolist()))
     data = data.with_catalogue(ids)
     features = candidate_features.of_items(data, _known(config, data).known)
+    asked = config.model.candidate_features
+    count = len(hyper.numbers(asked))
     with open(path, 'w', newline='') as file:
         rows = csv.writer(file)
-        rows.writerow([config.data.item, *config.model.candidate_features])
+        rows.writerow([config.data.item, *hyper.numbers(asked), *(
+            category.name for category in hyper.categories(asked))])
         for item, values in zip(ids.tolist(), features[1:]):
             # All digits: the command line reads the same bits back.
             rows.writerow([texts.get(item, item),
-                           *map(repr, values.astype(float).tolist())])
+                           *map(repr, values[:count].astype(float).tolist()),
+                           *_cells(hyper.categories(asked), values[count:])])
     return path
+
+
+def _cells(categories, indicators):
+    """A cell of each category that says what its indicators [F] do."""
+    cells, first = [], 0
+    for category in categories:
+        places = range(len(category.indicators))
+        cells.append(category.separator.join(
+            _text(category, place) for place in places
+            if indicators[first + place]))
+        first += len(places)
+    return cells
+
+
+def _text(category, place):
+    """A text that has an indicator of this place, and no other."""
+    from trainer import categories
+    if not category.hashed:
+        return category.values[place]
+    return next(text for text in map(str, itertools.count())
+                if categories.hash_place(text, category.hashed) == place)
 
 
 def _known(config, data):

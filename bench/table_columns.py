@@ -30,12 +30,12 @@ def with_users(config, folder, out):
 def with_items(config, folder, path, out):
     """A file of events, or `out` with the same lines, which have the candidate
     features that are columns of data.catalogue: their mean where that has
-    none, as the trainer's events have them."""
+    none, or for categories nothing, as the trainer's events have them."""
     data = config.data
     if not data.catalogue:
         return path
     lines = csv_events.read_items(pathlib.Path(folder) / data.catalogue, config)
-    if not lines.features:
+    if not lines.features and not lines.words:
         return path
 
     def item_id(cell):
@@ -49,9 +49,15 @@ def with_items(config, folder, path, out):
         # All digits: the command line reads the same bits back.
         return lambda cell: repr(float(np.float32(
             of_item.get(item_id(cell), mean))))
+
+    def texts_of(words):
+        of_item = dict(zip(lines.ids.tolist(), words))
+        return lambda cell: of_item.get(item_id(cell), '')
     _join(path, data.item,
-          {name: values_of(feature) for name, feature in
-           lines.features.items()}, out)
+          {**{name: values_of(feature) for name, feature in
+              lines.features.items()},
+           **{name: texts_of(words) for name, words in lines.words.items()}},
+          out)
     return out
 
 

@@ -89,8 +89,10 @@ absl::Status LabelEvaluation::TakeLabels(const model::v1::ModelSpec& model) {
   for (const std::string& label : options_.labels) {
     if (absl::Status s = TakeLabel(label, tasks); !s.ok()) return s;
   }
-  format_.columns.candidate_features.assign(model.candidate_features().begin(),
-                                            model.candidate_features().end());
+  format_.columns.candidate_features =
+      NumberNames(model.candidate_features(), model.candidate_categories());
+  format_.columns.candidate_categories =
+      CategoryColumns(model.candidate_categories());
   return absl::OkStatus();
 }
 

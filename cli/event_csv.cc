@@ -39,6 +39,16 @@ absl::StatusOr<EventCsv> EventCsv::Open(CsvReader& reader,
       at->push_back(*column);
     }
   }
+  for (auto [categories, at] :
+       {std::pair{&columns.categories, &csv.categories_at_},
+        std::pair{&columns.candidate_categories,
+                  &csv.candidate_categories_at_}}) {
+    for (const CategoryColumn& category : *categories) {
+      absl::StatusOr<size_t> column = reader.Column(category.name);
+      if (!column.ok()) return column.status();
+      at->push_back(*column);
+    }
+  }
   return csv;
 }
 
@@ -70,7 +80,24 @@ absl::Status EventCsv::ReadFeatures(v1::Event& event) {
     if (!value.ok()) return value.status();
     candidate_features_.push_back(*value);
   }
+  for (size_t i = 0; i < categories_at_.size(); ++i) {
+    *event.add_categories() =
+        ReadCategory(columns_.categories[i], categories_at_[i]);
+  }
+  candidate_categories_.clear();
+  for (size_t i = 0; i < candidate_categories_at_.size(); ++i) {
+    candidate_categories_.push_back(ReadCategory(
+        columns_.candidate_categories[i], candidate_categories_at_[i]));
+  }
   return absl::OkStatus();
+}
+
+v1::CategoryValues EventCsv::ReadCategory(const CategoryColumn& column,
+                                          size_t at) const {
+  v1::CategoryValues category;
+  category.set_name(column.name);
+  AddValues(fields_[at], column, *category.mutable_values());
+  return category;
 }
 
 absl::Status EventCsv::ReadLabels() {
@@ -88,20 +115,26 @@ absl::Status EventCsv::ReadLabels() {
   return absl::OkStatus();
 }
 
+absl::Status EventCsv::CheckUtf8(const std::string& column, size_t at) const {
+  if (IsUtf8(fields_[at])) return absl::OkStatus();
+  return Bad(column, fields_[at],
+             "is not UTF-8 (iconv -f latin1 -t utf8, if it is Latin-1)");
+}
+
 absl::Status EventCsv::CheckTexts() const {
-  constexpr absl::string_view kNotUtf8 =
-      "is not UTF-8 (iconv -f latin1 -t utf8, if it is Latin-1)";
-  if (!IsUtf8(fields_[user_])) {
-    return Bad(columns_.user, fields_[user_], kNotUtf8);
-  }
-  if (action_ && !IsUtf8(fields_[*action_])) {
-    return Bad(columns_.action, fields_[*action_], kNotUtf8);
-  }
+  absl::Status status = CheckUtf8(columns_.user, user_);
+  if (action_) status.Update(CheckUtf8(columns_.action, *action_));
   for (size_t i = 0; i < context_at_.size(); ++i) {
-    const std::string& text = fields_[context_at_[i]];
-    if (!IsUtf8(text)) return Bad(columns_.context[i], text, kNotUtf8);
+    status.Update(CheckUtf8(columns_.context[i], context_at_[i]));
   }
-  return absl::OkStatus();
+  for (size_t i = 0; i < categories_at_.size(); ++i) {
+    status.Update(CheckUtf8(columns_.categories[i].name, categories_at_[i]));
+  }
+  for (size_t i = 0; i < candidate_categories_at_.size(); ++i) {
+    status.Update(CheckUtf8(columns_.candidate_categories[i].name,
+                            candidate_categories_at_[i]));
+  }
+  return status;
 }
 
 absl::StatusOr<bool> EventCsv::Read(v1::UserEvent& event) {

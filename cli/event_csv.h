@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/category_column.h"
 #include "cli/csv_reader.h"
 #include "cli/event_time.h"
 #include "cli/item_key.h"
@@ -26,14 +27,17 @@ struct EventColumns {
   // action.
   std::string action = "action";
   std::string time = "time";
-  // Of the event's features, in the model's order. Usually none.
+  // Of the event's features that are numbers, in the model's order, and of
+  // those that are categories. Usually none.
   std::vector<std::string> features = {};
+  std::vector<CategoryColumn> categories = {};
   // Of the context in which it happened: values by the names of the columns,
   // the model's context features.
   std::vector<std::string> context = {};
   // Of what is known of the item as it was shown, and of what came of that:
   // 0, 1 or nothing. Where events are scored as candidates.
   std::vector<std::string> candidate_features = {};
+  std::vector<CategoryColumn> candidate_categories = {};
   std::vector<std::string> labels = {};
 };
 
@@ -58,6 +62,10 @@ class EventCsv {
   const std::vector<float>& candidate_features() const {
     return candidate_features_;
   }
+  // One for each of their columns.
+  const std::vector<v1::CategoryValues>& candidate_categories() const {
+    return candidate_categories_;
+  }
   const std::vector<std::optional<bool>>& labels() const { return labels_; }
 
  private:
@@ -68,6 +76,9 @@ class EventCsv {
   absl::StatusOr<float> ReadNumber(size_t column,
                                    const std::string& name) const;
   absl::Status ReadFeatures(v1::Event& event);
+  absl::Status CheckUtf8(const std::string& column, size_t at) const;
+  v1::CategoryValues ReadCategory(const CategoryColumn& column,
+                                  size_t at) const;
   absl::Status ReadLabels();
   absl::Status Bad(absl::string_view column, absl::string_view value,
                    absl::string_view problem) const;
@@ -82,9 +93,12 @@ class EventCsv {
   std::vector<size_t> features_;
   std::vector<size_t> context_at_;
   std::vector<size_t> candidate_features_at_;
+  std::vector<size_t> categories_at_;
+  std::vector<size_t> candidate_categories_at_;
   std::vector<size_t> labels_at_;
   EventContext context_;
   std::vector<float> candidate_features_;
+  std::vector<v1::CategoryValues> candidate_categories_;
   std::vector<std::optional<bool>> labels_;
   std::vector<std::string> fields_;
 };

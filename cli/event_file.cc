@@ -22,6 +22,18 @@ void AddEventFormatOptions(CLI::App* app, EventFormat& format) {
                   "Numbers that come with an event: the model's event "
                   "features, in its order, separated by commas")
       ->delimiter(',');
+  app->add_option_function<std::vector<std::string>>(
+         "--category-column",
+         [&format](const std::vector<std::string>& columns) {
+           for (const std::string& column : columns) {
+             format.columns.categories.push_back(ParseCategoryColumn(column));
+           }
+         },
+         "Texts that come with an event: one of the model's event categories, "
+         "such as device; or tags=| for several values in a cell with | "
+         "between them. May be repeated")
+      ->type_name("NAME[=SEPARATOR]")
+      ->allow_extra_args(false);
 }
 
 absl::Status ForEachEvent(const std::string& path, const EventFormat& format,

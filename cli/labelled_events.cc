@@ -29,6 +29,7 @@ class HeldOut {
     if (added.has_label()) {
       added.context = line.context();
       added.candidate_features = line.candidate_features();
+      added.candidate_categories = line.candidate_categories();
     }
   }
 
@@ -85,6 +86,7 @@ absl::Status ReadTwoFiles(const std::string& history_path,
   // What was shown is asked about what is held out alone.
   of_history.columns.context.clear();
   of_history.columns.candidate_features.clear();
+  of_history.columns.candidate_categories.clear();
   of_history.columns.labels.clear();
   return ForEachEvent(history_path, of_history,
                       [&](const v1::UserEvent& event) { history.Add(event); });
@@ -102,6 +104,18 @@ absl::Status ReadOneFile(const std::string& path, const EventFormat& format,
           history.Add(event);
         }
       });
+}
+
+void AddCategories(const HeldOutEvent& candidate, v1::RankRequest& request) {
+  auto& categories = *request.mutable_candidate_categories();
+  for (size_t i = 0; i < candidate.candidate_categories.size(); ++i) {
+    const v1::CategoryValues& of_event = candidate.candidate_categories[i];
+    if (i == static_cast<size_t>(categories.size())) {
+      categories.Add()->set_name(of_event.name());
+    }
+    *categories[static_cast<int>(i)].add_candidates()->mutable_values() =
+        of_event.values();
+  }
 }
 
 }  // namespace
@@ -169,6 +183,7 @@ v1::RankRequest LabelRequest(const LabelledEvents& data, const LabelJob& job) {
     request.mutable_candidate_features()->Add(
         candidate.candidate_features.begin(),
         candidate.candidate_features.end());
+    AddCategories(candidate, request);
   }
   const HeldOutEvent& first = user.events[job.events.front()];
   *request.mutable_request_time() = first.event.time();

@@ -29,6 +29,7 @@ struct HeldOutEvent {
   // Empty without a label: only what is asked about needs them.
   EventContext context;
   std::vector<float> candidate_features;
+  std::vector<v1::CategoryValues> candidate_categories;
   // Of each of the format's label columns.
   std::vector<std::optional<bool>> labels;
 };

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/category_column.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -68,8 +69,10 @@ void PrintSpec(const ModelSpec& spec, std::ostream& out) {
   list("actions      ", spec.actions());
   list("tasks        ", TaskNames(spec));
   list("context      ", ContextNames(spec));
-  list("event feat.  ", spec.event_features());
-  list("cand. feat.  ", spec.candidate_features());
+  list("event feat.  ",
+       ShownFeatures(spec.event_features(), spec.event_categories()));
+  list("cand. feat.  ",
+       ShownFeatures(spec.candidate_features(), spec.candidate_categories()));
   out << "items        " << WithCommas(spec.num_items()) << "\n\n";
 }
 

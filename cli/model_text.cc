@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "cli/category_column.h"
 #include "cli/event_time.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -68,8 +69,10 @@ void PrintSchema(const v1::ModelSchema& schema, std::ostream& out) {
     if (!names.empty()) out << heading << absl::StrJoin(names, ", ") << "\n";
   };
   list("actions      ", schema.actions());
-  list("event feat.  ", schema.event_features());
-  list("cand. feat.  ", schema.candidate_features());
+  list("event feat.  ",
+       ShownFeatures(schema.event_features(), schema.event_categories()));
+  list("cand. feat.  ", ShownFeatures(schema.candidate_features(),
+                                      schema.candidate_categories()));
   if (schema.num_seeds() > 0) {
     out << "summaries    " << schema.num_seeds() << " of "
         << schema.summary_width() << " numbers\n";
@@ -82,6 +85,19 @@ void PrintLimits(const v1::RequestLimits& limits, std::ostream& out) {
       << " recent events, user ids of "
       << WithCommas(limits.max_user_id_bytes()) << " bytes, messages of "
       << WithCommas(limits.max_message_bytes()) << " bytes\n";
+}
+
+nlohmann::json CategoriesToJson(
+    const google::protobuf::RepeatedPtrField<v1::ModelSchema::Category>&
+        categories) {
+  nlohmann::json array = nlohmann::json::array();
+  for (const v1::ModelSchema::Category& category : categories) {
+    array.push_back({{"name", category.name()},
+                     {"separator", category.separator()},
+                     {"values", ToArray(category.values())},
+                     {"hash_buckets", category.hash_buckets()}});
+  }
+  return array;
 }
 
 }  // namespace
@@ -137,7 +153,10 @@ nlohmann::json SchemaToJson(const v1::ModelSchema& schema) {
   return {{"tasks", std::move(tasks)},
           {"actions", ToArray(schema.actions())},
           {"event_features", ToArray(schema.event_features())},
+          {"event_categories", CategoriesToJson(schema.event_categories())},
           {"candidate_features", ToArray(schema.candidate_features())},
+          {"candidate_categories",
+           CategoriesToJson(schema.candidate_categories())},
           {"context_features", std::move(context)},
           {"num_seeds", schema.num_seeds()},
           {"summary_width", schema.summary_width()}};

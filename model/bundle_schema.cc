@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "model/category.h"
 #include "model/context_feature.h"
 
 namespace qlarank {
@@ -157,6 +158,11 @@ absl::Status CheckVocabularies(const ModelSpec& spec) {
   status.Update(CheckNames("actions", spec.actions()));
   status.Update(CheckNames("event_features", spec.event_features()));
   status.Update(CheckNames("candidate_features", spec.candidate_features()));
+  status.Update(CheckCategories("event_categories", spec.event_categories(),
+                                spec.event_features()));
+  status.Update(CheckCategories("candidate_categories",
+                                spec.candidate_categories(),
+                                spec.candidate_features()));
   std::vector<std::string> tasks;
   for (const auto& task : spec.tasks()) {
     tasks.push_back(task.name());

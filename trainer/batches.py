@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from trainer import candidate_features
+from trainer import indicators
 from trainer import item_history
 from trainer import item_memory
 from trainer import masked
@@ -16,7 +17,8 @@ from trainer import reference
 # Columns of a Dataset that batches are made of, and the types they have there.
 _TYPES = {'times_us': torch.long, 'rows': torch.long, 'actions': torch.long,
           'event_features': torch.float32,
-          'candidate_features': torch.float32, 'context_rows': torch.long,
+          'candidate_features': torch.float32, 'event_sets': torch.long,
+          'candidate_sets': torch.long, 'context_rows': torch.long,
           'labels': torch.float32}
 _CHUNK = 1 << 22  # Events that are looked at together.
 
@@ -74,6 +76,8 @@ class Source:
         self._generator = None
         self._memories = {}
         self._features = None
+        self._indicators = {kind: indicators.of(data, kind, self.device)
+                            for kind in ('event', 'candidate')}
 
     def shuffle_moments(self, generator):
         """From now on the events of a moment are in a random order in every
@@ -87,6 +91,12 @@ class Source:
         """A column's values at event indices."""
         column = self.columns[name]
         return column[events.to(column.device)].to(self.device, _TYPES[name])
+
+    def features(self, kind, events):
+        """The 'event' or 'candidate' features [..., F] of event indices."""
+        return self._indicators[kind].behind(
+            self.column(f'{kind}_features', events),
+            self.column(f'{kind}_sets', events))
 
     def item_counts(self):
         """How many events each row [N + 1] has."""
@@ -116,7 +126,8 @@ class Source:
     def features_at(self, rows, seconds):
         """Candidate features [..., C, F] of rows [..., C], as known before
         seconds [...]; None where there are none."""
-        if not self._data.candidate_features.shape[1]:
+        if not any(self._data.column_names[f'candidate_{what}']
+                   for what in ('features', 'sets')):
             return None
         if self._features is None:
             self._features = candidate_features.History(self._data,
@@ -149,7 +160,7 @@ class Source:
             counts=moments.count_buckets(places - edges.user_start + 1),
             seconds=moments.seconds(now), next_seconds=moments.seconds(later),
             **moments.found(edges, places, now, self.ordered),
-            features=self.column('event_features', events))
+            features=self.features('event', events))
 
     def _tensor(self, array):
         return torch.as_tensor(np.asarray(array), device=self.device)

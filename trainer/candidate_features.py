@@ -2,24 +2,44 @@
 
 A candidate feature is a column of the item table, and then an item's at all
 times; or else a column of the events, and then it is what the item's newest
-event before the moment says, whoever's it is. An item of which nothing is known
-has the mean. Positives and negatives are looked up in
-the same way: what tells them apart must not be where their numbers come from.
+event before the moment says, whoever's it is. Of an item of which nothing is
+known a number is the mean, and a category has no value. Positives and negatives
+are looked up in the same way: what tells them apart must not be where their
+features come from.
 """
 
 import numpy as np
 import torch
 
 from trainer import dataset
+from trainer import indicators
+
+# Numbers and the sets of categories: of events, and of item rows.
+_FIELDS = {'candidate_features': 'item_features',
+           'candidate_sets': 'item_sets'}
 
 
 def of_items(data, known):
     """Features [N + 1, F] of item rows where the events of a mask [E] are what
     is known: of each item, those of its newest one."""
     count = len(data.item_ids) + 1
-    if _are_items(data).all():
-        return _with_table(np.zeros((count, len(_are_items(data))),
-                                    np.float32), data)
+    if all(_are_items(data, field).all() for field in _FIELDS):
+        sums, newest = 0., np.full(count, -1)
+    else:
+        sums, newest = _newest(data, known, count)
+    found = _of_nothing(data, sums / max(1, np.count_nonzero(known)), count)
+    had = newest >= 0
+    for field, values in found.items():
+        values[had] = getattr(data, field)[newest[had]]
+    found = _with_table(found, data)
+    return indicators.of(data, 'candidate').behind(
+        torch.from_numpy(found['candidate_features']),
+        torch.from_numpy(found['candidate_sets']).long()).numpy()
+
+
+def _newest(data, known, count):
+    """The sums [n] of the numbers of events of a mask, and of each of `count`
+    item rows the newest of these events, or -1."""
     sums, newest = 0., np.full(count, -1)
     newest_us = np.full(count, np.iinfo(np.int64).min)
     for part in dataset.slices(data.num_events):
@@ -32,32 +52,31 @@ def of_items(data, known):
         newest[rows[late]] = events[late]
         newest_us[rows[late]] = times_us[late]
     newest[0] = -1  # It stands for many items.
-    features = _repeated(sums / max(1, np.count_nonzero(known)), count)
-    had = newest >= 0
-    features[had] = data.candidate_features[newest[had]]
-    return _with_table(features, data)
+    return sums, newest
 
 
-def _means(values, count):
-    """The means of values [E, F], so many times: [count, F] float32."""
-    return _repeated(values.sum(0, dtype=np.float64) / max(1, len(values)),
-                     count)
+def _of_nothing(data, means, count):
+    """{field: [count, .]} of items of which nothing is known."""
+    sets = [part['first'] for part in data.categories['candidate_sets']]
+    found = {}
+    for field, values in zip(_FIELDS, (means, sets)):
+        like = getattr(data, field)
+        found[field] = np.empty((count, like.shape[1]), like.dtype)
+        found[field][:] = values
+    return found
 
 
-def _repeated(means, count):
-    return np.tile(means.astype(np.float32), (count, 1))
-
-
-def _with_table(features, data):
+def _with_table(found, data):
     """With the columns that are items' at all times."""
-    features[:, _are_items(data)] = data.item_features
-    return features
+    for field, of_item in _FIELDS.items():
+        found[field][:, _are_items(data, field)] = getattr(data, of_item)
+    return found
 
 
-def _are_items(data):
-    """Which candidate features [F] are columns of the item table."""
-    return np.isin(data.column_names['candidate_features'],
-                   data.column_names['item_features'])
+def _are_items(data, field):
+    """Which columns of a field are columns of the item table."""
+    return np.isin(data.column_names[field],
+                   data.column_names[_FIELDS[field]])
 
 
 class History:
@@ -70,27 +89,43 @@ class History:
         self._span = len(self._seconds) + 1
         keys = data.rows.astype(np.int64) * self._span + codes + 1
         order = np.argsort(keys, kind='stable')
-        of_items = _means(data.candidate_features, len(data.item_ids) + 1)
+        means = data.candidate_features.sum(0, dtype=np.float64) / max(
+            1, data.num_events)
+        of_items = _with_table(
+            _of_nothing(data, means, len(data.item_ids) + 1), data)
 
         def tensor(array):
             return torch.as_tensor(array, device=device)
-        self._of_items = tensor(_with_table(of_items, data))
-        self._is_items = tensor(_are_items(data))
+        self._of_items = {field: tensor(values)
+                          for field, values in of_items.items()}
+        self._are_items = {field: tensor(_are_items(data, field))
+                           for field in _FIELDS}
+        self._values = {field: tensor(getattr(data, field)[order])
+                        for field in _FIELDS}
         self._keys = tensor(keys[order])
-        self._values = tensor(data.candidate_features[order])
         self._seconds = tensor(self._seconds)
+        self._indicators = indicators.of(data, 'candidate', device)
 
     def at(self, rows, seconds):
         """Features [..., C, F] of rows [..., C] just before seconds [...]."""
-        of_items = self._of_items[rows]
-        if self._is_items.all():
-            return of_items
+        found = {field: of_items[rows]
+                 for field, of_items in self._of_items.items()}
+        if not all(are.all() for are in self._are_items.values()):
+            place, known = self._newest(rows, seconds)
+            found = {field: torch.where(
+                known.unsqueeze(-1) & ~self._are_items[field],
+                self._values[field][place], values)
+                for field, values in found.items()}
+        return self._indicators.behind(found['candidate_features'],
+                                       found['candidate_sets'].long())
+
+    def _newest(self, rows, seconds):
+        """(place, whether there is one) of each row's newest event just before
+        its second."""
         # Events of the item in earlier seconds have lower keys.
         code = torch.searchsorted(self._seconds, seconds.contiguous())
         keys = rows * self._span + code.unsqueeze(-1) + 1
         place = torch.searchsorted(self._keys, keys) - 1
         at = place.clamp_min(0)
-        known = (place >= 0) & (rows > 0) & (
+        return at, (place >= 0) & (rows > 0) & (
             self._keys[at] // self._span == rows)
-        return torch.where(known.unsqueeze(-1) & ~self._is_items,
-                           self._values[at], of_items)

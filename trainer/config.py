@@ -195,6 +195,25 @@ def with_actions(config, names):
         config, model=dataclasses.replace(config.model, actions=names))
 
 
+def with_categories(config, *found):
+    """The config with the values of a data set's categories, of events and of
+    candidates, behind the numbers. Raises ValueError if it says others."""
+    changes = {}
+    for field, of_data in zip(('event_features', 'candidate_features'), found):
+        features = getattr(config.model, field)
+        for one, other in zip(hyper_lib.categories(features), of_data):
+            same = one.separator == other.separator and (
+                one.hashed == other.hashed and
+                one.values in ((), other.values))
+            if not same:
+                raise ValueError(f'model.{field}: {one.name!r} has another '
+                                 'separator or other values than the data was '
+                                 'prepared with')
+        changes[field] = hyper_lib.numbers(features) + tuple(of_data)
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, **changes))
+
+
 def with_contexts(config, features):
     """The config with a data set's context features, where it does not say all
     of theirs. Raises ValueError if it says others."""

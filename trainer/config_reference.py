@@ -22,6 +22,7 @@ Every section and field of a model's TOML file, with its default. Made by `pytho
 _SECTIONS = (
     ('[data]', config_lib.Data), ('[model]', hyper_lib.Hyper),
     ('model.tasks', hyper_lib.Task),
+    ('model.event_features, model.candidate_features', hyper_lib.Category),
     ('model.context_features', hyper_lib.ContextFeature),
     ('model.item_attributes', hyper_lib.ItemAttribute),
     ('model.item_numbers', hyper_lib.ItemNumber),

@@ -78,9 +78,7 @@ def columns(features, files, users):
                 feature, [of_user.get(user, '') for user in files.users.texts]))
             continue
         texts = files.contexts[at].texts
-        # Codes that came up later are in no training file.
-        counts = np.zeros(len(texts), np.int64)
-        counts[:len(files.context_counts[at])] = files.context_counts[at]
+        counts = files.training_counts(files.contexts[at])
         feature = resolved(feature, texts, counts)
         found.append(Column(feature, rows(feature, texts), at))
         at += 1

@@ -15,6 +15,7 @@ import numpy as np
 from trainer import config as config_lib
 from trainer import csv_cells as cells
 from trainer import csv_rows
+from trainer import hyper as hyper_lib
 from trainer import item_table
 from trainer import keys
 from trainer import parquet_rows
@@ -29,7 +30,8 @@ def parts(path, config):
     """
     data, model = config.data, config.model
     names = [data.user, data.item, data.action, data.time,
-             *model.event_features, *model.candidate_features,
+             *hyper_lib.column_names(model.event_features),
+             *hyper_lib.column_names(model.candidate_features),
              *(feature.name for feature in model.context_features),
              *data.labels.values()]
     return _parts(path, names, lambda rows: _events(rows, config))
@@ -37,10 +39,11 @@ def parts(path, config):
 
 def read_items(path, config):
     """The item_table.Lines of a file with one line an item."""
-    names = [config.data.item, *config.model.candidate_features, *(
+    names = [config.data.item,
+             *hyper_lib.column_names(config.model.candidate_features), *(
         column.name for column in (*config.model.item_attributes,
                                    *config.model.item_numbers))]
-    found, texts, numbers, features = zip(*_parts(
+    found, texts, numbers, features, words = zip(*_parts(
         path, names, lambda rows: _items(rows, config)))
     ids = np.concatenate([part['items'] for part in found])
     _refuse_repeated(path, ids, names[0])
@@ -50,7 +53,8 @@ def read_items(path, config):
     return item_table.Lines(
         ids, of_ids, _joined(texts),
         *({name: np.concatenate([part[name] for part in parts])
-           for name in parts[0]} for parts in (numbers, features)))
+           for name in parts[0]} for parts in (numbers, features)),
+        _joined(words))
 
 
 def read_users(path, config):
@@ -130,8 +134,10 @@ def _events(rows, config):
     action = None
     if data.action in rows.header or data.action != config_lib.Data.action:
         action = cells.Column(rows, data.action, 'data.action')
-    numbers = [[cells.Column(rows, name) for name in names]
-               for names in (model.event_features, model.candidate_features)]
+    features = (model.event_features, model.candidate_features)
+    numbers, categories = ([[cells.Column(rows, name) for name in names(part)]
+                            for part in features] for names in (
+                                hyper_lib.numbers, _category_names))
     contexts = [cells.Column(rows, feature.name)
                 for feature in model.context_features]
     labels = {name: cells.Column(rows, column)
@@ -144,10 +150,16 @@ def _events(rows, config):
         'event_features': _side_by_side(rows, map(cells.finite, numbers[0])),
         'candidate_features': _side_by_side(
             rows, map(cells.finite, numbers[1])),
+        'event_sets': [cells.coded(column) for column in categories[0]],
+        'candidate_sets': [cells.coded(column) for column in categories[1]],
         'contexts': [cells.coded(column) for column in contexts],
         'labels': _side_by_side(rows, (
             cells.label(labels[task.name]) if task.name in labels
             else np.full(len(rows), np.nan) for task in model.tasks))}
+
+
+def _category_names(features):
+    return [category.name for category in hyper_lib.categories(features)]
 
 
 def _side_by_side(rows, columns, dtype=np.float32):
@@ -164,12 +176,13 @@ def _items(rows, config):
     texts, numbers = ({column.name: cells.Column(rows, column.name)
                        for column in columns} for columns in (
                            model.item_attributes, model.item_numbers))
-    features = _those_there(rows, model.candidate_features)
+    features, words = (_those_there(rows, names(model.candidate_features))
+                       for names in (hyper_lib.numbers, _category_names))
     found = cells.items(item, config.data.item_keys)
     return found, _texts(texts), *(
         {name: cells.number_or_nothing(column)
-         for name, column in columns.items()} for columns in (numbers,
-                                                              features))
+         for name, column in columns.items()} for columns in (
+             numbers, features)), _texts(words)
 
 
 def _users(rows, config):

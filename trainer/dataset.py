@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from trainer import categories as categories_lib
 from trainer import columns as columns_lib
 from trainer import config as config_lib
 from trainer import contexts
@@ -23,7 +24,13 @@ _CHUNK = 1 << 22
 
 # Fields of a Dataset that have a row for each event.
 EVENT_COLUMNS = ('items', 'rows', 'actions', 'times_us', 'event_features',
-                 'candidate_features', 'context_rows', 'labels')
+                 'candidate_features', 'event_sets', 'candidate_sets',
+                 'context_rows', 'labels')
+
+
+# Of what is known of items, and the field whose columns they are among.
+_OF_ITEMS = {'item_features': 'candidate_features',
+             'item_sets': 'candidate_sets'}
 
 
 @dataclasses.dataclass
@@ -32,7 +39,10 @@ class Dataset:
 
     offsets [U + 1]: user i has events offsets[i] ... offsets[i + 1] - 1.
     rows, actions, times_us [E]; event_features [E, .], candidate_features
-    [E, .], context_rows [E, .], labels [E, T] (NaN: no label). item_ids [N]:
+    [E, .]: numbers; event_sets, candidate_sets [E, .]: of categories, which set
+    of values each is, and event_table, candidate_table what these sets are
+    (categories.Columns); context_rows [E, .], labels [E, T] (NaN: no label).
+    item_ids [N]:
     item k has row k + 1, row 0 is out of vocabulary. text_ids,
     texts [K]: rising ids of items that are texts, and the texts; K is 0 where
     items are numbers. items [E]: ids, of items outside the
@@ -40,7 +50,10 @@ class Dataset:
     held-out time, or -1. ordered: each event is a moment of its own.
     column_names: {field: names of its columns}, of the fields with several.
     item_table: what is known of the items, or None. item_features [N + 1, G]:
-    of the rows, the candidate features that are columns of the item table.
+    of the rows, the candidate features that are columns of the item table;
+    item_sets [N + 1, .]: those that are categories.
+    categories: what categories.Columns.to_list says of those of event_sets and
+    candidate_sets.
     made_by: what prepared.of_config says of the config that the events were
     read by.
     """
@@ -54,15 +67,21 @@ class Dataset:
     times_us: np.ndarray
     event_features: np.ndarray
     candidate_features: np.ndarray
+    event_sets: np.ndarray
+    candidate_sets: np.ndarray
+    event_table: np.ndarray
+    candidate_table: np.ndarray
     context_rows: np.ndarray
     labels: np.ndarray
     item_features: np.ndarray
+    item_sets: np.ndarray
     text_ids: np.ndarray
     texts: np.ndarray
     cut_us: int
     ordered: bool = False
     column_names: dict = dataclasses.field(default_factory=dict)
     context_features: list = dataclasses.field(default_factory=list)
+    categories: dict = dataclasses.field(default_factory=dict)
     item_table: item_table_lib.ItemTable = None
     made_by: dict = dataclasses.field(default_factory=dict)
 
@@ -91,7 +110,8 @@ class Dataset:
         Raises ValueError naming a column that was not prepared.
         """
         wanted, columns = _column_names(model), {}
-        del wanted['item_features']  # Found by name, below.
+        for field in _OF_ITEMS:
+            del wanted[field]  # Found by name, below.
         for field, names in wanted.items():
             known = self.column_names[field]
             for name in names:
@@ -102,15 +122,19 @@ class Dataset:
             if names != known:
                 values = values[:, [known.index(name) for name in names]]
             columns[field] = values
-        own = self.column_names['item_features']
-        wanted['item_features'] = [name for name in model.candidate_features
-                                   if name in own]
+        for field, of in _OF_ITEMS.items():
+            own = self.column_names[field]
+            wanted[field] = [name for name in wanted[of] if name in own]
+            columns[field] = getattr(self, field)[:, [
+                own.index(name) for name in wanted[field]]]
+        columns['categories'] = {
+            field: [found[self.column_names[field].index(name)]
+                    for name in wanted[field]]
+            for field, found in self.categories.items()}
         of_name = {feature['name']: feature
                    for feature in self.context_features}
         columns['context_features'] = [
             of_name[name] for name in wanted['context_rows']]
-        columns['item_features'] = self.item_features[:, [
-            own.index(name) for name in wanted['item_features']]]
         return dataclasses.replace(self, column_names=wanted, **columns)
 
     def before(self, time_us):
@@ -143,7 +167,8 @@ class Dataset:
         return dataclasses.replace(
             self, item_ids=item_ids, item_table=None,
             rows=vocabulary.rows_of(item_ids, self.items),
-            item_features=self.item_features[at])
+            item_features=self.item_features[at],
+            item_sets=self.item_sets[at])
 
 
 def slices(count):
@@ -179,6 +204,9 @@ def open_data(path, config):
     else:
         data = read(config, path)
     config = config_lib.with_actions(config, data.action_names)
+    config = config_lib.with_categories(config, *(
+        categories_lib.from_list(data.categories[field])
+        for field in ('event_sets', 'candidate_sets')))
     config = config_lib.with_contexts(config, hyper_lib.from_dict(
         {'context_features': data.context_features}).context_features)
     return data, config_lib.with_content(config, data.item_table)
@@ -244,11 +272,13 @@ def _item_lines(config, folder):
 def _of_events(config, lines, users):
     """The config with the features that are columns of the events: those that
     neither the item table has nor the table of users."""
-    features = lines.features if lines else {}
+    features = config.model.candidate_features
+    of_items = {*lines.features, *lines.words} if lines else set()
     return dataclasses.replace(config, model=dataclasses.replace(
         config.model, candidate_features=tuple(
-            name for name in config.model.candidate_features
-            if name not in features), context_features=tuple(
+            feature for feature, name in zip(
+                features, hyper_lib.column_names(features))
+            if name not in of_items), context_features=tuple(
             feature for feature in config.model.context_features
             if feature.name not in users)))
 
@@ -258,6 +288,8 @@ def _sorted(config, lines, users, files, events, store, part_events):
     order of the files, which are put into a store in order."""
     event_files.note_late(files, events['times_us'])
     item_ids, item_table = _items(config, lines, files.items)
+    of_events, of_candidates = _categories(config.model, files, lines, item_ids)
+    item_sets = of_candidates.of_items(len(item_ids) + 1)
     of_contexts = contexts.columns(config.model.context_features, files, users)
     column_names = _column_names(config.model, lines)
     item_features = _item_features(item_ids, lines, column_names)
@@ -276,6 +308,10 @@ def _sorted(config, lines, users, files, events, store, part_events):
                 values = of_code[values]
             if name == 'context_rows':
                 values = contexts.table_rows(of_contexts, values, codes[order])
+            if name == 'event_sets':
+                values = of_events.of_events(values, None)
+            if name == 'candidate_sets':
+                values = of_candidates.of_events(values, rows)
             if name == 'items':
                 rows = vocabulary.rows_of(item_ids, values)
                 store.append('rows', rows)
@@ -291,7 +327,11 @@ def _sorted(config, lines, users, files, events, store, part_events):
         column_names=column_names, item_table=item_table,
         context_features=json.loads(json.dumps(
             [dataclasses.asdict(column.feature) for column in of_contexts])),
-        item_features=item_features, text_ids=text_ids, texts=texts,
+        categories={'event_sets': of_events.to_list(),
+                    'candidate_sets': of_candidates.to_list()},
+        event_table=of_events.table, candidate_table=of_candidates.table,
+        item_features=item_features, item_sets=item_sets,
+        text_ids=text_ids, texts=texts,
         made_by=prepared.of_config(config), **store.arrays())
 
 
@@ -318,6 +358,42 @@ def _item_features(item_ids, lines, column_names):
     return features
 
 
+def _categories(model, files, lines, item_ids):
+    """categories.Columns of events, and of candidates.
+
+    Raises ValueError naming the field of a category that has no values.
+    """
+    found = []
+    for kind in ('event', 'candidate'):
+        of_kind = categories_lib.Columns()
+        codes = files.categories[f'{kind}_sets']
+        words = lines.words if lines and kind == 'candidate' else {}
+        at = 0
+        for category in hyper_lib.categories(
+                getattr(model, f'{kind}_features')):
+            try:
+                if category.name in words:
+                    of_kind.add_of_items(category, words[category.name],
+                                         _lines_of(item_ids, lines))
+                    continue
+                of_kind.add_of_events(category, codes[at].texts,
+                                      files.training_counts(codes[at]), at)
+                at += 1
+            except ValueError as error:
+                raise ValueError(f'model.{kind}_features: {error}') from None
+        found.append(of_kind)
+    return found
+
+
+def _lines_of(item_ids, lines):
+    """For each item row [N + 1], its line of the item table; -1: none."""
+    found = np.full(len(item_ids) + 1, -1)
+    rows = vocabulary.rows_of(item_ids, lines.ids)
+    found[rows] = np.arange(len(rows))
+    found[0] = -1
+    return found
+
+
 def _with_items(of_events, of_items, column_names):
     """Candidate features [E, F] of columns of the events and of the items."""
     if not column_names['item_features']:
@@ -331,14 +407,19 @@ def _with_items(of_events, of_items, column_names):
 
 
 def _column_names(model, lines=None):
-    of_items = lines.features if lines else {}
-    return {'event_features': list(model.event_features),
-            'candidate_features': list(model.candidate_features),
+    of_items = {*lines.features, *lines.words} if lines else set()
+    names = {}
+    for kind in ('event', 'candidate'):
+        features = getattr(model, f'{kind}_features')
+        names[f'{kind}_features'] = list(hyper_lib.numbers(features))
+        names[f'{kind}_sets'] = [
+            category.name for category in hyper_lib.categories(features)]
+    of_items = {field: [name for name in names[of] if name in of_items]
+                for field, of in _OF_ITEMS.items()}
+    return {**names, **of_items,
             'context_rows': [feature.name
                              for feature in model.context_features],
-            'labels': [task.name for task in model.tasks],
-            'item_features': [name for name in model.candidate_features
-                              if name in of_items]}
+            'labels': [task.name for task in model.tasks]}
 
 
 def _items(config, lines, counts):

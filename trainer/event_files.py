@@ -7,6 +7,7 @@ import numpy as np
 
 from trainer import config as config_lib
 from trainer import csv_events
+from trainer import hyper as hyper_lib
 from trainer import keys
 from trainer import vocabulary
 
@@ -20,8 +21,8 @@ class EventFiles:
     """The events of a config's files in a folder.
 
     users, actions: vocabulary.Codes; items: ItemCounts of training events;
-    keys: of items that are texts; contexts: Codes of each context feature,
-    context_counts: how often each code is in training files.
+    keys: of items that are texts. contexts: Codes of each context feature;
+    categories {'event_sets', 'candidate_sets'}: of each category.
     num_train: events of training files, which come first. cut_us: the first
     held-out time, or -1.
     """
@@ -35,6 +36,11 @@ class EventFiles:
         self.actions = vocabulary.Codes()
         self.contexts = [vocabulary.Codes()
                          for _ in config.model.context_features]
+        self.categories = {
+            f'{kind}_sets': [vocabulary.Codes() for _ in hyper_lib.categories(
+                getattr(config.model, f'{kind}_features'))]
+            for kind in ('event', 'candidate')}
+        self._trained = {}
         self.items = vocabulary.ItemCounts()
         self.keys = keys.Keys() if lines is None else lines.keys
         self.has_heldout = bool(self._heldout)
@@ -54,7 +60,8 @@ class EventFiles:
             self._append(part, store)
             self._count_items(part)
             self.num_train += len(part['items'])
-        self.context_counts = [codes.counts.copy() for codes in self.contexts]
+        self._trained = {codes: codes.counts.copy()
+                         for codes in self._coded()}
         if self._heldout:
             firsts = []
             for part in self._parts(self._heldout):
@@ -63,6 +70,18 @@ class EventFiles:
                            ] if len(part['items']) else []
             self.cut_us = min(firsts)
         vocabulary.check_actions(self.actions, self._config)
+
+    def training_counts(self, codes):
+        """How often each code of contexts or categories is in training files.
+        """
+        counts = np.zeros(len(codes), np.int64)
+        trained = self._trained[codes]
+        counts[:len(trained)] = trained  # Later ones are in none of them.
+        return counts
+
+    def _coded(self):
+        return [*self.contexts, *(codes for of_kind in self.categories.values()
+                                  for codes in of_kind)]
 
     def _parts(self, paths):
         empty = True
@@ -80,10 +99,11 @@ class EventFiles:
         store.append('actions', self.actions.of(part['actions']))
         if vocabulary.too_many_actions(self.actions):
             vocabulary.check_actions(self.actions, self._config)
-        codes = np.zeros((len(part['items']), len(self.contexts)), np.int32)
-        for column, texts in enumerate(part['contexts']):
-            codes[:, column] = self.contexts[column].of(texts)
-        store.append('context_rows', codes)
+        count = len(part['items'])
+        store.append('context_rows',
+                     _coded(self.contexts, part['contexts'], count))
+        for name, columns in self.categories.items():
+            store.append(name, _coded(columns, part[name], count))
         for name in _AS_THEY_ARE:
             store.append(name, part[name])
 
@@ -93,6 +113,14 @@ class EventFiles:
             items = items[part['times_us'] < self.cut_us]
         if not self._config.data.catalogue or self._config.model.has_content:
             self.items.add(items)
+
+
+def _coded(columns, texts, count):
+    """Codes [count, n] of n columns of Texts [count]."""
+    codes = np.zeros((count, len(columns)), np.int32)
+    for at, (column, of_column) in enumerate(zip(columns, texts)):
+        codes[:, at] = column.of(of_column)
+    return codes
 
 
 def note_late(files, times_us):

@@ -38,7 +38,7 @@ def _preamble(hyper):
              f'ffn_width {hyper.ffn_width}', f'conv_width {hyper.conv_width}',
              f'phi2 {hyper.phi2}', f'dedicated_block {dedicated}']
     lines += [f'action {name}' for name in hyper.actions]
-    lines += [f'event_feature {name}' for name in hyper.event_features]
+    lines += [f'event_feature {name}' for name in hyper.event_feature_names]
     if hyper.item_memory:
         lines += [f'item_memory {hyper.item_memory.entries}']
         lines += [f'item_memory_half_life {life}'

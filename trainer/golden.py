@@ -156,7 +156,7 @@ def random_history(hyper, ids, count, rng):
         event = {'item_id': str(item),
                  'action': str(rng.choice(hyper.actions)), 'time_us': time_us}
         if hyper.event_features:
-            event['features'] = _features(len(hyper.event_features), rng)
+            event['features'] = _features(len(hyper.event_feature_names), rng)
         events.append(event)
         gap = int(2.0 ** rng.uniform(-2, 20) * SECOND)
         if rng.random() < .25:
@@ -251,7 +251,7 @@ def _request(hyper, ids, time_us, rng):
             if value:  # '' stands for a feature that the request leaves out.
                 request['context'][feature.name] = value
     if hyper.candidate_features:
-        width = len(hyper.candidate_features)
+        width = len(hyper.candidate_feature_names)
         request['candidate_features'] = [_features(width, rng)
                                          for _ in items]
     return request

@@ -119,7 +119,8 @@ def _add_case(message, hyper, ids, count, draws):
         item = unknown if index == 2 else draws.one_of(pool)
         case.events.add(item_id=item, action=draws.one_of(hyper.actions),
                         time_us=case.time_us,
-                        features=draws.features(hyper.event_features))
+                        features=draws.features(
+                            hyper.event_feature_names))
         case.time_us += _gap_us(draws)
     for feature in hyper.context_features:
         value = _context(feature, draws)
@@ -131,7 +132,7 @@ def _add_case(message, hyper, ids, count, draws):
     items.insert(draws.below(NUM_CANDIDATES), unknown)
     for item in items:
         case.candidates.add(item_id=item, features=draws.features(
-            hyper.candidate_features))
+            hyper.candidate_feature_names))
 
 
 def _gap_us(draws):

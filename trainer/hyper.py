@@ -21,6 +21,10 @@ MAX_SEEDS = 1024
 MAX_MEMORY_ENTRIES = 1024
 MAX_HALF_LIVES = 8
 MAX_HALF_LIFE_S = 2 ** 40
+# Of one category. Each is a float of every event in the log.
+MAX_INDICATORS = 1024
+# What does not count around a value.
+BLANKS = ' \t\n\v\f\r'
 
 _DAY_S = 86_400
 
@@ -65,6 +69,77 @@ class ContextFeature:
         """Rows of its table, with that of what is missing or unknown."""
         return 1 + (len(self.boundaries) + 1 if self.boundaries else
                     len(self.values))
+
+
+@dataclasses.dataclass(frozen=True)
+class Category:
+    """A category: a column of texts, each of whose values is a feature of 0 or
+    1.
+
+    A name alone stands for a column of numbers.
+    """
+    name: str
+    # What stands between several values in a cell; "": a cell is one value.
+    separator: str = ''
+    # Which they are. (): those of the data that min_count training events have
+    # (or items, where it is a column of the item table), the most frequent
+    # first, max_values of them at most.
+    values: tuple = ()
+    min_count: int = 5
+    max_values: int = 64
+    # In place of values: so many features, each of which many values share.
+    hashed: int = 0
+
+    def __post_init__(self):
+        _require(self.name and '\n' not in self.name, 'name of a category',
+                 self.name, 'a text without line breaks')
+        _require(not (self.values and self.hashed), f'{self.name}.hashed',
+                 self.hashed, '0 beside values')
+        for field, least, most in (('hashed', 0, MAX_INDICATORS),
+                                   ('min_count', 1, 10 ** 9),
+                                   ('max_values', 1, MAX_INDICATORS)):
+            value = getattr(self, field)
+            _require(isinstance(value, int) and least <= value <= most,
+                     f'{self.name}.{field}', value,
+                     f'a whole number, {least} to {most:,}')
+        _require(len(self.values) <= MAX_INDICATORS, f'{self.name}.values',
+                 f'{len(self.values)} values', f'at most {MAX_INDICATORS}')
+        for value in self.values:
+            _require(isinstance(value, str) and value and '\n' not in value and
+                     value == value.strip(BLANKS) and
+                     self.values.count(value) == 1, f'{self.name}.values',
+                     value, 'a text that is there once, without blanks around '
+                     'it or line breaks in it')
+
+    @property
+    def indicators(self):
+        """The names of its features; () while its values are not known."""
+        if self.hashed:
+            return tuple(f'{self.name}#{k}' for k in range(self.hashed))
+        return tuple(f'{self.name}={value}' for value in self.values)
+
+
+def numbers(features):
+    """The names of the features that are numbers."""
+    return tuple(feature for feature in features if isinstance(feature, str))
+
+
+def categories(features):
+    """Those that are Categories."""
+    return tuple(feature for feature in features
+                 if isinstance(feature, Category))
+
+
+def column_names(features):
+    """The names of their columns, in their order."""
+    return tuple(feature if isinstance(feature, str) else feature.name
+                 for feature in features)
+
+
+def feature_names(features):
+    """What a model has of them, each a float: numbers, then indicators."""
+    return numbers(features) + tuple(
+        name for part in categories(features) for name in part.indicators)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +239,7 @@ class Hyper:
     initial_half_lives: tuple = (1.0, 4.0, 16.0, 1000.0)
     # (): those of the data, the most frequent first.
     actions: tuple = ()
-    # Columns of numbers: of events, and of candidates.
+    # Columns of numbers and of texts: of events, and of candidates; see below.
     event_features: tuple = ()
     candidate_features: tuple = ()
     # What a request says beside its candidates; see below.
@@ -203,6 +278,13 @@ class Hyper:
                  'initial_half_lives', self.initial_half_lives,
                  f'one number for each of {self.num_heads} heads')
         _require(len(self.tasks) >= 1, 'tasks', self.tasks, 'not empty')
+        for field in ('event_features', 'candidate_features'):
+            features = getattr(self, field)
+            for found in (column_names(features),
+                          feature_names(features)):
+                twice = _twice(found)
+                _require(twice is None, field, twice,
+                         'a name that is there once')
         self._check_seeds()
         names = [part.name for part in (*self.item_attributes,
                                         *self.item_numbers)]
@@ -251,6 +333,14 @@ class Hyper:
         return self.num_layers + (self.target_aware == DEDICATED_BLOCK)
 
     @property
+    def event_feature_names(self):
+        return feature_names(self.event_features)
+
+    @property
+    def candidate_feature_names(self):
+        return feature_names(self.candidate_features)
+
+    @property
     def has_content(self):
         """Whether items have rows from what the item table says of them."""
         return bool(self.item_attributes or self.item_numbers)
@@ -292,10 +382,15 @@ def from_dict(values):
     for name in values:
         _require(name in known, 'model', name,
                  'one of ' + ', '.join(sorted(known)))
-    for name in ('initial_half_lives', 'actions', 'event_features',
-                 'candidate_features'):
+    for name in ('initial_half_lives', 'actions'):
         if name in values:
             values[name] = tuple(values[name])
+    for name in ('event_features', 'candidate_features'):
+        if name in values:
+            values[name] = tuple(
+                part if isinstance(part, str)
+                else _named(Category, part, f'model.{name}')
+                for part in values[name])
     if values.get('item_memory') is False:  # TOML has no word for None.
         values['item_memory'] = None
     if values.get('item_memory') is not None:
@@ -328,6 +423,16 @@ def _named(kind, value, where):
                  'one of ' + ', '.join(sorted(known)))
     return kind(**{name: tuple(part) if isinstance(part, list) else part
                    for name, part in value.items()})
+
+
+def _twice(names):
+    """The first name that was there before; None if all differ."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _require(condition, name, value, what):

@@ -24,13 +24,14 @@ class Lines:
     ids [M]. keys: the keys.Keys of items that are texts. texts {attribute:
     texts [M]}. numbers, features {name: float64 [M], NaN where there is none}:
     model.item_numbers, and those model.candidate_features that are columns of
-    it.
+    it; words {name: texts [M]}: those of them that are categories.
     """
     ids: np.ndarray
     keys: keys_lib.Keys
     texts: dict
     numbers: dict
     features: dict
+    words: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass

@@ -127,8 +127,7 @@ def _tokens(hyper, params, source, batch, found, user, facts=None):
                     enumerate(hyper.context_features)}
     features = None
     if hyper.candidate_features:
-        features = source.column('candidate_features',
-                                 found.events).unsqueeze(2)
+        features = source.features('candidate', found.events).unsqueeze(2)
     return reference.candidate_tokens(hyper, params, found.rows.unsqueeze(-1),
                                       gaps, user, context_rows, features,
                                       facts).squeeze(2)

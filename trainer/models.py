@@ -67,9 +67,9 @@ class Model(nn.Module):
         if reconstruction_window:
             self.decoder = reconstruction.Decoder(hyper, reconstruction_window)
         self._normalised = {}
-        for tensor, names in (('event_projection', hyper.event_features),
+        for tensor, names in (('event_projection', hyper.event_feature_names),
                               ('candidate_projection',
-                               hyper.candidate_features)):
+                               hyper.candidate_feature_names)):
             if names:
                 self._normalised[tensor] = names
                 self.register_buffer(tensor + '_mean', torch.zeros(len(names)))
@@ -121,7 +121,8 @@ class Model(nn.Module):
 
     def normalise(self, tensor, values):
         """Lets the features [E, F] of a projection count by their distance from
-        their mean, in standard deviations.
+        their mean, in standard deviations. Features beyond F are 0 or 1, and
+        count as they are.
 
         What is learned is W of normalised features; the bundle has W / scale,
         and W mean / scale is taken off the actions' embeddings. Raises
@@ -137,8 +138,8 @@ class Model(nn.Module):
                     f'{name}: its mean is {center:g} and its standard '
                     f'deviation {width:g}: take off the mean beforehand, here '
                     'and where it is served')
-        getattr(self, tensor + '_mean').copy_(torch.from_numpy(mean))
-        getattr(self, tensor + '_scale').copy_(torch.from_numpy(scale))
+        for part, found in (('_mean', mean), ('_scale', scale)):
+            getattr(self, tensor + part)[:len(found)] = torch.from_numpy(found)
 
     def _shifts(self, params):
         """[A + 1, d]: what normalised features take off the actions' rows;

@@ -23,8 +23,13 @@ def to_message(hyper):
         head_width=hyper.head_width, num_seeds=hyper.num_seeds,
         summary_attention=hyper.summary_attention,
         initial_half_lives=hyper.initial_half_lives, actions=hyper.actions,
-        event_features=hyper.event_features,
-        candidate_features=hyper.candidate_features)
+        event_features=hyper.event_feature_names,
+        candidate_features=hyper.candidate_feature_names)
+    for field in ('event', 'candidate'):
+        for part in hyper_lib.categories(getattr(hyper, f'{field}_features')):
+            getattr(message, f'{field}_categories').add(
+                name=part.name, separator=part.separator, values=part.values,
+                hash_buckets=part.hashed)
     if hyper.item_memory:
         message.item_memory.entries = hyper.item_memory.entries
         message.item_memory.half_lives_s.extend(
@@ -58,8 +63,8 @@ def to_hyper(message):
         item_memory=_item_memory(message),
         initial_half_lives=tuple(message.initial_half_lives),
         actions=tuple(message.actions),
-        event_features=tuple(message.event_features),
-        candidate_features=tuple(message.candidate_features),
+        event_features=_features(message, 'event'),
+        candidate_features=_features(message, 'candidate'),
         context_features=tuple(
             hyper_lib.ContextFeature(
                 feature.name, tuple(feature.values),
@@ -75,6 +80,23 @@ def to_hyper(message):
         tasks=tuple(
             hyper_lib.Task(task.name, task.dot_term, task.value_weight)
             for task in message.tasks))
+
+
+def _features(message, kind):
+    """Numbers, then Categories. Raises ValueError where their features are not
+    the last that the message lists."""
+    field = f'{kind}_features'
+    names = tuple(getattr(message, field))
+    categories = tuple(
+        hyper_lib.Category(part.name, part.separator, tuple(part.values),
+                           hashed=part.hash_buckets)
+        for part in getattr(message, f'{kind}_categories'))
+    indicators = hyper_lib.feature_names(categories)
+    if not all(part.indicators for part in categories) or (
+            names[max(0, len(names) - len(indicators)):] != indicators):
+        raise ValueError(f'{field} is {names!r}; it must end with what '
+                         f'{kind}_categories have: {indicators!r}')
+    return names[:len(names) - len(indicators)] + categories
 
 
 def _item_memory(message):

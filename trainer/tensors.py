@@ -27,7 +27,7 @@ def tensor_specs(hyper, num_items):
     for name in ('gap_embedding', 'next_embedding', 'count_embedding'):
         add(name, hyper_lib.NUM_BUCKETS, d, state=True)
     if hyper.event_features:
-        add('event_projection', d, len(hyper.event_features), state=True)
+        add('event_projection', d, len(hyper.event_feature_names), state=True)
     if hyper.peer:
         for name, shape in peers.tensor_shapes(hyper).items():
             add(name, *shape, state=False)
@@ -76,7 +76,7 @@ def _add_candidate_side(add, hyper):
     for feature in hyper.context_features:
         add(f'context.{feature.name}', feature.num_rows, d, state=False)
     if hyper.candidate_features:
-        add('candidate_projection', d, len(hyper.candidate_features),
+        add('candidate_projection', d, len(hyper.candidate_feature_names),
             state=False)
     if hyper.item_memory:
         facts = hyper.item_memory.num_facts

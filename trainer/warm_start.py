@@ -113,8 +113,8 @@ def _axes(mine, theirs):
     yield 'action_embedding', (0, *(
         np.append(part, len(hyper.actions))
         for part, hyper in zip(actions, (mine, theirs))))
-    yield 'event_projection', (1, *of('event_features'))
-    yield 'candidate_projection', (1, *of('candidate_features'))
+    yield 'event_projection', (1, *of('event_feature_names'))
+    yield 'candidate_projection', (1, *of('candidate_feature_names'))
     for name in _OF_TASKS:
         yield name, (0, *of('tasks', names))
     yield content.NUMBERS, (0, *of('item_numbers', names))

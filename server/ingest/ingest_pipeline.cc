@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/ingest/append_rules.h"
+#include "server/ingest/expanded_append.h"
 #include "server/models/event_rules.h"
 #include "server/partition/refusal.h"
 #include "server/work/field_error.h"
@@ -68,6 +69,33 @@ void IngestPipeline::Append(const v1::AppendEventsRequest& request,
     return answer({std::move(status), {}});
   }
   std::shared_ptr<const Registry> registry = models_.Current();
+  size_t unknown = 0;
+  auto expanded = ExpandCategories(
+      request, registry->default_model()->event_categories, unknown);
+  if (expanded == nullptr) {
+    return AppendFeatures(request, std::move(registry), now, caller, on_full,
+                          std::move(done), std::move(admitted));
+  }
+  metrics_.ingest.unknown_category_values.Increment(unknown);
+  const v1::AppendEventsRequest& features = *expanded;
+  AppendFeatures(
+      features, std::move(registry), now, caller, on_full,
+      [expanded = std::move(expanded),
+       done = std::move(done)](AppendResult result) mutable {
+        done(std::move(result));
+      },
+      std::move(admitted));
+}
+
+void IngestPipeline::AppendFeatures(
+    const v1::AppendEventsRequest& request,
+    std::shared_ptr<const Registry> registry, absl::Time now,
+    const Caller& caller, OnFull on_full, AppendDone done,
+    absl::AnyInvocable<void()> admitted) {
+  const auto answer = [&](AppendResult result) {
+    if (admitted != nullptr) admitted();
+    done(std::move(result));
+  };
   Sorted sorted = Sort(request, *registry, now, AppendCall::CheckWanted(caller, now));
   const auto none = [](size_t amount) { return amount == 0; };
   if (std::all_of(sorted.amounts.begin(), sorted.amounts.end(), none)) {
@@ -110,8 +138,10 @@ IngestPipeline::Sorted IngestPipeline::Sort(
       Refuse(request, i, NotWanted(wanted), sorted.refused);
       continue;
     }
-    const absl::Status fault =
-        CheckUserEvent(event, registry.vocabulary(), limits_, latest);
+    absl::Status fault =
+        CheckExpanded(event, registry.default_model()->event_categories);
+    fault.Update(
+        CheckUserEvent(event, registry.vocabulary(), limits_, latest));
     if (!fault.ok()) {
       Refuse(request, i, InvalidEvent(i, fault), sorted.refused);
       continue;

@@ -104,6 +104,12 @@ class IngestPipeline {
     AppendTally refused;
   };
 
+  // Append of a request whose events have features alone, or categories that
+  // are wrong.
+  void AppendFeatures(const v1::AppendEventsRequest& request,
+                      std::shared_ptr<const Registry> registry, absl::Time now,
+                      const Caller& caller, OnFull on_full, AppendDone done,
+                      absl::AnyInvocable<void()> admitted);
   // Validates every event.
   Sorted Sort(const v1::AppendEventsRequest& request, const Registry& registry,
               absl::Time now, const absl::Status& wanted);

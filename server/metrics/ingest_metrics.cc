@@ -23,6 +23,10 @@ IngestMetrics::IngestMetrics(prometheus::Registry& registry)
       events_invalid(events_.Add({{"result", "invalid"}})),
       events_held_back(events_.Add({{"result", "held_back"}})),
       events_refused(events_.Add({{"result", "refused"}})),
+      unknown_category_values(PlainCounter(
+          registry, "qlarank_ingest_unknown_category_values_total",
+          "Values of events' categories that the default model does not "
+          "know.")),
       fence_pairs(PlainGauge(registry, "qlarank_ingest_fenced_pairs",
                              "Pairs of user and source of which events are "
                              "held back behind refused ones.")),

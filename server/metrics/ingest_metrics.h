@@ -49,6 +49,9 @@ class IngestMetrics {
   prometheus::Counter& events_invalid;
   prometheus::Counter& events_held_back;
   prometheus::Counter& events_refused;
+  // qlarank_ingest_unknown_category_values_total: that the default model does
+  // not know.
+  prometheus::Counter& unknown_category_values;
 
   // qlarank_ingest_fenced_pairs: users and sources, as pairs, of which events
   // are held back. qlarank_ingest_fenced_positions: events that they wait for.

@@ -34,6 +34,10 @@ RankMetrics::RankMetrics(prometheus::Registry& registry)
       unknown_items(
           PlainCounter(registry, "qlarank_rank_unknown_items_total",
                        "Candidates scored with the out-of-vocabulary row.")),
+      unknown_category_values(PlainCounter(
+          registry, "qlarank_rank_unknown_category_values_total",
+          "Values of categories that the model does not know, of candidates "
+          "and recent events.")),
       queue_depth(PlainGauge(registry, "qlarank_queue_depth",
                              "Rank requests that no worker has begun.")),
       inflight_requests(

@@ -69,6 +69,9 @@ class RankMetrics {
   prometheus::Counter& unscored_cancelled;
   // qlarank_rank_unknown_items_total: scored with the out-of-vocabulary row.
   prometheus::Counter& unknown_items;
+  // qlarank_rank_unknown_category_values_total: of candidates and recent
+  // events, that the model does not know.
+  prometheus::Counter& unknown_category_values;
 
   // qlarank_queue_depth: requests admitted that no worker has begun.
   prometheus::Gauge& queue_depth;

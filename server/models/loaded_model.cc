@@ -25,10 +25,17 @@ LoadedModelPtr MakeLoadedModel(std::string name, uint64_t version,
                                EventFeatures features, absl::Time load_time) {
   static std::atomic<uint32_t> next_id = 1;
   const bool items_are_texts = HasItemKeys(engine->bundle());
+  const model::v1::ModelSpec& spec = engine->bundle().spec();
+  CategoryFeatures event_categories(spec.event_categories(),
+                                    spec.event_features_size());
+  CategoryFeatures candidate_categories(spec.candidate_categories(),
+                                        spec.candidate_features_size());
   return std::make_shared<LoadedModel>(
       LoadedModel{next_id.fetch_add(1, std::memory_order_relaxed),
                   std::move(name), version, std::move(engine),
-                  std::move(features), items_are_texts, load_time});
+                  std::move(features), items_are_texts, load_time,
+                  std::move(event_categories),
+                  std::move(candidate_categories)});
 }
 
 }  // namespace qlarank

@@ -13,6 +13,7 @@
 
 #include "absl/time/time.h"
 #include "model/engine.h"
+#include "server/models/category_features.h"
 #include "server/models/event_features.h"
 
 namespace qlarank {
@@ -26,6 +27,8 @@ struct LoadedModel {
   EventFeatures features;
   bool items_are_texts;  // that their ids stand for
   absl::Time load_time;
+  CategoryFeatures event_categories;
+  CategoryFeatures candidate_categories;
 
   const Bundle& bundle() const { return engine->bundle(); }
 };

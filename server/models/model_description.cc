@@ -20,6 +20,19 @@ v1::ScoringPrecision ToProto(Precision precision) {
   return v1::SCORING_PRECISION_UNSPECIFIED;
 }
 
+using Categories =
+    google::protobuf::RepeatedPtrField<v1::ModelSchema::Category>;
+
+void Describe(const CategorySpecs& categories, Categories& to) {
+  for (const model::v1::Category& category : categories) {
+    v1::ModelSchema::Category& added = *to.Add();
+    added.set_name(category.name());
+    added.set_separator(category.separator());
+    *added.mutable_values() = category.values();
+    added.set_hash_buckets(category.hash_buckets());
+  }
+}
+
 }  // namespace
 
 v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
@@ -56,9 +69,12 @@ v1::ModelSchema DescribeSchema(const LoadedModel& model,
     to.set_value_weight(task.value_weight());
   }
   *schema.mutable_actions() = spec.actions();
-  *schema.mutable_event_features() =
-      registry.default_model()->bundle().spec().event_features();
+  const model::v1::ModelSpec& main =
+      registry.default_model()->bundle().spec();
+  *schema.mutable_event_features() = main.event_features();
+  Describe(main.event_categories(), *schema.mutable_event_categories());
   *schema.mutable_candidate_features() = spec.candidate_features();
+  Describe(spec.candidate_categories(), *schema.mutable_candidate_categories());
   for (const model::v1::ContextFeature& feature : spec.context_features()) {
     v1::ModelSchema::ContextFeature& to = *schema.add_context_features();
     to.set_name(feature.name());

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/rank/expanded_request.h"
 #include "server/work/overload.h"
 
 namespace qlarank {
@@ -60,8 +61,18 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
                          const RankCall::Context& context,
                          RankCall::Done done) {
   const RankModel& model = *admission.model;
+  size_t unknown = 0;
+  auto expanded = ExpandCategories(request, *model.loaded,
+                                   *admission.registry->default_model(),
+                                   limits_, unknown);
+  if (!expanded.ok()) {
+    model.metrics->requests.Increment(expanded.status().code());
+    return done(expanded.status(), RequestSlot());
+  }
+  metrics_.rank.unknown_category_values.Increment(unknown);
+  const v1::RankRequest& asked = *expanded != nullptr ? **expanded : request;
   absl::StatusOr<RankPlan> plan =
-      PlanRank(request, model.bundle(),
+      PlanRank(asked, model.bundle(),
                {admission.registry->vocabulary(), model.loaded->features,
                 admission.registry->event_schema()},
                limits_, context.arrival);
@@ -69,7 +80,8 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
     model.metrics->requests.Increment(plan.status().code());
     return done(plan.status(), RequestSlot());
   }
-  std::make_shared<RankCall>(request, response, *std::move(plan),
+  plan->expanded = *std::move(expanded);
+  std::make_shared<RankCall>(asked, response, *std::move(plan),
                              std::move(admission.model), partitions_, scheduler_, metrics_, context,
                              std::move(admission.slot), log_, std::move(done))
       ->Start();

@@ -4,6 +4,7 @@
 #define QLARANK_SERVER_RANK_RANK_PLAN_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct RankPlan {
   uint64_t min_event_count = 0;
   std::optional<uint64_t> max_events_behind;
   std::optional<absl::Duration> max_state_age;
+  // What it is a plan of, where that is not the caller's (expanded_request.h).
+  std::unique_ptr<const v1::RankRequest> expanded;
 
   RequestView view() const { return {time_us, recent_events, context_rows}; }
 };

@@ -1,7 +1,12 @@
 // Whole commands against a server on a real socket.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "cli/command.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -98,6 +103,70 @@ TEST_F(CommandsTest, RankSendsTheFeaturesOfItsCandidatesByName) {
   EXPECT_THAT(Run(whole).err, HasSubstr("no column \"bid\""));
   whole.back() = QLARANK_GOLDEN_DIR "/dot_l1_plain/bundle";
   EXPECT_THAT(Run(whole).err, HasSubstr("the model has no candidate features"));
+}
+
+// The same, with a number and a category: two buckets of tags.
+std::string WithCategory() {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "with_category";
+  fs::remove_all(folder);
+  fs::copy(kWithFeatures, folder);
+  const fs::path file = folder / "model.textproto";
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  std::string spec = text.str();
+  // Whoever edits a spec by hand removes its digest, and that of requests.
+  spec.resize(std::min(spec.find("golden_sha256"), spec.find("# sha256 of")));
+  spec = absl::StrReplaceAll(spec, {{"\"age\"", "\"tags#0\""},
+                                    {"\"stock\"", "\"tags#1\""}});
+  fs::permissions(file, fs::perms::owner_all);
+  std::ofstream(file) << spec
+                      << "\ncandidate_categories { name: \"tags\" "
+                         "separator: \"|\" hash_buckets: 2 }\n";
+  return folder;
+}
+
+TEST_F(CommandsTest, RankSendsTheTextsOfItsCandidatesCategories) {
+  const std::string features =
+      WriteFile("features.csv", "item,tags,bid\n8,a| b |a,1\n7,,2\n");
+  const std::string bundle = WithCategory();
+  const std::vector<std::string> rank{"rank",       "--user",     "ann",
+                                      "--items",    "7,8",        "--bundle",
+                                      bundle,       "--features", features};
+  const CliResult result = Run(rank);
+  ASSERT_EQ(result.code, ExitCode::kOk) << result.err;
+  const v1::RankRequest asked = server_.last_rank();
+  EXPECT_THAT(asked.candidate_features(), ElementsAre(2, 1));
+  ASSERT_EQ(asked.candidate_categories_size(), 1);
+  const v1::CandidateCategory& tags = asked.candidate_categories(0);
+  EXPECT_EQ(tags.name(), "tags");
+  ASSERT_EQ(tags.candidates_size(), 2);
+  EXPECT_THAT(tags.candidates(0).values(), ElementsAre());
+  EXPECT_THAT(tags.candidates(1).values(), ElementsAre("a", "b"));
+  EXPECT_THAT(Run({"model", "inspect", bundle}).out,
+              HasSubstr("cand. feat.  bid, tags (2 buckets)\n"));
+  WriteFile("features.csv", "item,bid\n7,3\n");
+  EXPECT_THAT(Run(rank).err, HasSubstr("no column \"tags\""));
+  WriteFile("features.csv", "item,bid,tags\n7,3,\xff\n");
+  EXPECT_THAT(Run(rank).err,
+              HasSubstr("features.csv:2: tags \"\\xff\" is not UTF-8"));
+}
+
+TEST_F(CommandsTest, ImportSendsTheTextsOfEventsCategories) {
+  ASSERT_EQ(Run({"import", "--category-column", "device", "--category-column",
+                 "tags=|", "--feature-columns", "price",
+                 WriteFile("events.csv",
+                           "user,item,time,tags,price,device\n"
+                           "ann,1,100,x|y,2,tv\nann,1,101,,3,\n")})
+                .code,
+            ExitCode::kOk);
+  const v1::Event event = server_.EventsOf("ann")[0].event();
+  EXPECT_THAT(event.features(), ElementsAre(2));
+  ASSERT_EQ(event.categories_size(), 2);
+  EXPECT_THAT(event.categories(0).values(), ElementsAre("tv"));
+  EXPECT_EQ(event.categories(1).name(), "tags");
+  EXPECT_THAT(event.categories(1).values(), ElementsAre("x", "y"));
+  EXPECT_EQ(server_.EventsOf("ann")[1].event().categories_size(), 2);
 }
 
 TEST_F(CommandsTest, ItemsMayBeTexts) {
@@ -221,7 +290,7 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
             "scored in    int8\n"
             "items        12,345, each a text\n"
             "actions      view, buy\n"
-            "event feat.  price\n"
+            "event feat.  price, device (1 value)\n"
             "cand. feat.  bid, age\n"
             "summaries    16 of 32 numbers\n"
             "limits       50,000 candidates, 16 recent events, user ids "
@@ -246,8 +315,10 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
   EXPECT_EQ(json["schema"], nlohmann::json::parse(R"({
     "tasks": [{"name": "click", "dot_term": true, "value_weight": 1.0},
               {"name": "like", "dot_term": false, "value_weight": 2.5}],
-    "actions": ["view", "buy"], "event_features": ["price"],
-    "candidate_features": ["bid", "age"],
+    "actions": ["view", "buy"], "event_features": ["price", "device=tv"],
+    "event_categories": [{"name": "device", "separator": "",
+                          "values": ["tv"], "hash_buckets": 0}],
+    "candidate_features": ["bid", "age"], "candidate_categories": [],
     "context_features": [
       {"name": "channel", "values": ["web", "app"], "boundaries": [],
        "default": "web"},

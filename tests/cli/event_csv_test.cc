@@ -41,6 +41,44 @@ TEST_F(EventCsvTest, FindsColumnsByNameInAnyOrder) {
   EXPECT_EQ(event_.event().time().seconds(), 5);
 }
 
+TEST_F(EventCsvTest, CategoriesAreTheTextsOfTheirCells) {
+  EventColumns columns;
+  columns.categories = {ParseCategoryColumn("device"),
+                        ParseCategoryColumn("tags= & ")};
+  columns.candidate_categories = {ParseCategoryColumn("kind=|")};
+  auto csv = Open(
+      "user,item,time,device,tags,kind\n"
+      "ann,7,5,a & b,\"x &  y & x & \",|k|\n"
+      "ann,7,6,,,\n"
+      "ann,7,7,\xff,,\n"
+      "ann,7,7,,,\xff\n",
+      columns);
+  ASSERT_TRUE(csv.ok()) << csv.status();
+  ASSERT_TRUE(*csv->Read(event_));
+  ASSERT_EQ(event_.event().categories_size(), 2);
+  EXPECT_EQ(event_.event().categories(0).name(), "device");
+  EXPECT_THAT(event_.event().categories(0).values(),
+              testing::ElementsAre("a & b"));
+  EXPECT_THAT(event_.event().categories(1).values(),
+              testing::ElementsAre("x", "y"));
+  ASSERT_EQ(csv->candidate_categories().size(), 1u);
+  EXPECT_THAT(csv->candidate_categories()[0].values(),
+              testing::ElementsAre("k"));
+  // An empty cell is a category without a value, and says so.
+  ASSERT_TRUE(*csv->Read(event_));
+  ASSERT_EQ(event_.event().categories_size(), 2);
+  EXPECT_THAT(event_.event().categories(1).values(), testing::IsEmpty());
+  EXPECT_THAT(csv->candidate_categories()[0].values(), testing::IsEmpty());
+  for (const char* column : {"events.csv:4: device", "events.csv:5: kind"}) {
+    const absl::Status status = csv->Read(event_).status();
+    EXPECT_THAT(std::string(status.message()),
+                testing::AllOf(HasSubstr(column), HasSubstr("is not UTF-8")));
+  }
+  EXPECT_THAT(
+      std::string(Open("user,item,time\n", columns).status().message()),
+      HasSubstr("no column \"device\""));
+}
+
 TEST_F(EventCsvTest, TheSequenceIsTheLine) {
   auto csv = Open("user,item,time\nann,1,5\n\nann,2,6\n");
   ASSERT_TRUE(csv.ok()) << csv.status();

@@ -280,6 +280,10 @@ class FakeServer::Models final : public v1::ModelService::Service {
     schema.add_actions("view");
     schema.add_actions("buy");
     schema.add_event_features("price");
+    schema.add_event_features("device=tv");
+    v1::ModelSchema::Category* device = schema.add_event_categories();
+    device->set_name("device");
+    device->add_values("tv");
     schema.add_candidate_features("bid");
     schema.add_candidate_features("age");
     v1::ModelSchema::ContextFeature* feature = schema.add_context_features();

@@ -223,6 +223,14 @@ TEST_F(BundleTest, RefusesBadSpecsByField) {
       {[](auto& spec) { spec.clear_tasks(); }, "tasks: none"},
       {[](auto& spec) { spec.add_actions(spec.actions(0)); }, "twice"},
       {[](auto& spec) { spec.set_ffn_width(12); }, "ffn_width: 12"},
+      {[](auto& spec) { spec.add_event_categories()->set_name("tags"); },
+       "event_categories.tags has 0 features; expected 1 to 1024"},
+      {[](auto& spec) {
+         spec.add_candidate_categories()->set_name("tags");
+         spec.mutable_candidate_categories(0)->set_hash_buckets(2);
+       },
+       "candidate_categories.tags: feature \"age\" is in the place of its "
+       "\"tags#0\""},
       {[](auto& spec) { spec.mutable_item_memory(); },
        "item_memory.entries: 0; expected a multiple of 8, 8 to 1024"},
       {[](auto& spec) { SetMemory(spec, 12, {60}); },

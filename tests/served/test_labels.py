@@ -33,8 +33,9 @@ conv_width = 3
 head_width = 8
 initial_half_lives = [2.0, 50.0]
 actions = ["shown", "opened"]
-event_features = ["watched"]
-candidate_features = ["length", "price"]
+event_features = ["watched", {{ name = "device", values = ["tv", "phone"] }}]
+candidate_features = [{{ name = "tags", separator = "|", hashed = 4 }},
+                      "length", "price", {{ name = "kind", values = ["a", "b"] }}]
 context_features = [{{ name = "device", default = "tv" }},
                     {{ name = "age", buckets = 4 }}]
 target_aware = "TARGET_AWARE_ALL_LAYERS"
@@ -54,7 +55,7 @@ MIXED = ('tasks = [{ name = "next" }, { name = "click", dot_term = false }, '
          '{ name = "like", dot_term = true }]\n'
          'item_memory = { entries = 8, half_lives_s = [60, 86_400] }')
 COLUMNS = ('user,item,action,time,watched,length,price,device,age,clicked,'
-           'liked')
+           'liked,kind,tags')
 
 
 def _events(rng):
@@ -77,7 +78,8 @@ def _events(rng):
                           ('shown', 'opened')[click], when,
                           round(rng.random(), 3), round(rng.random(), 3),
                           item / 7, device, int(rng.integers(10, 70)),
-                          *labels))
+                          *labels, 'abc'[item % 3],
+                          '|'.join('xyz'[:int(rng.integers(4))])))
     return sorted(lines, key=lambda line: line[3])
 
 
@@ -98,15 +100,18 @@ def _one_file(folder, lines):
 def _two_files(folder, lines):
     """Later events in a file of their own, not in order, each of which is a
     moment. One column is the item's, one the user's."""
-    no_price = [line[:6] + line[7:8] + line[9:] for line in lines]
-    columns = COLUMNS.replace(',price', '').replace(',age', '')
+    no_price = [line[:6] + line[7:8] + line[9:11] + line[12:]
+                for line in lines]
+    columns = COLUMNS
+    for column in ('price', 'age', 'kind'):
+        columns = columns.replace(f',{column}', '')
     _write(folder / 'train.csv', [line for line in no_price if line[3] < CUT],
            columns)
     later = [line for line in no_price if line[3] >= CUT]
     _write(folder / 'heldout.csv', later[::2] + later[1::2], columns)
     # Not all items are there, nor all users.
-    (folder / 'items.csv').write_text('item,price\n' + ''.join(
-        f'{10 * item + 7},{"" if item == 5 else item / 9}\n'
+    (folder / 'items.csv').write_text('item,price,kind\n' + ''.join(
+        f'{10 * item + 7},{"" if item == 5 else item / 9},{"abc"[item % 3]}\n'
         for item in range(ITEMS) if item % 11))
     (folder / 'users.csv').write_text('user,age\n' + ''.join(
         f'u{user},{user % 90}\n' for user in range(USERS) if user % 13))
@@ -150,7 +155,8 @@ def test_every_event_has_the_same_logits(tmp_path, programs, run_trainer,
         assert row['labels'] == served.tasks[task]['labels']
         assert row['auc'] == pytest.approx(served.tasks[task]['auc'], abs=1e-5)
     # Both looked at all of it: without it, other logits are told.
-    for column in ('watched', 'length', 'price', 'device', 'age'):
+    for column in ('watched', 'length', 'price', 'device', 'age', 'kind',
+                   'tags'):
         blank = served_labels.offline(
             tensors, config, _blanked(tmp_path, config, column))
         without = served_labels.compare(served, blank)
@@ -218,10 +224,11 @@ def _blanked(folder, config, column):
 
 def test_a_user_with_more_recent_events_than_allowed_is_named(
         tmp_path, programs, run_trainer, monkeypatch):
-    lines = [('ann', 7, 'shown', 100, 0, 0, 0, 'tv', 20, 1, 0),
-             ('bob', 7, 'shown', 100, 0, 0, 0, 'tv', 20, 0, 1),
-             ('bob', 17, 'shown', 200, 0, 0, 0, 'phone', 40, 0, 1)]
-    later = [('ann', 7, 'shown', CUT + at, 0, 0, 0, 'tv', 20, 1, 0)
+    lines = [('ann', 7, 'shown', 100, 0, 0, 0, 'tv', 20, 1, 0, 'a', 'x'),
+             ('bob', 7, 'shown', 100, 0, 0, 0, 'tv', 20, 0, 1, 'b', ''),
+             ('bob', 17, 'shown', 200, 0, 0, 0, 'phone', 40, 0, 1, '',
+              'x|y')]
+    later = [('ann', 7, 'shown', CUT + at, 0, 0, 0, 'tv', 20, 1, 0, 'a', 'z')
              for at in range(258)]
     data = _one_file(tmp_path, lines + later)
     bundle, config = _train(tmp_path, run_trainer, data, LABELLED)

@@ -40,8 +40,10 @@ negatives = 32
 OFF = 'target_aware = "TARGET_AWARE_OFF"\nhead_width = 0'
 BLOCK = 'target_aware = "TARGET_AWARE_DEDICATED_BLOCK"\nhead_width = 8'
 ALL = ('target_aware = "TARGET_AWARE_ALL_LAYERS"\nhead_width = 8\n'
-       'phi2 = "PHI2_SILU"\nevent_features = ["price"]\n'
-       'candidate_features = ["price", "weight"]\n'
+       'phi2 = "PHI2_SILU"\n'
+       'event_features = [{ name = "tags", separator = "|" }, "price"]\n'
+       'candidate_features = ["price", "weight", { name = "kind" },\n'
+       '                      { name = "tags", separator = "|", hashed = 4 }]\n'
        'context_features = [{ name = "device", default = "tv" },\n'
        '                    { name = "age", buckets = 4 }]\n'
        'item_attributes = ["kind"]\nitem_numbers = ["weight"]')
@@ -65,14 +67,20 @@ def _events(rng):
             action = 'buy' if rng.random() < .3 else 'view'
             lines.append((f'u{user}', 10 * item + 7, action, when,
                           round(price, 3), ('phone', 'tv', '', 'fax')[
-                              int(rng.integers(4))]))
+                              int(rng.integers(4))], _tags(rng)))
     return lines
+
+
+def _tags(rng):
+    """None, one or two of three tags."""
+    return '|'.join(rng.choice(['new', 'sale', 'été'], rng.integers(3),
+                               replace=False))
 
 
 def _write(path, lines, name=str):
     text = ''.join(f'{user},{name(item)},' + ','.join(map(str, rest)) + '\n'
                    for user, item, *rest in lines)
-    path.write_text('user,item,action,time,price,device\n' + text)
+    path.write_text('user,item,action,time,price,device,tags\n' + text)
 
 
 def _leave_one_out(folder, rng):
@@ -149,7 +157,8 @@ def test_served_and_offline_figures_agree(tmp_path, programs, run_trainer,
     # Measures end at 50; places don't.
     assert protocol is not _leave_one_out or (
         max(ranks.values()) > ranking_metrics.TOP)
-    for column in ('price', 'weight', 'device', 'age') if model == ALL else ():
+    for column in ('price', 'weight', 'device', 'age', 'tags',
+                   'kind') if model == ALL else ():
         # Both looked at it: without it, it is another rank for some.
         blank = _blanked(tmp_path, config, column)
         _, without = served_quality.compute_offline(

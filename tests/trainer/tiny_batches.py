@@ -40,14 +40,21 @@ def data(counts, num_items=12, unknown=.1, seed=1, ordered=False):
         times_us=(1_500_000_000 + seconds) * 1_000_000,
         event_features=np.zeros((total, 0), np.float32),
         candidate_features=np.zeros((total, 0), np.float32),
+        event_sets=np.zeros((total, 0), np.uint8),
+        candidate_sets=np.zeros((total, 0), np.uint8),
+        event_table=np.zeros((0, 0), np.int16),
+        candidate_table=np.zeros((0, 0), np.int16),
         context_rows=np.zeros((total, 0), np.int16),
         labels=labels.astype(np.float32),
         item_features=np.zeros((num_items + 1, 0), np.float32),
+        item_sets=np.zeros((num_items + 1, 0), np.uint8),
         text_ids=np.zeros(0, np.uint64), texts=np.zeros(0, str), cut_us=-1,
         ordered=ordered,
+        categories={'event_sets': [], 'candidate_sets': []},
         column_names={'event_features': [], 'candidate_features': [],
+                      'event_sets': [], 'candidate_sets': [],
                       'context_rows': [], 'labels': ['next'],
-                      'item_features': []})
+                      'item_features': [], 'item_sets': []})
 
 
 def whole(events):

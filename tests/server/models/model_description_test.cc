@@ -74,6 +74,32 @@ class ModelDescriptionTest : public ::testing::Test {
   std::shared_ptr<const Registry> registry_;
 };
 
+TEST_F(ModelDescriptionTest, CategoriesAreWhatTheLastFeaturesAreMadeOf) {
+  Load({Edited("with_categories", [](model::v1::ModelSpec& spec) {
+    spec.set_event_features(1, "device=tv");
+    spec.set_event_features(2, "device=phone");
+    model::v1::Category& device = *spec.add_event_categories();
+    device.set_name("device");
+    device.add_values("tv");
+    device.add_values("phone");
+    spec.set_candidate_features(2, "tags#0");
+    model::v1::Category& tags = *spec.add_candidate_categories();
+    tags.set_name("tags");
+    tags.set_separator("|");
+    tags.set_hash_buckets(1);
+  })});
+  const v1::ModelSchema schema = Schema(0);
+  EXPECT_THAT(schema.event_features(),
+              ElementsAre("price", "device=tv", "device=phone"));
+  ASSERT_EQ(schema.event_categories_size(), 1);
+  EXPECT_EQ(schema.event_categories(0).name(), "device");
+  EXPECT_THAT(schema.event_categories(0).values(), ElementsAre("tv", "phone"));
+  ASSERT_EQ(schema.candidate_categories_size(), 1);
+  EXPECT_EQ(schema.candidate_categories(0).name(), "tags");
+  EXPECT_EQ(schema.candidate_categories(0).separator(), "|");
+  EXPECT_EQ(schema.candidate_categories(0).hash_buckets(), 1u);
+}
+
 TEST_F(ModelDescriptionTest, IsOfWhatIsServedUnderItsServedName) {
   ModelOptions first = GoldenModel();
   ModelOptions second = GoldenModel();
