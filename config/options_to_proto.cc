@@ -168,6 +168,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetConnections(options.connections, *config.mutable_connections());
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   SetRetention(options.retention, *config.mutable_retention());
+  config.set_model_base_path(options.model_base_path);
   return config;
 }
 

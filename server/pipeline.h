@@ -16,6 +16,7 @@
 #include "server/rank/rank_models.h"
 #include "server/rank/rank_pipeline.h"
 #include "server/rank/state_pipeline.h"
+#include "server/rollout/model_rollout.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/retention.h"
@@ -29,8 +30,8 @@ namespace qlarank {
 class Pipeline {
  public:
   // Loads the models and starts the threads. Store and metrics must outlive the
-  // pipeline. Errors are those of Registry::Load and of
-  // Partitions::Create.
+  // pipeline. Errors are those of Registry::Load, Partitions::Create and
+  // ModelRollout::Resume.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
       const ServerOptions& options, StateStore& store, Metrics& metrics);
   // Finishes what was begun. REQUIRES: no caller is left.
@@ -44,6 +45,7 @@ class Pipeline {
   StatePipeline& state() { return *state_; }
   ModelPipeline& model() { return *model_; }
   AdminPipeline& admin() { return *admin_; }
+  ModelRollout& rollout() { return *rollout_; }
   const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
 
@@ -74,6 +76,7 @@ class Pipeline {
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<AdminPipeline> admin_;
   std::unique_ptr<const ServerInfo> info_;
+  std::unique_ptr<ModelRollout> rollout_;
 };
 
 }  // namespace qlarank

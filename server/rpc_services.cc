@@ -5,6 +5,7 @@
 #include "server/ops/protobuf_log.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/ingest_service.h"
+#include "server/rpc/model_admin_service.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/rank_service.h"
 #include "server/rpc/state_service.h"
@@ -41,6 +42,8 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
       listener, pipeline.model(), drain_, replies_, callers_));
   services_.push_back(Make<v1::AdminService, AdminService>(
       listener, pipeline.admin(), pipeline.info(), drain_));
+  services_.push_back(Make<v1::ModelAdminService, ModelAdminService>(
+      listener, pipeline.rollout(), drain_));
   std::erase(services_, nullptr);
 }
 

@@ -15,6 +15,7 @@
 #include "server/metrics/health_metrics.h"
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
+#include "server/metrics/model_metrics.h"
 #include "server/metrics/rank_metrics.h"
 #include "server/metrics/retention_metrics.h"
 #include "server/metrics/rpc_metrics.h"
@@ -34,6 +35,7 @@ struct Metrics {
   RetentionMetrics retention{registry};
   CopyMetrics copies{registry};
   InfoMetrics info{registry};
+  ModelMetrics models{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};
 };

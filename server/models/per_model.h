@@ -29,16 +29,19 @@ class PerModel {
  public:
   using Make = std::function<std::shared_ptr<T>(const LoadedModelPtr& model)>;
 
-  // `make` is called under the lock, once for each model that is kept.
+  // `make` is called without any lock: of two who ask first at once, both may
+  // make one, and the first stays.
   explicit PerModel(Make make) : make_(std::move(make)) {}
 
   std::shared_ptr<T> Of(const LoadedModelPtr& model)
       ABSL_LOCKS_EXCLUDED(mutex_) {
+    if (std::shared_ptr<T> kept = Find(model->id); kept != nullptr) {
+      return kept;
+    }
+    std::shared_ptr<T> made = make_(model);
     absl::MutexLock lock(&mutex_);
-    if (gone_.contains(model->id)) return make_(model);
-    std::shared_ptr<T>& kept = by_id_[model->id];
-    if (kept == nullptr) kept = make_(model);
-    return kept;
+    if (gone_.contains(model->id)) return made;
+    return by_id_.try_emplace(model->id, std::move(made)).first->second;
   }
 
   // Nothing is kept for the model any more, nor ever again: a straggler who asks

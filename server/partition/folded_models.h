@@ -68,8 +68,9 @@ class FoldedModels {
   }
   bool has_work() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    return std::any_of(entries_->begin(), entries_->end(),
-                       [](const auto& entry) { return entry->folds.has_work(); });
+    return std::any_of(
+        entries_->begin(), entries_->end(),
+        [](const auto& entry) { return entry->folds.has_work(); });
   }
 
   // The owner's. REQUIRES: it is none of them.

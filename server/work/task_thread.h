@@ -78,7 +78,9 @@ inline void Submit(TaskThread& thread, absl::AnyInvocable<absl::Status()> work,
       std::move(done));
   const bool taken =
       thread.Submit([work = std::move(work), shared_done]() mutable {
-        return [status = work(), shared_done] { (*shared_done)(status); };
+        return [status = work(), shared_done]() mutable {
+          (*shared_done)(std::move(status));
+        };
       });
   if (!taken) {
     (*shared_done)(absl::ResourceExhaustedError(
