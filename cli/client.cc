@@ -50,6 +50,7 @@ Client::Client(const std::string& server, absl::Duration timeout,
       ingest_(v1::IngestService::NewStub(channel_)),
       state_(v1::StateService::NewStub(channel_)),
       model_(v1::ModelService::NewStub(channel_)),
+      model_admin_(v1::ModelAdminService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
@@ -133,6 +134,51 @@ absl::StatusOr<v1::GetModelResponse> Client::GetModel(
   Prepare(context);
   v1::GetModelResponse response;
   grpc::Status status = model_->GetModel(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::LoadModelResponse> Client::LoadModel(
+    const v1::LoadModelRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::LoadModelResponse response;
+  grpc::Status status = model_admin_->LoadModel(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::UnloadModelResponse> Client::UnloadModel(
+    const v1::UnloadModelRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::UnloadModelResponse response;
+  grpc::Status status = model_admin_->UnloadModel(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::SetLabelResponse> Client::SetLabel(
+    const v1::SetLabelRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::SetLabelResponse response;
+  grpc::Status status = model_admin_->SetLabel(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::RemoveLabelResponse> Client::RemoveLabel(
+    const v1::RemoveLabelRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RemoveLabelResponse response;
+  grpc::Status status = model_admin_->RemoveLabel(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::RollbackResponse> Client::Rollback(
+    const v1::RollbackRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RollbackResponse response;
+  grpc::Status status = model_admin_->Rollback(&context, request, &response);
   return ResultOf(status, std::move(response));
 }
 

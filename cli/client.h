@@ -18,6 +18,7 @@
 #include "grpcpp/support/status.h"
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/model_admin_service.grpc.pb.h"
 #include "qlarank/v1/model_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -48,6 +49,16 @@ class Client {
       const v1::ListModelsRequest& request) const;
   absl::StatusOr<v1::GetModelResponse> GetModel(
       const v1::GetModelRequest& request) const;
+  absl::StatusOr<v1::LoadModelResponse> LoadModel(
+      const v1::LoadModelRequest& request) const;
+  absl::StatusOr<v1::UnloadModelResponse> UnloadModel(
+      const v1::UnloadModelRequest& request) const;
+  absl::StatusOr<v1::SetLabelResponse> SetLabel(
+      const v1::SetLabelRequest& request) const;
+  absl::StatusOr<v1::RemoveLabelResponse> RemoveLabel(
+      const v1::RemoveLabelRequest& request) const;
+  absl::StatusOr<v1::RollbackResponse> Rollback(
+      const v1::RollbackRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
   absl::StatusOr<v1::CheckpointResponse> Checkpoint(
@@ -78,6 +89,7 @@ class Client {
   std::unique_ptr<v1::IngestService::Stub> ingest_;
   std::unique_ptr<v1::StateService::Stub> state_;
   std::unique_ptr<v1::ModelService::Stub> model_;
+  std::unique_ptr<v1::ModelAdminService::Stub> model_admin_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };

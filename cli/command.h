@@ -86,6 +86,8 @@ void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
 // Below `model`: list, show.
 void AddServedModelCommands(CommandSet& commands, CLI::App* model);
+// Below `model`: load, unload, label, rollback.
+void AddModelChangeCommands(CommandSet& commands, CLI::App* model);
 void AddServeCheckCommand(CommandSet& commands);
 void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);

@@ -1,5 +1,5 @@
-// qlarank model: the models of a server (served_model_commands.cc), and
-// model inspect: what is in a bundle, whether it is whole, and whether the
+// qlarank model: the models of a server (served_model_commands.cc) and changes to
+// them (model_change_commands.cc), and model inspect: what is in a bundle, whether it is whole, and whether the
 // engine scores its golden requests as the trainer did.
 #include <filesystem>
 #include <memory>
@@ -203,10 +203,12 @@ void AddModelCommand(CommandSet& commands) {
   CommandContext& context = commands.context();
   CLI::App* model =
       commands.app().add_subcommand(
-          "model", "Look at the models of a server, or at a bundle");
+          "model",
+          "Look at the models of a server and change them, or look at a bundle");
   model->require_subcommand(1);
   model->fallthrough();
   AddServedModelCommands(commands, model);
+  AddModelChangeCommands(commands, model);
   CLI::App* inspect = commands.AddBelow(
       model, "inspect",
       "Print what a bundle holds, check that it is whole, and replay its "

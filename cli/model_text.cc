@@ -25,6 +25,11 @@ std::string EnumText(absl::string_view name, absl::string_view prefix) {
   return absl::AsciiStrToLower(name);
 }
 
+std::string SecondText(google::protobuf::Timestamp time) {
+  time.clear_nanos();
+  return FormatTime(time);
+}
+
 template <typename Repeated>
 nlohmann::json ToArray(const Repeated& values) {
   nlohmann::json array = nlohmann::json::array();
@@ -115,9 +120,7 @@ std::string ItemKeyTypeText(v1::ItemKeyType type) {
 }
 
 std::string LoadTimeText(const v1::Model& model) {
-  google::protobuf::Timestamp second = model.load_time();
-  second.clear_nanos();
-  return FormatTime(second);
+  return model.has_load_time() ? SecondText(model.load_time()) : "";
 }
 
 nlohmann::json ModelToJson(const v1::Model& model) {
@@ -132,7 +135,11 @@ nlohmann::json ModelToJson(const v1::Model& model) {
           {"state_bytes", model.state_bytes()},
           {"num_items", model.num_items()},
           {"item_key_type", ItemKeyTypeText(model.item_key_type())},
-          {"load_time", FormatTime(model.load_time())}};
+          {"load_time", FormatTime(model.load_time())},
+          {"labels", ToArray(model.labels())},
+          {"labels_etag", model.labels_etag()},
+          {"state_time", FormatTime(model.state_time())},
+          {"error", model.error()}};
 }
 
 nlohmann::json SchemaToJson(const v1::ModelSchema& schema) {
@@ -169,6 +176,10 @@ nlohmann::json LimitsToJson(const v1::RequestLimits& limits) {
           {"max_message_bytes", limits.max_message_bytes()}};
 }
 
+std::map<std::string, uint64_t> SortedLabels(const v1::ModelLabels& labels) {
+  return {labels.versions().begin(), labels.versions().end()};
+}
+
 void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   const v1::Model& model = response.model();
   out << "model        " << model.name() << "/" << model.version()
@@ -176,9 +187,19 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   if (!model.description().empty()) {
     out << "             " << model.description() << "\n";
   }
+  if (!model.has_load_time()) {
+    out << "state        " << ModelStateText(model.state()) << " since "
+        << SecondText(model.state_time()) << "\n";
+    if (!model.error().empty()) out << "error        " << model.error() << "\n";
+    return;
+  }
   out << "state        " << ModelStateText(model.state()) << ", loaded "
-      << LoadTimeText(model) << "\n"
-      << "fingerprint  " << model.fingerprint() << "\n"
+      << LoadTimeText(model) << "\n";
+  if (!model.labels().empty()) {
+    out << "labels       " << absl::StrJoin(model.labels(), ", ") << " (etag "
+        << model.labels_etag() << ")\n";
+  }
+  out << "fingerprint  " << model.fingerprint() << "\n"
       << "states under " << model.state_fingerprint() << ", "
       << WithCommas(model.state_bytes()) << " bytes each\n"
       << "scored in    " << PrecisionText(model.scoring_precision()) << "\n"

@@ -2,10 +2,13 @@
 #ifndef QLARANK_CLI_MODEL_TEXT_H_
 #define QLARANK_CLI_MODEL_TEXT_H_
 
+#include <cstdint>
+#include <map>
 #include <ostream>
 #include <string>
 
 #include "nlohmann/json.hpp"
+#include "qlarank/v1/model_admin_service.pb.h"
 #include "qlarank/v1/model_service.pb.h"
 
 namespace qlarank {
@@ -22,6 +25,9 @@ std::string LoadTimeText(const v1::Model& model);
 nlohmann::json ModelToJson(const v1::Model& model);
 nlohmann::json SchemaToJson(const v1::ModelSchema& schema);
 nlohmann::json LimitsToJson(const v1::RequestLimits& limits);
+
+// In order of their names.
+std::map<std::string, uint64_t> SortedLabels(const v1::ModelLabels& labels);
 
 // Everything of one model, under headings.
 void PrintModel(const v1::GetModelResponse& response, std::ostream& out);

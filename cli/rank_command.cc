@@ -34,6 +34,7 @@ struct RankOptions {
   std::string titles;
   std::string model;
   uint64_t version = 0;
+  std::string label;
   uint32_t top_k = 10;
   std::string time;
   std::string time_unit = "s";
@@ -72,6 +73,7 @@ absl::StatusOr<v1::RankRequest> MakeRequest(const RankOptions& options) {
   request.set_user_id(options.user);
   request.set_model_name(options.model);
   request.set_model_version(options.version);
+  request.set_model_label(options.label);
   request.set_top_k(options.top_k);
   request.set_min_event_count(options.min_event_count);
   absl::StatusOr<std::vector<uint64_t>> items = Candidates(options);
@@ -250,8 +252,12 @@ void AddRankCommand(CommandSet& commands) {
       ->transform(WholeNumberOf<uint64_t>(0));
   app->add_option("--model", options->model, "Default: the server's")
       ->check(Utf8());
-  app->add_option("--model-version", options->version, "Default: the newest")
+  app->add_option("--model-version", options->version,
+                  "Default: the one labelled stable, or else the newest")
       ->transform(WholeNumberOf<uint64_t>(0));
+  app->add_option("--model-label", options->label,
+                  "In place of a version: the one with this label")
+      ->check(Utf8());
 }
 
 }  // namespace qlarank

@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/model_text.h"
+#include "cli/named_model.h"
 #include "cli/option_checks.h"
 #include "cli/progress.h"
 #include "cli/suggestion.h"
@@ -46,14 +46,21 @@ void Print(const ModelList& list, std::ostream& out) {
   Table table({{"model"},
                {"version", Align::kRight},
                {"default"},
+               {"labels"},
                {"state"},
                {"scored in"},
                {"items", Align::kRight},
                {"known by"},
                {"loaded"}});
   for (const v1::Model& model : list.models) {
+    if (!model.has_load_time()) {  // not served: model show says why
+      table.AddRow({model.name(), absl::StrCat(model.version()), "", "",
+                    ModelStateText(model.state()), "", "", "", ""});
+      continue;
+    }
     table.AddRow({model.name(), absl::StrCat(model.version()),
                   model.is_default() ? "yes" : "",
+                  absl::StrJoin(model.labels(), ", "),
                   ModelStateText(model.state()),
                   PrecisionText(model.scoring_precision()),
                   WithCommas(model.num_items()),
@@ -82,25 +89,6 @@ absl::StatusOr<ExitCode> ListModels(CommandContext& context,
   return list->models.empty() ? ExitCode::kNegative : ExitCode::kOk;
 }
 
-// NAME or NAME/VERSION; a name has no "/".
-absl::StatusOr<v1::GetModelRequest> ParseModel(const std::string& text) {
-  v1::GetModelRequest request;
-  const size_t slash = text.find('/');
-  request.set_model_name(text.substr(0, slash));
-  if (slash == std::string::npos) return request;
-  const std::string version = text.substr(slash + 1);
-  uint64_t number = 0;
-  if (version.find_first_not_of("0123456789") != std::string::npos ||
-      !absl::SimpleAtoi(version, &number) || number == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\": \"", version,
-                     "\" is no version, a whole number from 1; say NAME or "
-                     "NAME/VERSION"));
-  }
-  request.set_model_version(number);
-  return request;
-}
-
 // What there is in place of a model that there is not.
 std::string Suggestion(const Client& client,
                        const v1::GetModelRequest& request) {
@@ -124,13 +112,16 @@ std::string Suggestion(const Client& client,
 
 absl::StatusOr<ExitCode> ShowModel(CommandContext& context,
                                    const std::string& text) {
-  const auto request = ParseModel(text);
-  if (!request.ok()) return request.status();
+  const auto model = ParseNamedModel(text);
+  if (!model.ok()) return model.status();
+  v1::GetModelRequest request;
+  request.set_model_name(model->name);
+  request.set_model_version(model->version);
   const Client client = context.Connect();
-  const auto response = client.GetModel(*request);
+  const auto response = client.GetModel(request);
   if (absl::IsNotFound(response.status())) {
     return absl::NotFoundError(absl::StrCat(response.status().message(),
-                                            Suggestion(client, *request)));
+                                            Suggestion(client, request)));
   }
   if (!response.ok()) return response.status();
   if (context.json) {
@@ -164,8 +155,8 @@ void AddServedModelCommands(CommandSet& commands, CLI::App* model) {
                 "are made of",
                 [shown, &context] { return ShowModel(context, *shown); })
       ->add_option("model", *shown,
-                   "NAME, for its newest version, or NAME/VERSION. Default: "
-                   "the server's default model")
+                   "NAME, for the version that is usual, or NAME/VERSION. "
+                   "Default: the server's default model")
       ->check(Utf8());
 }
 

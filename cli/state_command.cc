@@ -17,6 +17,7 @@ struct StateOptions {
   std::string user;
   std::string model;
   uint64_t version = 0;
+  std::string label;
   uint64_t min_event_count = 0;
 };
 
@@ -51,6 +52,7 @@ absl::StatusOr<ExitCode> GetState(CommandContext& context,
   request.set_user_id(options.user);
   request.set_model_name(options.model);
   request.set_model_version(options.version);
+  request.set_model_label(options.label);
   request.set_min_event_count(options.min_event_count);
   auto response = context.Connect().GetUserState(request);
   if (!response.ok()) return response.status();
@@ -73,8 +75,12 @@ void AddStateCommand(CommandSet& commands) {
   app->add_option("--user", options->user)->required()->check(Utf8());
   app->add_option("--model", options->model, "Default: the server's")
       ->check(Utf8());
-  app->add_option("--model-version", options->version, "Default: the newest")
+  app->add_option("--model-version", options->version,
+                  "Default: the one labelled stable, or else the newest")
       ->transform(WholeNumberOf<uint64_t>(0));
+  app->add_option("--model-label", options->label,
+                  "In place of a version: the one with this label")
+      ->check(Utf8());
   app->add_option("--min-event-count", options->min_event_count,
                   "Fold at least so many events first")
       ->transform(WholeNumberOf<uint64_t>(0));

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "config/host_port.h"
 #include "config/memory_plan.h"
+#include "config/model_name.h"
 #include "config/problems.h"
 #include "config/security_from_proto.h"
 
@@ -74,14 +75,6 @@ ListenOptions ListenFromProto(const proto::ListenConfig& config,
   return options;
 }
 
-// A name is also a folder's and a metric label's.
-bool IsModelName(absl::string_view name) {
-  return !name.empty() && absl::ascii_isalnum(name.front()) &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-         });
-}
-
 // SHA-256 in lower-case hex, docs/model.md section 6.
 bool IsFingerprint(absl::string_view text) {
   return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -116,9 +109,7 @@ ModelOptions ModelFromProto(const proto::ModelConfig& config,
   if (config.name().empty()) {
     problems.AddQuoted(field + ".name", "", "is required");
   } else if (!IsModelName(config.name())) {
-    problems.AddQuoted(field + ".name", config.name(),
-                       "may hold letters, digits, \".\", \"_\" and \"-\", and "
-                       "begins with a letter or a digit");
+    problems.AddQuoted(field + ".name", config.name(), kModelNameRule);
   }
   if (config.version() == 0) {
     problems.Add(field + ".version", "0", "must be at least 1");
@@ -385,6 +376,7 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
         config.models(i), absl::StrCat("models[", i, "]"), problems));
   }
   ValidateModels(options.models, problems);
+  options.model_base_path = config.model_base_path();
   options.memory.budget_bytes = config.memory().budget_bytes();
   options.store = StoreFromProto(config.store(), options.memory, problems);
   options.limits = LimitsFromProto(config.limits(), problems);

@@ -189,6 +189,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetRetention(options.retention, *config.mutable_retention());
   SetMigration(options.migration, *config.mutable_migration());
   SetRequestLog(options.request_log, *config.mutable_request_log());
+  config.set_model_base_path(options.model_base_path);
   return config;
 }
 

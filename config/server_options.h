@@ -212,6 +212,7 @@ struct RequestLogOptions {
 struct ServerOptions {
   ListenOptions listen;
   std::vector<ModelOptions> models;
+  std::string model_base_path;  // empty: no more of them
   StoreOptions store;
   LimitsOptions limits;
   RankOptions rank;

@@ -97,6 +97,13 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->exports_ = std::make_unique<ExportPipeline>(store, metrics);
   pipeline->info_ = std::make_unique<const ServerInfo>(
       store, *pipeline->models_, pipeline->partitions_->num_owners());
+  pipeline->rollout_ = std::make_unique<ModelRollout>(
+      ModelRollout::Parts{store, *pipeline->models_, *pipeline->states_,
+                          *pipeline->partitions_, *pipeline->rank_models_,
+                          metrics},
+      options);
+  const absl::Status resumed = pipeline->rollout_->Resume();
+  if (!resumed.ok()) return resumed;
   return pipeline;
 }
 

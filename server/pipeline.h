@@ -17,6 +17,7 @@
 #include "server/rank/rank_pipeline.h"
 #include "server/rank/state_pipeline.h"
 #include "server/request_log/request_log.h"
+#include "server/rollout/model_rollout.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/export_pipeline.h"
@@ -31,8 +32,8 @@ namespace qlarank {
 class Pipeline {
  public:
   // Loads the models and starts the threads. Store and metrics must outlive the
-  // pipeline. Errors are those of Registry::Load and of
-  // Partitions::Create.
+  // pipeline. Errors are those of Registry::Load, Partitions::Create and
+  // ModelRollout::Resume.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(
       const ServerOptions& options, StateStore& store, Metrics& metrics);
   // Finishes what was begun. REQUIRES: no caller is left.
@@ -47,6 +48,7 @@ class Pipeline {
   ModelPipeline& model() { return *model_; }
   AdminPipeline& admin() { return *admin_; }
   ExportPipeline& exports() { return *exports_; }
+  ModelRollout& rollout() { return *rollout_; }
   const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
 
@@ -79,6 +81,7 @@ class Pipeline {
   std::unique_ptr<AdminPipeline> admin_;
   std::unique_ptr<ExportPipeline> exports_;
   std::unique_ptr<const ServerInfo> info_;
+  std::unique_ptr<ModelRollout> rollout_;
 };
 
 }  // namespace qlarank

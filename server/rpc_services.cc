@@ -5,6 +5,7 @@
 #include "server/ops/protobuf_log.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/ingest_service.h"
+#include "server/rpc/model_admin_service.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/rank_service.h"
 #include "server/rpc/state_service.h"
@@ -42,6 +43,8 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
   services_.push_back(Make<v1::AdminService, AdminService>(
       listener, pipeline.admin(), pipeline.exports(), pipeline.info(), drain_,
       replies_));
+  services_.push_back(Make<v1::ModelAdminService, ModelAdminService>(
+      listener, pipeline.rollout(), drain_));
   std::erase(services_, nullptr);
 }
 

@@ -5,6 +5,7 @@
 
 #include "qlarank/v1/admin_service.pb.h"
 #include "qlarank/v1/ingest_service.pb.h"
+#include "qlarank/v1/model_admin_service.pb.h"
 #include "qlarank/v1/model_service.pb.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "qlarank/v1/state_service.pb.h"
@@ -84,6 +85,8 @@ Services::Descriptors() {
       v1::DeleteUserRequest::descriptor()->file()->FindServiceByName(
           "StateService"),
       v1::Model::descriptor()->file()->FindServiceByName("ModelService"),
+      v1::LoadModelRequest::descriptor()->file()->FindServiceByName(
+          "ModelAdminService"),
       v1::CheckpointRequest::descriptor()->file()->FindServiceByName(
           "AdminService")};
 }

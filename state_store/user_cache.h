@@ -143,6 +143,12 @@ class UserCache {
   // Removes the user's value and returns it; null if there was none.
   Value Erase(const UserCacheKey& key);
 
+  // Removes every value of a space, and calls `visit` for each, without any lock.
+  void EraseSpace(uint32_t space,
+                  absl::FunctionRef<void(const UserCacheKey& key,
+                                         const Value& value)>
+                      visit);
+
   // Calls `visit` for every entry, without any lock; each shard's entries are
   // those of one moment. For a last flush.
   void ForEach(
@@ -297,6 +303,29 @@ typename UserCache<V>::Value UserCache<V>::Erase(const UserCacheKey& key) {
   }
   Report(change);
   return std::move(erased.front().value);
+}
+
+template <typename V>
+void UserCache<V>::EraseSpace(
+    uint32_t space,
+    absl::FunctionRef<void(const UserCacheKey& key, const Value& value)>
+        visit) {
+  for (Shard& shard : shards_) {
+    Entries erased;
+    Size change;
+    {
+      absl::MutexLock lock(&shard.mutex);
+      const Size before = SizeOf(shard);
+      for (auto it = shard.entries.begin(); it != shard.entries.end();) {
+        const auto next = std::next(it);
+        if (it->space == space) shard.Remove(it, erased);
+        it = next;
+      }
+      change = Change(before, SizeOf(shard));
+    }
+    Report(change);
+    for (const Entry& entry : erased) visit(entry.key(), entry.value);
+  }
 }
 
 template <typename V>

@@ -5,9 +5,13 @@
 #define QLARANK_SERVER_METRICS_INFO_METRICS_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
@@ -28,10 +32,20 @@ class InfoMetrics {
   void ModelLoaded(absl::string_view name, uint64_t version,
                    absl::string_view fingerprint, absl::string_view precision,
                    uint64_t state_bytes);
+  // It is loaded no more: both are gone.
+  void ModelUnloaded(absl::string_view name, uint64_t version);
 
  private:
+  struct OfModel {
+    prometheus::Gauge* info;
+    prometheus::Gauge* state_bytes;
+  };
+
   prometheus::Family<prometheus::Gauge>& model_info_;
   prometheus::Family<prometheus::Gauge>& state_bytes_;
+  absl::Mutex mutex_;
+  std::map<std::pair<std::string, uint64_t>, OfModel> loaded_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace qlarank

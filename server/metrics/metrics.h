@@ -17,6 +17,7 @@
 #include "server/metrics/info_metrics.h"
 #include "server/metrics/ingest_metrics.h"
 #include "server/metrics/migration_metrics.h"
+#include "server/metrics/model_metrics.h"
 #include "server/metrics/rank_metrics.h"
 #include "server/metrics/request_log_metrics.h"
 #include "server/metrics/retention_metrics.h"
@@ -40,6 +41,7 @@ struct Metrics {
   CopyMetrics copies{registry};
   ExportMetrics exports{registry};
   InfoMetrics info{registry};
+  ModelMetrics models{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};
 };

@@ -1,6 +1,7 @@
 #include "server/models/model_description.h"
 
 #include <string>
+#include <utility>
 
 #include "model/precision.h"
 #include "server/work/proto_time.h"
@@ -41,7 +42,7 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
   v1::Model described;
   described.set_name(model.name);
   described.set_version(model.version);
-  described.set_is_default(&model == registry.default_model().get());
+  described.set_is_default(&model == registry.Resolve("", 0)->get());
   described.set_state_fingerprint(engine.state_fingerprint());
   described.set_scoring_precision(ToProto(engine.precision()));
   described.set_state_bytes(engine.empty_state()->size_bytes());
@@ -55,6 +56,22 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
                                   : v1::ITEM_KEY_TYPE_NUMBER);
   *described.mutable_load_time() =
       FromMicros(absl::ToUnixMicros(model.load_time));
+  *described.mutable_state_time() = described.load_time();
+  for (std::string& label : registry.LabelsOf(model)) {
+    described.add_labels(std::move(label));
+  }
+  described.set_labels_etag(registry.LabelsOf(model.name).etag());
+  return described;
+}
+
+v1::Model DescribeModel(const UnservedModel& model) {
+  v1::Model described;
+  described.set_name(model.name);
+  described.set_version(model.version);
+  described.set_state(model.state);
+  described.set_error(model.error);
+  *described.mutable_state_time() =
+      FromMicros(absl::ToUnixMicros(model.since));
   return described;
 }
 

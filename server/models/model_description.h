@@ -13,6 +13,7 @@ namespace qlarank {
 
 // All but its schema. REQUIRES: `model` is one of the registry's.
 v1::Model DescribeModel(const LoadedModel& model, const Registry& registry);
+v1::Model DescribeModel(const UnservedModel& model);
 
 // The names that requests use, and their order. Event features are those of the
 // default model, whichever is described: requests have them in its order.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/sha256.h"
+#include "server/models/model_description.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
@@ -18,7 +19,26 @@ namespace {
 // A model's place in the list.
 using Place = std::tuple<absl::string_view, uint64_t>;
 
-Place PlaceOf(const LoadedModel& model) { return {model.name, model.version}; }
+// A model in it: one of the two.
+struct Listed {
+  Place place;
+  const LoadedModel* served = nullptr;
+  const UnservedModel* unserved = nullptr;
+};
+
+std::vector<Listed> ListAll(const Registry& registry) {
+  std::vector<Listed> all;
+  for (const LoadedModelPtr& model : registry.models()) {
+    all.push_back({{model->name, model->version}, model.get(), nullptr});
+  }
+  for (const UnservedModel& model : registry.unserved()) {
+    all.push_back({{model.name, model.version}, nullptr, &model});
+  }
+  std::sort(all.begin(), all.end(), [](const Listed& a, const Listed& b) {
+    return a.place < b.place;
+  });
+  return all;
+}
 
 // The last model of a page.
 struct After {
@@ -65,25 +85,24 @@ absl::StatusOr<ModelPage> PageOfModels(const Registry& registry,
                         "is no next_page_token of a reply to this request");
     }
   }
+  std::vector<Listed> listed = ListAll(registry);
+  std::erase_if(listed, [&](const Listed& model) {
+    return (!name.empty() && std::get<0>(model.place) != name) ||
+           (after.has_value() &&
+            model.place <= Place(after->name, after->version));
+  });
   ModelPage page;
-  for (const LoadedModelPtr& model : registry.models()) {
-    if (!name.empty() && model->name != name) continue;
-    if (after.has_value() &&
-        PlaceOf(*model) <= Place(after->name, after->version)) {
-      continue;
-    }
-    page.models.push_back(model);
-  }
-  std::sort(page.models.begin(), page.models.end(),
-            [](const LoadedModelPtr& a, const LoadedModelPtr& b) {
-              return PlaceOf(*a) < PlaceOf(*b);
-            });
   const size_t most = size == 0 ? kDefaultModelPage
                                 : std::min(size, kMostModelPage);
-  if (page.models.size() > most) {
-    page.models.resize(most);
-    const LoadedModel& last = *page.models.back();
-    page.next_token = TokenOf({last.name, last.version}, name);
+  if (listed.size() > most) {
+    listed.resize(most);
+    const auto& [last_name, last_version] = listed.back().place;
+    page.next_token = TokenOf({std::string(last_name), last_version}, name);
+  }
+  for (const Listed& model : listed) {
+    page.models.push_back(model.served != nullptr
+                              ? DescribeModel(*model.served, registry)
+                              : DescribeModel(*model.unserved));
   }
   return page;
 }

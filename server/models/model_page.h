@@ -1,4 +1,5 @@
-// The models of a registry page by page, in order of name, then version.
+// The models of a registry page by page, those that are not served too, in order
+// of name, then version.
 //
 // A page's token says after which model the next one begins, and of which list.
 // It is no place in the list: models that come or go meanwhile move no other
@@ -14,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "qlarank/v1/model_service.pb.h"
 #include "server/models/registry.h"
 
 namespace qlarank {
@@ -22,7 +24,7 @@ inline constexpr uint32_t kDefaultModelPage = 100;
 inline constexpr uint32_t kMostModelPage = 1000;
 
 struct ModelPage {
-  std::vector<LoadedModelPtr> models;
+  std::vector<v1::Model> models;  // without their schemas
   std::string next_token;  // "": this was the last page
 };
 

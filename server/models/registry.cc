@@ -72,37 +72,174 @@ absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
     if (!served.ok()) return OfModel(options[i], served.status());
     registry->models_.push_back(*std::move(served));
   }
+  registry->num_configured_ = registry->models_.size();
   registry->default_model_ = registry->models_[default_index];
-  registry->vocabulary_.emplace(registry->models_, *registry->default_model_,
-                                unknown);
+  registry->unknown_actions_ = unknown;
+  registry->LearnVocabulary();
   for (const LoadedModelPtr& model : registry->models_) {
     LogGaps(*model, *registry->vocabulary_);
   }
   return std::shared_ptr<const Registry>(std::move(registry));
 }
 
-absl::StatusOr<LoadedModelPtr> Registry::Resolve(absl::string_view name,
-                                                 uint64_t version) const {
-  if (name.empty() && version == 0) return default_model_;
-  if (name.empty()) name = default_model_->name;
-  LoadedModelPtr newest;
+absl::StatusOr<LoadedModelPtr> Registry::LoadBeside(
+    const ModelOptions& options, StateStore& store,
+    InfoMetrics& metrics) const {
+  auto engine = LoadEngine(options);
+  if (!engine.ok()) return OfModel(options, engine.status());
+  auto served = Serve(options, *std::move(engine), store, metrics);
+  if (!served.ok()) return OfModel(options, served.status());
+  return served;
+}
+
+absl::Status Registry::TryBeside(const ModelOptions& options) const {
+  const absl::Status status = TryModel(options);
+  return status.ok() ? status : OfModel(options, status);
+}
+
+void Registry::LearnVocabulary() {
+  vocabulary_.emplace(models_, *default_model_, unknown_actions_);
+}
+
+std::shared_ptr<const Registry> Registry::With(LoadedModelPtr model) const {
+  auto changed = Copy();
+  changed->ForgetUnserved(model->name, model->version);
+  changed->models_.push_back(std::move(model));
+  changed->LearnVocabulary();
+  LogGaps(*changed->models_.back(), changed->vocabulary());
+  return changed;
+}
+
+std::shared_ptr<const Registry> Registry::Without(
+    const LoadedModel& model) const {
+  auto changed = Copy();
+  for (size_t i = 0; i < models_.size(); ++i) {
+    if (models_[i].get() != &model) continue;
+    changed->models_.erase(changed->models_.begin() + i);
+    if (i < num_configured_) --changed->num_configured_;
+  }
+  changed->LearnVocabulary();
+  return changed;
+}
+
+std::shared_ptr<const Registry> Registry::WithLabels(
+    LabelsOfModels labels) const {
+  auto changed = Copy();
+  changed->labels_ = std::move(labels);
+  return changed;
+}
+
+std::shared_ptr<const Registry> Registry::WithUnserved(
+    UnservedModel model) const {
+  auto changed = Copy();
+  changed->ForgetUnserved(model.name, model.version);
+  changed->unserved_.push_back(std::move(model));
+  const auto oldest = std::find_if(
+      changed->unserved_.begin(), changed->unserved_.end(),
+      [](const UnservedModel& other) {
+        return other.state == v1::MODEL_STATE_FAILED;
+      });
+  if (changed->unserved_.size() > kMostUnserved) {
+    changed->unserved_.erase(oldest);  // others are few
+  }
+  return changed;
+}
+
+std::shared_ptr<const Registry> Registry::WithoutUnserved(
+    absl::string_view name, uint64_t version) const {
+  auto changed = Copy();
+  changed->ForgetUnserved(name, version);
+  return changed;
+}
+
+void Registry::ForgetUnserved(absl::string_view name, uint64_t version) {
+  std::erase_if(unserved_, [&](const UnservedModel& model) {
+    return model.name == name && model.version == version;
+  });
+}
+
+LoadedModelPtr Registry::Find(absl::string_view name, uint64_t version) const {
   for (const LoadedModelPtr& model : models_) {
-    if (model->name != name) continue;
-    if (model->version == version) return model;
-    if (newest == nullptr || model->version > newest->version) {
-      newest = model;
+    if (model->name == name && model->version == version) return model;
+  }
+  return nullptr;
+}
+
+const UnservedModel* Registry::FindUnserved(absl::string_view name,
+                                            uint64_t version) const {
+  for (const UnservedModel& model : unserved_) {
+    if (model.name == name && model.version == version) return &model;
+  }
+  return nullptr;
+}
+
+size_t Registry::CountUnserved(v1::ModelState state) const {
+  return std::count_if(
+      unserved_.begin(), unserved_.end(),
+      [state](const UnservedModel& model) { return model.state == state; });
+}
+
+bool Registry::HasModel(absl::string_view name) const {
+  return std::any_of(
+      models_.begin(), models_.end(),
+      [name](const LoadedModelPtr& model) { return model->name == name; });
+}
+
+const ModelLabels& Registry::LabelsOf(absl::string_view name) const {
+  static const ModelLabels& none = *new ModelLabels;
+  const auto found = labels_.find(name);
+  return found == labels_.end() ? none : found->second;
+}
+
+std::vector<std::string> Registry::LabelsOf(const LoadedModel& model) const {
+  std::vector<std::string> labels;
+  for (const auto& [label, version] : LabelsOf(model.name).versions) {
+    if (version == model.version) labels.push_back(label);
+  }
+  return labels;
+}
+
+LoadedModelPtr Registry::Usual(absl::string_view name) const {
+  LoadedModelPtr newest;
+  for (size_t i = 0; i < models_.size(); ++i) {
+    // What is loaded while the server runs moves nobody who did not ask for it.
+    if (i == num_configured_ && newest != nullptr) break;
+    if (models_[i]->name != name) continue;
+    if (newest == nullptr || models_[i]->version > newest->version) {
+      newest = models_[i];
     }
   }
-  if (newest == nullptr) {
+  return newest;
+}
+
+absl::StatusOr<LoadedModelPtr> Registry::Resolve(
+    absl::string_view name, uint64_t version, absl::string_view label) const {
+  if (version != 0 && !label.empty()) {
+    return FieldError("model_label", Quoted(label),
+                      absl::StrCat("has a model_version beside it, ", version,
+                                   ": give one of them"));
+  }
+  const bool is_usual = version == 0 && label.empty();
+  if (is_usual) label = kStableLabel;
+  const bool is_default = name.empty();
+  if (is_default) name = default_model_->name;
+  if (!HasModel(name)) {
     return absl::NotFoundError(
         absl::StrCat("model_name: ", Quoted(name), "; no such model"));
   }
-  if (version != 0) {
-    return absl::NotFoundError(absl::StrCat("model_version: ", version,
-                                            "; model ", Quoted(name),
-                                            " has no such version"));
+  if (version == 0) version = LabelsOf(name).VersionOf(label);
+  if (LoadedModelPtr model = Find(name, version); model != nullptr) {
+    return model;
   }
-  return newest;
+  if (is_usual) return is_default ? default_model_ : Usual(name);
+  if (version == 0) {
+    return absl::NotFoundError(absl::StrCat(
+        "model_label: ", Quoted(label), "; model ", Quoted(name),
+        " has no such label"));
+  }
+  return absl::NotFoundError(absl::StrCat("model_version: ", version,
+                                          "; model ", Quoted(name),
+                                          " has no such version"));
 }
 
 }  // namespace qlarank

@@ -14,21 +14,29 @@
 
 namespace qlarank {
 
-Owner::Owner(StateStore& store, const Models& models,
-             const SourceMarks& marks, Metrics& metrics, const Options& options,
-             const FoldScratch& scratch, OwnerPool& pool)
+Owner::Owner(StateStore& store, const SourceMarks& marks, Metrics& metrics,
+             const Options& options, OwnerPool& pool)
     : store_(store),
-      models_(models),
       marks_(marks),
       metrics_(metrics),
       options_(options),
-      scratch_(scratch),
       pool_(pool),
       fence_(metrics.ingest),
-      positions_(options.owner, options.num_owners, store.num_partitions()) {
-  for (const auto& memory : models) {
-    folds_.push_back(std::make_unique<FoldQueue>(*memory, metrics));
-  }
+      models_(metrics),
+      positions_(options.owner, options.num_owners, store.num_partitions()) {}
+
+void Owner::AddModel(FoldedModelPtr model, absl::AnyInvocable<void()> done) {
+  Do([this, model = std::move(model), done = std::move(done)]() mutable {
+    models_.Add(std::move(model));
+    done();
+  });
+}
+
+void Owner::RemoveModel(uint32_t id, absl::AnyInvocable<void()> done) {
+  Do([this, id, done = std::move(done)]() mutable {
+    models_.Remove(id);
+    done();
+  });
 }
 
 void Owner::Queue(Task task) {
@@ -95,8 +103,9 @@ void Owner::Trim(std::string user_id, uint64_t first_kept, TrimDone done) {
   Do([this, user_id = std::move(user_id), first_kept,
       done = std::move(done)]() mutable {
     std::vector<std::string> fingerprints;
-    for (const auto& memory : models_) {
-      fingerprints.push_back(memory->model().engine->state_fingerprint());
+    for (const auto& entry : *models_.Current()) {
+      fingerprints.push_back(
+          entry->model->memory->model().engine->state_fingerprint());
     }
     done(store_.TrimLog(user_id, first_kept, fingerprints));
   });
@@ -108,9 +117,18 @@ void Owner::Do(absl::AnyInvocable<void()> action) {
   Queue(std::move(task));
 }
 
-void Owner::CatchUp(size_t model, absl::string_view user_id) {
-  folds_[model]->Mark(user_id, absl::Now());
+void Owner::CatchUp(uint32_t model_id, absl::string_view user_id) {
+  const auto entry = models_.Find(model_id);
+  if (entry == nullptr) return;
+  entry->folds.Mark(user_id, absl::Now());
   pool_.Wake();
+}
+
+bool Owner::WaitIdle(absl::Time deadline) {
+  for (const auto& entry : *models_.Current()) {
+    if (!entry->folds.WaitIdle(deadline)) return false;
+  }
+  return true;
 }
 
 bool Owner::has_mail() const {
@@ -121,11 +139,6 @@ bool Owner::has_mail() const {
 bool Owner::mail_is_exclusive() const {
   absl::MutexLock lock(&mutex_);
   return !tasks_.empty() && tasks_.front().call == nullptr;
-}
-
-bool Owner::has_folds() const {
-  return std::any_of(folds_.begin(), folds_.end(),
-                     [](const auto& folds) { return folds->has_work(); });
 }
 
 std::vector<Owner::Task> Owner::TakeGroup() {
@@ -157,8 +170,8 @@ void Owner::TakeMail() {
 }
 
 void Owner::Fold(size_t slot) {
-  for (size_t model = 0; model < folds_.size(); ++model) {
-    folds_[model]->FoldRound(*scratch_[slot][model]);
+  for (const auto& entry : *models_.Current()) {
+    entry->folds.FoldRound(*entry->model->scratch[slot]);
   }
 }
 
@@ -171,8 +184,10 @@ absl::StatusOr<uint64_t> Owner::EraseNow(absl::string_view user_id,
   }
   absl::StatusOr<uint64_t> removed = store_.DeleteUser(user_id, order.note);
   QLARANK_FAILPOINT("delete.before_forget");
-  for (const auto& memory : models_) memory->Forget(user_id);
-  for (const auto& folds : folds_) folds->Forget(user_id);
+  for (const auto& entry : *models_.Current()) {
+    entry->model->memory->Forget(user_id);
+    entry->folds.Forget(user_id);
+  }
   if (removed.ok() && *removed > 0) metrics_.state.users_deleted.Increment();
   return removed;
 }
@@ -226,10 +241,11 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
   }
   QLARANK_FAILPOINT("ingest.acknowledged");
   if (committed.ok() && !appends.empty()) {
-    for (size_t model = 1; model < folds_.size(); ++model) {
-      folds_[model]->Append(appends, arrival);
+    const auto models = models_.Current();
+    for (size_t i = 1; i < models->size(); ++i) {
+      (*models)[i]->folds.Append(appends, arrival);
     }
-    folds_.front()->Append(std::move(appends), arrival);
+    models->front()->folds.Append(std::move(appends), arrival);
   }
   if (applied > 0) metrics_.ingest.group_events.Observe(applied);
 }

@@ -29,13 +29,12 @@
 #include "absl/types/span.h"
 #include "server/metrics/metrics.h"
 #include "server/partition/append_call.h"
+#include "server/partition/folded_models.h"
 #include "server/partition/gap_fence.h"
 #include "server/partition/owner_pool.h"
 #include "server/partition/partition_positions.h"
 #include "server/partition/source_marks.h"
 #include "server/request_log/request_log.h"
-#include "server/states/fold_queue.h"
-#include "server/states/user_memory.h"
 #include "server/work/fair_quota.h"
 #include "state_store/state_store.h"
 
@@ -60,19 +59,19 @@ class Owner final : public OwnerPool::Member {
 
   // Erasures that wait: a queue that no append can fill.
   static constexpr size_t kMaxQueuedErasures = 1024;
-  // What is remembered of users under each model that it folds for.
-  using Models = std::vector<std::shared_ptr<UserMemory>>;
-  // Of each model, for each of the pool's slots.
-  using FoldScratch = std::vector<std::vector<std::unique_ptr<EngineScratch>>>;
-
   using EraseDone = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
   using TrimDone = absl::AnyInvocable<void(absl::Status)>;
 
   // Owns every partition of the store whose number is `owner`, modulo
   // num_owners. All of them must outlive the owner.
-  Owner(StateStore& store, const Models& models, const SourceMarks& marks,
-        Metrics& metrics, const Options& options, const FoldScratch& scratch,
-        OwnerPool& pool);
+  Owner(StateStore& store, const SourceMarks& marks, Metrics& metrics,
+        const Options& options, OwnerPool& pool);
+
+  // Folds for `model`, too, or no more for the one of that id: as Do does it.
+  // What was appended before a model was added waits in the log until somebody
+  // asks for the user's state.
+  void AddModel(FoldedModelPtr model, absl::AnyInvocable<void()> done);
+  void RemoveModel(uint32_t id, absl::AnyInvocable<void()> done);
 
   // Takes up where its partitions stand; once, before anything else. DATA_LOSS or
   // UNAVAILABLE when that cannot be read.
@@ -99,19 +98,20 @@ class Owner final : public OwnerPool::Member {
   // folded: for what must not overlap with either.
   void Do(absl::AnyInvocable<void()> action) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Brings a user's published state up to date, of the model at `model` of its
-  // models: for readers who did not find it so.
-  void CatchUp(size_t model, absl::string_view user_id);
+  // Brings a user's published state up to date, of the model of that id if it
+  // folds for it: for readers who did not find it so.
+  void CatchUp(uint32_t model_id, absl::string_view user_id);
+  // Blocks until every user who waited is folded, for every model, or
+  // `deadline`; false for the latter.
+  bool WaitIdle(absl::Time deadline);
 
   // What refused events hold back.
   GapFence& fence() { return fence_; }
-  // Of the model at `model` of its models.
-  FoldQueue& folds(size_t model) { return *folds_[model]; }
 
   // For the pool.
   bool has_mail() const override ABSL_LOCKS_EXCLUDED(mutex_);
   bool mail_is_exclusive() const override ABSL_LOCKS_EXCLUDED(mutex_);
-  bool has_folds() const override;
+  bool has_folds() const override { return models_.has_work(); }
   void TakeMail() override ABSL_LOCKS_EXCLUDED(mutex_);
   void Fold(size_t slot) override;
 
@@ -140,16 +140,14 @@ class Owner final : public OwnerPool::Member {
   void Count(const AppendTally& tally, const Task& task);
 
   StateStore& store_;
-  const Models& models_;
   const SourceMarks& marks_;
   Metrics& metrics_;
   const Options options_;
-  const FoldScratch& scratch_;
   OwnerPool& pool_;
 
-  // Used by the pool's calls, as they say; the fence by anybody.
+  // Used by the pool's calls, as they say; fence and models by anybody.
   GapFence fence_;
-  std::vector<std::unique_ptr<FoldQueue>> folds_;  // by model
+  FoldedModels models_;
   PartitionPositions positions_;
 
   FairQuota erasures_{kMaxQueuedErasures};  // by principal

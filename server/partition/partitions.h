@@ -10,6 +10,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -36,8 +38,8 @@ class Partitions {
     RequestLog* request_log = nullptr;
   };
 
-  // Starts the owners' threads, which fold for the models of `registry`. All but
-  // that must outlive the partitions. INVALID_ARGUMENT for more owners than
+  // Starts the owners' threads, which fold for the models of `registry`: one at
+  // least, which stays. All but that must outlive the partitions. INVALID_ARGUMENT for more owners than
   // partitions; DATA_LOSS or UNAVAILABLE when marks cannot be read.
   static absl::StatusOr<std::unique_ptr<Partitions>> Create(
       StateStore& store, const Registry& registry, UserStates& states,
@@ -57,6 +59,12 @@ class Partitions {
 
   SourceMarks& marks() { return marks_; }
 
+  // Has every owner fold for a model from now on, or no more. Blocks until they
+  // do. Readers may have its states caught up from then on, or nobody; what of
+  // it waits to be folded when it goes is in the log.
+  void AddModel(const LoadedModelPtr& model);
+  void RemoveModel(const LoadedModel& model);
+
   // Has the owner bring the user's published state of a model up to date, if it
   // is one of those that owners fold for.
   void CatchUp(const LoadedModel& model, absl::string_view user_id);
@@ -68,13 +76,17 @@ class Partitions {
   bool WaitUntilFolded(absl::Duration timeout);
 
  private:
-  Partitions(StateStore& store, const Registry& registry, UserStates& states,
-             Metrics& metrics, const Options& options);
+  Partitions(StateStore& store, UserStates& states, Metrics& metrics,
+             const Options& options);
+  // Calls `act` for every owner, and blocks until each has called its `done`.
+  using OwnerAction =
+      absl::FunctionRef<void(Owner& owner, absl::AnyInvocable<void()> done)>;
+  void AwaitEach(OwnerAction act);
 
   const size_t num_partitions_;
-  const Owner::Models models_;
+  const size_t num_slots_;
+  UserStates& states_;
   SourceMarks marks_;
-  Owner::FoldScratch scratch_;
   std::vector<std::unique_ptr<Owner>> owners_;
   std::unique_ptr<OwnerPool> pool_;  // stops before the owners go
 };

@@ -22,14 +22,14 @@ void ModelPipeline::Start(const v1::ListModelsRequest& request,
                           v1::ListModelsResponse& response,
                           const Context& context, Done done) {
   const std::shared_ptr<const Registry> registry = models_.Current();
-  const absl::StatusOr<ModelPage> page =
+  absl::StatusOr<ModelPage> page =
       PageOfModels(*registry, request.model_name(), request.page_size(),
                    request.page_token());
   if (!page.ok()) return done(page.status(), RequestSlot());
   absl::StatusOr<RequestSlot> slot = TakeSlot(context);
   if (!slot.ok()) return done(slot.status(), RequestSlot());
-  for (const LoadedModelPtr& model : page->models) {
-    *response.add_models() = DescribeModel(*model, *registry);
+  for (v1::Model& model : page->models) {
+    *response.add_models() = std::move(model);
   }
   response.set_next_page_token(page->next_token);
   response.set_server_version(std::string(BuildVersion()));
@@ -40,14 +40,21 @@ void ModelPipeline::Start(const v1::GetModelRequest& request,
                           v1::GetModelResponse& response,
                           const Context& context, Done done) {
   const std::shared_ptr<const Registry> registry = models_.Current();
-  const absl::StatusOr<LoadedModelPtr> model =
-      registry->Resolve(request.model_name(), request.model_version());
-  if (!model.ok()) return done(model.status(), RequestSlot());
+  const absl::StatusOr<LoadedModelPtr> model = registry->ResolveFor(request);
+  const UnservedModel* unserved =
+      registry->FindUnserved(request.model_name(), request.model_version());
+  if (!model.ok() && unserved == nullptr) {
+    return done(model.status(), RequestSlot());
+  }
   absl::StatusOr<RequestSlot> slot = TakeSlot(context);
   if (!slot.ok()) return done(slot.status(), RequestSlot());
-  *response.mutable_model() = DescribeModel(**model, *registry);
-  *response.mutable_model()->mutable_schema() =
-      DescribeSchema(**model, *registry);
+  if (model.ok()) {
+    *response.mutable_model() = DescribeModel(**model, *registry);
+    *response.mutable_model()->mutable_schema() =
+        DescribeSchema(**model, *registry);
+  } else {
+    *response.mutable_model() = DescribeModel(*unserved);
+  }
   *response.mutable_limits() = DescribeLimits(limits_);
   response.set_server_version(std::string(BuildVersion()));
   done(absl::OkStatus(), *std::move(slot));

@@ -58,6 +58,8 @@ class RankModels {
     return registry_.Current();
   }
   RankModelPtr Of(const LoadedModelPtr& loaded) { return models_.Of(loaded); }
+  // Keeps nothing for the model any more. Requests that use it may go on.
+  void LetGo(const LoadedModel& loaded) { models_.LetGo(loaded.id); }
 
  private:
   const ModelRegistry& registry_;

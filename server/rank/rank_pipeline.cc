@@ -28,7 +28,7 @@ absl::StatusOr<RankPipeline::Admission> RankPipeline::Admit(
     const v1::RankRequest& request, const RankCall::Context& context) {
   std::shared_ptr<const Registry> registry = models_.Current();
   const absl::StatusOr<LoadedModelPtr> loaded =
-      registry->Resolve(request.model_name(), request.model_version());
+      registry->ResolveFor(request);
   if (!loaded.ok()) {
     metrics_.rank.no_model.requests.Increment(loaded.status().code());
     return loaded.status();

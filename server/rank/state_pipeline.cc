@@ -114,7 +114,7 @@ absl::StatusOr<RankModelPtr> StatePipeline::ModelOf(
     return status;
   }
   const absl::StatusOr<LoadedModelPtr> loaded =
-      models_.Current()->Resolve(request.model_name(), request.model_version());
+      models_.Current()->ResolveFor(request);
   if (!loaded.ok()) return loaded.status();
   return models_.Of(*loaded);
 }

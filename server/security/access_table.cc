@@ -13,6 +13,7 @@ constexpr absl::string_view kRank = "qlarank.v1.RankService";
 constexpr absl::string_view kIngest = "qlarank.v1.IngestService";
 constexpr absl::string_view kState = "qlarank.v1.StateService";
 constexpr absl::string_view kModel = "qlarank.v1.ModelService";
+constexpr absl::string_view kModelAdmin = "qlarank.v1.ModelAdminService";
 constexpr absl::string_view kAdmin = "qlarank.v1.AdminService";
 constexpr absl::string_view kHealth = "grpc.health.v1.Health";
 constexpr absl::string_view kReflection =
@@ -33,6 +34,11 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kModel, "ListModels", ServedOn::kMain, Role::kRank},
     {kModel, "GetModel", ServedOn::kMain, Role::kRank},
     {kState, "DeleteUser", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "LoadModel", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "UnloadModel", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "SetLabel", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "RemoveLabel", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "Rollback", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "ExportEvents", ServedOn::kAdmin, Role::kAdmin},

@@ -21,8 +21,7 @@ UserStates::UserStates(StateStore& store, Metrics& metrics,
                   }},
              [this](const UserCacheKey& key,
                     std::shared_ptr<const KnownState> known) {
-               // Whoever put it there asked for its memory.
-               memories_.Find(key.space)->SaveEvicted(key.user_id, *known);
+               SaveOf(key, *known, &UserMemory::SaveEvicted);
              }),
       memories_([this, &store, &metrics,
                  interval = options.snapshot_interval](
@@ -31,13 +30,28 @@ UserStates::UserStates(StateStore& store, Metrics& metrics,
                                             readings_, snapshots_, interval);
       }) {}
 
+void UserStates::SaveOf(const UserCacheKey& key, const KnownState& known,
+                        SaveKnown save) {
+  const std::shared_ptr<UserMemory> memory = memories_.Find(key.space);
+  if (memory != nullptr) (memory.get()->*save)(key.user_id, known);
+}
+
+void UserStates::LetGo(const LoadedModel& model) {
+  cache_.EraseSpace(model.id, [this](const UserCacheKey& key,
+                                     const std::shared_ptr<const KnownState>&
+                                         known) {
+    SaveOf(key, *known, &UserMemory::Save);
+  });
+  memories_.LetGo(model.id);
+}
+
 absl::Status UserStates::WriteSnapshots() {
   // Of snapshots that failed long ago, on a disk that was full: a longer replay
   // is all that it costs.
   snapshots_.AwaitWritten().IgnoreError();
   cache_.ForEach([&](const UserCacheKey& key,
                      const std::shared_ptr<const KnownState>& known) {
-    memories_.Find(key.space)->Save(key.user_id, *known);
+    SaveOf(key, *known, &UserMemory::Save);
   });
   return snapshots_.AwaitWritten();
 }

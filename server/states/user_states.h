@@ -39,6 +39,11 @@ class UserStates {
     return memories_.Of(model);
   }
 
+  // Writes snapshots of a model's states that are ahead of their last ones, and
+  // forgets all that is remembered under it. Blocks. REQUIRES: no owner folds
+  // for it any more. Who still reads its states may go on.
+  void LetGo(const LoadedModel& model);
+
   // Blocks until the snapshots that were due are written. An error if a write
   // has failed since the last call.
   absl::Status AwaitSnapshots() { return snapshots_.AwaitWritten(); }
@@ -48,6 +53,11 @@ class UserStates {
   absl::Status WriteSnapshots();
 
  private:
+  // Has the snapshot written that `save` finds worth it, if the model of the key
+  // was not let go meanwhile.
+  using SaveKnown = void (UserMemory::*)(absl::string_view, const KnownState&);
+  void SaveOf(const UserCacheKey& key, const KnownState& known, SaveKnown save);
+
   SnapshotWriter snapshots_;
   const std::shared_ptr<ReadingCache> readings_;
   UserMemory::Cache cache_;  // saves what it evicts

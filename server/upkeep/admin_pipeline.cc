@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -51,22 +50,6 @@ absl::Status Finish(absl::string_view kind, const std::string& path,
 }
 
 }  // namespace
-
-void AdminPipeline::Submit(TaskThread& thread,
-                           absl::AnyInvocable<absl::Status()> work,
-                           Done done) {
-  // Shared, because a task that is refused is gone with its `done`.
-  auto shared_done = std::make_shared<Done>(std::move(done));
-  const bool taken =
-      thread.Submit([work = std::move(work), shared_done]() mutable {
-        return [status = work(), shared_done] { (*shared_done)(status); };
-      });
-  if (!taken) {
-    (*shared_done)(absl::ResourceExhaustedError(
-        "the server is busy with an earlier request of this kind; try again "
-        "later"));
-  }
-}
 
 void AdminPipeline::Start(const v1::CheckpointRequest& request,
                           v1::CheckpointResponse& response, Done done) {

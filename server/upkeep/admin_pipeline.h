@@ -46,9 +46,6 @@ class AdminPipeline {
                       v1::BackupResponse& response);
   absl::Status ListErasures(const v1::ListErasuresRequest& request,
                             v1::ListErasuresResponse& response);
-  // Runs `work` on `thread` and hands its status to `done`.
-  void Submit(TaskThread& thread, absl::AnyInvocable<absl::Status()> work,
-              Done done);
 
   StateStore& store_;
   CopyMetrics& metrics_;

@@ -4,11 +4,13 @@
 #define QLARANK_SERVER_WORK_TASK_THREAD_H_
 
 #include <deque>
+#include <memory>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 
 namespace qlarank {
@@ -66,6 +68,26 @@ class TaskThread {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
+
+// Runs `work` on `thread` and hands its status to `done`, once: RESOURCE_EXHAUSTED
+// at once, on this thread, when too much waits.
+inline void Submit(TaskThread& thread, absl::AnyInvocable<absl::Status()> work,
+                   absl::AnyInvocable<void(absl::Status)> done) {
+  // Shared, because a task that is refused is gone with its `done`.
+  auto shared_done = std::make_shared<absl::AnyInvocable<void(absl::Status)>>(
+      std::move(done));
+  const bool taken =
+      thread.Submit([work = std::move(work), shared_done]() mutable {
+        return [status = work(), shared_done]() mutable {
+          (*shared_done)(std::move(status));
+        };
+      });
+  if (!taken) {
+    (*shared_done)(absl::ResourceExhaustedError(
+        "the server is busy with an earlier request of this kind; try again "
+        "later"));
+  }
+}
 
 }  // namespace qlarank
 

@@ -259,14 +259,14 @@ TEST_F(CommandsTest, ModelListShowsAllPages) {
   const CliResult text = Run({"model", "list"});
   EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
   EXPECT_EQ(text.out,
-            "model  version  default  state    scored in   items  known by  "
-            "loaded\n"
-            "shop         3           unknown  f32        12,345  number    "
-            "2017-07-14T02:40:00Z\n"
-            "toy          1           serving  f32        12,345  number    "
-            "2017-07-14T02:40:00Z\n"
-            "toy          2  yes      serving  int8       12,345  text      "
-            "2017-07-14T02:40:00Z\n");
+            "model  version  default  labels  state    scored in   items  "
+            "known by  loaded\n"
+            "shop         3                   unknown  f32        12,345  "
+            "number    2017-07-14T02:40:00Z\n"
+            "toy          1                   serving  f32        12,345  "
+            "number    2017-07-14T02:40:00Z\n"
+            "toy          2  yes      stable  serving  int8       12,345  "
+            "text      2017-07-14T02:40:00Z\n");
   const auto json = RunJson({"model", "list", "toy"});
   EXPECT_EQ(json["server_version"], "0.1.0 (58acfbc)");
   ASSERT_EQ(json["models"].size(), 2U);
@@ -274,7 +274,9 @@ TEST_F(CommandsTest, ModelListShowsAllPages) {
     "name": "toy", "version": 2, "default": true, "state": "serving",
     "fingerprint": "feed", "state_fingerprint": "feed.f32", "description": "",
     "scoring_precision": "int8", "state_bytes": 19532, "num_items": 12345,
-    "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z"})"));
+    "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z",
+    "labels": ["stable"], "labels_etag": "7", "error": "",
+    "state_time": "2017-07-14T02:40:00.5Z"})"));
   EXPECT_EQ(Run({"model", "list", "none"}).code, ExitCode::kNegative);
 }
 
@@ -285,6 +287,7 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
             "model        toy/2, the default\n"
             "             For tests.\n"
             "state        serving, loaded 2017-07-14T02:40:00Z\n"
+            "labels       stable (etag 7)\n"
             "fingerprint  feed\n"
             "states under feed.f32, 19,532 bytes each\n"
             "scored in    int8\n"
@@ -325,6 +328,51 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
       {"name": "hour", "values": [], "boundaries": [6.0, 12.5],
        "default": ""}],
     "num_seeds": 16, "summary_width": 32})"));
+}
+
+TEST_F(CommandsTest, ModelsAreLoadedAndUnloaded) {
+  EXPECT_EQ(Run({"model", "load", "toy/3"}).out, "model toy/3 is serving\n");
+  EXPECT_EQ(Run({"model", "load", "toy/3", "--validate-only"}).out,
+            "model toy/3 could be serving\n");
+  EXPECT_EQ(RunJson({"model", "unload", "toy/3"}),
+            nlohmann::json::parse(R"({"name": "toy", "version": 3,
+                "state": "unloaded", "validate_only": false})"));
+  const CliResult elsewhere =
+      Run({"model", "load", "toy/3", "--path", "elsewhere"});
+  EXPECT_NE(elsewhere.code, ExitCode::kOk);
+  EXPECT_THAT(elsewhere.err, HasSubstr("must lie below model_base_path"));
+  const CliResult labelled = Run({"model", "unload", "toy/2"});
+  EXPECT_NE(labelled.code, ExitCode::kOk);
+  EXPECT_THAT(labelled.err, HasSubstr("has labels that point to it: stable"));
+  for (const char* command : {"load", "unload"}) {
+    const CliResult vague = Run({"model", command, "toy"});
+    EXPECT_EQ(vague.code, ExitCode::kBadInput);
+    EXPECT_THAT(vague.err, HasSubstr("has no version; say NAME/VERSION"));
+  }
+}
+
+TEST_F(CommandsTest, LabelsArePointedAndRolledBack) {
+  const CliResult text = Run({"model", "label", "toy", "canary", "3"});
+  EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
+  EXPECT_EQ(text.out,
+            "label   version\n"
+            "canary        3\n"
+            "stable        2\n"
+            "rollback would go to version 1\n"
+            "etag 8\n");
+  EXPECT_EQ(RunJson({"model", "label", "toy", "stable", "--remove"}),
+            nlohmann::json::parse(R"({"name": "toy", "labels": {},
+                "version_before_stable": 1, "etag": "8"})"));
+  EXPECT_EQ(RunJson({"model", "rollback", "toy"})["labels"]["stable"], 1);
+  const CliResult stale =
+      Run({"model", "label", "toy", "canary", "3", "--etag", "6"});
+  EXPECT_NE(stale.code, ExitCode::kOk);
+  EXPECT_THAT(stale.err, HasSubstr("changed meanwhile"));
+  for (const std::vector<std::string>& vague :
+       {std::vector<std::string>{"model", "label", "toy", "canary"},
+        {"model", "label", "toy", "canary", "3", "--remove"}}) {
+    EXPECT_EQ(Run(vague).code, ExitCode::kBadInput);
+  }
 }
 
 TEST_F(CommandsTest, ModelShowSuggestsWhatMayHaveBeenMeant) {

@@ -321,7 +321,64 @@ class FakeServer::Models final : public v1::ModelService::Service {
                                          : v1::ITEM_KEY_TYPE_NUMBER);
     model.mutable_load_time()->set_seconds(1'500'000'000);
     model.mutable_load_time()->set_nanos(500'000'000);
+    *model.mutable_state_time() = model.load_time();
+    if (version == 2) model.add_labels("stable");
+    model.set_labels_etag("7");
     return model;
+  }
+};
+
+// Model "toy", whose label "stable" went from 1 to 2 and whose labels have the
+// etag 7. Nothing changes.
+class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
+ public:
+  grpc::Status LoadModel(grpc::ServerContext*,
+                         const v1::LoadModelRequest* request,
+                         v1::LoadModelResponse*) override {
+    if (request->path() == "elsewhere") {
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "path: \"elsewhere\"; must lie below model_base_path"};
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status UnloadModel(grpc::ServerContext*,
+                           const v1::UnloadModelRequest* request,
+                           v1::UnloadModelResponse*) override {
+    if (request->model_version() == 3) return grpc::Status::OK;
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "model \"toy\" version 2 has labels that point to it: stable"};
+  }
+  grpc::Status SetLabel(grpc::ServerContext*,
+                        const v1::SetLabelRequest* request,
+                        v1::SetLabelResponse* response) override {
+    if (!request->etag().empty() && request->etag() != "7") {
+      return {grpc::StatusCode::ABORTED, "etag: \"6\"; changed meanwhile"};
+    }
+    Describe(*response->mutable_labels());
+    (*response->mutable_labels()->mutable_versions())[request->label()] =
+        request->model_version();
+    return grpc::Status::OK;
+  }
+  grpc::Status RemoveLabel(grpc::ServerContext*,
+                           const v1::RemoveLabelRequest* request,
+                           v1::RemoveLabelResponse* response) override {
+    Describe(*response->mutable_labels());
+    response->mutable_labels()->mutable_versions()->erase(request->label());
+    return grpc::Status::OK;
+  }
+  grpc::Status Rollback(grpc::ServerContext*, const v1::RollbackRequest*,
+                        v1::RollbackResponse* response) override {
+    (*response->mutable_labels()->mutable_versions())["stable"] = 1;
+    response->mutable_labels()->set_etag("8");
+    return grpc::Status::OK;
+  }
+
+ private:
+  static void Describe(v1::ModelLabels& labels) {
+    labels.set_model_name("toy");
+    (*labels.mutable_versions())["stable"] = 2;
+    labels.set_version_before_stable(1);
+    labels.set_etag("8");
   }
 };
 
@@ -354,6 +411,7 @@ FakeServer::FakeServer()
       rank_(std::make_unique<Ranker>(*this)),
       state_(std::make_unique<State>(*this)),
       models_(std::make_unique<Models>()),
+      model_admin_(std::make_unique<ModelAdmin>()),
       admin_(std::make_unique<Admin>()) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
@@ -364,6 +422,7 @@ FakeServer::FakeServer()
   builder.RegisterService(rank_.get());
   builder.RegisterService(state_.get());
   builder.RegisterService(models_.get());
+  builder.RegisterService(model_admin_.get());
   builder.RegisterService(admin_.get());
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);

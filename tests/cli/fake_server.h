@@ -19,6 +19,7 @@
 #include "grpcpp/server.h"
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/model_admin_service.grpc.pb.h"
 #include "qlarank/v1/model_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -79,6 +80,7 @@ class FakeServer {
   class Ranker;
   class State;
   class Models;
+  class ModelAdmin;
   class Admin;
 
   grpc::Status Append(const v1::AppendEventsRequest& request,
@@ -99,6 +101,7 @@ class FakeServer {
   std::unique_ptr<Ranker> rank_;
   std::unique_ptr<State> state_;
   std::unique_ptr<Models> models_;
+  std::unique_ptr<ModelAdmin> model_admin_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

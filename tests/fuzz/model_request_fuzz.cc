@@ -4,8 +4,9 @@
 // byte says which request it is.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "server/models/model_page.h"
@@ -50,15 +51,18 @@ class LoadedModels {
   std::shared_ptr<const Registry> registry_;
 };
 
+std::pair<std::string, uint64_t> PlaceOf(const v1::Model& model) {
+  return {model.name(), model.version()};
+}
+
 void ListModels(const v1::ListModelsRequest& request) {
   const Registry& registry = LoadedModels::Get();
   const std::string& name = request.model_name();
   std::string token = request.page_token();
-  const LoadedModel* before = nullptr;
+  std::optional<v1::Model> before;
   size_t listed = 0;
   do {
-    const auto page =
-        PageOfModels(registry, name, request.page_size(), token);
+    const auto page = PageOfModels(registry, name, request.page_size(), token);
     if (!page.ok()) {
       Check(listed == 0, "a token of a reply is good");
       return CheckRefusal(page.status());
@@ -66,13 +70,11 @@ void ListModels(const v1::ListModelsRequest& request) {
     Check(request.page_size() == 0 ||
               page->models.size() <= request.page_size(),
           "a page is as long as was asked for");
-    for (const LoadedModelPtr& model : page->models) {
-      Check(name.empty() || model->name == name, "a list is of its name");
-      Check(before == nullptr ||
-                std::tie(before->name, before->version) <
-                    std::tie(model->name, model->version),
+    for (const v1::Model& model : page->models) {
+      Check(name.empty() || model.name() == name, "a list is of its name");
+      Check(!before.has_value() || PlaceOf(*before) < PlaceOf(model),
             "every model is there once, in order");
-      before = model.get();
+      before = model;
     }
     listed += page->models.size();
     Check(page->next_token.empty() || !page->models.empty(),
@@ -123,6 +125,8 @@ std::vector<std::string> Seeds() {
     get.set_model_name(name);
     seeds.push_back(std::string(1, 1) + get.SerializeAsString());
     get.set_model_version(1);
+    seeds.push_back(std::string(1, 1) + get.SerializeAsString());
+    get.set_model_label("stable");
     seeds.push_back(std::string(1, 1) + get.SerializeAsString());
   }
   return seeds;

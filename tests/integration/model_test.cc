@@ -219,7 +219,7 @@ TEST_F(ModelTest, CallsAreCountedLikeOthers) {
 TEST_F(ModelTest, TheCommandLineShowsThem) {
   CliResult result = Run({"list"});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("shop          3  yes      serving  f32"));
+  EXPECT_THAT(result.out, HasSubstr("shop          3  yes              serving  f32"));
   result = Run({"list", "garden", "--json"});
   EXPECT_THAT(result.out, Not(HasSubstr("shop")));
   EXPECT_EQ(Run({"list", "none"}).code, ExitCode::kNegative);

@@ -60,6 +60,7 @@ TestServer::TestServer(const ServerOptions& options)
   state_ = v1::StateService::NewStub(channel_);
   model_ = v1::ModelService::NewStub(channel_);
   admin_state_ = v1::StateService::NewStub(admin_channel_);
+  model_admin_ = v1::ModelAdminService::NewStub(admin_channel_);
   admin_ = v1::AdminService::NewStub(admin_channel_);
 }
 

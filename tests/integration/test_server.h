@@ -12,6 +12,7 @@
 #include "config/server_options.h"
 #include "qlarank/v1/admin_service.grpc.pb.h"
 #include "qlarank/v1/ingest_service.grpc.pb.h"
+#include "qlarank/v1/model_admin_service.grpc.pb.h"
 #include "qlarank/v1/model_service.grpc.pb.h"
 #include "qlarank/v1/rank_service.grpc.pb.h"
 #include "qlarank/v1/state_service.grpc.pb.h"
@@ -44,6 +45,7 @@ class TestServer {
   v1::ModelService::Stub& model() { return *model_; }
   // At the address for operators.
   v1::StateService::Stub& admin_state() { return *admin_state_; }
+  v1::ModelAdminService::Stub& model_admin() { return *model_admin_; }
   v1::AdminService::Stub& admin() { return *admin_; }
 
   // One call each, with a deadline.
@@ -68,6 +70,7 @@ class TestServer {
   std::unique_ptr<v1::StateService::Stub> state_;
   std::unique_ptr<v1::ModelService::Stub> model_;
   std::unique_ptr<v1::StateService::Stub> admin_state_;
+  std::unique_ptr<v1::ModelAdminService::Stub> model_admin_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 

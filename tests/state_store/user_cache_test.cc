@@ -354,5 +354,36 @@ TEST_F(UserCacheTest, ChangesAddUpToWhatIsThere) {
   EXPECT_EQ(static_cast<size_t>(bytes), stats.bytes);
 }
 
+TEST_F(UserCacheTest, ASpaceIsErasedWholeAndNoOther) {
+  UserCacheOptions options;
+  int64_t entries = 0, bytes = 0;
+  options.on_change = [&](int64_t more_entries, int64_t more_bytes) {
+    entries += more_entries;
+    bytes += more_bytes;
+  };
+  Cache cache(options);
+  for (int i = 0; i < 100; ++i) {
+    const std::string user = absl::StrCat("user-", i);
+    cache.Insert({user, 1}, Make(i), 10);
+    cache.Insert({user, 2}, Make(i), 10);
+  }
+  size_t visited = 0;
+  cache.EraseSpace(1, [&](const UserCacheKey& key, const Cache::Value& value) {
+    EXPECT_EQ(key.space, 1u);
+    EXPECT_NE(value, nullptr);
+    EXPECT_EQ(cache.Lookup(key), nullptr);  // nobody holds a lock
+    ++visited;
+  });
+  EXPECT_EQ(visited, 100u);
+  EXPECT_EQ(cache.Stats().entries, 100u);
+  EXPECT_EQ(entries, 100);
+  EXPECT_EQ(static_cast<size_t>(bytes), cache.Stats().bytes);
+  for (int i = 0; i < 100; ++i) {
+    const std::string user = absl::StrCat("user-", i);
+    EXPECT_EQ(cache.Lookup({user, 1}), nullptr);
+    EXPECT_NE(cache.Lookup({user, 2}), nullptr);
+  }
+}
+
 }  // namespace
 }  // namespace qlarank

@@ -132,6 +132,28 @@ TEST_F(ModelDescriptionTest, IsOfWhatIsServedUnderItsServedName) {
   EXPECT_FALSE(model.has_schema());
 }
 
+TEST_F(ModelDescriptionTest, LabelsAreOfTheVersionThatTheyPointTo) {
+  ModelOptions second = GoldenModel();
+  second.version = 2;
+  second.default_model = false;
+  Load({GoldenModel(), second});
+  EXPECT_THAT(Describe(0).labels(), IsEmpty());
+  EXPECT_EQ(Describe(0).labels_etag(), "0");
+  EXPECT_TRUE(Describe(0).is_default());
+  ModelLabels labels;
+  labels.versions = {{"stable", 2}, {"canary", 2}, {"old", 1}};
+  labels.revision = 3;
+  registry_ = registry_->WithLabels({{GoldenModel().name, labels}});
+  EXPECT_THAT(Describe(0).labels(), ElementsAre("old"));
+  EXPECT_THAT(Describe(1).labels(), ElementsAre("canary", "stable"));
+  EXPECT_EQ(Describe(1).labels_etag(), "3");
+  // Where requests go that name nothing.
+  EXPECT_FALSE(Describe(0).is_default());
+  EXPECT_TRUE(Describe(1).is_default());
+  EXPECT_EQ(Describe(1).state_time().seconds(),
+            Describe(1).load_time().seconds());
+}
+
 TEST_F(ModelDescriptionTest, TheSchemaHasEveryNameInTheOrderOfRequests) {
   Load({GoldenModel()});
   v1::ModelSchema expected;

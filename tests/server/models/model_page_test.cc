@@ -40,8 +40,8 @@ class ModelPageTest : public ::testing::Test {
 
   static std::vector<std::string> Names(const ModelPage& page) {
     std::vector<std::string> names;
-    for (const LoadedModelPtr& model : page.models) {
-      names.push_back(absl::StrCat(model->name, "/", model->version));
+    for (const v1::Model& model : page.models) {
+      names.push_back(absl::StrCat(model.name(), "/", model.version()));
     }
     return names;
   }
@@ -59,7 +59,7 @@ class ModelPageTest : public ::testing::Test {
       EXPECT_LE(page->models.size(), size);
       for (const std::string& model : Names(*page)) all.push_back(model);
       token = page->next_token;
-    } while (!token.empty() && all.size() <= registry.models().size());
+    } while (!token.empty() && all.size() <= kMostModelPage);
     return all;
   }
 
@@ -120,6 +120,26 @@ TEST_F(ModelPageTest, ATokenIsGoodWhenModelsComeAndGo) {
       Load({{"a", 1}, {"aa", 1}, {"b", 2}, {"c", 1}, {"d", 1}});
   EXPECT_THAT(Names(*PageOfModels(*after, "", 2, token)),
               ElementsAre("b/2", "c/1"));
+}
+
+TEST_F(ModelPageTest, WhatIsNotServedHasItsPlace) {
+  const auto registry =
+      Load({{"a", 1}, {"c", 1}})
+          ->WithUnserved({"b", 2, v1::MODEL_STATE_FAILED, "why",
+                          absl::FromUnixSeconds(7)})
+          ->WithUnserved({"a", 3, v1::MODEL_STATE_LOADING, "",
+                          absl::UnixEpoch()});
+  for (const uint32_t size : {1, 2, 3, 4}) {
+    EXPECT_THAT(Walk(*registry, "", size),
+                ElementsAre("a/1", "a/3", "b/2", "c/1"));
+  }
+  const auto page = PageOfModels(*registry, "b", 0, "");
+  ASSERT_TRUE(page.ok()) << page.status();
+  const v1::Model& failed = page->models.front();
+  EXPECT_EQ(failed.state(), v1::MODEL_STATE_FAILED);
+  EXPECT_EQ(failed.error(), "why");
+  EXPECT_EQ(failed.state_time().seconds(), 7);
+  EXPECT_FALSE(failed.has_load_time());
 }
 
 TEST_F(ModelPageTest, RefusesTokensThatAreNotOfThisList) {

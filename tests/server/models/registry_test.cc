@@ -68,6 +68,77 @@ TEST_F(RegistryTest, ResolvesNamesAndVersions) {
   EXPECT_THAT(version("c", 0), HasSubstr("NOT_FOUND: model_name: \"c\"; "));
 }
 
+TEST_F(RegistryTest, LabelsStandForVersions) {
+  const auto loaded =
+      Load({Model("a", 1, false), Model("b", 2, true), Model("b", 5, false)});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  LabelsOfModels labels;
+  labels["b"].versions = {{"canary", 5}};
+  auto models = (*loaded)->WithLabels(labels);
+  const auto found = [&](absl::string_view name, uint64_t version,
+                         absl::string_view label) {
+    const auto model = models->Resolve(name, version, label);
+    return model.ok() ? (*model)->name + std::to_string((*model)->version)
+                      : model.status().ToString();
+  };
+  EXPECT_EQ(found("", 0, "canary"), "b5");
+  EXPECT_EQ(found("", 0, ""), "b2");
+  EXPECT_THAT(found("a", 0, "canary"),
+              HasSubstr("NOT_FOUND: model_label: \"canary\"; "));
+  EXPECT_THAT(found("", 0, "stable"),
+              HasSubstr("NOT_FOUND: model_label: \"stable\"; "));
+  EXPECT_THAT(found("b", 5, "canary"),
+              HasSubstr("INVALID_ARGUMENT: model_label: \"canary\"; has a "
+                        "model_version beside it, 5"));
+  labels["b"].versions["stable"] = 5;
+  models = models->WithLabels(labels);
+  EXPECT_EQ(found("", 0, ""), "b5");
+  EXPECT_EQ(found("b", 0, ""), "b5");
+  EXPECT_EQ(found("b", 0, "stable"), "b5");
+  EXPECT_EQ(found("b", 2, ""), "b2");
+  EXPECT_EQ(found("a", 0, ""), "a1");
+}
+
+TEST_F(RegistryTest, AModelThatJoinsMovesNobody) {
+  auto models = *Load({Model("a", 1, true)});
+  const auto join = [&](const std::string& name, uint64_t version) {
+    const auto model =
+        models->LoadBeside(Model(name, version, false), store_, metrics_.info);
+    ASSERT_TRUE(model.ok()) << model.status();
+    models = models->With(*model);
+  };
+  join("a", 7);
+  join("b", 1);
+  join("b", 2);
+  EXPECT_EQ((*models->Resolve("", 0))->version, 1);
+  EXPECT_EQ((*models->Resolve("a", 0))->version, 1);
+  EXPECT_EQ((*models->Resolve("b", 0))->version, 2);
+  EXPECT_EQ(models->models().size(), 4);
+  models = models->Without(*models->Find("b", 2));
+  EXPECT_EQ((*models->Resolve("b", 0))->version, 1);
+  EXPECT_EQ(models->models().size(), 3);
+  EXPECT_EQ(models->models().back(), models->Find("b", 1));
+}
+
+TEST_F(RegistryTest, TellsOfTheLatestThatAreNotServed) {
+  auto models = *Load({Model("a", 1, true)});
+  for (uint64_t version = 2; version <= Registry::kMostUnserved + 2;
+       ++version) {
+    models = models->WithUnserved(
+        {"a", version, v1::MODEL_STATE_FAILED, "why", absl::UnixEpoch()});
+  }
+  EXPECT_EQ(models->unserved().size(), Registry::kMostUnserved);
+  EXPECT_EQ(models->FindUnserved("a", 2), nullptr);
+  models = models->WithUnserved(
+      {"a", 3, v1::MODEL_STATE_LOADING, "", absl::UnixEpoch()});
+  EXPECT_EQ(models->FindUnserved("a", 3)->state, v1::MODEL_STATE_LOADING);
+  EXPECT_EQ(models->CountUnserved(v1::MODEL_STATE_LOADING), 1);
+  const auto joined = models->LoadBeside(Model("a", 3, false), store_,
+                                         metrics_.info);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_EQ(models->With(*joined)->FindUnserved("a", 3), nullptr);
+}
+
 TEST_F(RegistryTest, RefusesABundleOfAnotherFingerprint) {
   ModelOptions model = Model("a", 1, true);
   model.expected_fingerprint = "0123";

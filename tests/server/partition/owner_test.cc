@@ -313,12 +313,155 @@ TEST_F(PartitionsTest, CatchesUpWhomAReaderAsksFor) {
             *FreshFold(model().engine(), store_, "user"));
 }
 
-// Owners fold for the models that were there when they began.
-TEST_F(PartitionsTest, AModelThatWasLoadedLaterIsNoOnesToCatchUp) {
-  const LoadedModelPtr later =
-      AsLoaded(*Engine::Create(LoadGolden(GoldenModel())));
-  pipeline_->partitions().CatchUp(*later, "user");
-  EXPECT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+// A model that owners fold for is added and removed while others' events come.
+class ChangingModelsTest : public PartitionsTest {
+ protected:
+  ChangingModelsTest() {
+    pipeline_ = nullptr;
+    options_ = TestOptions(GoldenModel("dot_l1_plain"));
+    Start();
+  }
+
+  // Of another bundle that takes the same events.
+  LoadedModelPtr Load() {
+    LoadedModelPtr model =
+        AsLoaded(*Engine::Create(LoadGolden(GoldenModel("all_l1_plain"))));
+    EXPECT_TRUE(
+        store_.OpenFingerprint(model->engine->state_fingerprint()).ok());
+    return model;
+  }
+  uint64_t PublishedOf(const LoadedModelPtr& model,
+                       const std::string& user_id) {
+    const auto lookup = pipeline_->states().Of(model)->Find(user_id);
+    return lookup->origin == UserMemory::Origin::kCache
+               ? lookup->known.folded_sequence()
+               : 0;
+  }
+  void Unload(const LoadedModelPtr& model) {
+    pipeline_->partitions().RemoveModel(*model);
+    pipeline_->states().LetGo(*model);
+  }
+};
+
+TEST_F(ChangingModelsTest, NobodyFoldsForAModelBeforeItIsAdded) {
+  const LoadedModelPtr model = Load();
+  pipeline_->partitions().CatchUp(*model, "user");
+  Append("user", 1, 3);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  EXPECT_EQ(PublishedOf(model, "user"), 0);
+}
+
+TEST_F(ChangingModelsTest, OneThatIsAddedFoldsWhatComesAndWhoIsAskedFor) {
+  const LoadedModelPtr model = Load();
+  Append("asked for", 1, 300);
+  Append("appended to", 1, 300);
+  pipeline_->partitions().AddModel(model);
+  Append("appended to", 301, 310);
+  pipeline_->partitions().CatchUp(*model, "asked for");
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  EXPECT_EQ(PublishedOf(model, "asked for"), 300);
+  EXPECT_EQ(PublishedOf(model, "appended to"), 310);
+  const auto known = pipeline_->states().Of(model)->Find("appended to")->known;
+  EXPECT_EQ(model->engine->SerializeState(*known.state),
+            *FreshFold(*model->engine, store_, "appended to"));
+}
+
+TEST_F(ChangingModelsTest, NothingIsLeftOfOneThatIsRemoved) {
+  LoadedModelPtr model = Load();
+  pipeline_->partitions().AddModel(model);
+  for (int i = 0; i < 20; ++i) Append("user-" + std::to_string(i), 1, 10);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 40);
+
+  Unload(model);
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 20);
+  pipeline_->partitions().CatchUp(*model, "user-1");
+  Append("user-1", 11, 12);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  EXPECT_EQ(metrics_.state.cached_users.Value(), 20);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  // A straggler is served, and leaves nothing behind.
+  EXPECT_EQ(pipeline_->states().Of(model)->Find("user-1")->head.last_sequence,
+            12);
+  const std::weak_ptr<const LoadedModel> last = model;
+  model = nullptr;
+  EXPECT_TRUE(last.expired());
+}
+
+// Who loads it again need not fold everything again.
+TEST_F(ChangingModelsTest, StatesOfOneThatIsRemovedAreInSnapshots) {
+  const LoadedModelPtr model = Load();
+  pipeline_->partitions().AddModel(model);
+  Append("user", 1, 7);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  Unload(model);
+  ASSERT_TRUE(pipeline_->states().AwaitSnapshots().ok());
+  const auto snapshot =
+      store_.GetSnapshot(model->engine->state_fingerprint(), "user");
+  ASSERT_TRUE(snapshot.ok() && snapshot->has_value());
+  EXPECT_EQ((*snapshot)->folded_sequence, 7);
+}
+
+// Every loaded model has a say in what may be trimmed, and no other.
+TEST_F(ChangingModelsTest, LogsAreTrimmedWhenEveryModelThatIsThereAllowsIt) {
+  const auto trim = [&] {
+    absl::Status result;
+    absl::Notification done;
+    pipeline_->partitions().OwnerOf("user").Trim(
+        "user", 50, [&](absl::Status status) {
+          result = std::move(status);
+          done.Notify();
+        });
+    done.WaitForNotification();
+    return result;
+  };
+  Append("user", 1, 100);
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  const LoadedModelPtr model = Load();
+  pipeline_->partitions().AddModel(model);
+  EXPECT_FALSE(trim().ok());
+  Unload(model);
+  EXPECT_TRUE(trim().ok());
+}
+
+TEST_F(ChangingModelsTest, ModelsComeAndGoUnderLoad) {
+  std::atomic<bool> stop = false;
+  std::thread reader([&] {
+    while (!stop) {
+      pipeline_->partitions().CatchUp(*model().loaded, "user-0");
+    }
+  });
+  std::thread writer([&] {
+    for (uint64_t n = 1; !stop; ++n) {
+      Append("user-" + std::to_string(n % 7), n, n);
+    }
+  });
+  for (int i = 0; i < 10; ++i) {
+    LoadedModelPtr model = Load();
+    pipeline_->partitions().AddModel(model);
+    for (int user = 0; user < 7; ++user) {
+      pipeline_->partitions().CatchUp(*model, "user-" + std::to_string(user));
+    }
+    absl::SleepFor(absl::Milliseconds(5));
+    Unload(model);
+    const std::weak_ptr<const LoadedModel> last = model;
+    model = nullptr;
+    // The reader may look at the set that it was in.
+    const absl::Time end = absl::Now() + absl::Seconds(10);
+    while (!last.expired() && absl::Now() < end) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    EXPECT_TRUE(last.expired());
+  }
+  stop = true;
+  reader.join();
+  writer.join();
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  const auto known = model().memory->Find("user-3")->known;
+  EXPECT_EQ(model().engine().SerializeState(*known.state),
+            *FreshFold(model().engine(), store_, "user-3"));
+  EXPECT_EQ(metrics_.ingest.fold_backlog_users.Value(), 0);
 }
 
 }  // namespace

@@ -93,6 +93,16 @@ TEST(AccessTableTest, ModelsAreForThoseWhoRank) {
   }
 }
 
+TEST(AccessTableTest, ModelsAreChangedByAdminsAtTheirAddress) {
+  const absl::string_view service = "qlarank.v1.ModelAdminService";
+  for (const char* method :
+       {"LoadModel", "UnloadModel", "SetLabel", "RemoveLabel", "Rollback"}) {
+    EXPECT_FALSE(IsServedOn(Listener::kMain, service, method));
+    EXPECT_TRUE(IsServedOn(Listener::kAdmin, service, method));
+    EXPECT_EQ(FindAccess(service, method)->role, Role::kAdmin);
+  }
+}
+
 TEST(AccessTableTest, ServesNothingWithoutAnEntry) {
   EXPECT_FALSE(IsServedOn(Listener::kMain, "qlarank.v1.RankService", "No"));
   EXPECT_FALSE(ServesAnyOf(Listener::kMain, "qlarank.v1.NoService"));

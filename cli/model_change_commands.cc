@@ -1,0 +1,206 @@
+// qlarank model load, unload, label and rollback: which models a running server
+// has, and which of them requests reach.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "cli/command.h"
+#include "cli/model_text.h"
+#include "cli/named_model.h"
+#include "cli/option_checks.h"
+#include "cli/table.h"
+#include "nlohmann/json.hpp"
+
+namespace qlarank {
+namespace {
+
+// The server reads a bundle, or waits for others' requests, before it answers.
+constexpr absl::Duration kLoadTimeout = absl::Minutes(10);
+
+struct ChangeOptions {
+  std::string model;  // NAME/VERSION, or NAME
+  std::string path;
+  std::string label;
+  uint64_t version = 0;
+  bool remove = false;
+  std::string etag;
+  bool validate_only = false;
+};
+
+Client ConnectToLoad(const CommandContext& context) {
+  return Client(context.admin_server,
+                std::max(absl::Seconds(context.timeout_s), kLoadTimeout),
+                context.security);
+}
+
+// Of a command that wants one version.
+absl::StatusOr<NamedModel> ParseVersion(const std::string& text) {
+  absl::StatusOr<NamedModel> model = ParseNamedModel(text);
+  if (model.ok() && model->version == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" has no version; say NAME/VERSION"));
+  }
+  return model;
+}
+
+// What became of a version, as people and as scripts read it.
+void PrintBecame(const NamedModel& model, absl::string_view became,
+                 const ChangeOptions& options, CommandContext& context) {
+  if (context.json) {
+    context.out << nlohmann::json{{"name", model.name},
+                                  {"version", model.version},
+                                  {"state", became},
+                                  {"validate_only", options.validate_only}}
+                       .dump()
+                << "\n";
+  } else {
+    context.out << "model " << model.name << "/" << model.version
+                << (options.validate_only ? " could be " : " is ") << became
+                << "\n";
+  }
+}
+
+absl::StatusOr<ExitCode> LoadVersion(CommandContext& context,
+                              const ChangeOptions& options) {
+  const auto model = ParseVersion(options.model);
+  if (!model.ok()) return model.status();
+  v1::LoadModelRequest request;
+  request.set_model_name(model->name);
+  request.set_model_version(model->version);
+  request.set_path(options.path);
+  request.set_validate_only(options.validate_only);
+  const auto response = ConnectToLoad(context).LoadModel(request);
+  if (!response.ok()) return response.status();
+  PrintBecame(*model, "serving", options, context);
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> UnloadVersion(CommandContext& context,
+                                const ChangeOptions& options) {
+  const auto model = ParseVersion(options.model);
+  if (!model.ok()) return model.status();
+  v1::UnloadModelRequest request;
+  request.set_model_name(model->name);
+  request.set_model_version(model->version);
+  request.set_validate_only(options.validate_only);
+  const auto response = ConnectToLoad(context).UnloadModel(request);
+  if (!response.ok()) return response.status();
+  PrintBecame(*model, "unloaded", options, context);
+  return ExitCode::kOk;
+}
+
+void PrintLabels(const v1::ModelLabels& labels, CommandContext& context) {
+  if (context.json) {
+    nlohmann::json versions = nlohmann::json::object();
+    for (const auto& [label, version] : labels.versions()) {
+      versions[label] = version;
+    }
+    context.out << nlohmann::json{{"name", labels.model_name()},
+                                  {"labels", std::move(versions)},
+                                  {"version_before_stable",
+                                   labels.version_before_stable()},
+                                  {"etag", labels.etag()}}
+                       .dump()
+                << "\n";
+    return;
+  }
+  Table table({{"label"}, {"version", Align::kRight}});
+  for (const auto& [label, version] : SortedLabels(labels)) {
+    table.AddRow({label, absl::StrCat(version)});
+  }
+  table.Print(context.out);
+  if (labels.version_before_stable() > 0) {
+    context.out << "rollback would go to version "
+                << labels.version_before_stable() << "\n";
+  }
+  context.out << "etag " << labels.etag() << "\n";
+}
+
+// Sends a request about labels, and shows what they are then.
+template <typename Request, typename Response>
+absl::StatusOr<ExitCode> SendLabels(
+    CommandContext& context, const ChangeOptions& options, Request request,
+    absl::StatusOr<Response> (Client::*send)(const Request&) const) {
+  request.set_model_name(options.model);
+  request.set_etag(options.etag);
+  request.set_validate_only(options.validate_only);
+  const auto response = (context.ConnectAdmin().*send)(request);
+  if (!response.ok()) return response.status();
+  PrintLabels(response->labels(), context);
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> ChangeLabel(CommandContext& context,
+                               const ChangeOptions& options) {
+  if (options.remove == (options.version > 0)) {
+    return absl::InvalidArgumentError(
+        "give a version that the label points to, or --remove");
+  }
+  if (options.remove) {
+    v1::RemoveLabelRequest request;
+    request.set_label(options.label);
+    return SendLabels(context, options, std::move(request),
+                      &Client::RemoveLabel);
+  }
+  v1::SetLabelRequest request;
+  request.set_label(options.label);
+  request.set_model_version(options.version);
+  return SendLabels(context, options, std::move(request), &Client::SetLabel);
+}
+
+absl::StatusOr<ExitCode> RollBack(CommandContext& context,
+                                  const ChangeOptions& options) {
+  return SendLabels(context, options, v1::RollbackRequest(), &Client::Rollback);
+}
+
+}  // namespace
+
+void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
+  CommandContext& context = commands.context();
+  using Body = absl::StatusOr<ExitCode> (*)(CommandContext&,
+                                            const ChangeOptions&);
+  auto options = std::make_shared<ChangeOptions>();
+  const auto add = [&](const char* name, const char* description, Body body,
+                       const char* what) {
+    CLI::App* command = commands.AddBelow(
+        model, name, description,
+        [options, &context, body] { return body(context, *options); });
+    command->add_option("model", options->model, what)
+        ->required()
+        ->check(Utf8());
+    command->add_flag("--validate-only", options->validate_only,
+                      "Only say what would happen");
+    return command;
+  };
+  const auto add_etag = [&](CLI::App* command) {
+    command->add_option("--etag", options->etag,
+                        "Refuse if the labels were changed since they had "
+                        "this one (model show --json tells it)")
+        ->check(Utf8());
+  };
+  add("load", "Have a running server load a version, and serve it to who asks "
+              "for it", LoadVersion, "NAME/VERSION")
+      ->add_option("--path", options->path,
+                   "Of the bundle, below the server's model_base_path. "
+                   "Default: NAME/VERSION")
+      ->check(Utf8());
+  add("unload", "Have a running server unload a version", UnloadVersion,
+      "NAME/VERSION");
+  CLI::App* label =
+      add("label", "Point a label of a model at a version: \"stable\" is what "
+                   "requests get that name none", ChangeLabel, "NAME");
+  label->add_option("label", options->label, "Such as stable or canary")
+      ->required()
+      ->check(Utf8());
+  label->add_option("version", options->version, "That it points to")
+      ->transform(WholeNumberOf<uint64_t>(1));
+  label->add_flag("--remove", options->remove, "Remove the label");
+  add_etag(label);
+  add_etag(add("rollback", "Point \"stable\" at the version before, once",
+               RollBack, "NAME"));
+}
+
+}  // namespace qlarank

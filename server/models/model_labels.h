@@ -1,0 +1,42 @@
+// The labels of a model: names that operators point at one of its versions, so
+// that requests follow them.
+//
+// Plain values.
+#ifndef QLARANK_SERVER_MODELS_MODEL_LABELS_H_
+#define QLARANK_SERVER_MODELS_MODEL_LABELS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace qlarank {
+
+// Where requests go that name neither a version nor a label.
+inline constexpr absl::string_view kStableLabel = "stable";
+
+struct ModelLabels {
+  std::map<std::string, uint64_t, std::less<>> versions;
+  // What "stable" can be rolled back to; 0: nothing.
+  uint64_t before_stable = 0;
+  uint64_t revision = 0;  // changes so far
+
+  // 0: there is no such label.
+  uint64_t VersionOf(absl::string_view label) const {
+    const auto found = versions.find(label);
+    return found == versions.end() ? 0 : found->second;
+  }
+  // Another one after each change.
+  std::string etag() const { return absl::StrCat(revision); }
+
+  friend bool operator==(const ModelLabels&, const ModelLabels&) = default;
+};
+
+// By the name of the model.
+using LabelsOfModels = std::map<std::string, ModelLabels, std::less<>>;
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_MODELS_MODEL_LABELS_H_

@@ -1,0 +1,126 @@
+#include "server/rollout/label_changes.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/work/field_error.h"
+
+namespace qlarank {
+namespace {
+
+bool IsLabel(absl::string_view label) {
+  return !label.empty() && label.size() <= kMostLabelBytes &&
+         std::all_of(label.begin(), label.end(), [](char c) {
+           return absl::ascii_isdigit(c) || absl::ascii_islower(c) ||
+                  c == '_' || c == '-';
+         });
+}
+
+// The labels that a request is about, if it is based on them.
+template <typename Request>
+absl::StatusOr<ModelLabels> Present(const Registry& registry,
+                                    const Request& request) {
+  if (!registry.HasModel(request.model_name())) {
+    return absl::NotFoundError(absl::StrCat(
+        "model_name: ", Quoted(request.model_name()), "; no such model"));
+  }
+  ModelLabels labels = registry.LabelsOf(request.model_name());
+  if (!request.etag().empty() && request.etag() != labels.etag()) {
+    return absl::AbortedError(absl::StrCat(
+        "etag: ", Quoted(request.etag()), "; the labels of model ",
+        Quoted(request.model_name()), " were changed meanwhile and have ",
+        Quoted(labels.etag())));
+  }
+  return labels;
+}
+
+// 0: points to nothing any more.
+void Point(absl::string_view label, uint64_t version, ModelLabels& labels) {
+  const uint64_t before = labels.VersionOf(label);
+  if (before == version) return;
+  if (version == 0) {
+    labels.versions.erase(std::string(label));
+  } else {
+    labels.versions[std::string(label)] = version;
+  }
+  if (label == kStableLabel && before != 0) labels.before_stable = before;
+  ++labels.revision;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetLabelRequest& request) {
+  if (!IsLabel(request.label())) {
+    return FieldError("label", Quoted(request.label()),
+                      absl::StrCat("must be 1 to ", kMostLabelBytes,
+                                   " lower-case letters, digits, \"_\" and "
+                                   "\"-\""));
+  }
+  absl::StatusOr<ModelLabels> labels = Present(registry, request);
+  if (!labels.ok()) return labels;
+  if (registry.Find(request.model_name(), request.model_version()) == nullptr) {
+    return absl::NotFoundError(absl::StrCat(
+        "model_version: ", request.model_version(), "; model ",
+        Quoted(request.model_name()), " serves no such version"));
+  }
+  if (labels->versions.size() == kMostLabels &&
+      labels->VersionOf(request.label()) == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("label: ", Quoted(request.label()), "; model ",
+                     Quoted(request.model_name()), " has ", kMostLabels,
+                     " labels, the most that are allowed"));
+  }
+  Point(request.label(), request.model_version(), *labels);
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::RemoveLabelRequest& request) {
+  absl::StatusOr<ModelLabels> labels = Present(registry, request);
+  if (!labels.ok()) return labels;
+  if (labels->VersionOf(request.label()) == 0) {
+    return absl::NotFoundError(
+        absl::StrCat("label: ", Quoted(request.label()), "; model ",
+                     Quoted(request.model_name()), " has no such label"));
+  }
+  Point(request.label(), 0, *labels);
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::RollbackRequest& request) {
+  absl::StatusOr<ModelLabels> labels = Present(registry, request);
+  if (!labels.ok()) return labels;
+  const uint64_t before = labels->before_stable;
+  if (before == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "model_name: ", Quoted(request.model_name()),
+        "; its label \"stable\" has no version to go back to"));
+  }
+  if (registry.Find(request.model_name(), before) == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "model_name: ", Quoted(request.model_name()), "; version ", before,
+        ", which its label \"stable\" pointed to before, is not loaded"));
+  }
+  Point(kStableLabel, before, *labels);
+  labels->before_stable = 0;  // who rolls back twice does not roll forward
+  return labels;
+}
+
+v1::ModelLabels Describe(absl::string_view model_name,
+                         const ModelLabels& labels) {
+  v1::ModelLabels described;
+  described.set_model_name(std::string(model_name));
+  for (const auto& [label, version] : labels.versions) {
+    (*described.mutable_versions())[label] = version;
+  }
+  described.set_version_before_stable(labels.before_stable);
+  described.set_etag(labels.etag());
+  return described;
+}
+
+}  // namespace qlarank

@@ -1,0 +1,31 @@
+// What operators may do to the labels of a model: each a function from the labels
+// as they are to the labels as they would be, with the next revision, or as they
+// were where nothing changes.
+//
+// Pure functions. Errors are those of ModelAdminService.
+#ifndef QLARANK_SERVER_ROLLOUT_LABEL_CHANGES_H_
+#define QLARANK_SERVER_ROLLOUT_LABEL_CHANGES_H_
+
+#include "absl/status/statusor.h"
+#include "qlarank/v1/model_admin_service.pb.h"
+#include "server/models/model_labels.h"
+#include "server/models/registry.h"
+
+namespace qlarank {
+
+inline constexpr size_t kMostLabels = 64;  // of one model
+inline constexpr size_t kMostLabelBytes = 32;
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetLabelRequest& request);
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::RemoveLabelRequest& request);
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::RollbackRequest& request);
+
+v1::ModelLabels Describe(absl::string_view model_name,
+                         const ModelLabels& labels);
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_ROLLOUT_LABEL_CHANGES_H_

@@ -1,0 +1,127 @@
+// Which models are served, changed while they are: loads a version, takes one out
+// of service, points labels, rolls back.
+//
+// What is served is one registry, replaced whole, so a request sees all of a
+// change or nothing of it. A change is remembered in the store before it is
+// served, so that a restart does not undo it.
+//
+// Thread-safe. Start does not block: loading and unloading share one thread, and
+// labels have one of their own, so that no rollback waits for a load. `done` is
+// called once, by the calling thread (a request refused at once) or by one of
+// those; request and response must live until then.
+#ifndef QLARANK_SERVER_ROLLOUT_MODEL_ROLLOUT_H_
+#define QLARANK_SERVER_ROLLOUT_MODEL_ROLLOUT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "config/server_options.h"
+#include "qlarank/v1/model_admin_service.pb.h"
+#include "server/metrics/metrics.h"
+#include "server/models/model_registry.h"
+#include "server/partition/partitions.h"
+#include "server/rank/rank_models.h"
+#include "server/rollout/served_models.h"
+#include "server/states/user_states.h"
+#include "server/work/task_thread.h"
+#include "state_store/state_store.h"
+
+namespace qlarank {
+
+class ModelRollout {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  // All that knows of models.
+  struct Parts {
+    StateStore& store;
+    ModelRegistry& models;
+    UserStates& states;
+    Partitions& partitions;
+    RankModels& rank_models;
+    Metrics& metrics;
+  };
+
+  // All parts must outlive this.
+  ModelRollout(const Parts& parts, const ServerOptions& options);
+  // Finishes the load at work. REQUIRES: no request is left.
+  ~ModelRollout() { stop_.Notify(); }
+
+  // Takes up what was loaded and labelled before the restart; once, before
+  // anything else. A version that cannot be loaded is FAILED, but an error where
+  // a label points to it. DATA_LOSS when what was remembered is damaged.
+  absl::Status Resume();
+
+  // Errors are those of model_admin_service.proto.
+  void Start(const v1::LoadModelRequest& request,
+             v1::LoadModelResponse& response, Done done);
+  void Start(const v1::UnloadModelRequest& request,
+             v1::UnloadModelResponse& response, Done done);
+  void Start(const v1::SetLabelRequest& request, v1::SetLabelResponse& response,
+             Done done);
+  void Start(const v1::RemoveLabelRequest& request,
+             v1::RemoveLabelResponse& response, Done done);
+  void Start(const v1::RollbackRequest& request, v1::RollbackResponse& response,
+             Done done);
+
+ private:
+  absl::Status Load(const v1::LoadModelRequest& request,
+                    v1::LoadModelResponse& response);
+  // Loads it from `folder`, where its bundle lies if that was found, and has
+  // everybody ready for its first request.
+  absl::StatusOr<LoadedModelPtr> Bring(
+      const LoadedByRequest& wanted,
+      const absl::StatusOr<std::string>& folder);
+  // Everybody lets go of it but the requests that hold it.
+  void LetGo(const LoadedModel& model);
+  absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lists it as failed, and says why.
+  void Fail(const LoadedByRequest& wanted, const absl::Status& why)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  absl::Status Unload(const v1::UnloadModelRequest& request);
+  // Takes it out of service; null: it was only listed.
+  absl::StatusOr<LoadedModelPtr> Withdraw(const v1::UnloadModelRequest& request)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Drain(LoadedModelPtr model);
+
+  template <typename Request, typename Response>
+  void StartLabels(const Request& request, Response& response, Done done);
+  template <typename Request>
+  absl::StatusOr<v1::ModelLabels> ChangeLabels(const Request& request)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // OK when every label points to what is served.
+  absl::Status CheckLabels(const LabelsOfModels& labels) const;
+
+  ModelOptions OptionsOf(const LoadedByRequest& wanted,
+                         const std::string& folder) const;
+  // Makes it durable.
+  absl::Status Remember(std::vector<LoadedByRequest> loaded,
+                        const LabelsOfModels& labels)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Replace(std::shared_ptr<const Registry> registry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Parts parts_;
+  const std::string base_path_;
+  const std::vector<ModelOptions> configured_;
+
+  absl::Mutex mutex_;  // whoever replaces the registry
+  std::vector<LoadedByRequest> loaded_ ABSL_GUARDED_BY(mutex_);
+
+  absl::Notification stop_;
+  TaskThread loads_{16};
+  TaskThread labels_{16};
+};
+
+}  // namespace qlarank
+
+#endif  // QLARANK_SERVER_ROLLOUT_MODEL_ROLLOUT_H_

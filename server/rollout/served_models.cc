@@ -1,0 +1,70 @@
+#include "server/rollout/served_models.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "qlarank/storage/v1/storage.pb.h"
+#include "server/work/field_error.h"
+
+namespace qlarank {
+namespace {
+
+absl::Status Damaged(absl::string_view why) {
+  return absl::DataLossError(
+      absl::StrCat("mark ", Quoted(kServedModelsMark), ", which models are "
+                   "loaded and labelled: ", why));
+}
+
+}  // namespace
+
+absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
+  const absl::StatusOr<std::optional<std::string>> value =
+      store.GetMark(kServedModelsMark);
+  if (absl::IsDataLoss(value.status())) {
+    return Damaged(value.status().message());
+  }
+  if (!value.ok()) return value.status();
+  storage::v1::ServedModelsRecord record;
+  if (!record.ParseFromString(value->value_or(""))) {
+    return Damaged("does not parse");
+  }
+  ServedModels served;
+  for (const auto& loaded : record.loaded()) {
+    served.loaded.push_back({loaded.name(), loaded.version(), loaded.path()});
+  }
+  for (const auto& labels : record.labels()) {
+    ModelLabels& of_model = served.labels[labels.model_name()];
+    for (const auto& label : labels.labels()) {
+      of_model.versions[label.name()] = label.version();
+    }
+    of_model.before_stable = labels.before_stable();
+    of_model.revision = labels.revision();
+  }
+  return served;
+}
+
+absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
+  storage::v1::ServedModelsRecord record;
+  for (const LoadedByRequest& loaded : served.loaded) {
+    auto& to = *record.add_loaded();
+    to.set_name(loaded.name);
+    to.set_version(loaded.version);
+    to.set_path(loaded.path);
+  }
+  for (const auto& [name, labels] : served.labels) {
+    auto& to = *record.add_labels();
+    to.set_model_name(name);
+    for (const auto& [label, version] : labels.versions) {
+      auto& of_label = *to.add_labels();
+      of_label.set_name(label);
+      of_label.set_version(version);
+    }
+    to.set_before_stable(labels.before_stable);
+    to.set_revision(labels.revision);
+  }
+  const Mark mark = {std::string(kServedModelsMark),
+                     record.SerializeAsString()};
+  return store.AppendEvents({}, {&mark, 1});
+}
+
+}  // namespace qlarank

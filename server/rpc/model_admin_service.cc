@@ -1,0 +1,53 @@
+#include "server/rpc/model_admin_service.h"
+
+#include "server/rpc/rpc_status.h"
+
+namespace qlarank {
+
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ModelAdminService::Start(
+    grpc::CallbackServerContext& context, const Request& request,
+    Response& response) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  if (drain_.draining()) {
+    reactor->Finish(DrainingStatus());
+    return reactor;
+  }
+  rollout_.Start(request, response,
+                 [reactor, context = &context](absl::Status status) {
+                   reactor->Finish(ToRpcStatus(status, *context));
+                 });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::LoadModel(
+    grpc::CallbackServerContext* context, const v1::LoadModelRequest* request,
+    v1::LoadModelResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::UnloadModel(
+    grpc::CallbackServerContext* context, const v1::UnloadModelRequest* request,
+    v1::UnloadModelResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::SetLabel(
+    grpc::CallbackServerContext* context, const v1::SetLabelRequest* request,
+    v1::SetLabelResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::RemoveLabel(
+    grpc::CallbackServerContext* context, const v1::RemoveLabelRequest* request,
+    v1::RemoveLabelResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::Rollback(
+    grpc::CallbackServerContext* context, const v1::RollbackRequest* request,
+    v1::RollbackResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+}  // namespace qlarank

@@ -1,0 +1,162 @@
+#include "server/rollout/label_changes.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/metrics/metrics.h"
+#include "state_store/memory_state_store.h"
+#include "tests/server/rollout/expect_refused.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+class LabelChangesTest : public ::testing::Test {
+ protected:
+  // Model "m" with versions 1, 2 and 3.
+  LabelChangesTest() {
+    std::vector<ModelOptions> models;
+    for (uint64_t version = 1; version <= 3; ++version) {
+      ModelOptions& model = models.emplace_back(GoldenModel("dot_l1_plain"));
+      model.name = "m";
+      model.version = version;
+      model.default_model = version == 1;
+    }
+    registry_ = *Registry::Load(models, store_, metrics_.info);
+  }
+
+  absl::Status Set(const std::string& label, uint64_t version,
+                   const std::string& etag = "",
+                   const std::string& model = "m") {
+    v1::SetLabelRequest request;
+    request.set_model_name(model);
+    request.set_label(label);
+    request.set_model_version(version);
+    request.set_etag(etag);
+    return Take(Changed(*registry_, request));
+  }
+  absl::Status Remove(const std::string& label, const std::string& etag = "") {
+    v1::RemoveLabelRequest request;
+    request.set_model_name("m");
+    request.set_label(label);
+    request.set_etag(etag);
+    return Take(Changed(*registry_, request));
+  }
+  absl::Status Rollback(const std::string& etag = "") {
+    v1::RollbackRequest request;
+    request.set_model_name("m");
+    request.set_etag(etag);
+    return Take(Changed(*registry_, request));
+  }
+  const ModelLabels& labels() const { return registry_->LabelsOf("m"); }
+  uint64_t stable() const { return labels().VersionOf("stable"); }
+
+  MemoryStateStore store_;
+  Metrics metrics_;
+  std::shared_ptr<const Registry> registry_;
+
+ private:
+  absl::Status Take(absl::StatusOr<ModelLabels> changed) {
+    if (!changed.ok()) return changed.status();
+    registry_ = registry_->WithLabels({{"m", *std::move(changed)}});
+    return absl::OkStatus();
+  }
+};
+
+TEST_F(LabelChangesTest, ALabelPointsToAVersionThatIsServed) {
+  ASSERT_TRUE(Set("stable", 1).ok());
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  EXPECT_EQ(labels().versions,
+            (std::map<std::string, uint64_t, std::less<>>{{"canary", 3},
+                                                          {"stable", 2}}));
+  ExpectRefused(Set("canary", 4), absl::StatusCode::kNotFound,
+                "model_version: 4; ");
+  ExpectRefused(Set("canary", 0), absl::StatusCode::kNotFound,
+                "model_version: 0; ");
+  ExpectRefused(Set("canary", 1, "", "n"), absl::StatusCode::kNotFound,
+                "model_name: \"n\"; ");
+}
+
+TEST_F(LabelChangesTest, LabelsAreShortAndPlain) {
+  const std::string longest(32, 'a');
+  EXPECT_TRUE(Set(longest, 1).ok());
+  EXPECT_TRUE(Set("a-b_9", 1).ok());
+  for (const std::string& label :
+       {std::string(), longest + "a", std::string("Stable"), std::string("a b"),
+        std::string("a/b"), std::string("\xc3\xa4")}) {
+    ExpectRefused(Set(label, 1), absl::StatusCode::kInvalidArgument, "label: ");
+  }
+}
+
+TEST_F(LabelChangesTest, ThereAreSoManyOfAModel) {
+  for (size_t i = 0; i < kMostLabels; ++i) {
+    ASSERT_TRUE(Set(absl::StrCat("label-", i), 1).ok());
+  }
+  ExpectRefused(Set("one-more", 1), absl::StatusCode::kFailedPrecondition,
+                "has 64 labels");
+  EXPECT_TRUE(Set("label-7", 2).ok());  // one that there is may move
+}
+
+TEST_F(LabelChangesTest, TwoOperatorsDoNotUndoEachOther) {
+  const std::string seen = labels().etag();
+  ASSERT_TRUE(Set("stable", 2, seen).ok());
+  const std::string now = labels().etag();
+  EXPECT_NE(now, seen);
+  for (const absl::Status& status :
+       {Set("stable", 3, seen), Remove("stable", seen), Rollback(seen)}) {
+    ExpectRefused(status, absl::StatusCode::kAborted,
+                  absl::StrCat("have \"", now, "\""));
+  }
+  EXPECT_EQ(stable(), 2);
+  EXPECT_TRUE(Set("stable", 3, now).ok());
+}
+
+TEST_F(LabelChangesTest, WhatChangesNothingIsNoChange) {
+  ASSERT_TRUE(Set("stable", 1).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  const ModelLabels before = labels();
+  ASSERT_TRUE(Set("stable", 2).ok());
+  EXPECT_EQ(labels(), before);
+}
+
+TEST_F(LabelChangesTest, RollsBackOnceToTheVersionBefore) {
+  ExpectRefused(Rollback(), absl::StatusCode::kFailedPrecondition,
+                "no version to go back to");
+  ASSERT_TRUE(Set("stable", 1).ok());
+  ExpectRefused(Rollback(), absl::StatusCode::kFailedPrecondition,
+                "no version to go back to");
+  ASSERT_TRUE(Set("stable", 2).ok());
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(Rollback().ok());
+  EXPECT_EQ(stable(), 1);
+  EXPECT_EQ(labels().VersionOf("canary"), 3);
+  ExpectRefused(Rollback(), absl::StatusCode::kFailedPrecondition,
+                "no version to go back to");
+}
+
+TEST_F(LabelChangesTest, ARemovedStableCanBeRolledBackTo) {
+  ASSERT_TRUE(Set("stable", 2).ok());
+  ASSERT_TRUE(Remove("stable").ok());
+  EXPECT_EQ(stable(), 0);
+  ExpectRefused(Remove("stable"), absl::StatusCode::kNotFound,
+                "label: \"stable\"; ");
+  ASSERT_TRUE(Rollback().ok());
+  EXPECT_EQ(stable(), 2);
+}
+
+TEST_F(LabelChangesTest, DoesNotRollBackToWhatIsNotLoaded) {
+  ASSERT_TRUE(Set("stable", 2).ok());
+  ASSERT_TRUE(Set("stable", 3).ok());
+  registry_ = registry_->Without(*registry_->Find("m", 2));
+  ExpectRefused(Rollback(), absl::StatusCode::kFailedPrecondition,
+                "version 2, which its label \"stable\" pointed to before, is "
+                "not loaded");
+  EXPECT_EQ(stable(), 3);
+}
+
+}  // namespace
+}  // namespace qlarank::testing

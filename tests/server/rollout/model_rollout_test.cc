@@ -1,0 +1,327 @@
+#include "server/rollout/model_rollout.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "prometheus/text_serializer.h"
+#include "server/models/model_page.h"
+#include "server/pipeline.h"
+#include "tests/model/bundle_copy.h"
+#include "tests/server/rollout/expect_refused.h"
+#include "tests/testing/faulty_state_store.h"
+#include "tests/testing/requests.h"
+
+namespace qlarank::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A folder with bundles of model "m": 2 and 3 are whole, 4 has golden requests
+// that are not its own. The configuration has version 1, of another bundle.
+class BundlesOfM : public BundleCopy {
+ protected:
+  BundlesOfM() : BundleCopy(GoldenModel("all_l1_plain").path) {
+    std::filesystem::create_directories(base() + "/m");
+    for (const char* version : {"2", "3"}) {
+      std::filesystem::copy(folder_, base() + "/m/" + version);
+    }
+    EditGolden([](auto& requests) {
+      auto* candidate = requests.mutable_cases(3)->mutable_candidates(3);
+      candidate->set_scores(0, candidate->scores(0) + .1);
+    });
+    std::filesystem::copy(folder_, base() + "/m/4");
+  }
+
+  std::string base() const { return dir_.Path("base"); }
+};
+
+class ModelRolloutTest : public ::testing::Test, protected BundlesOfM {
+ protected:
+  ModelRolloutTest() {
+    options_ = TestOptions(GoldenModel("dot_l1_plain"));
+    options_.models[0].name = "m";
+    options_.models[0].version = 1;
+    options_.model_base_path = base();
+    Start();
+  }
+
+  void Start() {
+    pipeline_ = nullptr;
+    auto pipeline = Pipeline::Create(options_, store_, metrics_);
+    start_ = pipeline.status();
+    if (pipeline.ok()) pipeline_ = *std::move(pipeline);
+  }
+
+  template <typename Request, typename Response>
+  absl::Status Call(const Request& request, Response& response) {
+    absl::Status result;
+    absl::Notification done;
+    pipeline_->rollout().Start(request, response, [&](absl::Status status) {
+      result = std::move(status);
+      done.Notify();
+    });
+    done.WaitForNotification();
+    return result;
+  }
+  absl::Status Load(uint64_t version, bool validate_only = false,
+                    const std::string& path = "") {
+    v1::LoadModelRequest request;
+    request.set_model_name("m");
+    request.set_model_version(version);
+    request.set_path(path);
+    request.set_validate_only(validate_only);
+    v1::LoadModelResponse response;
+    return Call(request, response);
+  }
+  absl::Status Unload(uint64_t version, bool validate_only = false) {
+    v1::UnloadModelRequest request;
+    request.set_model_name("m");
+    request.set_model_version(version);
+    request.set_validate_only(validate_only);
+    v1::UnloadModelResponse response;
+    return Call(request, response);
+  }
+  absl::Status Set(const std::string& label, uint64_t version,
+                   bool validate_only = false) {
+    v1::SetLabelRequest request;
+    request.set_model_name("m");
+    request.set_label(label);
+    request.set_model_version(version);
+    request.set_validate_only(validate_only);
+    v1::SetLabelResponse response;
+    return Call(request, response);
+  }
+
+  std::shared_ptr<const Registry> registry() {
+    return pipeline_->models().Current();
+  }
+  // What a request without a version gets.
+  uint64_t Usual() { return (*registry()->Resolve("", 0))->version; }
+  // "1 serving, 4 failed".
+  std::string Listed() {
+    std::string listed;
+    const auto page = PageOfModels(*registry(), "", 0, "");
+    EXPECT_TRUE(page.ok()) << page.status();
+    for (const v1::Model& model : page->models) {
+      absl::StrAppend(&listed, listed.empty() ? "" : ", ", model.version(), " ",
+                      v1::ModelState_Name(model.state()).substr(12));
+    }
+    return listed;
+  }
+
+  FaultyStateStore store_;
+  Metrics metrics_;
+  ServerOptions options_;
+  absl::Status start_;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+TEST_F(ModelRolloutTest, LoadsAVersionAndMovesNobody) {
+  ASSERT_TRUE(Load(2).ok());
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING");
+  EXPECT_EQ(Usual(), 1);
+  EXPECT_EQ((*registry()->Resolve("m", 0))->version, 1);
+  EXPECT_EQ((*registry()->Resolve("m", 2))->version, 2);
+  EXPECT_EQ(metrics_.models.loads_ok.Value(), 1);
+  EXPECT_EQ(metrics_.models.serving.Value(), 2);
+  ExpectRefused(Load(2), absl::StatusCode::kAlreadyExists,
+                "model \"m\" version 2 is served already");
+}
+
+TEST_F(ModelRolloutTest, ABundleThatFailsLeavesWhatServes) {
+  const auto before = registry()->models()[0];
+  const absl::Time began = absl::Now();
+  ExpectRefused(Load(4), absl::StatusCode::kFailedPrecondition,
+                "model \"m\" version 4: ");
+  EXPECT_EQ(Listed(), "1 SERVING, 4 FAILED");
+  EXPECT_EQ(registry()->models()[0], before);
+  const UnservedModel* failed = registry()->FindUnserved("m", 4);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_THAT(failed->error, HasSubstr("weights and the engine disagree"));
+  EXPECT_GE(failed->since, began);
+  EXPECT_EQ(metrics_.models.failed.Value(), 1);
+  EXPECT_EQ(metrics_.models.loads_failed.Value(), 1);
+  // Once it is mended it can be loaded.
+  ASSERT_TRUE(Load(4, false, "m/3").ok());
+  EXPECT_EQ(Listed(), "1 SERVING, 4 SERVING");
+}
+
+TEST_F(ModelRolloutTest, AFailureCanBeForgotten) {
+  ASSERT_FALSE(Load(4).ok());
+  EXPECT_TRUE(Unload(4).ok());
+  EXPECT_EQ(Listed(), "1 SERVING");
+  ExpectRefused(Unload(4), absl::StatusCode::kNotFound, "model_version: 4; ");
+}
+
+TEST_F(ModelRolloutTest, OnlySaysWhatWouldHappen) {
+  EXPECT_TRUE(Load(2, /*validate_only=*/true).ok());
+  ExpectRefused(Load(4, /*validate_only=*/true),
+                absl::StatusCode::kFailedPrecondition, "disagree");
+  EXPECT_EQ(Listed(), "1 SERVING");
+  ASSERT_TRUE(Load(2).ok());
+  EXPECT_TRUE(Set("stable", 2, /*validate_only=*/true).ok());
+  EXPECT_EQ(Usual(), 1);
+  EXPECT_TRUE(Unload(2, /*validate_only=*/true).ok());
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING");
+}
+
+TEST_F(ModelRolloutTest, NeedsABasePath) {
+  options_.model_base_path = "";
+  Start();
+  ExpectRefused(Load(2), absl::StatusCode::kFailedPrecondition,
+                "model_base_path");
+  EXPECT_EQ(Listed(), "1 SERVING");
+}
+
+TEST_F(ModelRolloutTest, RequestsFollowStable) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  EXPECT_EQ(Usual(), 2);
+  EXPECT_EQ((*registry()->Resolve("m", 0))->version, 2);
+  EXPECT_EQ((*registry()->Resolve("", 1))->version, 1);
+  ASSERT_TRUE(Set("canary", 1).ok());
+  EXPECT_EQ((*registry()->Resolve("", 0, "canary"))->version, 1);
+}
+
+TEST_F(ModelRolloutTest, WhatALabelPointsToAndTheDefaultStay) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  ASSERT_TRUE(Set("canary", 2).ok());
+  ExpectRefused(Unload(2), absl::StatusCode::kFailedPrecondition,
+                "labels that point to it: canary, stable");
+  ExpectRefused(Unload(1), absl::StatusCode::kFailedPrecondition,
+                "the configuration's default model");
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING");
+}
+
+TEST_F(ModelRolloutTest, MetricsAreOfWhatIsLoaded) {
+  const auto text = [&] {
+    return prometheus::TextSerializer().Serialize(
+        metrics_.registry.Collect());
+  };
+  const std::string second =
+      "qlarank_state_bytes{model=\"m\",version=\"2\"}";
+  ASSERT_TRUE(Load(2).ok());
+  EXPECT_THAT(text(), HasSubstr(second));
+  ASSERT_TRUE(Unload(2).ok());
+  EXPECT_THAT(text(), Not(HasSubstr(second)));
+  EXPECT_THAT(text(), HasSubstr("qlarank_state_bytes{model=\"m\","
+                                "version=\"1\"}"));
+  EXPECT_THAT(text(), HasSubstr("qlarank_models{state=\"serving\"} 1\n"));
+}
+
+TEST_F(ModelRolloutTest, UnloadingWaitsForWhoeverHoldsTheModel) {
+  ASSERT_TRUE(Load(2).ok());
+  RankModelPtr held =
+      pipeline_->rank_models().Of(*registry()->Resolve("m", 2));
+  v1::UnloadModelRequest request;
+  request.set_model_name("m");
+  request.set_model_version(2);
+  v1::UnloadModelResponse response;
+  absl::Notification done;
+  pipeline_->rollout().Start(request, response, [&](absl::Status status) {
+    EXPECT_TRUE(status.ok()) << status;
+    done.Notify();
+  });
+  while (Listed() != "1 SERVING, 2 DRAINING") {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_TRUE(absl::IsNotFound(registry()->Resolve("m", 2).status()));
+  EXPECT_FALSE(
+      done.WaitForNotificationWithTimeout(absl::Milliseconds(50)));
+  const std::weak_ptr<const Engine> engine = held->loaded->engine;
+  held = nullptr;
+  done.WaitForNotification();
+  EXPECT_TRUE(engine.expired());
+  EXPECT_EQ(Listed(), "1 SERVING");
+  EXPECT_EQ(metrics_.models.draining.Value(), 0);
+  EXPECT_TRUE(Load(2).ok());
+}
+
+TEST_F(ModelRolloutTest, LoadsAndLabelsSurviveARestart) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(9, false, "m/3").ok());
+  ASSERT_TRUE(Load(3).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  ASSERT_TRUE(Set("stable", 9).ok());
+  ASSERT_TRUE(Unload(3).ok());
+  const LabelsOfModels labels = registry()->labels();
+  Start();
+  ASSERT_TRUE(start_.ok()) << start_;
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING, 9 SERVING");
+  EXPECT_EQ(registry()->labels(), labels);
+  EXPECT_EQ(Usual(), 9);
+  EXPECT_EQ(metrics_.models.serving.Value(), 3);
+  v1::RollbackRequest rollback;
+  rollback.set_model_name("m");
+  v1::RollbackResponse response;
+  ASSERT_TRUE(Call(rollback, response).ok());
+  EXPECT_EQ(Usual(), 2);
+}
+
+TEST_F(ModelRolloutTest, AVersionThatIsGoneAtARestartFailsAlone) {
+  ASSERT_TRUE(Load(2).ok());
+  std::filesystem::remove_all(base() + "/m/2");
+  Start();
+  ASSERT_TRUE(start_.ok()) << start_;
+  EXPECT_EQ(Listed(), "1 SERVING, 2 FAILED");
+  // It is tried again every time, until somebody lets it go.
+  Start();
+  EXPECT_EQ(Listed(), "1 SERVING, 2 FAILED");
+  ASSERT_TRUE(Unload(2).ok());
+  Start();
+  EXPECT_EQ(Listed(), "1 SERVING");
+}
+
+TEST_F(ModelRolloutTest, AServerWithoutWhatALabelPointsToDoesNotStart) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  std::filesystem::remove_all(base() + "/m/2");
+  Start();
+  ExpectRefused(start_, absl::StatusCode::kFailedPrecondition,
+                "the label \"stable\" points to model \"m\" version 2, which "
+                "could not be loaded: ");
+  // The way out.
+  options_.models.push_back(GoldenModel("all_l1_plain"));
+  options_.models.back().name = "m";
+  options_.models.back().version = 2;
+  options_.models.back().default_model = false;
+  Start();
+  ASSERT_TRUE(start_.ok()) << start_;
+  EXPECT_EQ(Usual(), 2);
+}
+
+TEST_F(ModelRolloutTest, ARecordThatIsDamagedIsNamedAtStart) {
+  const Mark mark = {std::string(kServedModelsMark), "\xff"};
+  ASSERT_TRUE(store_.AppendEvents({}, {&mark, 1}).ok());
+  Start();
+  ExpectRefused(start_, absl::StatusCode::kDataLoss, "mark \"served models\"");
+}
+
+TEST_F(ModelRolloutTest, NothingIsServedThatIsNotRemembered) {
+  ASSERT_TRUE(Load(2).ok());
+  store_.before_append = [](absl::Span<const UserAppend>) {
+    return absl::UnavailableError("the disk is full");
+  };
+  ExpectRefused(Load(3), absl::StatusCode::kUnavailable, "the disk is full");
+  ExpectRefused(Set("stable", 2), absl::StatusCode::kUnavailable,
+                "the disk is full");
+  ExpectRefused(Unload(2), absl::StatusCode::kUnavailable, "the disk is full");
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING, 3 FAILED");
+  EXPECT_THAT(registry()->labels(), IsEmpty());
+  store_.before_append = nullptr;
+  EXPECT_TRUE(Load(3).ok());
+  EXPECT_EQ(Listed(), "1 SERVING, 2 SERVING, 3 SERVING");
+}
+
+}  // namespace
+}  // namespace qlarank::testing
