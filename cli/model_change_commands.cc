@@ -2,6 +2,7 @@
 // has, and which of them requests reach.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,7 @@ struct ChangeOptions {
   std::string path;
   std::string label;
   uint64_t version = 0;
+  std::optional<double> min_coverage;
   bool remove = false;
   std::string etag;
   bool validate_only = false;
@@ -148,6 +150,7 @@ absl::StatusOr<ExitCode> ChangeLabel(CommandContext& context,
   v1::SetLabelRequest request;
   request.set_label(options.label);
   request.set_model_version(options.version);
+  if (options.min_coverage) request.set_min_coverage(*options.min_coverage);
   return SendLabels(context, options, std::move(request), &Client::SetLabel);
 }
 
@@ -197,6 +200,9 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
       ->check(Utf8());
   label->add_option("version", options->version, "That it points to")
       ->transform(WholeNumberOf<uint64_t>(1));
+  label->add_option("--min-coverage", options->min_coverage,
+                    "The share of users who must have a state under the "
+                    "version, 0 to 1. Default: .99");
   label->add_flag("--remove", options->remove, "Remove the label");
   add_etag(label);
   add_etag(add("rollback", "Point \"stable\" at the version before, once",

@@ -92,6 +92,40 @@ void PrintLimits(const v1::RequestLimits& limits, std::ostream& out) {
       << WithCommas(limits.max_message_bytes()) << " bytes\n";
 }
 
+// Of users and events, for people.
+std::string MigrationText(const v1::ModelMigration& migration) {
+  std::string text = EnumText(
+      v1::ModelMigration::Phase_Name(migration.phase()), "PHASE_");
+  absl::StrAppend(&text, ": ", WithCommas(migration.covered_users()), " of ",
+                  WithCommas(migration.users()), " users covered, ",
+                  WithCommas(migration.events_left()), " events to fold");
+  if (migration.has_time_left() &&
+      migration.phase() == v1::ModelMigration::PHASE_FOLDING) {
+    absl::StrAppend(&text, ", ",
+                    WithCommas(static_cast<uint64_t>(
+                        migration.events_per_second())),
+                    " a second, ", migration.time_left().seconds(), " s left");
+  }
+  if (!migration.error().empty()) {
+    absl::StrAppend(&text, "; ", migration.error());
+  }
+  return text;
+}
+
+nlohmann::json MigrationToJson(const v1::ModelMigration& migration) {
+  return {{"phase", EnumText(v1::ModelMigration::Phase_Name(migration.phase()),
+                             "PHASE_")},
+          {"users", migration.users()},
+          {"covered_users", migration.covered_users()},
+          {"failed_users", migration.failed_users()},
+          {"trimmed_users", migration.trimmed_users()},
+          {"folded_events", migration.folded_events()},
+          {"events_left", migration.events_left()},
+          {"events_per_second", migration.events_per_second()},
+          {"seconds_left", migration.time_left().seconds()},
+          {"error", migration.error()}};
+}
+
 nlohmann::json CategoriesToJson(
     const google::protobuf::RepeatedPtrField<v1::ModelSchema::Category>&
         categories) {
@@ -124,7 +158,7 @@ std::string LoadTimeText(const v1::Model& model) {
 }
 
 nlohmann::json ModelToJson(const v1::Model& model) {
-  return {{"name", model.name()},
+  nlohmann::json json = {{"name", model.name()},
           {"version", model.version()},
           {"default", model.is_default()},
           {"state", ModelStateText(model.state())},
@@ -140,6 +174,10 @@ nlohmann::json ModelToJson(const v1::Model& model) {
           {"labels_etag", model.labels_etag()},
           {"state_time", FormatTime(model.state_time())},
           {"error", model.error()}};
+  if (model.has_migration()) {
+    json["migration"] = MigrationToJson(model.migration());
+  }
+  return json;
 }
 
 nlohmann::json SchemaToJson(const v1::ModelSchema& schema) {
@@ -198,6 +236,9 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   if (!model.labels().empty()) {
     out << "labels       " << absl::StrJoin(model.labels(), ", ") << " (etag "
         << model.labels_etag() << ")\n";
+  }
+  if (model.has_migration()) {
+    out << "migration    " << MigrationText(model.migration()) << "\n";
   }
   out << "fingerprint  " << model.fingerprint() << "\n"
       << "states under " << model.state_fingerprint() << ", "

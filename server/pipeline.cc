@@ -49,6 +49,9 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   of_states.snapshot_interval = options.store.snapshot_interval_events;
   pipeline->states_ = std::make_unique<UserStates>(store, metrics, of_states);
 
+  pipeline->migrations_ = std::make_unique<Migrations>(
+      *pipeline->states_, store, metrics, options.migration);
+
   if (options.request_log.enabled()) {
     auto log = OpenRequestLog(options.request_log, store, metrics.request_log);
     if (!log.ok()) return log.status();
@@ -83,8 +86,8 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);
   pipeline->model_ = std::make_unique<ModelPipeline>(
-      *pipeline->models_, *pipeline->scheduler_, *pipeline->slots_, metrics,
-      options.limits);
+      *pipeline->models_, *pipeline->migrations_, *pipeline->scheduler_,
+      *pipeline->slots_, metrics, options.limits);
   pipeline->ingest_ = std::make_unique<IngestPipeline>(
       store, *pipeline->models_, *pipeline->partitions_, metrics,
       options.limits, options.ingest);
@@ -100,7 +103,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->rollout_ = std::make_unique<ModelRollout>(
       ModelRollout::Parts{store, *pipeline->models_, *pipeline->states_,
                           *pipeline->partitions_, *pipeline->rank_models_,
-                          metrics},
+                          *pipeline->migrations_, metrics},
       options);
   const absl::Status resumed = pipeline->rollout_->Resume();
   if (!resumed.ok()) return resumed;

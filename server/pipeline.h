@@ -18,6 +18,7 @@
 #include "server/rank/state_pipeline.h"
 #include "server/request_log/request_log.h"
 #include "server/rollout/model_rollout.h"
+#include "server/states/migrations.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
 #include "server/upkeep/export_pipeline.h"
@@ -67,6 +68,7 @@ class Pipeline {
   StateStore* store_ = nullptr;
   std::unique_ptr<ModelRegistry> models_;
   std::unique_ptr<UserStates> states_;
+  std::unique_ptr<Migrations> migrations_;
   std::unique_ptr<RequestLog> request_log_;  // null: there is none
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<RankModels> rank_models_;

@@ -10,6 +10,51 @@
 #include "server/work/overload.h"
 
 namespace qlarank {
+namespace {
+
+v1::ModelMigration::Phase PhaseOf(Migration::Phase phase) {
+  switch (phase) {
+    case Migration::Phase::kCounting:
+      return v1::ModelMigration::PHASE_COUNTING;
+    case Migration::Phase::kFolding:
+      return v1::ModelMigration::PHASE_FOLDING;
+    case Migration::Phase::kDone:
+      return v1::ModelMigration::PHASE_DONE;
+    case Migration::Phase::kFailed:
+      return v1::ModelMigration::PHASE_FAILED;
+    case Migration::Phase::kStopped:  // with the model, or the server
+      break;
+  }
+  return v1::ModelMigration::PHASE_UNSPECIFIED;
+}
+
+v1::ModelMigration DescribeMigration(const Migration::Progress& progress) {
+  v1::ModelMigration described;
+  described.set_phase(PhaseOf(progress.phase));
+  described.set_users(progress.users);
+  described.set_covered_users(progress.covered_users);
+  described.set_failed_users(progress.failed_users);
+  described.set_trimmed_users(progress.trimmed_users);
+  described.set_folded_events(progress.folded_events);
+  described.set_events_left(progress.events_left);
+  described.set_events_per_second(progress.events_per_second);
+  if (progress.time_left.has_value()) {
+    described.mutable_time_left()->set_seconds(
+        absl::ToInt64Seconds(*progress.time_left));
+  }
+  described.set_error(std::string(progress.status.message()));
+  return described;
+}
+
+}  // namespace
+
+void ModelPipeline::AddMigration(const Registry& registry,
+                                 v1::Model& model) const {
+  const LoadedModelPtr loaded = registry.Find(model.name(), model.version());
+  if (loaded == nullptr) return;
+  const auto progress = migrations_.Of(loaded->id);
+  if (progress) *model.mutable_migration() = DescribeMigration(*progress);
+}
 
 absl::StatusOr<RequestSlot> ModelPipeline::TakeSlot(const Context& context) {
   RequestSlot slot = RequestSlot::TryTake(slots_, context.client,
@@ -29,6 +74,7 @@ void ModelPipeline::Start(const v1::ListModelsRequest& request,
   absl::StatusOr<RequestSlot> slot = TakeSlot(context);
   if (!slot.ok()) return done(slot.status(), RequestSlot());
   for (v1::Model& model : page->models) {
+    AddMigration(*registry, model);
     *response.add_models() = std::move(model);
   }
   response.set_next_page_token(page->next_token);
@@ -50,6 +96,7 @@ void ModelPipeline::Start(const v1::GetModelRequest& request,
   if (!slot.ok()) return done(slot.status(), RequestSlot());
   if (model.ok()) {
     *response.mutable_model() = DescribeModel(**model, *registry);
+    AddMigration(*registry, *response.mutable_model());
     *response.mutable_model()->mutable_schema() =
         DescribeSchema(**model, *registry);
   } else {

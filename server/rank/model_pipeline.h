@@ -16,6 +16,7 @@
 #include "server/models/model_registry.h"
 #include "server/rank/rank_call.h"
 #include "server/rank/request_slot.h"
+#include "server/states/migrations.h"
 #include "server/work/fair_quota.h"
 #include "server/work/tile_scheduler.h"
 
@@ -27,10 +28,11 @@ class ModelPipeline {
   using Done = RankCall::Done;
 
   // All must outlive the pipeline. `slots` are shared with Rank requests.
-  ModelPipeline(const ModelRegistry& models, const TileScheduler& scheduler,
-                FairQuota& slots, Metrics& metrics,
-                const LimitsOptions& limits)
+  ModelPipeline(const ModelRegistry& models, const Migrations& migrations,
+                const TileScheduler& scheduler, FairQuota& slots,
+                Metrics& metrics, const LimitsOptions& limits)
       : models_(models),
+        migrations_(migrations),
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
@@ -56,7 +58,11 @@ class ModelPipeline {
   // A slot, or why there is none.
   absl::StatusOr<RequestSlot> TakeSlot(const Context& context);
 
+  // With how far its migration is, if it has one.
+  void AddMigration(const Registry& registry, v1::Model& model) const;
+
   const ModelRegistry& models_;
+  const Migrations& migrations_;
   const TileScheduler& scheduler_;
   FairQuota& slots_;
   Metrics& metrics_;

@@ -1,5 +1,6 @@
 #include "server/rollout/model_rollout.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -142,10 +143,12 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   if (!model.ok()) return model;
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
+  parts_.migrations.Begin(*model);
   return model;
 }
 
 void ModelRollout::LetGo(const LoadedModel& model) {
+  parts_.migrations.End(model);
   parts_.partitions.RemoveModel(model);
   parts_.rank_models.LetGo(model);
   parts_.states.LetGo(model);
@@ -284,6 +287,34 @@ void ModelRollout::Start(const v1::UnloadModelRequest& request,
 
 // -- Labels -------------------------------------------------------------------
 
+absl::Status ModelRollout::CheckCoverage(
+    const Registry& registry, const v1::SetLabelRequest& request) const {
+  const double wanted =
+      request.has_min_coverage() ? request.min_coverage() : kMinCoverage;
+  // NaN is neither.
+  if (!(wanted >= 0 && wanted <= 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("min_coverage: ", wanted, "; must be 0 to 1"));
+  }
+  const LoadedModelPtr model =
+      registry.Find(request.model_name(), request.model_version());
+  const auto progress = parts_.migrations.Of(model->id);
+  if (!progress || wanted == 0) return absl::OkStatus();
+  const bool counted = progress->phase != Migration::Phase::kCounting;
+  if (counted && progress->coverage() >= wanted) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "min_coverage: ", wanted, "; ", ModelLabel(model->name, model->version),
+      counted ? absl::StrCat(" has states of ", progress->covered_users, " of ",
+                             progress->users, " users")
+              : " is counting its users",
+      progress->time_left && progress->phase == Migration::Phase::kFolding
+          ? absl::StrCat(", and about ",
+                         absl::FormatDuration(absl::Trunc(
+                             *progress->time_left, absl::Seconds(1))),
+                         " to go")
+          : ""));
+}
+
 template <typename Request>
 absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
     const Request& request) {
@@ -292,6 +323,10 @@ absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
   const std::shared_ptr<const Registry> registry = parts_.models.Current();
   absl::StatusOr<ModelLabels> changed = Changed(*registry, request);
   if (!changed.ok()) return changed.status();
+  if constexpr (std::is_same_v<Request, v1::SetLabelRequest>) {
+    const absl::Status covered = CheckCoverage(*registry, request);
+    if (!covered.ok()) return covered;
+  }
   if (request.validate_only()) {
     v1::ModelLabels described = Describe(name, *changed);
     described.set_etag(registry->LabelsOf(name).etag());

@@ -29,6 +29,7 @@
 #include "server/partition/partitions.h"
 #include "server/rank/rank_models.h"
 #include "server/rollout/served_models.h"
+#include "server/states/migrations.h"
 #include "server/states/user_states.h"
 #include "server/work/task_thread.h"
 #include "state_store/state_store.h"
@@ -46,8 +47,11 @@ class ModelRollout {
     UserStates& states;
     Partitions& partitions;
     RankModels& rank_models;
+    Migrations& migrations;
     Metrics& metrics;
   };
+  // What SetLabel asks for unless it is told otherwise.
+  static constexpr double kMinCoverage = 0.99;
 
   // All parts must outlive this.
   ModelRollout(const Parts& parts, const ServerOptions& options);
@@ -98,6 +102,9 @@ class ModelRollout {
   template <typename Request>
   absl::StatusOr<v1::ModelLabels> ChangeLabels(const Request& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // OK when enough users have a state under the version.
+  absl::Status CheckCoverage(const Registry& registry,
+                             const v1::SetLabelRequest& request) const;
   // OK when every label points to what is served.
   absl::Status CheckLabels(const LabelsOfModels& labels) const;
 

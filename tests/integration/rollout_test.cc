@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpcpp/client_context.h"
@@ -91,6 +92,13 @@ class RolloutTest : public ::testing::Test {
   void MustModel(std::vector<std::string> arguments) {
     const CliResult result = Model(std::move(arguments));
     EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  }
+  std::string Address() const {
+    return absl::StrCat("127.0.0.1:", server_->grpc_port());
+  }
+  // Whoever has a state or not.
+  void Label(const std::string& label, const std::string& version) {
+    MustModel({"label", "m", label, version, "--min-coverage", "0"});
   }
 
   // States under a version are those of a fresh fold of the user's events.
@@ -206,8 +214,8 @@ TEST_F(RolloutTest, TrafficDoesNotNotice) {
     await_answers_of(1);
     MustModel({"load", "m/2"});
     await_answers_of(1);
-    MustModel({"label", "m", "stable", "1"});
-    MustModel({"label", "m", "stable", "2"});
+    Label("stable", "1");
+    Label("stable", "2");
     await_answers_of(2);
     for (int i = 0; i < kQuietUsers; ++i) {
       ExpectFreshFold(*second, 2, QuietUser(i), kQuietEvents);
@@ -227,13 +235,38 @@ TEST_F(RolloutTest, TrafficDoesNotNotice) {
 
 TEST_F(RolloutTest, ARestartKeepsLoadsAndLabels) {
   MustModel({"load", "m/2"});
-  MustModel({"label", "m", "canary", "2"});
-  MustModel({"label", "m", "stable", "2"});
-  const std::string before = Model({"label", "m", "canary", "2", "--json"}).out;
+  Label("canary", "2");
+  Label("stable", "2");
+  const std::string before = Model({"label", "m", "canary", "2", "--json",
+                                    "--min-coverage", "0"}).out;
   Restart();
-  EXPECT_EQ(Model({"label", "m", "canary", "2", "--json"}).out, before);
+  EXPECT_EQ(Model({"label", "m", "canary", "2", "--json",
+                                    "--min-coverage", "0"}).out, before);
   EXPECT_EQ(server_->Rank(Request("user"))->model_version(), 2);
   EXPECT_EQ(server_->Rank(Request("user", 1))->model_version(), 1);
+}
+
+TEST_F(RolloutTest, StatesAreMadeForALoadedVersionAndItIsShown) {
+  for (int i = 0; i < kQuietUsers; ++i) {
+    ASSERT_TRUE(
+        server_->Append(MakeAppend(*bundle_, QuietUser(i), 1, 100)).ok());
+  }
+  MustModel({"load", "m/2"});
+  std::string shown;
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (!absl::StrContains(shown, "migration    done") && absl::Now() < end) {
+    shown = RunCli({"--server", Address(), "model", "show", "m/2"}).out;
+  }
+  EXPECT_TRUE(absl::StrContains(
+      shown, "done: 8 of 8 users covered, 0 events to fold"))
+      << shown;
+  EXPECT_EQ(server_->Metric("qlarank_migrations_total{event=\"done\"}"), 1);
+  // Nobody asked for them; a snapshot is due every 64 events.
+  EXPECT_GE(server_->Metric("qlarank_snapshots_written_total"), kQuietUsers);
+  MustModel({"label", "m", "stable", "2"});
+  EXPECT_EQ(RunCli({"--server", Address(), "model", "show", "m/1"})
+                .out.find("migration"),
+            std::string::npos);
 }
 
 TEST_F(RolloutTest, OfTwoOperatorsWhoSawTheSameOneHasTheirWay) {
@@ -248,6 +281,7 @@ TEST_F(RolloutTest, OfTwoOperatorsWhoSawTheSameOneHasTheirWay) {
       request.set_label("stable");
       request.set_model_version(1 + i % 2);
       request.set_etag("0");
+      request.set_min_coverage(0);
       v1::SetLabelResponse response;
       const grpc::Status status =
           server_->model_admin().SetLabel(&context, request, &response);
@@ -268,7 +302,7 @@ TEST_F(RolloutTest, OfTwoOperatorsWhoSawTheSameOneHasTheirWay) {
 
 TEST_F(RolloutTest, RequestsNameALabelOrAVersion) {
   MustModel({"load", "m/2"});
-  MustModel({"label", "m", "canary", "2"});
+  Label("canary", "2");
   v1::RankRequest request = Request("user");
   request.set_model_label("canary");
   EXPECT_EQ(server_->Rank(request)->model_version(), 2);

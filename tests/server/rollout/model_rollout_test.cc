@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -97,6 +98,7 @@ class ModelRolloutTest : public ::testing::Test, protected BundlesOfM {
     request.set_label(label);
     request.set_model_version(version);
     request.set_validate_only(validate_only);
+    if (min_coverage_) request.set_min_coverage(*min_coverage_);
     v1::SetLabelResponse response;
     return Call(request, response);
   }
@@ -121,6 +123,7 @@ class ModelRolloutTest : public ::testing::Test, protected BundlesOfM {
   FaultyStateStore store_;
   Metrics metrics_;
   ServerOptions options_;
+  std::optional<double> min_coverage_ = 0;
   absl::Status start_;
   std::unique_ptr<Pipeline> pipeline_;
 };
@@ -190,6 +193,35 @@ TEST_F(ModelRolloutTest, RequestsFollowStable) {
   EXPECT_EQ((*registry()->Resolve("", 1))->version, 1);
   ASSERT_TRUE(Set("canary", 1).ok());
   EXPECT_EQ((*registry()->Resolve("", 0, "canary"))->version, 1);
+}
+
+TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
+  // It rests a thousand times as long as it works.
+  options_.migration = {0.001, 0};
+  Start();
+  const auto bundle = LoadGolden(options_.models[0]);
+  for (int i = 0; i < 40; ++i) {
+    absl::Notification done;
+    pipeline_->ingest().Append(
+        MakeAppend(*bundle, absl::StrCat("user-", i), 1, 60), absl::Now(), {},
+        IngestPipeline::OnFull::kWait, [&](const AppendResult& result) {
+          EXPECT_TRUE(result.status.ok()) << result.status;
+          done.Notify();
+        });
+    done.WaitForNotification();
+  }
+  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  ASSERT_TRUE(Load(2).ok());
+  min_coverage_ = std::nullopt;
+  ExpectRefused(Set("stable", 2), absl::StatusCode::kFailedPrecondition,
+                "min_coverage: 0.99; model \"m\" version 2");
+  min_coverage_ = 1.5;
+  ExpectRefused(Set("stable", 2), absl::StatusCode::kInvalidArgument,
+                "min_coverage: 1.5; must be 0 to 1");
+  EXPECT_EQ(Usual(), 1);
+  min_coverage_ = 0;
+  ASSERT_TRUE(Set("stable", 2).ok());
+  EXPECT_EQ(Usual(), 2);
 }
 
 TEST_F(ModelRolloutTest, WhatALabelPointsToAndTheDefaultStay) {
