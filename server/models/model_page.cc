@@ -20,23 +20,24 @@ namespace {
 using Place = std::tuple<absl::string_view, uint64_t>;
 
 // A model in it: one of the two.
-struct Listed {
+struct ListedModel {
   Place place;
   const LoadedModel* served = nullptr;
   const UnservedModel* unserved = nullptr;
 };
 
-std::vector<Listed> ListAll(const Registry& registry) {
-  std::vector<Listed> all;
+std::vector<ListedModel> ListAll(const Registry& registry) {
+  std::vector<ListedModel> all;
   for (const LoadedModelPtr& model : registry.models()) {
     all.push_back({{model->name, model->version}, model.get(), nullptr});
   }
   for (const UnservedModel& model : registry.unserved()) {
     all.push_back({{model.name, model.version}, nullptr, &model});
   }
-  std::sort(all.begin(), all.end(), [](const Listed& a, const Listed& b) {
-    return a.place < b.place;
-  });
+  std::sort(all.begin(), all.end(),
+            [](const ListedModel& a, const ListedModel& b) {
+              return a.place < b.place;
+            });
   return all;
 }
 
@@ -85,8 +86,8 @@ absl::StatusOr<ModelPage> PageOfModels(const Registry& registry,
                         "is no next_page_token of a reply to this request");
     }
   }
-  std::vector<Listed> listed = ListAll(registry);
-  std::erase_if(listed, [&](const Listed& model) {
+  std::vector<ListedModel> listed = ListAll(registry);
+  std::erase_if(listed, [&](const ListedModel& model) {
     return (!name.empty() && std::get<0>(model.place) != name) ||
            (after.has_value() &&
             model.place <= Place(after->name, after->version));
@@ -99,7 +100,7 @@ absl::StatusOr<ModelPage> PageOfModels(const Registry& registry,
     const auto& [last_name, last_version] = listed.back().place;
     page.next_token = TokenOf({std::string(last_name), last_version}, name);
   }
-  for (const Listed& model : listed) {
+  for (const ListedModel& model : listed) {
     page.models.push_back(model.served != nullptr
                               ? DescribeModel(*model.served, registry)
                               : DescribeModel(*model.unserved));

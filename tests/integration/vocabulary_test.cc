@@ -24,7 +24,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr uint64_t kEvents = 40;
+constexpr uint64_t kGivenEvents = 40;
 
 // "shop", the default: view, buy, skip; price, rating, dwell. "garden": like,
 // buy, view; rating, cart, price.
@@ -48,10 +48,10 @@ class VocabularyTest : public ::testing::Test {
 
   // Actions of either model and of both, "" among them; price, rating, dwell.
   v1::AppendEventsRequest Events() const {
-    auto request = MakeAppend(*LoadGolden(shop_), "ann", 1, kEvents);
+    auto request = MakeAppend(*LoadGolden(shop_), "ann", 1, kGivenEvents);
     const std::vector<std::string> actions = {"view", "like", "skip", "",
                                               "buy"};
-    for (uint64_t n = 0; n < kEvents; ++n) {
+    for (uint64_t n = 0; n < kGivenEvents; ++n) {
       request.mutable_events(n)->mutable_event()->set_action(
           actions[(n * n + n / 5) % actions.size()]);
     }
@@ -77,7 +77,8 @@ class VocabularyTest : public ::testing::Test {
                          });
   }
 
-  std::string State(const std::string& model, uint64_t num_events = kEvents) {
+  std::string State(const std::string& model,
+                    uint64_t num_events = kGivenEvents) {
     grpc::ClientContext context;
     v1::GetUserStateRequest request;
     request.set_user_id("ann");
@@ -98,7 +99,7 @@ class VocabularyTest : public ::testing::Test {
     v1::RankRequest request =
         MakeRank(*bundle, "ann", CatalogueItems(*bundle, 20));
     request.set_model_name(model);
-    request.set_min_event_count(kEvents);
+    request.set_min_event_count(kGivenEvents);
     *request.mutable_recent_events() = {recent.begin(), recent.end()};
     const auto ranked = server_->Rank(request);
     EXPECT_TRUE(ranked.ok()) << ranked.status();
@@ -127,7 +128,7 @@ TEST_F(VocabularyTest, EachModelFoldsAndRanksAsIfItWereAlone) {
   Serve({shop_, garden_.options()});
   const auto appended = server_->Append(events);
   ASSERT_TRUE(appended.ok()) << appended.status();
-  ASSERT_EQ(appended->applied(), kEvents);
+  ASSERT_EQ(appended->applied(), kGivenEvents);
   for (const char* model : {"shop", "garden"}) {
     states[model] = State(model);
     scores[model] = Scores(model, recent);
@@ -138,11 +139,12 @@ TEST_F(VocabularyTest, EachModelFoldsAndRanksAsIfItWereAlone) {
   EXPECT_GE(Counted("qlarank_fold_unknown_actions_total", "garden"),
             NumWith("skip", events));
   EXPECT_EQ(Counted("qlarank_fold_missing_features_total", "shop"), 0);
-  EXPECT_GE(Counted("qlarank_fold_missing_features_total", "garden"), kEvents);
+  EXPECT_GE(Counted("qlarank_fold_missing_features_total", "garden"),
+            kGivenEvents);
 
   // Alone, over the log as it is.
   Serve({shop_}, UnknownActions::kAccept);
-  ASSERT_EQ(server_->Append(events)->applied(), kEvents);
+  ASSERT_EQ(server_->Append(events)->applied(), kGivenEvents);
   EXPECT_EQ(State("shop"), states["shop"]);
   EXPECT_EQ(Scores("shop", recent), scores["shop"]);
 
@@ -153,7 +155,7 @@ TEST_F(VocabularyTest, EachModelFoldsAndRanksAsIfItWereAlone) {
     *event.mutable_event() = ToGarden(event.event(), "jump");
   }
   for (v1::Event& event : recent) event = ToGarden(event, "jump");
-  ASSERT_EQ(server_->Append(own)->applied(), kEvents);
+  ASSERT_EQ(server_->Append(own)->applied(), kGivenEvents);
   EXPECT_EQ(State("garden"), states["garden"]);
   EXPECT_EQ(Scores("garden", recent), scores["garden"]);
 
@@ -164,7 +166,7 @@ TEST_F(VocabularyTest, EachModelFoldsAndRanksAsIfItWereAlone) {
       event.mutable_event()->set_action("like");
     }
   }
-  ASSERT_EQ(server_->Append(own)->applied(), kEvents);
+  ASSERT_EQ(server_->Append(own)->applied(), kGivenEvents);
   EXPECT_NE(State("garden"), states["garden"]);
 }
 
@@ -177,7 +179,7 @@ TEST_F(VocabularyTest, TheOrderOfModelsDoesNotMatter) {
     options.models = {shop, garden_.options()};
     if (!shop_first) std::swap(options.models[0], options.models[1]);
     server_ = std::make_unique<TestServer>(options);
-    ASSERT_EQ(server_->Append(Events())->applied(), kEvents);
+    ASSERT_EQ(server_->Append(Events())->applied(), kGivenEvents);
     states.push_back(State("shop") + State("garden"));
   }
   EXPECT_EQ(states[0], states[1]);
@@ -195,7 +197,7 @@ TEST_F(VocabularyTest, AnOldStoreIsFoldedByAModelOfOtherWords) {
     }
   }
   Serve({shop_});
-  ASSERT_EQ(server_->Append(events)->applied(), kEvents);
+  ASSERT_EQ(server_->Append(events)->applied(), kGivenEvents);
   const std::string before = State("shop");
 
   Serve({garden_.options(), shop_});
@@ -204,21 +206,21 @@ TEST_F(VocabularyTest, AnOldStoreIsFoldedByAModelOfOtherWords) {
   // An event of now is in garden's words.
   v1::AppendEventsRequest later;
   later.set_source("test");
-  AddEvent(*LoadGolden(garden_.options()), "ann", kEvents + 1, later);
+  AddEvent(*LoadGolden(garden_.options()), "ann", kGivenEvents + 1, later);
   later.mutable_events(0)->mutable_event()->set_action("like");
   const auto appended = server_->Append(later);
   ASSERT_TRUE(appended.ok()) << appended.status();
-  const std::string after = State("garden", kEvents + 1);
+  const std::string after = State("garden", kGivenEvents + 1);
 
   store_ = TestOptions().store;
   Serve({garden_.options()}, UnknownActions::kAccept);
   for (v1::UserEvent& event : *events.mutable_events()) {
     *event.mutable_event() = ToGarden(event.event(), "jump");
   }
-  ASSERT_EQ(server_->Append(events)->applied(), kEvents);
+  ASSERT_EQ(server_->Append(events)->applied(), kGivenEvents);
   EXPECT_EQ(State("garden"), garden);
   ASSERT_EQ(server_->Append(later)->applied(), 1u);
-  EXPECT_EQ(State("garden", kEvents + 1), after);
+  EXPECT_EQ(State("garden", kGivenEvents + 1), after);
 }
 
 TEST_F(VocabularyTest, WhatNoModelKnowsIsRefusedByName) {
@@ -236,7 +238,7 @@ TEST_F(VocabularyTest, WhatNoModelKnowsIsRefusedByName) {
 
   Serve({shop_, garden_.options()}, UnknownActions::kAccept);
   events.set_source("second");
-  EXPECT_EQ(server_->Append(events)->applied(), kEvents);
+  EXPECT_EQ(server_->Append(events)->applied(), kGivenEvents);
   events.mutable_events(3)->mutable_event()->set_action(std::string(129, 'j'));
   events.set_source("third");
   appended = server_->Append(events);

@@ -46,8 +46,9 @@ class ModelPipelineTest : public RankPipelineTest {
     return Ask<v1::GetModelResponse>(request);
   }
 
-  ModelPipeline asked_{*models_, *scheduler_, slots_, metrics_,
-                       options_.limits};
+  Migrations migrations_{*states_, *store_, metrics_, options_.migration};
+  ModelPipeline asked_{*models_, migrations_, *scheduler_,
+                       slots_,   metrics_,    options_.limits};
 };
 
 TEST_F(ModelPipelineTest, TellsOfAModelWithItsSchemaAndTheLimits) {
