@@ -201,10 +201,11 @@ TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
   Start();
   const auto bundle = LoadGolden(options_.models[0]);
   for (int i = 0; i < 40; ++i) {
+    const auto request = MakeAppend(*bundle, absl::StrCat("user-", i), 1, 60);
     absl::Notification done;
     pipeline_->ingest().Append(
-        MakeAppend(*bundle, absl::StrCat("user-", i), 1, 60), absl::Now(), {},
-        IngestPipeline::OnFull::kWait, [&](const AppendResult& result) {
+        request, absl::Now(), {}, IngestPipeline::OnFull::kWait,
+        [&](const AppendResult& result) {
           EXPECT_TRUE(result.status.ok()) << result.status;
           done.Notify();
         });
