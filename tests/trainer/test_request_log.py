@@ -1,7 +1,7 @@
 """The trainer reads a server's request log and joins what followed.
 
 That it has the bits which a server was sent is shown in
-tests/served/test_request_log.py.
+tests/served/test_served_requests.py.
 """
 
 import pathlib

@@ -22,7 +22,8 @@ runpy.run_module('trainer', run_name='__main__', alter_sys=True)
 """
 # Everything else trains, evaluates or exports a model.
 DATA_COMMANDS = {'convert-grocery', 'convert-kuairand', 'convert-ml-1m',
-                 'prepare', 'click-baselines', 'table', 'reference'}
+                 'convert-export', 'prepare', 'click-baselines', 'table',
+                 'reference'}
 MODEL_COMMANDS = {'train', 'evaluate', 'export', 'golden', 'golden-requests',
                   'sweep'}
 # Reads records of protobuf.
