@@ -1,5 +1,6 @@
-// qlarank model: the models of a server (served_model_commands.cc) and changes to
-// them (model_change_commands.cc), and model inspect: what is in a bundle, whether it is whole, and whether the
+// qlarank model: the models of a server (served_model_commands.cc) and changes
+// to them (model_change_commands.cc), and model inspect: what is in a bundle,
+// whether it is whole, and whether the
 // engine scores its golden requests as the trainer did.
 #include <filesystem>
 #include <memory>

@@ -128,6 +128,7 @@ KUAIRAND_SEEDS = Table(
 
 TABLES = {'ml-1m': ML_1M, 'grocery-time': GROCERY_TIME, 'kuairand': KUAIRAND,
           'kuairand-din': KUAIRAND_DIN,
-          'kuairand-half-lives': KUAIRAND_HALF_LIVES, 'kuairand-start': KUAIRAND_START,
+          'kuairand-half-lives': KUAIRAND_HALF_LIVES,
+          'kuairand-start': KUAIRAND_START,
           'kuairand-attention': KUAIRAND_ATTENTION,
           'kuairand-seeds': KUAIRAND_SEEDS}
