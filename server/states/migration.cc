@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/time/clock.h"
 #include "server/states/user_fold.h"
 
@@ -89,33 +90,23 @@ absl::Status Migration::Migrate() {
   }
   // The rest, and whoever has been in no pass because they were active
   // meanwhile.
-  is_last_pass_ = true;
   return Visit(kFirst, kLast);
 }
 
 absl::Status Migration::Count() {
-  absl::Status stopped;
   const absl::Status visited = log_.ForEachUser(
-      [&](absl::string_view user_id, const UserHead& head) {
-        if (head.last_sequence == 0) return true;
+      [&](absl::string_view, const UserHead& head) {
         newest_us_ = std::max(newest_us_, head.last_event_time_us);
-        const auto lookup = memory_->Find(user_id);
-        // Whoever cannot be looked up is found so again, and counted then.
-        const uint64_t behind =
-            lookup.ok() ? lookup->events_behind() : head.last_sequence;
-        absl::MutexLock lock(&mutex_);
-        ++progress_.users;
-        if (behind <= options_.max_behind) {
-          ++progress_.covered_users;
-        } else {
-          progress_.events_left += behind;
+        if (head.last_sequence > 0) {
+          absl::MutexLock lock(&mutex_);
+          ++progress_.users;
+          progress_.events_left += head.num_events();
         }
-        if (stop_.HasBeenNotified()) stopped = Stopped();
-        return stopped.ok();
+        return !stop_.HasBeenNotified();
       });
+  if (stop_.HasBeenNotified()) return Stopped();
   // Of a damaged head the owner of the user tells.
-  return absl::IsDataLoss(visited) ? stopped
-                                   : (stopped.ok() ? visited : stopped);
+  return absl::IsDataLoss(visited) ? absl::OkStatus() : visited;
 }
 
 absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
@@ -123,32 +114,46 @@ absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
   const absl::Status visited = log_.ForEachUser(
       [&](absl::string_view user_id, const UserHead& head) {
         if (head.last_sequence == 0 || head.last_event_time_us < from_us ||
-            head.last_event_time_us >= to_us) {
+            head.last_event_time_us >= to_us ||
+            !taken_.insert(absl::HashOf(user_id)).second) {
           return true;
         }
-        status = Take(user_id);
+        status = Take(user_id, head);
         if (status.ok() && (waiting_events_ >= kBatchEvents ||
                             replays_.size() >= kBatchUsers)) {
           status = FoldAll();
+        } else if (status.ok() && taken_.size() % kBatchUsers == 0) {
+          status = Rest();
         }
         return status.ok();
       });
   if (status.ok()) status = FoldAll();
-  // So that the next pass finds it.
   if (status.ok()) status = memory_->AwaitSaved();
   return absl::IsDataLoss(visited) || !status.ok() ? status : visited;
 }
 
-absl::Status Migration::Take(absl::string_view user_id) {
+absl::Status Migration::Take(absl::string_view user_id, const UserHead& head) {
   if (stop_.HasBeenNotified()) return Stopped();
   absl::StatusOr<UserMemory::Lookup> lookup =
       memory_->Find(user_id, kStepEvents);
-  if (!lookup.ok()) return NoteFailed(lookup.status());
+  if (!lookup.ok()) return NoteFailed(user_id, lookup.status());
   const uint64_t behind = lookup->events_behind();
-  if (behind <= options_.max_behind) return absl::OkStatus();
-  waiting_events_ += behind;
-  replays_.push_back({std::string(user_id), *std::move(lookup)});
+  const bool covered = behind <= options_.max_behind;
+  if (!covered) {
+    waiting_events_ += behind;
+    replays_.push_back({std::string(user_id), *std::move(lookup)});
+  }
+  NoteDone(covered ? head.num_events()
+                   : head.num_events() - std::min(head.num_events(), behind),
+           covered ? 1 : 0);
   return absl::OkStatus();
+}
+
+void Migration::NoteDone(uint64_t events, uint64_t users) {
+  absl::MutexLock lock(&mutex_);
+  progress_.events_left -= std::min(progress_.events_left, events);
+  progress_.covered_users =
+      std::min(progress_.users, progress_.covered_users + users);
 }
 
 absl::Status Migration::FoldAll() {
@@ -168,7 +173,8 @@ absl::Status Migration::FoldRound() {
     absl::StatusOr<UserFold> fold = memory_->ReadTail(
         replays_[i].user_id, replays_[i].lookup, kStepEvents);
     if (!fold.ok()) {
-      absl::Status status = NoteFailed(fold.status());
+      absl::Status status =
+          NoteFailed(replays_[i].user_id, fold.status());
       if (!status.ok()) return status;
       continue;
     }
@@ -178,11 +184,12 @@ absl::Status Migration::FoldRound() {
   memory_->RunFolds(absl::MakeSpan(folds), *scratch_);
 
   std::vector<Replay> unfinished;
-  uint64_t events = 0, covered = 0, failed = 0;
+  uint64_t events = 0, covered = 0;
   for (size_t k = 0; k < folds.size(); ++k) {
     Replay& replay = replays_[folded[k]];
     if (!folds[k].status().ok()) {
-      if (is_last_pass_) ++failed;
+      absl::Status status = NoteFailed(replay.user_id, folds[k].status());
+      if (!status.ok()) return status;
       continue;
     }
     events += folds[k].after().folded_sequence() -
@@ -196,27 +203,22 @@ absl::Status Migration::FoldRound() {
     }
   }
   replays_ = std::move(unfinished);
-
+  NoteDone(events, covered);
   absl::MutexLock lock(&mutex_);
   progress_.folded_events += events;
-  progress_.events_left -= std::min(progress_.events_left, events);
-  progress_.failed_users += failed;
-  progress_.covered_users =
-      std::min(progress_.users, progress_.covered_users + covered);
   return absl::OkStatus();
 }
 
-absl::Status Migration::NoteFailed(const absl::Status& status) {
-  // Erased or trimmed meanwhile: the last pass looks again.
-  if (absl::IsAborted(status)) return absl::OkStatus();
+absl::Status Migration::NoteFailed(absl::string_view user_id,
+                                   const absl::Status& status) {
   if (absl::IsUnavailable(status)) return status;
-  if (!is_last_pass_) return absl::OkStatus();
-  absl::MutexLock lock(&mutex_);
-  if (absl::IsFailedPrecondition(status)) {
-    ++progress_.trimmed_users;
-  } else {
-    ++progress_.failed_users;
+  if (absl::IsAborted(status)) {  // erased or trimmed meanwhile: look again
+    taken_.erase(absl::HashOf(user_id));
+    return absl::OkStatus();
   }
+  absl::MutexLock lock(&mutex_);
+  ++(absl::IsFailedPrecondition(status) ? progress_.trimmed_users
+                                        : progress_.failed_users);
   return absl::OkStatus();
 }
 

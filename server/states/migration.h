@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -94,18 +95,22 @@ class Migration {
   void Run();
   // ABORTED when it was stopped, or what the store says.
   absl::Status Migrate();
-  // Counts users, covered ones among them, and what is left to fold.
+  // Counts users and their events, by heads alone.
   absl::Status Count();
-  // Folds for those whose newest event is of [from_us, to_us).
+  // Folds for those whose newest event is of [from_us, to_us) and who were not
+  // taken before.
   absl::Status Visit(int64_t from_us, int64_t to_us);
   // Looks up a user, whose events then wait to be folded if they are many.
-  absl::Status Take(absl::string_view user_id);
+  absl::Status Take(absl::string_view user_id, const UserHead& head);
   // Folds what waits until nothing does, and rests.
   absl::Status FoldAll();
   // Folds the next events of each; drops those that are done or failed.
   absl::Status FoldRound();
+  // Events that are in a state, and users who are covered.
+  void NoteDone(uint64_t events, uint64_t users) ABSL_LOCKS_EXCLUDED(mutex_);
   // Of one user, who is counted. OK if the others can go on.
-  absl::Status NoteFailed(const absl::Status& status);
+  absl::Status NoteFailed(absl::string_view user_id,
+                          const absl::Status& status);
   // Sleeps for as long as keeps its share. ABORTED when it is to stop.
   absl::Status Rest();
 
@@ -120,8 +125,9 @@ class Migration {
   uint64_t waiting_events_ = 0;  // of replays_
   int64_t newest_us_ = 0;        // event of all
   absl::Time rested_;
-  // Whoever fails does so in every pass, and is counted in this one.
-  bool is_last_pass_ = false;
+  // Hashes of the users who were: each is looked up once, and their snapshot
+  // read.
+  absl::flat_hash_set<size_t> taken_;
 
   mutable absl::Mutex mutex_;
   Progress progress_ ABSL_GUARDED_BY(mutex_);

@@ -1,8 +1,10 @@
 #include "server/states/migration.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -127,7 +129,16 @@ TEST_F(MigrationTest, WhatIsDoneIsNotDoneAgain) {
   AppendAll();
   Migrate(0);
   Restart();
+  std::map<std::string, int> looks;
+  store_.before_get_head = [&](absl::string_view user_id) {
+    ++looks[std::string(user_id)];
+    return absl::OkStatus();
+  };
   EXPECT_EQ(Migrate(0).folded_events, 0);
+  // A look reads a snapshot.
+  EXPECT_EQ(looks.size(), kUsers);
+  for (const auto& [user, count] : looks) EXPECT_EQ(count, 1) << user;
+  store_.before_get_head = nullptr;
 
   Append(User(7), 100);
   Restart();
@@ -173,6 +184,26 @@ TEST_F(MigrationTest, AnErasedUserStaysErased) {
   EXPECT_EQ(progress.failed_users, 0);
   EXPECT_EQ(StoredState(User(20)), "");
   EXPECT_EQ(StoredState(User(21)), *FreshFold(*engine_, store_, User(21)));
+}
+
+TEST_F(MigrationTest, WhoIsErasedAndComesAgainIsTakenAgain) {
+  Append("long", 3000);
+  Append("other", 10);
+  std::string seen;
+  store_.before_get_head = [&](absl::string_view user_id) {
+    seen = std::string(user_id);
+    return absl::OkStatus();
+  };
+  bool erased = false;
+  store_.after_read_events = [&] {
+    if (seen != "long" || std::exchange(erased, true)) return;
+    ASSERT_TRUE(store_.DeleteUser("long", {}).ok());
+    Append("long", 100);
+  };
+  const Migration::Progress progress = Migrate(0);
+  EXPECT_TRUE(erased);
+  EXPECT_EQ(progress.failed_users + progress.trimmed_users, 0);
+  EXPECT_EQ(StoredState("long"), *FreshFold(*engine_, store_, "long"));
 }
 
 TEST_F(MigrationTest, ATrimmedLogIsCountedAndTheOthersGoOn) {
