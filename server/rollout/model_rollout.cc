@@ -53,6 +53,11 @@ ModelRollout::ModelRollout(const Parts& parts, const ServerOptions& options)
       base_path_(options.model_base_path),
       configured_(options.models) {}
 
+ModelRollout::~ModelRollout() {
+  stop_.Notify();
+  parts_.migrations.StopAll();
+}
+
 absl::Status ModelRollout::Remember(std::vector<LoadedByRequest> loaded,
                                     const LabelsOfModels& labels) {
   absl::Status written =
@@ -83,14 +88,23 @@ absl::Status ModelRollout::Resume() {
     }
     const auto model = Bring(wanted, BundleFolder(base_path_, wanted));
     if (!model.ok()) Fail(wanted, model.status());
-    absl::MutexLock lock(&mutex_);
-    loaded_.push_back(wanted);
-    if (model.ok()) Replace(parts_.models.Current()->With(*model));
+    {
+      absl::MutexLock lock(&mutex_);
+      loaded_.push_back(wanted);
+      // Nobody folds for it what comes meanwhile.
+      if (!model.ok()) loaded_.back().migrated = false;
+      if (model.ok()) Replace(parts_.models.Current()->With(*model));
+    }
+    if (model.ok() && !wanted.migrated) Migrate(*model);
   }
   if (absl::Status valid = CheckLabels(served->labels); !valid.ok()) {
     return valid;
   }
   absl::MutexLock lock(&mutex_);
+  if (loaded_ != served->loaded) {
+    absl::Status remembered = Remember(loaded_, served->labels);
+    if (!remembered.ok()) return remembered;
+  }
   Replace(parts_.models.Current()->WithLabels(std::move(served->labels)));
   return absl::OkStatus();
 }
@@ -143,8 +157,30 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   if (!model.ok()) return model;
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
-  parts_.migrations.Begin(*model);
   return model;
+}
+
+void ModelRollout::Migrate(const LoadedModelPtr& model) {
+  parts_.migrations.Begin(
+      model, [this, name = model->name, version = model->version] {
+        NoteMigrated(name, version);
+      });
+}
+
+void ModelRollout::NoteMigrated(const std::string& name, uint64_t version) {
+  // What it says must not outlive the snapshots.
+  absl::Status status = parts_.store.Flush();
+  absl::MutexLock lock(&mutex_);
+  std::vector<LoadedByRequest> loaded = loaded_;
+  for (LoadedByRequest& one : loaded) {
+    if (IsOf(one, name, version)) one.migrated = true;
+  }
+  if (status.ok()) {
+    status = Remember(std::move(loaded), parts_.models.Current()->labels());
+  }
+  if (status.ok()) return;
+  LogWarning("a migration is not remembered, and begins again at a restart",
+             {{"model", name}, {"version", version}, {"error", status}});
 }
 
 void ModelRollout::LetGo(const LoadedModel& model) {
@@ -208,6 +244,7 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   }
   parts_.metrics.models.loads_ok.Increment();
   LogState(wanted.name, wanted.version, "serving");
+  Migrate(*model);
   *response.mutable_model() =
       DescribeModel(**model, *parts_.models.Current());
   return absl::OkStatus();

@@ -55,8 +55,9 @@ class ModelRollout {
 
   // All parts must outlive this.
   ModelRollout(const Parts& parts, const ServerOptions& options);
-  // Finishes the load at work. REQUIRES: no request is left.
-  ~ModelRollout() { stop_.Notify(); }
+  // Finishes the load at work, and stops migrations. REQUIRES: no request is
+  // left.
+  ~ModelRollout();
 
   // Takes up what was loaded and labelled before the restart; once, before
   // anything else. A version that cannot be loaded is FAILED, but an error where
@@ -83,6 +84,10 @@ class ModelRollout {
   absl::StatusOr<LoadedModelPtr> Bring(
       const LoadedByRequest& wanted,
       const absl::StatusOr<std::string>& folder);
+  // Begins to bring users' states to it, and remembers when that is done.
+  void Migrate(const LoadedModelPtr& model);
+  void NoteMigrated(const std::string& name, uint64_t version)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Everybody lets go of it but the requests that hold it.
   void LetGo(const LoadedModel& model);
   absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted)

@@ -30,7 +30,8 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
   }
   ServedModels served;
   for (const auto& loaded : record.loaded()) {
-    served.loaded.push_back({loaded.name(), loaded.version(), loaded.path()});
+    served.loaded.push_back({loaded.name(), loaded.version(), loaded.path(),
+                             loaded.migrated()});
   }
   for (const auto& labels : record.labels()) {
     ModelLabels& of_model = served.labels[labels.model_name()];
@@ -50,6 +51,7 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
     to.set_name(loaded.name);
     to.set_version(loaded.version);
     to.set_path(loaded.path);
+    to.set_migrated(loaded.migrated);
   }
   for (const auto& [name, labels] : served.labels) {
     auto& to = *record.add_labels();

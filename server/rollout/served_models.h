@@ -22,6 +22,8 @@ struct LoadedByRequest {
   std::string name;
   uint64_t version = 0;
   std::string path;  // as it was asked for
+  // All users had a state under it, and their owners have seen to it since.
+  bool migrated = false;
 
   bool operator==(const LoadedByRequest&) const = default;
 };

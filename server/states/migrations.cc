@@ -14,21 +14,28 @@ Migrations::Migrations(UserStates& states, const EventLog& log,
       metrics_(metrics),
       options_{options.processor_share, options.max_events_behind} {}
 
-Migrations::~Migrations() {
+void Migrations::StopAll() {
   absl::flat_hash_map<uint32_t, std::shared_ptr<Migration>> ending;
-  absl::MutexLock lock(&mutex_);
-  ending.swap(by_model_);
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    ending.swap(by_model_);
+  }
+  for (const auto& [id, migration] : ending) migration->Stop();
 }
 
-void Migrations::Begin(const LoadedModelPtr& model) {
+void Migrations::Begin(const LoadedModelPtr& model,
+                       absl::AnyInvocable<void()> on_done) {
   absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Migration>& migration = by_model_[model->id];
-  if (migration != nullptr) return;
+  if (stopped_ || by_model_.contains(model->id)) return;
   metrics_.migration.begun.Increment();
-  migration = std::make_shared<Migration>(
+  by_model_[model->id] = std::make_shared<Migration>(
       states_.Of(model), log_, options_,
-      [this, model](const Migration::Progress& progress) {
+      [this, model, on_done = std::move(on_done)](
+          const Migration::Progress& progress) mutable {
         NoteEnd(*model, progress);
+        const bool done = progress.phase == Migration::Phase::kDone;
+        if (done && on_done != nullptr) on_done();
       });
 }
 

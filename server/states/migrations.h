@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "config/server_options.h"
 #include "server/metrics/metrics.h"
@@ -26,13 +27,18 @@ class Migrations {
   // All must outlive this.
   Migrations(UserStates& states, const EventLog& log, Metrics& metrics,
              const MigrationOptions& options);
-  // Stops them.
-  ~Migrations();
+  ~Migrations() { StopAll(); }
 
-  // Does nothing if the model's has begun before.
-  void Begin(const LoadedModelPtr& model) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Does nothing if the model's has begun before, or after StopAll. `on_done` is
+  // called on its thread when it is done, not when it fails or is stopped.
+  void Begin(const LoadedModelPtr& model,
+             absl::AnyInvocable<void()> on_done = nullptr)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Returns when it has stopped, if it was running. It is not known any more.
   void End(const LoadedModel& model) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Returns when all have stopped, and no `on_done` is called any more.
+  void StopAll() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Of a model by its LoadedModel::id; nullopt if none has begun.
   std::optional<Migration::Progress> Of(uint32_t model_id) const
@@ -49,6 +55,7 @@ class Migrations {
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint32_t, std::shared_ptr<Migration>> by_model_
       ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace qlarank

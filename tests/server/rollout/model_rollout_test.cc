@@ -301,6 +301,23 @@ TEST_F(ModelRolloutTest, LoadsAndLabelsSurviveARestart) {
   EXPECT_EQ(Usual(), 2);
 }
 
+TEST_F(ModelRolloutTest, AMigrationThatIsDoneIsNotBegunAgain) {
+  ASSERT_TRUE(Load(2).ok());
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (!ReadServedModels(store_)->loaded[0].migrated && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  Start();
+  EXPECT_EQ(metrics_.migration.begun.Value(), 1);
+  // While it is not loaded, nobody folds for it.
+  std::filesystem::rename(base() + "/m/2", base() + "/m/.2");
+  Start();
+  EXPECT_FALSE(ReadServedModels(store_)->loaded[0].migrated);
+  std::filesystem::rename(base() + "/m/.2", base() + "/m/2");
+  Start();
+  EXPECT_EQ(metrics_.migration.begun.Value(), 2);
+}
+
 TEST_F(ModelRolloutTest, AVersionThatIsGoneAtARestartFailsAlone) {
   ASSERT_TRUE(Load(2).ok());
   std::filesystem::remove_all(base() + "/m/2");

@@ -14,7 +14,7 @@ TEST(ServedModelsTest, AreWhatWasWritten) {
   MemoryStateStore store;
   EXPECT_EQ(*ReadServedModels(store), ServedModels());
   ServedModels served;
-  served.loaded = {{"shop", 3, ""}, {"garden", UINT64_MAX, "odd/place"}};
+  served.loaded = {{"shop", 3, "", true}, {"garden", UINT64_MAX, "odd/place"}};
   served.labels["shop"] = {{{"canary", 3}, {"stable", 2}}, 1, 17};
   served.labels["garden"] = {{}, 0, 2};
   ASSERT_TRUE(WriteServedModels(served, store).ok());
