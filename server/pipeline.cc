@@ -32,6 +32,25 @@ absl::StatusOr<std::unique_ptr<RequestLog>> OpenRequestLog(
   return RequestLog::Open(options, metrics, std::move(was_erased));
 }
 
+UserStates::Options OfStates(const StoreOptions& store) {
+  UserStates::Options options;
+  options.cache_bytes = store.user_cache_bytes;
+  options.reading_cache_bytes = store.reading_cache_bytes;
+  options.snapshot_interval = store.snapshot_interval_events;
+  return options;
+}
+
+Partitions::Options OfPartitions(const ServerOptions& server,
+                                 RequestLog* request_log) {
+  Partitions::Options options;
+  options.request_log = request_log;
+  options.owners = server.ingest.shards;
+  options.fold_threads = server.ingest.fold_threads;
+  options.max_group_events = server.ingest.max_group_events;
+  options.max_sources_per_user = server.limits.max_sources_per_user;
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
@@ -43,11 +62,8 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
                      options.ingest.unknown_actions);
   if (!registry.ok()) return registry.status();
   pipeline->models_ = std::make_unique<ModelRegistry>(*registry);
-  UserStates::Options of_states;
-  of_states.cache_bytes = options.store.user_cache_bytes;
-  of_states.reading_cache_bytes = options.store.reading_cache_bytes;
-  of_states.snapshot_interval = options.store.snapshot_interval_events;
-  pipeline->states_ = std::make_unique<UserStates>(store, metrics, of_states);
+  pipeline->states_ =
+      std::make_unique<UserStates>(store, metrics, OfStates(options.store));
 
   pipeline->migrations_ = std::make_unique<Migrations>(
       *pipeline->states_, store, metrics, options.migration);
@@ -57,15 +73,9 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
     if (!log.ok()) return log.status();
     pipeline->request_log_ = *std::move(log);
   }
-  Partitions::Options of_partitions;
-  of_partitions.request_log = pipeline->request_log_.get();
-  of_partitions.owners = options.ingest.shards;
-  of_partitions.fold_threads = options.ingest.fold_threads;
-  of_partitions.max_group_events = options.ingest.max_group_events;
-  of_partitions.max_sources_per_user = options.limits.max_sources_per_user;
-  auto partitions =
-      Partitions::Create(store, **registry, *pipeline->states_, metrics,
-                         of_partitions);
+  auto partitions = Partitions::Create(
+      store, **registry, *pipeline->states_, metrics,
+      OfPartitions(options, pipeline->request_log_.get()));
   if (!partitions.ok()) return partitions.status();
   pipeline->partitions_ = *std::move(partitions);
   pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
