@@ -5,6 +5,8 @@ ranks better than either (Wortsman et al. 2022, arXiv 2109.01903); where they
 teach much, it costs what they taught. The validation part tells which.
 """
 
+import contextlib
+
 import torch
 
 from trainer import stopping
@@ -14,26 +16,33 @@ SHARES = (0., .25, .5)
 
 
 def first_weights(model):
-    """The model's parameters as they are, for choose()."""
+    """The model's parameters as they are, for best()."""
     return [value.detach().clone() for value in model.parameters()]
 
 
-@torch.no_grad()
-def choose(model, first, best, validate):
-    """Mixes the share of `first` that validates best into the model's weights,
-    which are those of the record `best`. Says so there: its validation becomes
-    that of the mixture, 'start_share' the share.
+@contextlib.contextmanager
+def best(model, first, validate):
+    """Inside the block the model has the mixture of what it learned and `first`
+    that validates best. Yields (its validation, its share of `first`).
+
+    Every validation of a training asks this, not the last alone: with a part of
+    its start a model is best after more steps than without, so that mixtures of
+    the step that is best without would be compared with that step's own luck.
 
     validate: a function of the model that returns metrics.
     """
     learned = first_weights(model)
-    found = [(0., best['validation'])]
-    for share in SHARES[1:]:
+    try:
+        found = []
+        for share in SHARES:
+            mix(model.parameters(), learned, first, share)
+            found.append((validate(model), share))
+        validation, share = max(
+            found, key=lambda tried: stopping.figure(tried[0]))
         mix(model.parameters(), learned, first, share)
-        found.append((share, validate(model)))
-    share, validation = max(found, key=lambda tried: stopping.figure(tried[1]))
-    mix(model.parameters(), learned, first, share)
-    best.update(start_share=share, validation=validation)
+        yield validation, share
+    finally:
+        mix(model.parameters(), learned, first, 0)
 
 
 @torch.no_grad()

@@ -55,6 +55,10 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
         print(note, file=sys.stderr)
     chooses = validate and settings.choose_start_share
     first = start_share.first_weights(model) if chooses else None
+
+    def validation(model):
+        return validate(config.model, _detached(model, lately))
+
     optimizer = Optimizer(model, settings, total)
     step = steps.Step(model, optimizer, source, config, num_batches)
     run = _Run(model, optimizer,
@@ -77,9 +81,7 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
             if validate and (is_last or validate_every and
                              len(run.history) % validate_every == 0):
                 with optimizer.kept():
-                    record['validation'] = validate(config.model,
-                                                    _detached(model, lately))
-                    run.keep_best()
+                    run.validate(validation, first)
             progress.show(record)
             if board:
                 board.show(record)
@@ -87,10 +89,6 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                 unfinished.save(run.state())
     optimizer.keep()
     run.take_best()
-    if first:
-        start_share.choose(model, first, stopping.best(run.history),
-                           lambda model: validate(config.model,
-                                                  _detached(model, lately)))
     with torch.no_grad():
         model.values['item_bias'].add_(lately)
     return model.eval(), run.history
@@ -205,8 +203,20 @@ class _Run:
                     'training.learning_rate may help, or another '
                     'training.seed')
 
-    def keep_best(self):
-        """Keeps the weights if the newest validation is the best."""
+    def validate(self, validation, first):
+        """Adds the metrics of the weights to the newest record, and keeps them
+        if they are the best. first: None, or the model's first weights, of
+        which the validation chooses a share."""
+        record = self.history[-1]
+        if first is None:
+            record['validation'] = validation(self._model)
+            self._keep_best()
+            return
+        with start_share.best(self._model, first, validation) as found:
+            record['validation'], record['start_share'] = found
+            self._keep_best()
+
+    def _keep_best(self):
         if stopping.best(self.history) is self.history[-1]:
             self._best = {name: value.cpu().clone() for name, value in
                           self._model.state_dict().items()}
