@@ -92,8 +92,8 @@ class _Writer:
             (data.user, arrow.string()), (data.item, arrow.uint64()),
             (data.action, arrow.string()),
             (data.time, arrow.timestamp('us', 'UTC')),
-            *((name, arrow.float32()) for name in model.event_features),
-            *((name, arrow.float32()) for name in model.candidate_features),
+            *((name, arrow.float32()) for name in dict.fromkeys(
+                model.event_features + model.candidate_features)),
             *((feature.name, arrow.string())
               for feature in model.context_features),
             *((column, arrow.int8()) for column in self._labels),
@@ -147,11 +147,12 @@ class _Writer:
                                          for place in joined.shown().tolist()]
                                  )}
         columns |= dict(zip(model.event_features, event_features.T))
-        # What came before is no candidate: its features are looked at by
-        # nobody.
-        columns |= dict(zip(model.candidate_features, np.concatenate([
-            np.zeros((known, len(model.candidate_features)), np.float32),
-            joined.candidate_features(model.candidate_features)]).T))
+        # What came before is no candidate, and no candidate is folded: what
+        # both are told by one name is of the one before and of the other then.
+        of_candidates = joined.candidate_features(model.candidate_features)
+        for name, values in zip(model.candidate_features, of_candidates.T):
+            before = columns.get(name, np.zeros(known, np.float32))[:known]
+            columns[name] = np.concatenate([before, values])
         columns |= {feature.name: self._after(known, asked * [
             record.request.context.get(feature.name, '')])
                     for feature in model.context_features}

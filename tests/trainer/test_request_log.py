@@ -162,6 +162,17 @@ def test_recent_events_come_behind_the_history(tmp_path):
     assert data.action_names[data.actions[2]] == 'click'
 
 
+def test_a_feature_of_both_is_one_column(tmp_path):
+    """An event's before the request, the candidate's in it."""
+    record = _record()
+    record.event_features[0] = 'price'
+    data, _ = _convert(tmp_path, [record],
+                       config=CONFIG.replace('"watched"', '"price"'),
+                       events=EVENTS.replace('watched', 'price'))
+    assert data.event_features[:2, 0].tolist() == [.5, .25]
+    assert data.candidate_features[2:, 0].tolist() == [3 / 8, 4 / 8, 5 / 8]
+
+
 def test_only_what_was_shown_and_scored_is_a_candidate(tmp_path):
     ordered = _record()
     ordered.response.order.extend([2, 0])
