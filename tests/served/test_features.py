@@ -10,10 +10,10 @@ import pathlib
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pool, json_format, message_factory
-from grpc_reflection.v1alpha import proto_reflection_descriptor_database
+from google.protobuf import json_format
 
 from bench import local_server
+from bench.caller import Caller
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
 CASES = ('five_with_recent', 'forty')
@@ -21,29 +21,6 @@ CASES = ('five_with_recent', 'forty')
 REPEATS = 12
 # Between the reference in float64 and what is served in float32.
 TOLERANCE = 1e-4
-
-
-class Caller:
-    """Calls unary methods of qlarank.v1 with JSON-able messages."""
-
-    def __init__(self, channel):
-        self._channel = channel
-        self._pool = descriptor_pool.DescriptorPool(
-            proto_reflection_descriptor_database.
-            ProtoReflectionDescriptorDatabase(channel))
-        self._factory = message_factory.MessageFactory(self._pool)
-
-    def __call__(self, service, method, request):
-        name = f'qlarank.v1.{service}'
-        types = self._pool.FindServiceByName(name).methods_by_name[method]
-        message = json_format.ParseDict(
-            request, self._factory.GetPrototype(types.input_type)())
-        call = self._channel.unary_unary(
-            f'/{name}/{method}',
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=self._factory.GetPrototype(
-                types.output_type).FromString)
-        return call(message, timeout=30)
 
 
 def _time(time_us):

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import json_format
 
 from bench import local_server
-from test_features import Caller
+from bench.caller import Caller
 from test_features import GOLDEN
 from trainer import click_evaluation
 from trainer import config as config_lib
