@@ -37,8 +37,9 @@ absl::Status CheckDigest(const std::string& path, absl::string_view text) {
 // Opens a tensor file that must have the digest and the tensors given.
 absl::StatusOr<std::unique_ptr<TensorFile>> LoadTensors(
     const std::string& path, const std::string& sha256,
-    const std::vector<TensorSchema>& schema) {
-  absl::StatusOr<std::unique_ptr<TensorFile>> file = TensorFile::Open(path);
+    const std::vector<TensorSchema>& schema, const std::string& into_folder) {
+  absl::StatusOr<std::unique_ptr<TensorFile>> file =
+      TensorFile::Open(path, into_folder);
   if (!file.ok()) return file.status();
   const std::string digest = Sha256Hex((*file)->contents());
   if (digest != sha256) {
@@ -99,14 +100,15 @@ absl::StatusOr<model::v1::ModelSpec> Bundle::LoadSpec(
 }
 
 absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
-    const std::string& folder) {
+    const std::string& folder, const std::string& item_folder) {
   auto bundle = absl::WrapUnique(new Bundle());
   bundle->folder_ = folder;
   absl::StatusOr<model::v1::ModelSpec> spec = LoadSpec(folder);
   if (!spec.ok()) return spec.status();
   bundle->spec_ = *std::move(spec);
 
-  if (absl::Status status = bundle->LoadAllTensors(); !status.ok()) {
+  if (absl::Status status = bundle->LoadAllTensors(item_folder);
+      !status.ok()) {
     return status;
   }
   auto golden = LoadGoldenRequests(folder, bundle->spec_);
@@ -126,13 +128,14 @@ absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
   return std::shared_ptr<const Bundle>(std::move(bundle));
 }
 
-absl::Status Bundle::LoadAllTensors() {
+absl::Status Bundle::LoadAllTensors(const std::string& item_folder) {
   const BundleSchema schema = SchemaOf(spec_);
   const auto load = [&](absl::string_view file, const std::string& sha256,
                         const std::vector<TensorSchema>& tensors,
-                        std::unique_ptr<TensorFile>& into) {
-    auto loaded =
-        LoadTensors(absl::StrCat(folder_, "/", file), sha256, tensors);
+                        std::unique_ptr<TensorFile>& into,
+                        const std::string& into_folder = "") {
+    auto loaded = LoadTensors(absl::StrCat(folder_, "/", file), sha256,
+                              tensors, into_folder);
     if (loaded.ok()) into = *std::move(loaded);
     return loaded.status();
   };
@@ -140,7 +143,7 @@ absl::Status Bundle::LoadAllTensors() {
                              schema.weights, weights_);
   if (!status.ok()) return status;
   status = load("items.safetensors", spec_.items_sha256(), schema.items,
-                items_);
+                items_, item_folder);
   if (!status.ok()) return status;
   if (HasContent(spec_)) {
     status = load("content.safetensors", spec_.content_sha256(),

@@ -2,8 +2,9 @@
 // docs/model.md section 6, loaded and checked.
 //
 // Immutable after Load, so safe to share between threads. Everything is in
-// memory, and what was checked is what is served: whatever happens to the files
-// afterwards, an export over them too, changes nothing.
+// memory or in a file of our own, and what was checked is what is served:
+// whatever happens to the bundle's files afterwards, an export over them too,
+// changes nothing.
 #ifndef QLARANK_MODEL_BUNDLE_H_
 #define QLARANK_MODEL_BUNDLE_H_
 
@@ -35,14 +36,15 @@ class Bundle {
   // Reads and checks the bundle in `folder`: the spec's fields, every tensor's
   // presence, dtype, shape and finiteness, the files' digests, the fingerprint,
   // and that the golden requests can be asked. What they are answered is for
-  // golden_replay.h to check.
+  // golden_replay.h to check. The items' tensors lie in Pages::InFile in
+  // `item_folder` unless that is empty.
   //
   // NOT_FOUND         the folder or one of its files is missing
   // INVALID_ARGUMENT  the spec or a tensor is not what docs/model.md asks for
   // DATA_LOSS         a file is truncated or not the one the spec was written
   // for
   static absl::StatusOr<std::shared_ptr<const Bundle>> Load(
-      const std::string& folder);
+      const std::string& folder, const std::string& item_folder = "");
 
   // Only the spec, read and checked likewise.
   static absl::StatusOr<model::v1::ModelSpec> LoadSpec(
@@ -94,7 +96,7 @@ class Bundle {
   Bundle() = default;
 
   // Reads the tensors that the spec asks for, and checks the fingerprint.
-  absl::Status LoadAllTensors();
+  absl::Status LoadAllTensors(const std::string& item_folder);
   void IndexVocabularies();
 
   std::string folder_;

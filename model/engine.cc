@@ -103,17 +103,23 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
   return status;
 }
 
-void Engine::Impl::MakeItems(const Bundle& bundle, const Options& options) {
+absl::Status Engine::Impl::MakeItems(const Bundle& bundle,
+                                     const Options& options) {
   const auto layers_of_candidates = candidate_layers();
   const Layer* const first = layers_of_candidates.empty()
                                  ? nullptr
                                  : layers_of_candidates.front().get();
-  items = std::make_unique<ItemTable>(bundle, precision, first,
-                                      options.most_share_bytes,
-                                      options.most_added_items, item_embedding);
+  auto table = ItemTable::Create(
+      bundle, first,
+      {precision, options.most_share_bytes, options.most_added_items,
+       options.item_folder},
+      item_embedding);
+  if (!table.ok()) return table.status();
+  items = *std::move(table);
   catalogue =
       std::make_unique<Catalogue>(bundle, options.most_added_items, *items);
   candidate_inputs = std::make_unique<CandidateInputs>(bundle, first, *items);
+  return absl::OkStatus();
 }
 
 bool Engine::Impl::ReadsLayer(size_t index) const {
@@ -225,10 +231,9 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   if (absl::Status status = CheckArithmetic(); !status.ok()) return status;
   auto engine = absl::WrapUnique(new Engine(std::move(bundle), options));
   Impl& impl = *engine->impl_;
-  if (absl::Status status = impl.PackWeights(*engine->bundle_); !status.ok()) {
-    return status;
-  }
-  impl.MakeItems(*engine->bundle_, options);
+  absl::Status status = impl.PackWeights(*engine->bundle_);
+  if (status.ok()) status = impl.MakeItems(*engine->bundle_, options);
+  if (!status.ok()) return status;
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".f32v", kArithmeticVersion);
   auto empty = std::make_shared<UserState>();

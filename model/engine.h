@@ -108,10 +108,14 @@ class Engine {
     // Rows that the catalogue can be added. Address space is reserved for them;
     // memory is taken as they come.
     size_t most_added_items = 0;
+    // A folder for the files in which the items' tables then lie, for a
+    // catalogue larger than memory (ItemTable); empty: they are in memory.
+    std::string item_folder = "";
   };
 
   // Packs the weights: takes milliseconds. INTERNAL when this processor or build
-  // computes other bits (canary.h), or when oneDNN refuses a matrix, naming it.
+  // computes other bits (canary.h), or when oneDNN refuses a matrix, naming it;
+  // RESOURCE_EXHAUSTED when the items' tables find no room.
   static absl::StatusOr<std::unique_ptr<const Engine>> Create(
       std::shared_ptr<const Bundle> bundle, const Options& options);
   // With the default options.

@@ -26,7 +26,7 @@ struct Engine::Impl {
 
   absl::Status PackWeights(const Bundle& bundle);
   // What candidates need of items. REQUIRES: PackWeights was OK.
-  void MakeItems(const Bundle& bundle, const Options& options);
+  absl::Status MakeItems(const Bundle& bundle, const Options& options);
   // Whether candidates pass through layer `index`.
   bool ReadsLayer(size_t index) const;
   std::vector<const Matrix*> matrices() const;

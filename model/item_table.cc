@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "absl/memory/memory.h"
 #include "model/matrix.h"
 #include "model/precision_kernels.h"
 
@@ -41,28 +42,53 @@ float InverseNorm(absl::Span<const float> row) {
 
 }  // namespace
 
-ItemTable::ItemTable(const Bundle& bundle, Precision precision,
-                     const Layer* first, size_t most_share_bytes,
-                     size_t most_added_rows, ItemEmbedding& embedding)
-    : d_model_(bundle.spec().d_model()), first_(first), embedding_(embedding) {
+absl::StatusOr<std::unique_ptr<ItemTable>> ItemTable::Create(
+    const Bundle& bundle, const Layer* first, const Options& options,
+    ItemEmbedding& embedding) {
+  const bool bf16 = options.precision != Precision::kF32;
+  auto table = absl::WrapUnique(
+      new ItemTable(first, embedding, bundle.spec().d_model()));
   const absl::Span<const float> of_bundle = embedding.of_bundle();
-  const size_t rows = embedding.first_added() + most_added_rows;
-  known_ = {of_bundle.data(), embedding.added(), embedding.first_added(),
-            nullptr, precision != Precision::kF32};
+  table->known_ = {of_bundle.data(), embedding.added(),
+                   embedding.first_added(), nullptr, bf16};
+  const bool keeps_shares =
+      first != nullptr &&
+      ShareBytes(bundle.spec(), bf16) <= options.most_share_bytes;
+  if (absl::Status status = table->TakeRoom(options, keeps_shares);
+      !status.ok()) {
+    return status;
+  }
+  table->PutTerms(0, of_bundle, bundle.tensor("item_bias"));
+  if (bf16) table->PutLower(0, of_bundle);
+  if (keeps_shares) table->PutShares(0, of_bundle);
+  table->lower_.ExpectSparseReads();
+  table->shares_.ExpectSparseReads();
+  return table;
+}
+
+absl::Status ItemTable::TakeRoom(const Options& options, bool keeps_shares) {
+  const size_t rows = embedding_.first_added() + options.most_added_rows;
   terms_ = AllocatePages(rows * sizeof(Terms));
-  PutTerms(0, of_bundle, bundle.tensor("item_bias"));
   if (known_.bf16) {
-    lower_ = AllocatePages(rows * d_model_ * ValueBytes(true));
-    PutLower(0, of_bundle);
+    auto lower =
+        PagesIn(options.folder, rows * d_model_ * ValueBytes(true));
+    if (!lower.ok()) return lower.status();
+    lower_ = *std::move(lower);
     known_.embedding = lower_.data();
     known_.first_added = rows;  // all in one part
   }
-  if (first != nullptr &&
-      ShareBytes(bundle.spec(), known_.bf16) <= most_share_bytes) {
-    shares_ = AllocatePages(rows * 4 * d_model_ * ValueBytes(known_.bf16));
-    PutShares(0, of_bundle);
+  if (keeps_shares) {
+    auto shares = PagesIn(options.folder,
+                          rows * 4 * d_model_ * ValueBytes(known_.bf16));
+    if (!shares.ok()) return shares.status();
+    shares_ = *std::move(shares);
     known_.shares = shares_.data();
   }
+  return absl::OkStatus();
+}
+
+uint64_t ItemTable::ResidentBytes(const model::v1::ModelSpec& spec) {
+  return (spec.num_items() + 1) * sizeof(Terms);
 }
 
 uint64_t ItemTable::Bytes(const model::v1::ModelSpec& spec,
@@ -73,7 +99,8 @@ uint64_t ItemTable::Bytes(const model::v1::ModelSpec& spec,
     return bytes <= most_share_bytes ? bytes : 0;
   };
   const uint64_t lower = rows * spec.d_model() * ValueBytes(true);
-  return rows * sizeof(Terms) + std::max(shares(false), lower + shares(true));
+  return ResidentBytes(spec) +
+         std::max(shares(false), lower + shares(true));
 }
 
 uint64_t ItemTable::AddedBytes(const model::v1::ModelSpec& spec,

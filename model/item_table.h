@@ -4,6 +4,9 @@
 // the system gives them, with room behind the bundle's rows for those that are
 // added; but float32 embeddings are an ItemEmbedding's.
 //
+// Where a catalogue is larger than memory, embeddings and shares lie in files,
+// and the system keeps in memory the rows that are in demand.
+//
 // Where scores are in less than float32, so are embeddings and shares: in
 // bfloat16.
 #ifndef QLARANK_MODEL_ITEM_TABLE_H_
@@ -11,7 +14,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "model/bundle.h"
 #include "model/item_embedding.h"
@@ -25,16 +31,25 @@ namespace qlarank {
 // Thread safety: one writer at a time; a row can be read once it is known.
 class ItemTable {
  public:
-  // `first` is the first layer that candidates pass through, or null; shares
-  // are kept if those of the bundle's items take at most `most_share_bytes`.
-  // All but the bundle outlive the table.
-  ItemTable(const Bundle& bundle, Precision precision, const Layer* first,
-            size_t most_share_bytes, size_t most_added_rows,
-            ItemEmbedding& embedding);
+  struct Options {
+    Precision precision = Precision::kF32;
+    // Shares are kept if those of the bundle's items take no more.
+    size_t most_share_bytes = 0;
+    size_t most_added_rows = 0;
+    // Where to have Pages::InFile; empty: in memory.
+    std::string folder = "";
+  };
+  // `first` is the first layer that candidates pass through, or null. All but
+  // the bundle outlive the table. RESOURCE_EXHAUSTED where there is no room.
+  static absl::StatusOr<std::unique_ptr<ItemTable>> Create(
+      const Bundle& bundle, const Layer* first, const Options& options,
+      ItemEmbedding& embedding);
 
-  // What such a table takes in memory, in the precision in which it takes most.
+  // What such a table takes in memory, in the precision in which it takes most;
+  // and what of that cannot lie in a file.
   static uint64_t Bytes(const model::v1::ModelSpec& spec,
                         uint64_t most_share_bytes);
+  static uint64_t ResidentBytes(const model::v1::ModelSpec& spec);
   // What as many added rows take beside it, their ItemEmbedding counted.
   static uint64_t AddedBytes(const model::v1::ModelSpec& spec,
                              uint64_t most_added_rows,
@@ -55,6 +70,11 @@ class ItemTable {
   }
 
  private:
+  ItemTable(const Layer* first, ItemEmbedding& embedding, size_t d_model)
+      : d_model_(d_model), first_(first), embedding_(embedding) {}
+
+  // Takes room for all rows, the bundle's and those that may be added.
+  absl::Status TakeRoom(const Options& options, bool keeps_shares);
   // Write what is made of the embeddings of rows from `row` on.
   void PutLower(size_t row, absl::Span<const float> embedding);
   void PutShares(size_t row, absl::Span<const float> embedding);
