@@ -33,11 +33,12 @@ class LocalServer:
     """A running server; a context manager that stops it."""
 
     def __init__(self, programs, bundle, name, version, folder, limits='',
-                 **sections):
+                 command=(), **sections):
         """folder: for store and log, an empty one or an earlier server's.
 
         limits: fields of the config's limits message; sections: of its others,
-        by their names ('model' and 'listen' join what is written here).
+        by their names ('model' and 'listen' join what is written here);
+        command: words before the server's own.
         """
         self.folder = pathlib.Path(folder)
         self.log = self.folder / 'server.log'
@@ -67,7 +68,7 @@ class LocalServer:
         begin = time.monotonic()
         with self.log.open('wb') as log:
             self.process = subprocess.Popen(
-                [programs.server, f'--config_file={config}'],
+                [*command, programs.server, f'--config_file={config}'],
                 stdout=log, stderr=subprocess.STDOUT)
         self._wait_for(ports)
         self.start_seconds = time.monotonic() - begin  # to within 5 ms

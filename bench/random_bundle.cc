@@ -19,19 +19,25 @@
 namespace qlarank::bench {
 namespace {
 
+// 1 ... count; where they are scattered, neighbours lie far apart.
+std::string ItemIds(uint64_t count, bool scattered) {
+  // A prime above any count, so that each id is there once.
+  constexpr uint64_t kStride = 2'654'435'761;
+  std::string bytes(count * sizeof(uint64_t), '\0');
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t row = scattered ? i * kStride % count : i, id = i + 1;
+    std::memcpy(bytes.data() + row * sizeof(id), &id, sizeof(id));
+  }
+  return bytes;
+}
+
 // Values that keep activations near 1 through any number of layers.
 std::string RandomTensor(const model::v1::ModelSpec& spec,
-                         const TensorSchema& tensor, std::mt19937& random) {
+                         const TensorSchema& tensor, bool scattered,
+                         std::mt19937& random) {
   size_t size = 1;
   for (uint64_t dimension : tensor.shape) size *= dimension;
-  if (tensor.dtype == DType::kU64) {
-    std::string bytes(size * sizeof(uint64_t), '\0');
-    for (uint64_t i = 0; i < size; ++i) {
-      const uint64_t id = i + 1;
-      std::memcpy(bytes.data() + i * sizeof(id), &id, sizeof(id));
-    }
-    return bytes;
-  }
+  if (tensor.dtype == DType::kU64) return ItemIds(size, scattered);
   const double scale = 1.0 / std::sqrt(tensor.shape.back());
   const bool around_one = absl::StrContains(tensor.name, "norm") ||
                           absl::EndsWith(tensor.name, ".alpha") ||
@@ -108,9 +114,11 @@ absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
 }
 
 // Those of WriteRandomBundle, which are asked for in the schema's order.
-TensorBytes RandomTensors(const model::v1::ModelSpec& spec) {
-  return [&spec, random = std::mt19937(1)](const TensorSchema& tensor) mutable {
-    return RandomTensor(spec, tensor, random);
+TensorBytes RandomTensors(const model::v1::ModelSpec& spec,
+                          bool scattered = false) {
+  return [&spec, scattered,
+          random = std::mt19937(1)](const TensorSchema& tensor) mutable {
+    return RandomTensor(spec, tensor, scattered, random);
   };
 }
 
@@ -146,8 +154,8 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
 }
 
 absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
-                               const std::string& folder) {
-  return WriteBundle(spec, RandomTensors(spec), folder);
+                               const std::string& folder, bool scattered) {
+  return WriteBundle(spec, RandomTensors(spec, scattered), folder);
 }
 
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec) {

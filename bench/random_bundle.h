@@ -24,10 +24,12 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
 using TensorBytes = std::function<std::string(const TensorSchema&)>;
 
 // Writes the spec's bundle to `folder` (made if missing); digests and
-// fingerprint are filled in. Items have the ids 1 ... num_items; a head whose
-// initial_half_lives is 0 gets a random decay.
+// fingerprint are filled in. Items have the ids 1 ... num_items, in this order
+// unless they are scattered; a head whose initial_half_lives is 0 gets a random
+// decay.
 absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
-                               const std::string& folder);
+                               const std::string& folder,
+                               bool scattered = false);
 
 // Writes it to a temporary folder and loads it. Dies on failure.
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec);

@@ -1,6 +1,9 @@
 // Writes a bundle with random weights, for a server to be measured with.
 //
 //   write_bundle FOLDER D_MODEL HEADS LAYERS CONV_WIDTH off|all|block ITEMS
+//     [scattered]
+//
+// scattered: items whose ids follow one another do not lie side by side.
 
 #include <cstdio>
 #include <iostream>
@@ -22,7 +25,8 @@ model::v1::TargetAware TargetAwareOf(const std::string& name) {
 int Main(int argc, char** argv) {
   uint32_t width, heads, layers, conv_width;
   uint64_t items;
-  if (argc != 8 || !absl::SimpleAtoi(argv[2], &width) ||
+  const bool scattered = argc == 9 && std::string(argv[8]) == "scattered";
+  if (argc != (scattered ? 9 : 8) || !absl::SimpleAtoi(argv[2], &width) ||
       !absl::SimpleAtoi(argv[3], &heads) ||
       !absl::SimpleAtoi(argv[4], &layers) ||
       !absl::SimpleAtoi(argv[5], &conv_width) ||
@@ -30,13 +34,13 @@ int Main(int argc, char** argv) {
       !absl::SimpleAtoi(argv[7], &items)) {
     fprintf(stderr,
             "usage: write_bundle FOLDER D_MODEL HEADS LAYERS CONV_WIDTH "
-            "off|all|block ITEMS\n");
+            "off|all|block ITEMS [scattered]\n");
     return 2;
   }
   const absl::Status status =
       WriteRandomBundle(PlainSpec(width, heads, layers, conv_width,
                                   TargetAwareOf(argv[6]), items),
-                        argv[1]);
+                        argv[1], scattered);
   if (!status.ok()) std::cerr << "write_bundle: " << status << "\n";
   return status.ok() ? 0 : 1;
 }

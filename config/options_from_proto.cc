@@ -106,6 +106,7 @@ ModelOptions ModelFromProto(const proto::ModelConfig& config,
   options.default_model = config.default_model();
   options.precision = PrecisionFromProto(config.precision());
   SetUnlessZero(config.item_share_bytes(), options.item_share_bytes);
+  options.item_table_path = config.item_table_path();
   if (config.name().empty()) {
     problems.AddQuoted(field + ".name", "", "is required");
   } else if (!IsModelName(config.name())) {

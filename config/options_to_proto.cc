@@ -41,6 +41,7 @@ void SetModel(const ModelOptions& from, proto::ModelConfig& to) {
   to.set_default_model(from.default_model);
   to.set_precision(PrecisionToProto(from.precision));
   to.set_item_share_bytes(from.item_share_bytes);
+  to.set_item_table_path(from.item_table_path);
 }
 
 void SetStore(const StoreOptions& from, proto::StoreConfig& to) {

@@ -50,6 +50,7 @@ struct ModelOptions {
   bool default_model = false;        // true for exactly one
   ScoringPrecision precision = ScoringPrecision::kF32;
   uint64_t item_share_bytes = 1 << 30;
+  std::string item_table_path = "";  // empty: in memory
 
   bool operator==(const ModelOptions&) const = default;
 };

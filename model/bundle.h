@@ -2,8 +2,9 @@
 // docs/model.md section 6, loaded and checked.
 //
 // Immutable after Load, so safe to share between threads. Everything is in
-// memory, and what was checked is what is served: whatever happens to the files
-// afterwards, an export over them too, changes nothing.
+// memory or in a file of our own, and what was checked is what is served:
+// whatever happens to the bundle's files afterwards, an export over them too,
+// changes nothing.
 #ifndef QLARANK_MODEL_BUNDLE_H_
 #define QLARANK_MODEL_BUNDLE_H_
 
@@ -35,14 +36,15 @@ class Bundle {
   // Reads and checks the bundle in `folder`: the spec's fields, every tensor's
   // presence, dtype, shape and finiteness, the files' digests, the fingerprint,
   // and that the golden requests can be asked. What they are answered is for
-  // golden_replay.h to check.
+  // golden_replay.h to check. The items' tensors lie in Pages::InFile in
+  // `item_folder` unless that is empty.
   //
   // NOT_FOUND         the folder or one of its files is missing
   // INVALID_ARGUMENT  the spec or a tensor is not what docs/model.md asks for
   // DATA_LOSS         a file is truncated or not the one the spec was written
   // for
   static absl::StatusOr<std::shared_ptr<const Bundle>> Load(
-      const std::string& folder);
+      const std::string& folder, const std::string& item_folder = "");
 
   // Only the spec, read and checked likewise.
   static absl::StatusOr<model::v1::ModelSpec> LoadSpec(
@@ -60,6 +62,8 @@ class Bundle {
 
   const TensorFile& weights() const { return *weights_; }
   const TensorFile& items() const { return *items_; }
+  // What makes rows of what is said of items; null: nothing.
+  const TensorFile* content() const { return content_.get(); }
   bool HasTensor(absl::string_view name) const;
   // The values of a tensor that the schema requires, row-major.
   // REQUIRES: HasTensor(name), and that it is F32.
@@ -91,6 +95,8 @@ class Bundle {
  private:
   Bundle() = default;
 
+  // Reads the tensors that the spec asks for, and checks the fingerprint.
+  absl::Status LoadAllTensors(const std::string& item_folder);
   void IndexVocabularies();
 
   std::string folder_;
@@ -98,6 +104,7 @@ class Bundle {
   model::v1::GoldenRequests golden_requests_;
   std::unique_ptr<TensorFile> weights_;
   std::unique_ptr<TensorFile> items_;
+  std::unique_ptr<TensorFile> content_;  // or null
   ItemIndex items_by_id_;
   absl::flat_hash_map<uint64_t, std::string> titles_;
   absl::flat_hash_map<std::string, uint32_t> actions_;

@@ -154,7 +154,7 @@ absl::Span<const uint64_t> TensorView::u64s() const {
 }
 
 absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Open(
-    const std::string& path) {
+    const std::string& path, const std::string& folder) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
@@ -171,13 +171,15 @@ absl::StatusOr<std::unique_ptr<TensorFile>> TensorFile::Open(
 
   auto file = absl::WrapUnique(new TensorFile());
   file->path_ = path;
-  absl::Status status = file->ReadAll(fd, static_cast<size_t>(info.st_size));
+  absl::Status status =
+      file->ReadAll(fd, static_cast<size_t>(info.st_size), folder);
   if (status.ok()) status = file->ParseHeader();
   if (!status.ok()) return status;
   return file;
 }
 
-absl::Status TensorFile::ReadAll(int fd, size_t bytes) {
+absl::Status TensorFile::ReadAll(int fd, size_t bytes,
+                                 const std::string& folder) {
   // So that a row of a table takes no more cache lines than it must.
   uint64_t header_bytes = 0;
   absl::Status status = ReadFromStart(
@@ -185,11 +187,13 @@ absl::Status TensorFile::ReadAll(int fd, size_t bytes) {
   if (!status.ok()) return status;
   const size_t in_front =
       kDataAlignment - (kLengthBytes + header_bytes) % kDataAlignment;
-  pages_ = Pages(in_front + bytes);
-  if (pages_.data() == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path_, ": no memory for its ", bytes, " bytes"));
+  auto pages = PagesIn(folder, in_front + bytes);
+  if (!pages.ok()) {
+    return absl::Status(
+        pages.status().code(),
+        absl::StrCat(path_, ": ", pages.status().message()));
   }
+  pages_ = *std::move(pages);
   char* const begin = pages_.data() + in_front;
   status = ReadFromStart(fd, path_, bytes, begin);
   if (!status.ok()) return status;

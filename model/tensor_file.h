@@ -1,6 +1,7 @@
-// A safetensors file, read into memory and checked before it is trusted. What
-// becomes of the file afterwards changes nothing: a mapping would show what is
-// written over it, and one that is truncated kills whoever reads on.
+// A safetensors file, read into memory, or into a file of our own, and checked
+// before it is trusted. What becomes of the file afterwards changes nothing: a
+// mapping would show what is written over it, and one that is truncated kills
+// whoever reads on.
 //
 // Format (github.com/huggingface/safetensors): an 8-byte little-endian header
 // length, a JSON header {name: {dtype, shape, data_offsets}}, then the bytes.
@@ -41,13 +42,14 @@ struct TensorView {
 
 class TensorFile {
  public:
-  // Reads the file into huge pages where there are any, its data aligned to 64
-  // bytes; nothing can write there afterwards.
+  // Reads the file into huge pages where there are any, or into Pages::InFile
+  // in `folder` unless that is empty, its data aligned to 64 bytes; nothing can
+  // write there afterwards.
   // NOT_FOUND when there is no such file, DATA_LOSS when it is not a whole
   // safetensors file, INVALID_ARGUMENT for a dtype other than F32 and U64,
-  // RESOURCE_EXHAUSTED when there is no memory for it.
+  // RESOURCE_EXHAUSTED when there is no room for it.
   static absl::StatusOr<std::unique_ptr<TensorFile>> Open(
-      const std::string& path);
+      const std::string& path, const std::string& folder = "");
 
   // The same for bytes in memory, which must outlive the result and be aligned
   // to 8 bytes. `origin` names them in errors.
@@ -64,12 +66,14 @@ class TensorFile {
   const std::map<std::string, TensorView, std::less<>>& tensors() const {
     return tensors_;
   }
+  // Pages::ExpectSparseReads.
+  void ExpectSparseReads() const { pages_.ExpectSparseReads(); }
 
  private:
   TensorFile() = default;
 
-  // Takes memory for the file that is open as `fd` and reads it all.
-  absl::Status ReadAll(int fd, size_t bytes);
+  // Takes room for the file that is open as `fd` and reads it all.
+  absl::Status ReadAll(int fd, size_t bytes, const std::string& folder);
   absl::Status ParseHeader();
 
   std::string path_;

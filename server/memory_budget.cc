@@ -9,10 +9,17 @@
 namespace qlarank {
 namespace {
 
-uint64_t FolderBytes(const std::string& path) {
+// What of a bundle is in memory whatever is in demand: its files, but for the
+// items' if they are served from a file of our own.
+uint64_t FolderBytes(const ModelOptions& model) {
   std::error_code error;
   uint64_t bytes = 0;
-  for (const auto& file : std::filesystem::directory_iterator(path, error)) {
+  for (const auto& file :
+       std::filesystem::directory_iterator(model.path, error)) {
+    if (!model.item_table_path.empty() &&
+        file.path().filename() == "items.safetensors") {
+      continue;
+    }
     const uint64_t size = file.file_size(error);
     if (!error) bytes += size;
   }
@@ -24,10 +31,12 @@ uint64_t FolderBytes(const std::string& path) {
 absl::StatusOr<MemoryPlan> PlanMemoryForBundles(const ServerOptions& options) {
   uint64_t bundles_bytes = 0;
   for (const ModelOptions& model : options.models) {
-    bundles_bytes += FolderBytes(model.path);
+    bundles_bytes += FolderBytes(model);
     // Whoever loads the model says what is wrong with it.
     if (const auto spec = Bundle::LoadSpec(model.path); spec.ok()) {
-      bundles_bytes += ItemTable::Bytes(*spec, model.item_share_bytes);
+      bundles_bytes += model.item_table_path.empty()
+                           ? ItemTable::Bytes(*spec, model.item_share_bytes)
+                           : ItemTable::ResidentBytes(*spec);
     }
   }
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options, bundles_bytes);

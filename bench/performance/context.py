@@ -14,7 +14,8 @@ from bench.performance import google_benchmark
 
 ITEMS = 20_000
 
-# (d_model, heads, layers, convolution, target-aware): write_bundle's words.
+# (d_model, heads, layers, convolution, target-aware[, items[, 'scattered']]):
+# write_bundle's words.
 SHAPES = {
     # What every figure is of, unless it says otherwise.
     'd128': (128, 4, 2, 4, 'all'),
@@ -22,6 +23,8 @@ SHAPES = {
     'null': (8, 1, 1, 1, 'off'),
     # Whose state is so small that a million of them can be kept.
     'small': (32, 4, 1, 4, 'all'),
+    # Of more items than the others, each somewhere in the table.
+    'large': (128, 4, 2, 4, 'all', 2_000_000, 'scattered'),
 }
 SHIPPED = pathlib.Path('models/grocery/1')
 
@@ -65,7 +68,8 @@ class Context:
         folder = self.cache / name
         if not (folder / 'model.textproto').exists():
             subprocess.run([self.build / 'bench' / 'write_bundle', folder,
-                            *map(str, SHAPES[name]), str(ITEMS)], check=True)
+                            *map(str, (*SHAPES[name], ITEMS)[:6]),
+                            *SHAPES[name][6:]], check=True)
         return folder
 
     @contextlib.contextmanager

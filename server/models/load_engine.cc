@@ -23,11 +23,21 @@ Precision Configured(ScoringPrecision precision) {
   }
 }
 
+Engine::Options EngineOptions(Precision precision, const ModelOptions& options,
+                              size_t most_share_bytes) {
+  Engine::Options of_engine;
+  of_engine.precision = precision;
+  of_engine.most_share_bytes = most_share_bytes;
+  of_engine.item_folder = options.item_table_path;
+  return of_engine;
+}
+
 // In the configured precision, or in the one that PRECISION_AUTO becomes.
 absl::StatusOr<std::unique_ptr<const Engine>> MakeEngine(
     const ModelOptions& options, const std::shared_ptr<const Bundle>& bundle) {
   const auto make = [&](Precision precision) {
-    return Engine::Create(bundle, {precision, options.item_share_bytes});
+    return Engine::Create(
+        bundle, EngineOptions(precision, options, options.item_share_bytes));
   };
   if (options.precision == ScoringPrecision::kAuto) {
     auto choice = ChoosePrecision(make);
@@ -55,10 +65,11 @@ absl::StatusOr<std::unique_ptr<const Engine>> MakeEngine(
 // Replayed by an engine that has what scores depend on, and not what only makes
 // scoring faster.
 absl::StatusOr<GoldenReplay> ReplayIn(
-    Precision precision, const std::shared_ptr<const Bundle>& bundle) {
+    Precision precision, const ModelOptions& options,
+    const std::shared_ptr<const Bundle>& bundle) {
   if (bundle->golden_requests().cases().empty()) return GoldenReplay();
-  const auto engine =
-      Engine::Create(bundle, {precision, /*most_share_bytes=*/0});
+  const auto engine = Engine::Create(
+      bundle, EngineOptions(precision, options, /*most_share_bytes=*/0));
   if (!engine.ok()) return engine.status();
   return ReplayGoldenRequests(**engine);
 }
@@ -72,7 +83,7 @@ std::string ModelLabel(absl::string_view name, uint64_t version) {
 absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
     const ModelOptions& options) {
   absl::StatusOr<std::shared_ptr<const Bundle>> bundle =
-      Bundle::Load(options.path);
+      Bundle::Load(options.path, options.item_table_path);
   if (!bundle.ok()) return bundle.status();
   const model::v1::ModelSpec& spec = (*bundle)->spec();
   if (!options.expected_fingerprint.empty() &&
@@ -88,10 +99,10 @@ absl::Status TryModel(const ModelOptions& options) {
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   const auto bundle = LoadBundle(options);
   if (!bundle.ok()) return bundle.status();
-  absl::Status status = ReplayIn(Precision::kF32, *bundle).status();
+  absl::Status status = ReplayIn(Precision::kF32, options, *bundle).status();
   const Precision wanted = Configured(options.precision);
   if (wanted != Precision::kF32) {
-    status.Update(ReplayIn(wanted, *bundle).status());
+    status.Update(ReplayIn(wanted, options, *bundle).status());
   }
   return status;
 }
@@ -105,13 +116,14 @@ absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
   // however they are rounded then. Before the engine that serves, so that not
   // both are in memory.
   if (options.precision != ScoringPrecision::kF32) {
-    auto exact = ReplayIn(Precision::kF32, *bundle);
+    auto exact = ReplayIn(Precision::kF32, options, *bundle);
     if (!exact.ok()) return exact.status();
   }
   auto engine = MakeEngine(options, *bundle);
   if (!engine.ok()) return engine.status();
   const auto replay = ReplayGoldenRequests(**engine);
   if (!replay.ok()) return replay.status();
+  (*bundle)->items().ExpectSparseReads();
   if (replay->num_users == 0) {
     LogInfo("golden requests: none",
             {{"model", options.name}, {"version", options.version}});

@@ -104,6 +104,7 @@ constexpr char kEverything[] = R"pb(
     expected_fingerprint: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     default_model: true
     precision: PRECISION_INT8
+    item_table_path: "tables"
   }
   store {
     engine: ENGINE_MEMORY
@@ -202,7 +203,7 @@ TEST(ParseServerConfigTest, TakesEveryField) {
       {"a", 1, "models/a/1", "", false},
       {"a", 2, "p",
        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", true,
-       ScoringPrecision::kInt8}};
+       ScoringPrecision::kInt8, 1 << 30, "tables"}};
   expected.store = {StoreEngine::kMemory, "db", 3, 4, 5, 22, "cp", "bk"};
   expected.limits = {6,  7,  8,  9,
                      10, 11, 12, absl::Seconds(13) + absl::Nanoseconds(14)};

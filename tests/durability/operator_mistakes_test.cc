@@ -37,13 +37,13 @@ class OperatorMistakesTest : public ::testing::Test {
   }
 
   // The program over the store and the bundle, until it serves.
-  void Start(const std::string& more = "") {
+  void Start(const std::string& more = "", const std::string& of_model = "") {
     fs::remove(dir_.Path("ports"));
     std::ofstream(dir_.Path("config.textproto")) << absl::StrCat(
         "listen { grpc_address: '127.0.0.1:0' http_address: '127.0.0.1:0'"
         " port_file: '", dir_.Path("ports"), "' } models { name: 'm' version: 1"
-        " path: '", bundle_folder_, "' } store { path: '", dir_.Path("store"),
-        "' } ", more);
+        " path: '", bundle_folder_, "' ", of_model, " } store { path: '",
+        dir_.Path("store"), "' } ", more);
     server_ = std::make_unique<ServerProcess>(
         QLARANK_SERVER,
         std::vector<std::string>{
@@ -111,6 +111,10 @@ class OperatorMistakesTest : public ::testing::Test {
     return users;
   }
 
+  // Writes over a served bundle, whose block of the configuration says
+  // `of_model`, and cuts it off.
+  void SpoilTheBundle(const std::string& of_model);
+
   TempDir dir_;
   const std::string bundle_folder_ = dir_.Path("bundle");
   std::shared_ptr<const Bundle> bundle_;
@@ -119,8 +123,8 @@ class OperatorMistakesTest : public ::testing::Test {
   int http_port_ = 0;
 };
 
-TEST_F(OperatorMistakesTest, ABundleThatIsWrittenOverIsServedAsItWas) {
-  Start();
+void OperatorMistakesTest::SpoilTheBundle(const std::string& of_model) {
+  Start("", of_model);
   Append(MakeAppend(*bundle_, "ann", 1, 20));
   const std::vector<float> before = Rank("ann");
   ASSERT_FALSE(before.empty());
@@ -140,6 +144,14 @@ TEST_F(OperatorMistakesTest, ABundleThatIsWrittenOverIsServedAsItWas) {
     EXPECT_FALSE(Rank(absl::StrCat("bob ", name)).empty());
   }
   Stop();
+}
+
+TEST_F(OperatorMistakesTest, ABundleThatIsWrittenOverIsServedAsItWas) {
+  SpoilTheBundle("");
+}
+
+TEST_F(OperatorMistakesTest, SoIsOneWhoseItemsLieInAFile) {
+  SpoilTheBundle(absl::StrCat("item_table_path: '", dir_.path(), "'"));
 }
 
 // Events of nine years ago under a right clock are to the server what events of

@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <numeric>
 #include <random>
 #include <tuple>
 
 #include "tests/model/golden.h"
+#include "tests/testing/temp_dir.h"
 
 namespace qlarank::testing {
 namespace {
@@ -336,6 +338,45 @@ TEST_P(EngineTest, SharesOfItemsMayBeKeptOrNot) {
   }
   EXPECT_LT(std::sqrt(errors / squares), .1);
   EXPECT_EQ(errors > 0, engine_.bundle().HasTensor("norm_cand"));
+}
+
+// Items in files are items in memory: of the bundle, and what is made of them.
+TEST_P(EngineTest, ItemsMayLieInFiles) {
+  const TempDir folder;
+  const auto bundle = Bundle::Load(model_.bundle->folder(), folder.path());
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  Engine::Options options;
+  options.precision = precision();
+  options.item_folder = folder.path();
+  const auto engine = Engine::Create(*bundle, options);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  (*bundle)->items().ExpectSparseReads();
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  const Candidates candidates = RandomCandidates(300);
+  EXPECT_EQ(Bits(ScoresOf(**engine, candidates)),
+            Bits(Score(*ReadLongHistory(), candidates)));
+}
+
+TEST_P(EngineTest, ItemsThatFindNoRoomAreAnError) {
+  Engine::Options options;
+  options.precision = precision();
+  options.item_folder = "/nonexistent/tables";
+  const absl::Status status =
+      Engine::Create(model_.bundle, options).status();
+  // Only what is made of items goes there: float32 embeddings are the bundle's.
+  const bool needs_room = engine_.precision() != Precision::kF32 ||
+                          engine_.bundle().HasTensor("norm_cand");
+  EXPECT_EQ(status.ok(), !needs_room) << status;
+  if (needs_room) {
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::HasSubstr("/nonexistent/tables"));
+  }
+  EXPECT_THAT(
+      std::string(
+          Bundle::Load(model_.bundle->folder(), "/nonexistent/tables")
+              .status()
+              .message()),
+      ::testing::HasSubstr("items.safetensors: cannot have a file of "));
 }
 
 // Invariant 1: however a state is read, it is folded, summarized and named the
