@@ -327,6 +327,38 @@ MigrationOptions MigrationFromProto(const proto::MigrationConfig& config,
                  "must be above 0 and at most 1");
   }
   SetUnlessZero(config.max_events_behind(), options.max_events_behind);
+  SetUnlessZero(config.max_replay_events(), options.max_replay_events);
+  return options;
+}
+
+// More often than that, a look finds nothing but its own last one.
+constexpr absl::Duration kLeastWatchInterval = absl::Milliseconds(100);
+
+ModelWatchOptions ModelWatchFromProto(const proto::ModelWatchConfig& config,
+                                      const std::string& base,
+                                      Problems& problems) {
+  ModelWatchOptions options;
+  if (config.has_interval()) {
+    SetDuration(config.interval(), options.interval, "model_watch.interval",
+                problems);
+  }
+  if (options.enabled() && options.interval < kLeastWatchInterval) {
+    problems.Add("model_watch.interval",
+                 absl::FormatDuration(options.interval),
+                 "must be 0 s, or at least 100 ms");
+  }
+  if (options.enabled() && base.empty()) {
+    problems.Add("model_base_path", "\"\"",
+                 "must name a folder for model_watch to look at");
+  }
+  for (int i = 0; i < config.models_size(); ++i) {
+    if (config.models(i).empty()) continue;
+    options.models.push_back(config.models(i));
+    if (IsModelName(config.models(i))) continue;
+    problems.AddQuoted(absl::StrCat("model_watch.models[", i, "]"),
+                       config.models(i), kModelNameRule);
+  }
+  options.keep_versions = config.keep_versions();
   return options;
 }
 
@@ -386,6 +418,8 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.log = LogFromProto(config.log(), problems);
   options.retention = RetentionFromProto(config.retention(), problems);
   options.migration = MigrationFromProto(config.migration(), problems);
+  options.model_watch = ModelWatchFromProto(
+      config.model_watch(), options.model_base_path, problems);
   options.request_log = RequestLogFromProto(config.request_log(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);

@@ -191,8 +191,19 @@ struct RetentionOptions {
 struct MigrationOptions {
   double processor_share = 0.5;  // of one
   uint64_t max_events_behind = 64;
+  uint64_t max_replay_events = 2000;
 
   bool operator==(const MigrationOptions&) const = default;
+};
+
+struct ModelWatchOptions {
+  absl::Duration interval = absl::ZeroDuration();  // 0: nobody looks
+  std::vector<std::string> models;                 // none: all
+  uint32_t keep_versions = 0;                      // 0: all
+
+  bool enabled() const { return interval > absl::ZeroDuration(); }
+
+  bool operator==(const ModelWatchOptions&) const = default;
 };
 
 struct RequestLogOptions {
@@ -224,6 +235,7 @@ struct ServerOptions {
   MemoryOptions memory;
   RetentionOptions retention;
   MigrationOptions migration;
+  ModelWatchOptions model_watch;
   RequestLogOptions request_log;
 
   bool operator==(const ServerOptions&) const = default;

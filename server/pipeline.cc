@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->rank_ = std::make_unique<RankPipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits,
-      pipeline->request_log_.get());
+      pipeline->request_log_.get(), options.migration.max_replay_events);
   pipeline->state_ = std::make_unique<StatePipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);
