@@ -6,6 +6,7 @@
 #ifndef QLARANK_SERVER_ROLLOUT_LABEL_CHANGES_H_
 #define QLARANK_SERVER_ROLLOUT_LABEL_CHANGES_H_
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "qlarank/v1/model_admin_service.pb.h"
 #include "server/models/model_labels.h"
@@ -18,10 +19,21 @@ inline constexpr size_t kMostLabelBytes = 32;
 
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::SetLabelRequest& request);
+// What it asks for with when_covered, while too few users are: the label stays
+// what it is, and is pending.
+absl::StatusOr<ModelLabels> ChangedWhenCovered(
+    const Registry& registry, const v1::SetLabelRequest& request,
+    double min_coverage);
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RemoveLabelRequest& request);
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RollbackRequest& request);
+
+// As the server itself changes them: pending labels whose versions are served and
+// `covered` have moved.
+using IsCovered =
+    absl::FunctionRef<bool(const LoadedModel& model, double min_coverage)>;
+LabelsOfModels MovedWhereCovered(const Registry& registry, IsCovered covered);
 
 v1::ModelLabels Describe(absl::string_view model_name,
                          const ModelLabels& labels);

@@ -38,6 +38,9 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
     for (const auto& label : labels.labels()) {
       of_model.versions[label.name()] = label.version();
     }
+    for (const auto& move : labels.pending()) {
+      of_model.pending[move.name()] = {move.version(), move.min_coverage()};
+    }
     of_model.before_stable = labels.before_stable();
     of_model.revision = labels.revision();
   }
@@ -60,6 +63,12 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
       auto& of_label = *to.add_labels();
       of_label.set_name(label);
       of_label.set_version(version);
+    }
+    for (const auto& [label, move] : labels.pending) {
+      auto& of_label = *to.add_pending();
+      of_label.set_name(label);
+      of_label.set_version(move.version);
+      of_label.set_min_coverage(move.min_coverage);
     }
     to.set_before_stable(labels.before_stable);
     to.set_revision(labels.revision);

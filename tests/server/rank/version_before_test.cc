@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -55,7 +56,8 @@ class VersionBeforeTest : public ModelRolloutTest {
     auto admission = pipeline_->rank().Admit(request, context);
     EXPECT_TRUE(admission.ok()) << admission.status();
     pipeline_->rank().Start(*std::move(admission), request, response, context,
-                            [&](absl::Status status, RequestSlot) {
+                            [&](absl::Status status, RequestSlot slot) {
+                              { const RequestSlot back = std::move(slot); }
                               EXPECT_TRUE(status.ok()) << status;
                               done.Notify();
                             });

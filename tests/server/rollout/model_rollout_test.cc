@@ -16,6 +16,7 @@
 namespace qlarank::testing {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -158,6 +159,69 @@ TEST_F(ModelRolloutTest, UnloadingWaitsForWhoeverHoldsTheModel) {
   EXPECT_EQ(Listed(), "1 SERVING");
   EXPECT_EQ(metrics_.models.draining.Value(), 0);
   EXPECT_TRUE(Load(2).ok());
+}
+
+// Versions 2 and 3 have the same fingerprint.
+TEST_F(ModelRolloutTest, StatesAreDroppedWithTheLastVersionThatHasThem) {
+  Append("user", 100);
+  const auto drop = [&](uint64_t version, bool validate_only = false) {
+    v1::UnloadModelRequest request;
+    request.set_model_name("m");
+    request.set_model_version(version);
+    request.set_drop_states(true);
+    request.set_validate_only(validate_only);
+    v1::UnloadModelResponse response;
+    EXPECT_TRUE(Call(request, response).ok());
+    return response;
+  };
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(3).ok());
+  const std::string fingerprint =
+      registry()->Find("m", 2)->engine->state_fingerprint();
+  EXPECT_EQ(drop(2).states_kept_for(), "m/3");
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+  EXPECT_TRUE(drop(3, /*validate_only=*/true).states_dropped());
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+  EXPECT_TRUE(drop(3).states_dropped());
+  EXPECT_THAT(*store_.ListFingerprints(), Not(Contains(fingerprint)));
+  EXPECT_EQ(store_.ListFingerprints()->size(), 1);
+  // Made anew.
+  ASSERT_TRUE(Load(2).ok());
+  EXPECT_TRUE(Unload(2).ok());
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+}
+
+TEST_F(ModelRolloutTest, StatesOfTheConfigurationStay) {
+  options_.models.push_back(GoldenModel("all_l1_plain"));
+  options_.models.back().name = "configured";
+  options_.models.back().default_model = false;
+  Start();
+  const std::string id = absl::StrCat("configured/", registry()->models()[1]->version);
+  v1::UnloadModelRequest request;
+  request.set_model_name("configured");
+  request.set_model_version(registry()->models()[1]->version);
+  v1::UnloadModelResponse response;
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_FALSE(response.states_dropped());
+  ASSERT_TRUE(Load(2).ok());
+  request.set_model_name("m");
+  request.set_model_version(2);
+  request.set_drop_states(true);
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_FALSE(response.states_dropped());
+  EXPECT_EQ(response.states_kept_for(), id);
+}
+
+TEST_F(ModelRolloutTest, StatesOfWhatIsNotServedAreNotKnown) {
+  ASSERT_FALSE(Load(4).ok());
+  v1::UnloadModelRequest request;
+  request.set_model_name("m");
+  request.set_model_version(4);
+  request.set_drop_states(true);
+  v1::UnloadModelResponse response;
+  ExpectRefused(Call(request, response), absl::StatusCode::kFailedPrecondition,
+                "drop_states: true; model \"m\" version 4 is not served");
+  EXPECT_EQ(Listed(), "1 SERVING, 4 FAILED");
 }
 
 TEST_F(ModelRolloutTest, LoadsAndLabelsSurviveARestart) {
