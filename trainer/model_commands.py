@@ -147,12 +147,14 @@ def _train(args):
     best = stopping.best(history) or {}
     metrics = best.get('validation', {})
     if best and args.refit:
-        config, model = _refit(args, config, parts, best['step'], start)
+        config, model = _refit(args, config, parts, best, start)
     more = {'parameters': sum(value.numel() for value in model.parameters())}
     more['provenance'] = provenance.of(config, arguments.device(args),
                                        _options(args))
     if best:
         more['best_step'] = best['step']
+        if 'start_share' in best:
+            more['start_share'] = best['start_share']
     checkpoint.save(out / 'model.npz', config, model.to_arrays(),
                     data.item_ids, metrics, data.item_keys)
     if args.test:
@@ -178,14 +180,16 @@ def _options(args):
             if value not in (False, None, 'first')}
 
 
-def _refit(args, config, parts, best_step, start):
+def _refit(args, config, parts, best, start):
     """(Config, Model) of a training on all that is not held out, as long as the
-    best one was for each event."""
+    best one was for each event, with as much of its start."""
     from trainer import train, unfinished
-    steps = max(1, round(best_step * parts.known.num_events /
+    steps = max(1, round(best['step'] * parts.known.num_events /
                          parts.events.num_events))
+    share = best.get('start_share', config.training.start_share)
     config = dataclasses.replace(config, training=dataclasses.replace(
-        config.training, epochs=None, steps=steps))
+        config.training, epochs=None, steps=steps, start_share=share,
+        choose_start_share=False))
     print(f'again on all {parts.known.num_events:,} events that are not held '
           f'out: {steps:,} steps', flush=True)
     rest = unfinished.Unfinished(pathlib.Path(args.out) / 'unfinished_refit.pt',

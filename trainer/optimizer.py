@@ -7,6 +7,7 @@ import torch
 
 from trainer import length
 from trainer import sparse_rows
+from trainer import start_share
 
 _BETAS = (.9, .98)
 
@@ -125,9 +126,7 @@ class Optimizer:
             return []
         share = self._settings.start_share
         learned = [value.clone() for value in self._parameters]
-        for value, first in zip(self._parameters, self._first):
-            # Not a difference: some values are infinite.
-            value.mul_(1 - share).add_(first, alpha=share)
+        start_share.mix(self._parameters, learned, self._first, share)
         return learned
 
     @torch.no_grad()

@@ -35,6 +35,7 @@ FIELDS = (
     'training.average_start', 'training.random_windows', 'training.dropout',
     'training.label_smoothing', 'training.item_init_std',
     'training.dot_scale', 'training.dot_share', 'training.starts_from_counts',
+    'training.choose_start_share',
     'training.waiting_power', 'training.recent_days',
     'training.next_moment_weight', 'training.same_moment_share',
     'training.target_aware_weight', 'training.moments', 'training.negatives',
@@ -184,8 +185,11 @@ def _training(kind, facts, model, config):
     if model.item_memory:
         # What is simple is a good ranking, so training begins there; what it
         # knows little of, a few items' embeddings, begins small.
+        knows_all = _knows_all_items(facts, config)
         values.update(starts_from_counts=True, item_init_std=.05,
-                      dot_share=.1 if _knows_all_items(facts, config) else 1.)
+                      dot_share=.1 if knows_all else 1.,
+                      choose_start_share=knows_all and
+                      'training.start_share' not in config.given)
     return values
 
 

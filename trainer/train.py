@@ -18,6 +18,7 @@ from trainer import losses
 from trainer import models
 from trainer import processors
 from trainer import recent
+from trainer import start_share
 from trainer import steps
 from trainer import stopping
 from trainer import stream
@@ -52,6 +53,8 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
     total = length.steps(settings, num_batches)
     for note in length.notes(settings, total):
         print(note, file=sys.stderr)
+    chooses = validate and settings.choose_start_share
+    first = start_share.first_weights(model) if chooses else None
     optimizer = Optimizer(model, settings, total)
     step = steps.Step(model, optimizer, source, config, num_batches)
     run = _Run(model, optimizer,
@@ -84,6 +87,10 @@ def train(config, data, validate=None, device='cpu', validate_every=None,
                 unfinished.save(run.state())
     optimizer.keep()
     run.take_best()
+    if first:
+        start_share.choose(model, first, stopping.best(run.history),
+                           lambda model: validate(config.model,
+                                                  _detached(model, lately)))
     with torch.no_grad():
         model.values['item_bias'].add_(lately)
     return model.eval(), run.history
@@ -128,7 +135,8 @@ def _start(config, data, source):
 
 def _check_sparse(settings, num_items):
     """Raises ValueError for what wants all items in every step."""
-    for name, needed in (('dot_share', 1), ('start_share', 0)):
+    for name, needed in (('dot_share', 1), ('start_share', 0),
+                         ('choose_start_share', False)):
         value = getattr(settings, name)
         if value != needed:
             raise ValueError(

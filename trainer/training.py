@@ -74,6 +74,8 @@ class Training:
     # a good start and what few data teach lies a model that is better than
     # either (Wortsman et al. 2022, arXiv 2109.01903).
     start_share: float = 0.0
+    # Let the validation part choose start_share (trainer/start_share.py).
+    choose_start_share: bool = False
     # Layers begin as averages of the history (trainer/models.py).
     average_start: bool = False
     # Weight of predicting the next moment's items from the event before it,
@@ -136,6 +138,10 @@ class Training:
             if not getattr(self, name) > 0:
                 raise ValueError(f'training.{name} is {getattr(self, name)}; '
                                  'it must be more than 0')
+        if self.choose_start_share and self.start_share:
+            raise ValueError(
+                f'training.start_share is {self.start_share:g}, and '
+                'training.choose_start_share asks for another; give one')
         for name in ('start_share', 'validation_share'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'training.{name} is {getattr(self, name)}; '

@@ -68,14 +68,14 @@ def mixtures(runs):
 
 
 def _configuration(result):
-    """What seeds of one configuration share; the length that --refit chose is
-    each one's own."""
+    """What seeds of one configuration share; the length and the share of the
+    start that --refit chose are each one's own."""
     options = result.provenance['options']
     digest = result.provenance['config_digest']
     if options.get('refit') and result.config:
         digest = provenance.config_digest({**result.config, 'training': {
             name: value for name, value in result.config['training'].items()
-            if name not in ('steps', 'epochs')}})
+            if name not in ('steps', 'epochs', 'start_share')}})
     return digest, json.dumps(options, sort_keys=True)
 
 

@@ -238,7 +238,10 @@ def test_a_refit_is_of_all_that_is_not_held_out(tmp_path, capsys):
     steps = round(best * 1_200 / 1_080)
     assert f'again on all 1,200 events that are not held out: {steps} ' in said
     assert config.training.steps == steps
-    (_, final, _), _, _ = fit('--final', '--set', f'training.steps={steps}')
+    share = same['start_share']
+    assert config.training.start_share == share == metrics['start_share']
+    (_, final, _), _, _ = fit('--final', '--set', f'training.steps={steps}',
+                              '--set', f'training.start_share={share}')
     for name, array in final.items():
         assert np.array_equal(array, tensors[name]), name
     assert not list(tmp_path.glob('out*/unfinished*'))

@@ -70,10 +70,14 @@ def test_what_is_new_every_time_is_ranked_by_the_dot_term():
 def test_what_comes_again_starts_from_counts():
     training = recipe.recommended(SHOP, _config()).training
     assert training.starts_from_counts and training.dot_share < 1
+    assert training.choose_start_share
+    given = recipe.recommended(SHOP, _config(training={'start_share': 0.}))
+    assert not given.training.choose_start_share
     # A step of a huge catalogue has no dot term of all items to take from.
     huge = dataclasses.replace(SHOP, items=1_000_000, rows=1_000_000)
     training = recipe.recommended(huge, _config()).training
     assert training.starts_from_counts and training.dot_share == 1
+    assert not training.choose_start_share
     # And nothing to start from where there is no memory.
     plain = recipe.recommended(SHOP, _config(model={'item_memory': False}))
     assert not plain.training.starts_from_counts

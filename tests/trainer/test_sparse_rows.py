@@ -164,7 +164,8 @@ def test_a_large_catalogue_learns_from_samples():
 
 @pytest.mark.parametrize('name, value, message', [
     ('dot_share', .1, 'dot_share is 0.1; it must be 1'),
-    ('start_share', .2, 'start_share is 0.2; it must be 0')])
+    ('start_share', .2, 'start_share is 0.2; it must be 0'),
+    ('choose_start_share', True, 'choose_start_share is 1; it must be False')])
 def test_what_wants_all_items_in_every_step_is_refused(name, value, message):
     config = tiny_batches.config(full_softmax_items=0, **{name: value})
     with pytest.raises(ValueError, match=message):
