@@ -334,6 +334,23 @@ MigrationOptions MigrationFromProto(const proto::MigrationConfig& config,
 // More often than that, a look finds nothing but its own last one.
 constexpr absl::Duration kLeastWatchInterval = absl::Milliseconds(100);
 
+void WatchedVersionsFromProto(const proto::ModelWatchConfig& config,
+                              ModelWatchOptions& options, Problems& problems) {
+  for (int i = 0; i < config.versions_size(); ++i) {
+    const auto& version = config.versions(i);
+    if (version.model().empty() && version.version() == 0) continue;
+    options.versions.push_back({version.model(), version.version()});
+    const std::string field = absl::StrCat("model_watch.versions[", i, "]");
+    if (!IsModelName(version.model())) {
+      problems.AddQuoted(absl::StrCat(field, ".model"), version.model(),
+                         kModelNameRule);
+    }
+    if (version.version() == 0) {
+      problems.Add(absl::StrCat(field, ".version"), "0", "must be at least 1");
+    }
+  }
+}
+
 ModelWatchOptions ModelWatchFromProto(const proto::ModelWatchConfig& config,
                                       const std::string& base,
                                       Problems& problems) {
@@ -359,6 +376,17 @@ ModelWatchOptions ModelWatchFromProto(const proto::ModelWatchConfig& config,
                        config.models(i), kModelNameRule);
   }
   options.keep_versions = config.keep_versions();
+  WatchedVersionsFromProto(config, options, problems);
+  options.label = config.label();
+  if (!options.label.empty() && !IsModelLabel(options.label)) {
+    problems.AddQuoted("model_watch.label", options.label, kModelLabelRule);
+  }
+  SetUnlessZero(config.min_coverage(), options.min_coverage);
+  if (!(options.min_coverage > 0 && options.min_coverage <= 1)) {
+    problems.Add("model_watch.min_coverage",
+                 absl::StrCat(options.min_coverage),
+                 "must be above 0 and at most 1");
+  }
   return options;
 }
 

@@ -164,6 +164,13 @@ void SetModelWatch(const ModelWatchOptions& from,
   SetDuration(from.interval, *to.mutable_interval());
   to.mutable_models()->Assign(from.models.begin(), from.models.end());
   to.set_keep_versions(from.keep_versions);
+  for (const ModelWatchOptions::Version& version : from.versions) {
+    auto& added = *to.add_versions();
+    added.set_model(version.model);
+    added.set_version(version.version);
+  }
+  to.set_label(from.label);
+  to.set_min_coverage(from.min_coverage);
 }
 
 void SetRequestLog(const RequestLogOptions& from,

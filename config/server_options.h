@@ -197,9 +197,19 @@ struct MigrationOptions {
 };
 
 struct ModelWatchOptions {
+  struct Version {
+    std::string model;
+    uint64_t version = 0;
+
+    bool operator==(const Version&) const = default;
+  };
+
   absl::Duration interval = absl::ZeroDuration();  // 0: nobody looks
   std::vector<std::string> models;                 // none: all
   uint32_t keep_versions = 0;                      // 0: all
+  std::vector<Version> versions;  // of their models no others
+  std::string label;              // "": none moves
+  double min_coverage = 0.99;
 
   bool enabled() const { return interval > absl::ZeroDuration(); }
 

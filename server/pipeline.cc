@@ -117,6 +117,10 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
       options);
   const absl::Status resumed = pipeline->rollout_->Resume();
   if (!resumed.ok()) return resumed;
+  if (options.model_watch.enabled()) {
+    pipeline->model_watch_ = std::make_unique<ModelWatch>(
+        *pipeline->rollout_, *pipeline->models_, metrics.models, options);
+  }
   return pipeline;
 }
 

@@ -32,6 +32,8 @@ struct ModelLabels {
   uint64_t before_stable = 0;
   uint64_t revision = 0;  // changes so far
   std::map<std::string, PendingMove, std::less<>> pending = {};  // by label
+  // The newest that a label was to move to because its folder was there.
+  uint64_t newest_watched = 0;
 
   // 0: there is no such label.
   uint64_t VersionOf(absl::string_view label) const {

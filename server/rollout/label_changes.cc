@@ -5,21 +5,13 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "config/model_name.h"
 #include "server/models/model_description.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
 namespace {
-
-bool IsLabel(absl::string_view label) {
-  return !label.empty() && label.size() <= kMostLabelBytes &&
-         std::all_of(label.begin(), label.end(), [](char c) {
-           return absl::ascii_isdigit(c) || absl::ascii_islower(c) ||
-                  c == '_' || c == '-';
-         });
-}
 
 // The labels that a request is about, if it is based on them.
 template <typename Request>
@@ -79,11 +71,8 @@ size_t CountLabels(const ModelLabels& labels) {
 // The present labels, if the request may set its own.
 absl::StatusOr<ModelLabels> ToSet(const Registry& registry,
                                   const v1::SetLabelRequest& request) {
-  if (!IsLabel(request.label())) {
-    return FieldError("label", Quoted(request.label()),
-                      absl::StrCat("must be 1 to ", kMostLabelBytes,
-                                   " lower-case letters, digits, \"_\" and "
-                                   "\"-\""));
+  if (!IsModelLabel(request.label())) {
+    return FieldError("label", Quoted(request.label()), kModelLabelRule);
   }
   absl::StatusOr<ModelLabels> labels = Present(registry, request);
   if (!labels.ok()) return labels;
@@ -119,6 +108,28 @@ absl::StatusOr<ModelLabels> ChangedWhenCovered(
   if (labels.ok()) {
     Await(request.label(), {request.model_version(), min_coverage}, *labels);
   }
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> ChangedForFolder(const Registry& registry,
+                                             const v1::SetLabelRequest& request,
+                                             double min_coverage) {
+  const ModelLabels& present = registry.LabelsOf(request.model_name());
+  const auto waits = present.pending.find(request.label());
+  uint64_t newest =
+      std::max(present.VersionOf(request.label()), present.newest_watched);
+  if (waits != present.pending.end()) {
+    newest = std::max(newest, waits->second.version);
+  }
+  for (const LoadedModelPtr& model : registry.models()) {
+    const bool other = model->version != request.model_version();
+    if (other && model->name == request.model_name()) {
+      newest = std::max(newest, model->version);
+    }
+  }
+  if (request.model_version() <= newest) return present;
+  auto labels = ChangedWhenCovered(registry, request, min_coverage);
+  if (labels.ok()) labels->newest_watched = request.model_version();
   return labels;
 }
 

@@ -15,7 +15,6 @@
 namespace qlarank {
 
 inline constexpr size_t kMostLabels = 64;  // of one model
-inline constexpr size_t kMostLabelBytes = 32;
 
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::SetLabelRequest& request);
@@ -24,6 +23,12 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
 absl::StatusOr<ModelLabels> ChangedWhenCovered(
     const Registry& registry, const v1::SetLabelRequest& request,
     double min_coverage);
+// The same for a version that was loaded for its folder, which may come again
+// after a restart: nothing, unless it is newer than all others that are served,
+// that the label points or waits to point to, and that this was asked for before.
+absl::StatusOr<ModelLabels> ChangedForFolder(const Registry& registry,
+                                             const v1::SetLabelRequest& request,
+                                             double min_coverage);
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RemoveLabelRequest& request);
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,

@@ -32,11 +32,12 @@ absl::StatusOr<std::vector<RememberedModel>> RememberedModels(
       continue;
     }
     const auto folder = BundleFolder(options.model_base_path, wanted);
-    remembered.push_back({wanted, folder.status()});
-    if (folder.ok()) {
-      remembered.back().options =
-          OptionsOfLoaded(wanted, *folder, options.models);
+    if (!folder.ok()) {
+      remembered.push_back({wanted, folder.status()});
+      continue;
     }
+    remembered.push_back(
+        {wanted, OptionsOfLoaded(wanted, *folder, options.models)});
   }
   return remembered;
 }

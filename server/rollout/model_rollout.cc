@@ -14,6 +14,7 @@
 #include "server/rollout/label_changes.h"
 #include "server/rollout/loaded_options.h"
 #include "server/work/field_error.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 namespace {
@@ -22,10 +23,6 @@ void LogState(absl::string_view name, uint64_t version,
               absl::string_view state) {
   LogInfo("a model's state",
           {{"model", name}, {"version", version}, {"state", state}});
-}
-
-UnservedModel Unserved(const LoadedByRequest& wanted, v1::ModelState state) {
-  return {wanted.name, wanted.version, state, /*error=*/"", absl::Now()};
 }
 
 bool IsOf(const LoadedByRequest& loaded, absl::string_view name,
@@ -57,6 +54,19 @@ absl::Status MayGo(const Registry& registry, const std::string& name,
                    absl::StrJoin(holding, ", ")));
 }
 
+// What is known of a version that is not served, by what is remembered.
+UnservedModel Unserved(const LoadedByRequest& wanted, v1::ModelState state,
+                       absl::Span<const LoadedByRequest> remembered) {
+  UnservedModel model = {wanted.name, wanted.version, state, /*error=*/"",
+                         absl::Now(), wanted.state_fingerprint};
+  for (const LoadedByRequest& one : remembered) {
+    if (IsOf(one, wanted.name, wanted.version)) {
+      model.state_fingerprint = one.state_fingerprint;
+    }
+  }
+  return model;
+}
+
 // What `labels` are now, in a line.
 void LogLabels(absl::string_view name, const ModelLabels& labels,
                absl::string_view why) {
@@ -83,7 +93,8 @@ constexpr absl::Duration kRefusedPause = absl::Seconds(10);
 ModelRollout::ModelRollout(const Parts& parts, const ServerOptions& options)
     : parts_(parts),
       base_path_(options.model_base_path),
-      configured_(options.models) {
+      configured_(options.models),
+      memory_(options, parts.states) {
   for (const LoadedModelPtr& model : parts_.models.Current()->models()) {
     configured_fingerprints_[{model->name, model->version}] =
         model->engine->state_fingerprint();
@@ -98,8 +109,10 @@ ModelRollout::~ModelRollout() {
 
 absl::Status ModelRollout::Remember(std::vector<LoadedByRequest> loaded,
                                     const LabelsOfModels& labels) {
+  QLARANK_FAILPOINT("rollout.before_remember");
   absl::Status written =
       WriteServedModels({loaded, labels}, parts_.store);
+  QLARANK_FAILPOINT("rollout.remembered");
   if (written.ok()) loaded_ = std::move(loaded);
   return written;
 }
@@ -175,12 +188,18 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   {
     absl::MutexLock lock(&mutex_);
     Replace(parts_.models.Current()->WithUnserved(
-        Unserved(wanted, v1::MODEL_STATE_LOADING)));
+        Unserved(wanted, v1::MODEL_STATE_LOADING, loaded_)));
   }
   LogState(wanted.name, wanted.version, "loading");
+  const ModelOptions options = OptionsOfLoaded(wanted, *folder, configured_);
+  const absl::Status room = memory_.Take(options);
+  if (!room.ok()) return room;
   absl::StatusOr<LoadedModelPtr> model = parts_.models.Current()->LoadBeside(
-      OptionsOfLoaded(wanted, *folder, configured_), parts_.store, parts_.metrics.info);
-  if (!model.ok()) return model;
+      options, parts_.store, parts_.metrics.info);
+  if (!model.ok()) {
+    memory_.GiveBack(wanted.name, wanted.version);
+    return model;
+  }
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
   return model;
@@ -222,27 +241,56 @@ void ModelRollout::Fail(const LoadedByRequest& wanted,
   LogError("a model could not be loaded", {{"model", wanted.name},
                                            {"version", wanted.version},
                                            {"error", why}});
-  UnservedModel failed = Unserved(wanted, v1::MODEL_STATE_FAILED);
-  failed.error = std::string(why.message());
   absl::MutexLock lock(&mutex_);
+  UnservedModel failed =
+      Unserved(wanted, v1::MODEL_STATE_FAILED, loaded_);
+  failed.error = std::string(why.message());
   Replace(parts_.models.Current()->WithUnserved(std::move(failed)));
 }
 
 absl::Status ModelRollout::Join(const LoadedModelPtr& model,
-                                const LoadedByRequest& wanted) {
+                                const LoadedByRequest& wanted,
+                                const v1::SetLabelRequest* label) {
   absl::MutexLock lock(&mutex_);
-  const std::shared_ptr<const Registry> registry = parts_.models.Current();
+  std::shared_ptr<const Registry> registry =
+      parts_.models.Current()->With(model);
   std::vector<LoadedByRequest> loaded = loaded_;
   std::erase_if(loaded, [&](const LoadedByRequest& other) {
     return IsOf(other, wanted.name, wanted.version);
   });
   loaded.push_back(wanted);
+  loaded.back().state_fingerprint = model->engine->state_fingerprint();
+  if (label != nullptr) registry = WithLabelOfFolder(registry, *label);
   absl::Status remembered = Remember(std::move(loaded), registry->labels());
-  if (remembered.ok()) Replace(registry->With(model));
-  return remembered;
+  if (!remembered.ok()) return remembered;
+  // Before anybody asks how many users it covers.
+  Migrate(model);
+  Replace(std::move(registry));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Registry> ModelRollout::WithLabelOfFolder(
+    std::shared_ptr<const Registry> registry,
+    const v1::SetLabelRequest& request) {
+  const std::string& name = request.model_name();
+  absl::StatusOr<ModelLabels> changed =
+      ChangedForFolder(*registry, request, request.min_coverage());
+  if (!changed.ok()) {
+    LogWarning("a label does not wait for a version that was loaded",
+               {{"model", name},
+                {"version", request.model_version()},
+                {"error", changed.status()}});
+    return registry;
+  }
+  if (*changed == registry->LabelsOf(name)) return registry;
+  LabelsOfModels labels = registry->labels();
+  labels[name] = *std::move(changed);
+  LogLabels(name, labels[name], "folder");
+  return registry->WithLabels(std::move(labels));
 }
 
 absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
+                                const v1::SetLabelRequest* label,
                                 v1::LoadModelResponse& response) {
   const LoadedByRequest wanted = {request.model_name(), request.model_version(),
                                   request.path()};
@@ -255,13 +303,17 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   response.mutable_model()->set_name(wanted.name);
   response.mutable_model()->set_version(wanted.version);
   if (request.validate_only()) {
-    return parts_.models.Current()->TryBeside(OptionsOfLoaded(wanted, *folder, configured_));
+    return parts_.models.Current()->TryBeside(
+        OptionsOfLoaded(wanted, *folder, configured_));
   }
   const absl::StatusOr<LoadedModelPtr> model = Bring(wanted, folder);
   absl::Status status = model.status();
   if (status.ok()) {
-    status = Join(*model, wanted);
-    if (!status.ok()) LetGo(**model);
+    status = Join(*model, wanted, label);
+    if (!status.ok()) {
+      LetGo(**model);
+      memory_.GiveBack(wanted.name, wanted.version);
+    }
   }
   if (!status.ok()) {
     parts_.metrics.models.loads_failed.Increment();
@@ -270,7 +322,6 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   }
   parts_.metrics.models.loads_ok.Increment();
   LogState(wanted.name, wanted.version, "serving");
-  Migrate(*model);
   *response.mutable_model() =
       DescribeModel(**model, *parts_.models.Current());
   return absl::OkStatus();
@@ -279,7 +330,22 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
 void ModelRollout::Start(const v1::LoadModelRequest& request,
                          v1::LoadModelResponse& response, Done done) {
   Submit(
-      loads_, [this, &request, &response] { return Load(request, response); },
+      loads_,
+      [this, &request, &response] {
+        return Load(request, /*label=*/nullptr, response);
+      },
+      std::move(done));
+}
+
+void ModelRollout::StartForFolder(const v1::LoadModelRequest& request,
+                                  const v1::SetLabelRequest& label,
+                                  v1::LoadModelResponse& response, Done done) {
+  Submit(
+      loads_,
+      [this, &request, &label, &response] {
+        return Load(request, label.label().empty() ? nullptr : &label,
+                    response);
+      },
       std::move(done));
 }
 
@@ -334,10 +400,17 @@ void ModelRollout::Drain(LoadedModelPtr model) {
 
 std::string ModelRollout::WhoElseHas(const std::string& fingerprint,
                                      const ModelId& id) const {
-  for (const LoadedModelPtr& model : parts_.models.Current()->models()) {
+  const std::shared_ptr<const Registry> registry = parts_.models.Current();
+  for (const LoadedModelPtr& model : registry->models()) {
     if (ModelId(model->name, model->version) != id &&
         model->engine->state_fingerprint() == fingerprint) {
       return absl::StrCat(model->name, "/", model->version);
+    }
+  }
+  for (const UnservedModel& model : registry->unserved()) {
+    if (ModelId(model.name, model.version) != id &&
+        model.state_fingerprint == fingerprint) {
+      return absl::StrCat(model.name, "/", model.version);
     }
   }
   for (const auto& [configured, of_configured] : configured_fingerprints_) {
@@ -350,7 +423,9 @@ std::string ModelRollout::WhoElseHas(const std::string& fingerprint,
 
 absl::Status ModelRollout::DropStates(const std::string& fingerprint) {
   if (stop_.HasBeenNotified()) return absl::UnavailableError("stopping");
+  QLARANK_FAILPOINT("rollout.before_drop");
   const absl::Status dropped = parts_.store.DropFingerprint(fingerprint);
+  QLARANK_FAILPOINT("rollout.dropped");
   if (!dropped.ok()) {
     return absl::UnavailableError(absl::StrCat(
         "unloaded, but its states are there still: ", dropped.message()));
@@ -374,6 +449,7 @@ absl::Status ModelRollout::Unload(const v1::UnloadModelRequest& request,
   if (*model != nullptr) {
     LogState(request.model_name(), request.model_version(), "draining");
     Drain(*std::exchange(model, LoadedModelPtr()));
+    memory_.GiveBack(request.model_name(), request.model_version());
     absl::MutexLock lock(&mutex_);
     Replace(parts_.models.Current()->WithoutUnserved(request.model_name(),
                                                      request.model_version()));

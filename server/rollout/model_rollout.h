@@ -32,6 +32,7 @@
 #include "server/partition/partitions.h"
 #include "server/rank/rank_models.h"
 #include "server/rollout/label_changes.h"
+#include "server/rollout/model_memory.h"
 #include "server/rollout/served_models.h"
 #include "server/states/migrations.h"
 #include "server/states/user_states.h"
@@ -78,8 +79,17 @@ class ModelRollout {
   void Start(const v1::RollbackRequest& request, v1::RollbackResponse& response,
              Done done);
 
+  // Loads a version as its folder asks for it: in the same step `label`, unless
+  // its label is "", waits for the version if that is the newest
+  // (label_changes.h, ChangedForFolder).
+  void StartForFolder(const v1::LoadModelRequest& request,
+                      const v1::SetLabelRequest& label,
+                      v1::LoadModelResponse& response, Done done);
+
   // What is remembered as loaded by request, some of it FAILED.
   std::vector<LoadedByRequest> loaded() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the models that are not of the configuration.
+  ModelMemory::Taken memory_taken() const { return memory_.taken(); }
   // Lists a version as FAILED that could not even be begun to be loaded.
   void NoteFailed(const std::string& name, uint64_t version,
                   const absl::Status& why) {
@@ -87,7 +97,9 @@ class ModelRollout {
   }
 
  private:
+  // `label` may be null: none waits.
   absl::Status Load(const v1::LoadModelRequest& request,
+                    const v1::SetLabelRequest* label,
                     v1::LoadModelResponse& response);
   // Loads it from `folder`, where its bundle lies if that was found, and has
   // everybody ready for its first request.
@@ -100,8 +112,12 @@ class ModelRollout {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Everybody lets go of it but the requests that hold it.
   void LetGo(const LoadedModel& model);
-  absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted)
+  absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted,
+                    const v1::SetLabelRequest* label)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const Registry> WithLabelOfFolder(
+      std::shared_ptr<const Registry> registry,
+      const v1::SetLabelRequest& request);
   // Lists it as failed, and says why.
   void Fail(const LoadedByRequest& wanted, const absl::Status& why)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -148,6 +164,7 @@ class ModelRollout {
   const std::string base_path_;
   const std::vector<ModelOptions> configured_;
   std::map<ModelId, std::string> configured_fingerprints_;  // of states
+  ModelMemory memory_;
 
   absl::Mutex mutex_;  // whoever replaces the registry
   std::vector<LoadedByRequest> loaded_ ABSL_GUARDED_BY(mutex_);

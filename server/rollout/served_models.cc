@@ -31,7 +31,7 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
   ServedModels served;
   for (const auto& loaded : record.loaded()) {
     served.loaded.push_back({loaded.name(), loaded.version(), loaded.path(),
-                             loaded.migrated()});
+                             loaded.migrated(), loaded.state_fingerprint()});
   }
   for (const auto& labels : record.labels()) {
     ModelLabels& of_model = served.labels[labels.model_name()];
@@ -43,6 +43,7 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
     }
     of_model.before_stable = labels.before_stable();
     of_model.revision = labels.revision();
+    of_model.newest_watched = labels.newest_watched();
   }
   return served;
 }
@@ -55,6 +56,7 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
     to.set_version(loaded.version);
     to.set_path(loaded.path);
     to.set_migrated(loaded.migrated);
+    to.set_state_fingerprint(loaded.state_fingerprint);
   }
   for (const auto& [name, labels] : served.labels) {
     auto& to = *record.add_labels();
@@ -72,6 +74,7 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
     }
     to.set_before_stable(labels.before_stable);
     to.set_revision(labels.revision);
+    to.set_newest_watched(labels.newest_watched);
   }
   const Mark mark = {std::string(kServedModelsMark),
                      record.SerializeAsString()};

@@ -182,7 +182,9 @@ constexpr char kEverything[] = R"pb(
     max_replay_events: 63
   }
   model_base_path: "bp"
-  model_watch { interval { seconds: 64 } models: "w" keep_versions: 65 }
+  model_watch { interval { seconds: 64 } models: "w" keep_versions: 65
+                versions { model: "x" version: 66 } label: "new"
+                min_coverage: 0.67 }
   request_log {
     path: "rl"
     sample: 0.28
@@ -235,7 +237,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
                         25, absl::Seconds(26), true, 0.27};
   expected.migration = {0.28, 29, 63};
   expected.model_base_path = "bp";
-  expected.model_watch = {absl::Seconds(64), {"w"}, 65};
+  expected.model_watch = {absl::Seconds(64), {"w"}, 65, {{"x", 66}}, "new",
+                          .67};
   expected.request_log = {"rl", 0.28, true, 29, 60, absl::Seconds(61), 62};
   EXPECT_EQ(*options, expected);
 }
@@ -504,6 +507,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "f: model_watch.models[0]: \".m\"; may hold letters, "
                   "digits, \".\", \"_\" and \"-\", and begins with a letter "
                   "or a digit"},
+        BadConfig{"WatchedVersions",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "model_watch { versions { model: 'm' } "
+                  "versions { version: 2 } label: 'New' min_coverage: 2 }",
+                  "f: model_watch.versions[0].version: 0; must be at least 1\n"
+                  "f: model_watch.versions[1].model: \"\"; may hold letters, "
+                  "digits, \".\", \"_\" and \"-\", and begins with a letter "
+                  "or a digit\n"
+                  "f: model_watch.label: \"New\"; must be 1 to 32 lower-case "
+                  "letters, digits, \"_\" and \"-\"\n"
+                  "f: model_watch.min_coverage: 2; must be above 0 and at most "
+                  "1"},
         BadConfig{"UnknownLogNumbers",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "log { level: 9 format: 8 }",

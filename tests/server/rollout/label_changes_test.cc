@@ -200,6 +200,29 @@ TEST_F(LabelChangesTest, OneThatIsPendingIsTakenBackByWhateverComesNext) {
   EXPECT_FALSE(labels().pending.empty());
 }
 
+TEST_F(LabelChangesTest, AFolderMovesALabelOnlyForwardAndOnce) {
+  const auto for_folder = [&](uint64_t version) {
+    v1::SetLabelRequest request;
+    request.set_model_name("m");
+    request.set_label("stable");
+    request.set_model_version(version);
+    return *ChangedForFolder(*registry_, request, .75);
+  };
+  EXPECT_EQ(for_folder(2), labels());  // 3 is served
+  ASSERT_TRUE(Await("stable", 3).ok());
+  EXPECT_EQ(for_folder(3), labels());
+  ASSERT_TRUE(Set("stable", 3).ok());
+  EXPECT_EQ(for_folder(3), labels());
+  ASSERT_TRUE(Set("stable", 1).ok());
+  const ModelLabels changed = for_folder(3);
+  EXPECT_EQ(changed.VersionOf("stable"), 1);
+  EXPECT_EQ(changed.pending.at("stable"), (PendingMove{3, .75}));
+  registry_ = registry_->WithLabels({{"m", changed}});
+  ASSERT_TRUE(Set("stable", 1).ok());
+  EXPECT_TRUE(labels().pending.empty());
+  EXPECT_EQ(for_folder(3), labels());  // somebody took it back
+}
+
 TEST_F(LabelChangesTest, OneThatIsOnlyPendingCanBeRemoved) {
   ASSERT_TRUE(Await("canary", 3).ok());
   ASSERT_TRUE(Remove("canary").ok());

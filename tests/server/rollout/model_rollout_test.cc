@@ -1,8 +1,10 @@
 #include "tests/server/rollout/model_rollout_testing.h"
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -274,6 +276,51 @@ TEST_F(ModelRolloutTest, AVersionThatIsGoneAtARestartFailsAlone) {
   ASSERT_TRUE(Unload(2).ok());
   Start();
   EXPECT_EQ(Listed(), "1 SERVING");
+}
+
+// So that retention keeps its events, and nobody drops its states.
+TEST_F(ModelRolloutTest, WhatDoesNotLoadAtARestartIsKnownByItsStates) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(3).ok());
+  const std::string fingerprint =
+      registry()->Find("m", 2)->engine->state_fingerprint();
+  std::filesystem::rename(base() + "/m/2", base() + "/m/.2");
+  Start();
+  ASSERT_TRUE(start_.ok()) << start_;
+  ASSERT_EQ(Listed(), "1 SERVING, 2 FAILED, 3 SERVING");
+  EXPECT_EQ(registry()->FindUnserved("m", 2)->state_fingerprint, fingerprint);
+  ASSERT_FALSE(Load(2).ok());  // it is not there yet
+  EXPECT_EQ(registry()->FindUnserved("m", 2)->state_fingerprint, fingerprint);
+  v1::UnloadModelRequest request;
+  request.set_model_name("m");
+  request.set_model_version(3);
+  request.set_drop_states(true);
+  v1::UnloadModelResponse response;
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_EQ(response.states_kept_for(), "m/2");
+}
+
+// A label that is asked for meanwhile would find it covered.
+TEST_F(ModelRolloutTest, AVersionIsNotServedBeforeItsMigrationHasBegun) {
+  Append("user", 100);
+  absl::Notification go_on;
+  store_.before_visit = [&](absl::string_view) {
+    go_on.WaitForNotification();
+  };
+  min_coverage_ = std::nullopt;
+  std::atomic<bool> stop = false;
+  std::thread hurried([&] {
+    while (!stop && !Set("stable", 2).ok()) {
+    }
+  });
+  EXPECT_TRUE(Load(2).ok());
+  EXPECT_FALSE(Set("stable", 2).ok());
+  stop = true;
+  hurried.join();
+  EXPECT_EQ(Usual(), 1);
+  go_on.Notify();
+  pipeline_ = nullptr;
+  store_.before_visit = nullptr;
 }
 
 TEST_F(ModelRolloutTest, AServerWithoutWhatALabelPointsToDoesNotStart) {
