@@ -263,6 +263,9 @@ absl::Status ModelRollout::Join(const LoadedModelPtr& model,
   if (label != nullptr) registry = WithLabelOfFolder(registry, *label);
   absl::Status remembered = Remember(std::move(loaded), registry->labels());
   if (!remembered.ok()) return remembered;
+  if (registry->labels() != parts_.models.Current()->labels()) {
+    LogLabels(wanted.name, registry->LabelsOf(wanted.name), "folder");
+  }
   // Before anybody asks how many users it covers.
   Migrate(model);
   Replace(std::move(registry));
@@ -285,7 +288,6 @@ std::shared_ptr<const Registry> ModelRollout::WithLabelOfFolder(
   if (*changed == registry->LabelsOf(name)) return registry;
   LabelsOfModels labels = registry->labels();
   labels[name] = *std::move(changed);
-  LogLabels(name, labels[name], "folder");
   return registry->WithLabels(std::move(labels));
 }
 

@@ -31,8 +31,7 @@ class BrokenBundlesTest : public ModelRolloutTest,
 
 TEST_P(BrokenBundlesTest, FailAloneAndOnceTheyAreMendedTheyLoad) {
   const fs::path folder = base() + "/m/2";
-  const auto before = registry()->models();
-  const LoadedModelPtr serving = before[0];
+  const LoadedModelPtr serving = registry()->models()[0];
   GetParam().breaks(folder);
   const absl::Status failed = Load(2);
   EXPECT_FALSE(failed.ok());
