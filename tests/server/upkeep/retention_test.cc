@@ -379,13 +379,13 @@ TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
 TEST_F(RetentionTest, TrimsNothingThatAVersionThatDidNotLoadNeeds) {
   Append("ann", 1, 300);
   ASSERT_TRUE(pipeline_->Flush().ok());
-  ASSERT_TRUE(store_->OpenFingerprint("of what did not load").ok());
+  ASSERT_TRUE(store_->OpenFingerprint("ofwhatdidnotload").ok());
   RetentionOptions options;
   options.max_events_per_user = 1;
   const auto registry = pipeline_->models().Current();
   pipeline_->models().Replace(registry->WithUnserved(
       {"m", 7, v1::MODEL_STATE_FAILED, "damaged", absl::Now(),
-       "of what did not load"}));
+       "ofwhatdidnotload"}));
   Sweep(options, absl::Now());
   EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
   EXPECT_EQ(metrics_.retention.failures.Value(), 0);
