@@ -27,6 +27,8 @@ struct ChangeOptions {
   std::string label;
   uint64_t version = 0;
   std::optional<double> min_coverage;
+  bool when_covered = false;
+  bool drop_states = false;
   bool remove = false;
   std::string etag;
   bool validate_only = false;
@@ -50,14 +52,15 @@ absl::StatusOr<NamedModel> ParseVersion(const std::string& text) {
 
 // What became of a version, as people and as scripts read it.
 void PrintBecame(const NamedModel& model, absl::string_view became,
-                 const ChangeOptions& options, CommandContext& context) {
+                 const ChangeOptions& options, CommandContext& context,
+                 const nlohmann::json& more = nlohmann::json::object()) {
   if (context.json) {
-    context.out << nlohmann::json{{"name", model.name},
-                                  {"version", model.version},
-                                  {"state", became},
-                                  {"validate_only", options.validate_only}}
-                       .dump()
-                << "\n";
+    nlohmann::json json = {{"name", model.name},
+                           {"version", model.version},
+                           {"state", became},
+                           {"validate_only", options.validate_only}};
+    json.update(more);
+    context.out << json.dump() << "\n";
   } else {
     context.out << "model " << model.name << "/" << model.version
                 << (options.validate_only ? " could be " : " is ") << became
@@ -88,9 +91,24 @@ absl::StatusOr<ExitCode> UnloadVersion(CommandContext& context,
   request.set_model_name(model->name);
   request.set_model_version(model->version);
   request.set_validate_only(options.validate_only);
+  request.set_drop_states(options.drop_states);
   const auto response = ConnectToLoad(context).UnloadModel(request);
   if (!response.ok()) return response.status();
-  PrintBecame(*model, "unloaded", options, context);
+  if (!options.drop_states) {
+    PrintBecame(*model, "unloaded", options, context);
+    return ExitCode::kOk;
+  }
+  PrintBecame(*model, "unloaded", options, context,
+              {{"states_dropped", response->states_dropped()},
+               {"states_kept_for", response->states_kept_for()}});
+  if (context.json) return ExitCode::kOk;
+  if (response->states_dropped()) {
+    context.out << "its states " << (options.validate_only ? "would be" : "are")
+                << " dropped\n";
+  } else {
+    context.out << "its states stay: they are those of "
+                << response->states_kept_for() << ", too\n";
+  }
   return ExitCode::kOk;
 }
 
@@ -102,6 +120,8 @@ void PrintLabels(const v1::ModelLabels& labels, CommandContext& context) {
     }
     context.out << nlohmann::json{{"name", labels.model_name()},
                                   {"labels", std::move(versions)},
+                                  {"pending_labels",
+                                   PendingToJson(labels.pending_labels())},
                                   {"version_before_stable",
                                    labels.version_before_stable()},
                                   {"etag", labels.etag()}}
@@ -114,6 +134,11 @@ void PrintLabels(const v1::ModelLabels& labels, CommandContext& context) {
     table.AddRow({label, absl::StrCat(version)});
   }
   table.Print(context.out);
+  for (const v1::PendingLabel& pending : labels.pending_labels()) {
+    context.out << pending.label() << " goes to version "
+                << pending.model_version() << " when that covers "
+                << ShareText(pending.min_coverage()) << " of the users\n";
+  }
   if (labels.version_before_stable() > 0) {
     context.out << "rollback would go to version "
                 << labels.version_before_stable() << "\n";
@@ -141,6 +166,10 @@ absl::StatusOr<ExitCode> ChangeLabel(CommandContext& context,
     return absl::InvalidArgumentError(
         "give a version that the label points to, or --remove");
   }
+  if (options.remove && options.when_covered) {
+    return absl::InvalidArgumentError(
+        "--when-covered: does not go with --remove");
+  }
   if (options.remove) {
     v1::RemoveLabelRequest request;
     request.set_label(options.label);
@@ -151,6 +180,7 @@ absl::StatusOr<ExitCode> ChangeLabel(CommandContext& context,
   request.set_label(options.label);
   request.set_model_version(options.version);
   if (options.min_coverage) request.set_min_coverage(*options.min_coverage);
+  request.set_when_covered(options.when_covered);
   return SendLabels(context, options, std::move(request), &Client::SetLabel);
 }
 
@@ -191,7 +221,9 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
                    "Default: NAME/VERSION")
       ->check(Utf8());
   add("unload", "Have a running server unload a version", UnloadVersion,
-      "NAME/VERSION");
+      "NAME/VERSION")
+      ->add_flag("--drop-states", options->drop_states,
+                 "Drop its users' states from the store, too");
   CLI::App* label =
       add("label", "Point a label of a model at a version: \"stable\" is what "
                    "requests get that name none", ChangeLabel, "NAME");
@@ -203,6 +235,9 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
   label->add_option("--min-coverage", options->min_coverage,
                     "The share of users who must have a state under the "
                     "version, 0 to 1. Default: .99");
+  label->add_flag("--when-covered", options->when_covered,
+                  "Do not refuse while fewer have one: the server moves the "
+                  "label as soon as they have");
   label->add_flag("--remove", options->remove, "Remove the label");
   add_etag(label);
   add_etag(add("rollback", "Point \"stable\" at the version before, once",

@@ -153,6 +153,19 @@ std::string ItemKeyTypeText(v1::ItemKeyType type) {
   return EnumText(v1::ItemKeyType_Name(type), "ITEM_KEY_TYPE_");
 }
 
+std::string ShareText(double share) { return absl::StrCat(share * 100, " %"); }
+
+nlohmann::json PendingToJson(
+    const google::protobuf::RepeatedPtrField<v1::PendingLabel>& pending) {
+  nlohmann::json array = nlohmann::json::array();
+  for (const v1::PendingLabel& label : pending) {
+    array.push_back({{"label", label.label()},
+                     {"version", label.model_version()},
+                     {"min_coverage", label.min_coverage()}});
+  }
+  return array;
+}
+
 std::string LoadTimeText(const v1::Model& model) {
   return model.has_load_time() ? SecondText(model.load_time()) : "";
 }
@@ -172,6 +185,7 @@ nlohmann::json ModelToJson(const v1::Model& model) {
           {"load_time", FormatTime(model.load_time())},
           {"labels", ToArray(model.labels())},
           {"labels_etag", model.labels_etag()},
+          {"pending_labels", PendingToJson(model.pending_labels())},
           {"state_time", FormatTime(model.state_time())},
           {"error", model.error()}};
   if (model.has_migration()) {
@@ -236,6 +250,10 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   if (!model.labels().empty()) {
     out << "labels       " << absl::StrJoin(model.labels(), ", ") << " (etag "
         << model.labels_etag() << ")\n";
+  }
+  for (const v1::PendingLabel& pending : model.pending_labels()) {
+    out << "pending      " << pending.label() << ", when "
+        << ShareText(pending.min_coverage()) << " of the users are covered\n";
   }
   if (model.has_migration()) {
     out << "migration    " << MigrationText(model.migration()) << "\n";

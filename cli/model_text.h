@@ -26,6 +26,11 @@ nlohmann::json ModelToJson(const v1::Model& model);
 nlohmann::json SchemaToJson(const v1::ModelSchema& schema);
 nlohmann::json LimitsToJson(const v1::RequestLimits& limits);
 
+// Labels that move by themselves, and the share of the users that they wait for.
+nlohmann::json PendingToJson(
+    const google::protobuf::RepeatedPtrField<v1::PendingLabel>& pending);
+std::string ShareText(double share);
+
 // In order of their names.
 std::map<std::string, uint64_t> SortedLabels(const v1::ModelLabels& labels);
 

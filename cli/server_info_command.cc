@@ -16,11 +16,41 @@ nlohmann::json ToJson(const v1::GetServerInfoResponse& info) {
   for (const v1::Model& model : info.models()) {
     models.push_back(ModelToJson(model));
   }
+  nlohmann::json states = nlohmann::json::array();
+  for (const v1::StoredStates& stored : info.stored_states()) {
+    states.push_back({{"state_fingerprint", stored.state_fingerprint()},
+                      {"users", stored.users()},
+                      {"bytes", stored.bytes()}});
+  }
   return {{"server_version", info.server_version()},
           {"store_format", info.store_format()},
           {"num_partitions", info.num_partitions()},
           {"num_owners", info.num_owners()},
-          {"models", models}};
+          {"models", models},
+          {"stored_states", states}};
+}
+
+// By the fingerprints that users' states are kept under, and whose those are.
+void PrintStoredStates(const v1::GetServerInfoResponse& info,
+                       std::ostream& out) {
+  if (info.stored_states().empty()) return;
+  Table table({{"states of"},
+               {"users, about", Align::kRight},
+               {"bytes", Align::kRight},
+               {"fingerprint"}});
+  for (const v1::StoredStates& stored : info.stored_states()) {
+    std::string owners;
+    for (const v1::Model& model : info.models()) {
+      if (model.state_fingerprint() != stored.state_fingerprint()) continue;
+      absl::StrAppend(&owners, owners.empty() ? "" : ", ", model.name(), "/",
+                      model.version());
+    }
+    table.AddRow({owners.empty() ? "none that is served" : owners,
+                  WithCommas(stored.users()), WithCommas(stored.bytes()),
+                  stored.state_fingerprint()});
+  }
+  out << "\n";
+  table.Print(out);
 }
 
 void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
@@ -45,6 +75,7 @@ void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
                   WithCommas(model.state_bytes()), model.state_fingerprint()});
   }
   table.Print(out);
+  PrintStoredStates(info, out);
 }
 
 absl::StatusOr<ExitCode> ShowServerInfo(CommandContext& context) {

@@ -29,7 +29,6 @@ constexpr uint64_t kUnfinishedShare = 16;
 // Below these a cache does not do what it is for.
 constexpr uint64_t kLeastHeads = 1 * kMiB;
 constexpr uint64_t kLeastBlocks = 8 * kMiB;
-constexpr uint64_t kLeastStates = 8 * kMiB;
 constexpr uint64_t kLeastReadings = 1 * kMiB;
 
 // Its queue, and a record that is being written or looked at, twice.
@@ -42,9 +41,7 @@ uint64_t RequestLogBytes(const ServerOptions& options) {
 uint64_t ProcessBytes(const ServerOptions& options) {
   const IngestOptions& ingest = options.ingest;
   return kBaseBytes +
-         (kHeldEventsBytes * ingest.shards +
-          kFoldingBytes * ingest.fold_threads) *
-             options.models.size() +
+         ProcessBytesOfModel(ingest) * options.models.size() +
          kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
          RequestLogBytes(options) +
          options.memory.budget_bytes / kHolesShare;
@@ -85,6 +82,10 @@ absl::Status TooSmall(const ServerOptions& options, const MemoryPlan& least) {
 
 }  // namespace
 
+uint64_t ProcessBytesOfModel(const IngestOptions& ingest) {
+  return kHeldEventsBytes * ingest.shards + kFoldingBytes * ingest.fold_threads;
+}
+
 absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
                                       uint64_t bundles_bytes) {
   const StoreOptions& store = options.store;
@@ -104,7 +105,7 @@ absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
   MemoryPlan least = plan;
   least.head_cache_bytes = Least(store.head_cache_bytes, kLeastHeads);
   least.block_cache_bytes = Least(store.block_cache_bytes, kLeastBlocks);
-  least.user_cache_bytes = Least(store.user_cache_bytes, kLeastStates);
+  least.user_cache_bytes = Least(store.user_cache_bytes, kLeastUserCacheBytes);
   least.reading_cache_bytes = kLeastReadings;
   if (least.total_bytes() > budget) return TooSmall(options, least);
 

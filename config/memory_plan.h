@@ -46,6 +46,13 @@ struct MemoryPlan {
 absl::StatusOr<MemoryPlan> PlanMemory(const ServerOptions& options,
                                       uint64_t bundles_bytes);
 
+// Of process_bytes, for each model that is served: events at hand, and states
+// that are being folded.
+uint64_t ProcessBytesOfModel(const IngestOptions& ingest);
+
+// With less, states do not stay for as long as they are used.
+inline constexpr uint64_t kLeastUserCacheBytes = uint64_t{8} << 20;
+
 }  // namespace qlarank
 
 #endif  // QLARANK_CONFIG_MEMORY_PLAN_H_

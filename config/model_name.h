@@ -1,4 +1,5 @@
-// What a model may be called: a name is also a folder's and a metric label's.
+// What a model, and a label of its, may be called: the name of a model is also a
+// folder's and a metric label's.
 #ifndef QLARANK_CONFIG_MODEL_NAME_H_
 #define QLARANK_CONFIG_MODEL_NAME_H_
 
@@ -17,6 +18,19 @@ inline bool IsModelName(absl::string_view name) {
   return !name.empty() && absl::ascii_isalnum(name.front()) &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+// Of a label that points to one of a model's versions.
+inline constexpr size_t kMostLabelBytes = 32;
+inline constexpr absl::string_view kModelLabelRule =
+    "must be 1 to 32 lower-case letters, digits, \"_\" and \"-\"";
+
+inline bool IsModelLabel(absl::string_view label) {
+  return !label.empty() && label.size() <= kMostLabelBytes &&
+         std::all_of(label.begin(), label.end(), [](char c) {
+           return absl::ascii_isdigit(c) || absl::ascii_islower(c) ||
+                  c == '_' || c == '-';
          });
 }
 

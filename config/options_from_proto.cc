@@ -328,6 +328,66 @@ MigrationOptions MigrationFromProto(const proto::MigrationConfig& config,
                  "must be above 0 and at most 1");
   }
   SetUnlessZero(config.max_events_behind(), options.max_events_behind);
+  SetUnlessZero(config.max_replay_events(), options.max_replay_events);
+  return options;
+}
+
+// More often than that, a look finds nothing but its own last one.
+constexpr absl::Duration kLeastWatchInterval = absl::Milliseconds(100);
+
+void WatchedVersionsFromProto(const proto::ModelWatchConfig& config,
+                              ModelWatchOptions& options, Problems& problems) {
+  for (int i = 0; i < config.versions_size(); ++i) {
+    const auto& version = config.versions(i);
+    if (version.model().empty() && version.version() == 0) continue;
+    options.versions.push_back({version.model(), version.version()});
+    const std::string field = absl::StrCat("model_watch.versions[", i, "]");
+    if (!IsModelName(version.model())) {
+      problems.AddQuoted(absl::StrCat(field, ".model"), version.model(),
+                         kModelNameRule);
+    }
+    if (version.version() == 0) {
+      problems.Add(absl::StrCat(field, ".version"), "0", "must be at least 1");
+    }
+  }
+}
+
+ModelWatchOptions ModelWatchFromProto(const proto::ModelWatchConfig& config,
+                                      const std::string& base,
+                                      Problems& problems) {
+  ModelWatchOptions options;
+  if (config.has_interval()) {
+    SetDuration(config.interval(), options.interval, "model_watch.interval",
+                problems);
+  }
+  if (options.enabled() && options.interval < kLeastWatchInterval) {
+    problems.Add("model_watch.interval",
+                 absl::FormatDuration(options.interval),
+                 "must be 0 s, or at least 100 ms");
+  }
+  if (options.enabled() && base.empty()) {
+    problems.Add("model_base_path", "\"\"",
+                 "must name a folder for model_watch to look at");
+  }
+  for (int i = 0; i < config.models_size(); ++i) {
+    if (config.models(i).empty()) continue;
+    options.models.push_back(config.models(i));
+    if (IsModelName(config.models(i))) continue;
+    problems.AddQuoted(absl::StrCat("model_watch.models[", i, "]"),
+                       config.models(i), kModelNameRule);
+  }
+  options.keep_versions = config.keep_versions();
+  WatchedVersionsFromProto(config, options, problems);
+  options.label = config.label();
+  if (!options.label.empty() && !IsModelLabel(options.label)) {
+    problems.AddQuoted("model_watch.label", options.label, kModelLabelRule);
+  }
+  SetUnlessZero(config.min_coverage(), options.min_coverage);
+  if (!(options.min_coverage > 0 && options.min_coverage <= 1)) {
+    problems.Add("model_watch.min_coverage",
+                 absl::StrCat(options.min_coverage),
+                 "must be above 0 and at most 1");
+  }
   return options;
 }
 
@@ -387,6 +447,8 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.log = LogFromProto(config.log(), problems);
   options.retention = RetentionFromProto(config.retention(), problems);
   options.migration = MigrationFromProto(config.migration(), problems);
+  options.model_watch = ModelWatchFromProto(
+      config.model_watch(), options.model_base_path, problems);
   options.request_log = RequestLogFromProto(config.request_log(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);

@@ -157,6 +157,21 @@ void SetRetention(const RetentionOptions& from, proto::RetentionConfig& to) {
 void SetMigration(const MigrationOptions& from, proto::MigrationConfig& to) {
   to.set_processor_share(from.processor_share);
   to.set_max_events_behind(from.max_events_behind);
+  to.set_max_replay_events(from.max_replay_events);
+}
+
+void SetModelWatch(const ModelWatchOptions& from,
+                   proto::ModelWatchConfig& to) {
+  SetDuration(from.interval, *to.mutable_interval());
+  to.mutable_models()->Assign(from.models.begin(), from.models.end());
+  to.set_keep_versions(from.keep_versions);
+  for (const ModelWatchOptions::Version& version : from.versions) {
+    auto& added = *to.add_versions();
+    added.set_model(version.model);
+    added.set_version(version.version);
+  }
+  to.set_label(from.label);
+  to.set_min_coverage(from.min_coverage);
 }
 
 void SetRequestLog(const RequestLogOptions& from,
@@ -189,6 +204,7 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   config.mutable_memory()->set_budget_bytes(options.memory.budget_bytes);
   SetRetention(options.retention, *config.mutable_retention());
   SetMigration(options.migration, *config.mutable_migration());
+  SetModelWatch(options.model_watch, *config.mutable_model_watch());
   SetRequestLog(options.request_log, *config.mutable_request_log());
   config.set_model_base_path(options.model_base_path);
   return config;

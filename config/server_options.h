@@ -192,8 +192,29 @@ struct RetentionOptions {
 struct MigrationOptions {
   double processor_share = 0.5;  // of one
   uint64_t max_events_behind = 64;
+  uint64_t max_replay_events = 2000;
 
   bool operator==(const MigrationOptions&) const = default;
+};
+
+struct ModelWatchOptions {
+  struct Version {
+    std::string model;
+    uint64_t version = 0;
+
+    bool operator==(const Version&) const = default;
+  };
+
+  absl::Duration interval = absl::ZeroDuration();  // 0: nobody looks
+  std::vector<std::string> models;                 // none: all
+  uint32_t keep_versions = 0;                      // 0: all
+  std::vector<Version> versions;  // of their models no others
+  std::string label;              // "": none moves
+  double min_coverage = 0.99;
+
+  bool enabled() const { return interval > absl::ZeroDuration(); }
+
+  bool operator==(const ModelWatchOptions&) const = default;
 };
 
 struct RequestLogOptions {
@@ -225,6 +246,7 @@ struct ServerOptions {
   MemoryOptions memory;
   RetentionOptions retention;
   MigrationOptions migration;
+  ModelWatchOptions model_watch;
   RequestLogOptions request_log;
 
   bool operator==(const ServerOptions&) const = default;

@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   pipeline->rank_ = std::make_unique<RankPipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits,
-      pipeline->request_log_.get());
+      pipeline->request_log_.get(), options.migration.max_replay_events);
   pipeline->state_ = std::make_unique<StatePipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);
@@ -117,6 +117,10 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
       options);
   const absl::Status resumed = pipeline->rollout_->Resume();
   if (!resumed.ok()) return resumed;
+  if (options.model_watch.enabled()) {
+    pipeline->model_watch_ = std::make_unique<ModelWatch>(
+        *pipeline->rollout_, *pipeline->models_, metrics.models, options);
+  }
   return pipeline;
 }
 

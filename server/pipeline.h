@@ -18,6 +18,7 @@
 #include "server/rank/state_pipeline.h"
 #include "server/request_log/request_log.h"
 #include "server/rollout/model_rollout.h"
+#include "server/rollout/model_watch.h"
 #include "server/states/migrations.h"
 #include "server/states/user_states.h"
 #include "server/upkeep/admin_pipeline.h"
@@ -84,6 +85,7 @@ class Pipeline {
   std::unique_ptr<ExportPipeline> exports_;
   std::unique_ptr<const ServerInfo> info_;
   std::unique_ptr<ModelRollout> rollout_;
+  std::unique_ptr<ModelWatch> model_watch_;  // null: nobody looks
 };
 
 }  // namespace qlarank

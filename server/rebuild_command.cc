@@ -9,6 +9,7 @@
 #include "server/metrics/metrics.h"
 #include "server/models/load_engine.h"
 #include "server/ops/logging.h"
+#include "server/rollout/loaded_options.h"
 #include "server/services.h"
 #include "server/states/state_rebuild.h"
 #include "server/work/field_error.h"
@@ -76,6 +77,19 @@ absl::Status RebuildConfiguredStates(const ServerOptions& options) {
   std::stable_partition(models.begin(), models.end(), [](const auto& model) {
     return model.default_model;
   });
+  const auto remembered = RememberedModels(options, **store);
+  if (!remembered.ok()) return remembered.status();
+  for (const RememberedModel& model : *remembered) {
+    if (model.options.ok()) {
+      models.push_back(*model.options);
+      continue;
+    }
+    // As when serving, which lists it as FAILED.
+    LogWarning("states of a version that was loaded are not rebuilt",
+               {{"model", model.wanted.name},
+                {"version", model.wanted.version},
+                {"error", model.options.status()}});
+  }
   for (const ModelOptions& model : models) {
     status.Update(Within(
         absl::StrCat(ModelLabel(model.name, model.version), ": "),

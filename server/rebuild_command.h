@@ -1,6 +1,6 @@
-// qlarank_server --rebuild_states: makes the states of every configured model
-// anew from the event log and writes their snapshots, while no server has the
-// store open. Logs its progress.
+// qlarank_server --rebuild_states: makes the states of every model that is
+// configured, or was loaded while a server ran, anew from the event log and
+// writes their snapshots, while no server has the store open. Logs its progress.
 #ifndef QLARANK_SERVER_REBUILD_COMMAND_H_
 #define QLARANK_SERVER_REBUILD_COMMAND_H_
 

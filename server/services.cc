@@ -108,12 +108,16 @@ std::map<std::string, double> Services::StoreStatistics() const {
 
 std::map<std::string, double> Services::MemoryFigures() const {
   const auto figure = [](uint64_t bytes) { return static_cast<double>(bytes); };
+  const ModelMemory::Taken taken = pipeline_->rollout().memory_taken();
   return {{"budget_bytes", figure(memory_budget_bytes_)},
-          {"process_bytes", figure(memory_plan_.process_bytes)},
-          {"bundles_bytes", figure(memory_plan_.bundles_bytes)},
+          {"process_bytes",
+           figure(memory_plan_.process_bytes + taken.process_bytes)},
+          {"bundles_bytes",
+           figure(memory_plan_.bundles_bytes + taken.bundles_bytes)},
           {"head_cache_bytes", figure(memory_plan_.head_cache_bytes)},
           {"block_cache_bytes", figure(memory_plan_.block_cache_bytes)},
-          {"user_cache_bytes", figure(memory_plan_.user_cache_bytes)},
+          {"user_cache_bytes",
+           figure(memory_plan_.user_cache_bytes - taken.total_bytes())},
           {"reading_cache_bytes", figure(memory_plan_.reading_cache_bytes)},
           {"unfinished_bytes", figure(memory_plan_.unfinished_bytes)}};
 }

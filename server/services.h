@@ -73,8 +73,8 @@ class Services {
 
   // StateStore::Statistics(). From any thread.
   std::map<std::string, double> StoreStatistics() const;
-  // The memory budget (0: none) and what the plan gives each part. From any
-  // thread.
+  // The memory budget (0: none) and what the plan gives each part, with what
+  // models that were loaded since have of it. From any thread.
   std::map<std::string, double> MemoryFigures() const;
 
  private:

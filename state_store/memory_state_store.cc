@@ -163,6 +163,20 @@ absl::StatusOr<std::vector<std::string>> MemoryStateStore::ListFingerprints()
   return fingerprints;
 }
 
+std::vector<StatesSize> MemoryStateStore::MeasureStates() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<StatesSize> sizes;
+  for (const auto& [fingerprint, by_user] : snapshots_) {
+    StatesSize& size = sizes.emplace_back();
+    size.fingerprint = fingerprint;
+    size.users = by_user.size();
+    for (const auto& [user, snapshot] : by_user) {
+      size.bytes += user.size() + sizeof(snapshot) + snapshot.state.size();
+    }
+  }
+  return sizes;
+}
+
 absl::StatusOr<size_t> MemoryStateStore::PutSnapshots(
     absl::string_view fingerprint, absl::Span<const UserSnapshot> snapshots) {
   absl::MutexLock lock(&mutex_);

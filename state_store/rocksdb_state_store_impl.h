@@ -84,6 +84,7 @@ class RocksDbStateStore final : public StateStore {
   absl::Status OpenFingerprint(absl::string_view fingerprint) override;
   absl::Status DropFingerprint(absl::string_view fingerprint) override;
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override;
+  std::vector<StatesSize> MeasureStates() const override;
   absl::StatusOr<size_t> PutSnapshots(
       absl::string_view fingerprint,
       absl::Span<const UserSnapshot> snapshots) override;

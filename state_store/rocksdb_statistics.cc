@@ -76,4 +76,21 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
   return figures;
 }
 
+std::vector<StatesSize> RocksDbStateStore::MeasureStates() const {
+  using Properties = rocksdb::DB::Properties;
+  absl::ReaderMutexLock lock(&states_mutex_);
+  std::vector<StatesSize> sizes;
+  for (const auto& [fingerprint, states] : states_) {
+    const auto figure = [&](const std::string& property) {
+      uint64_t value = 0;  // where RocksDB does not say
+      db_->GetIntProperty(states.get(), property, &value);
+      return value;
+    };
+    sizes.push_back({fingerprint, figure(Properties::kEstimateNumKeys),
+                     figure(Properties::kLiveSstFilesSize) +
+                         figure(Properties::kCurSizeAllMemTables)});
+  }
+  return sizes;
+}
+
 }  // namespace qlarank::rocksdb_internal

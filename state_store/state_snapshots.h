@@ -35,6 +35,13 @@ struct UserSnapshot {
   Snapshot snapshot;
 };
 
+// How much is kept under a fingerprint, about.
+struct StatesSize {
+  std::string fingerprint;
+  uint64_t users = 0;
+  uint64_t bytes = 0;  // in table files and in memory
+};
+
 class StateSnapshots {
  public:
   virtual ~StateSnapshots() = default;
@@ -51,6 +58,9 @@ class StateSnapshots {
   virtual absl::Status DropFingerprint(absl::string_view fingerprint) = 0;
 
   virtual absl::StatusOr<std::vector<std::string>> ListFingerprints() const = 0;
+
+  // Of each of them, in order. Asks no disk.
+  virtual std::vector<StatesSize> MeasureStates() const = 0;
 
   // Replaces the snapshots of users, in one write. Not synced: a crash may lose
   // them, and they are then rebuilt from the log. An error is that of any of

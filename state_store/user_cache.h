@@ -32,6 +32,7 @@
 #define QLARANK_STATE_STORE_USER_CACHE_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -140,6 +141,10 @@ class UserCache {
   bool InsertIf(const UserCacheKey& key, Value value, size_t charge_bytes,
                 absl::FunctionRef<bool(const V* old)> replaces);
 
+  // What all entries may take from now on; evicts what is too much. The number of
+  // shards stays.
+  void SetBudget(size_t budget_bytes);
+
   // Removes the user's value and returns it; null if there was none.
   Value Erase(const UserCacheKey& key);
 
@@ -219,8 +224,32 @@ class UserCache {
   const OnEvict on_evict_;
   const std::function<void(int64_t, int64_t)> on_change_;
   std::vector<Shard> shards_;
-  size_t share_bytes_;
+  std::atomic<size_t> share_bytes_;
 };
+
+template <typename V>
+void UserCache<V>::SetBudget(size_t budget_bytes) {
+  const size_t share = budget_bytes / shards_.size();
+  share_bytes_ = share;
+  for (Shard& shard : shards_) {
+    Entries evicted;
+    Size change;
+    {
+      absl::MutexLock lock(&shard.mutex);
+      const Size before = SizeOf(shard);
+      while (shard.bytes > share) {
+        shard.Remove(std::prev(shard.entries.end()), evicted);
+      }
+      shard.evictions += evicted.size();
+      change = Change(before, SizeOf(shard));
+    }
+    Report(change);
+    if (on_evict_ == nullptr) continue;
+    for (Entry& entry : evicted) {
+      on_evict_(entry.key(), std::move(entry.value));
+    }
+  }
+}
 
 template <typename V>
 typename UserCache<V>::Value UserCache<V>::Lookup(const UserCacheKey& key) {
@@ -252,8 +281,9 @@ bool UserCache<V>::InsertIf(const UserCacheKey& key, Value value,
     const Size before = SizeOf(shard);
     const auto it = shard.by_key.find(key);
     const bool found = it != shard.by_key.end();
+    const size_t share_bytes = share_bytes_;
     if (!replaces(found ? it->second->value.get() : nullptr)) return false;
-    if (bytes > share_bytes_) {
+    if (bytes > share_bytes) {
       if (found) shard.Remove(it->second, removed);
       evicted.push_back(
           {std::string(key.user_id), key.space, std::move(value), bytes});
@@ -262,7 +292,7 @@ bool UserCache<V>::InsertIf(const UserCacheKey& key, Value value,
       if (found) {  // the last that room is made of, so never
         shard.entries.splice(shard.entries.begin(), shard.entries, it->second);
       }
-      while (shard.bytes - old_bytes + bytes > share_bytes_) {
+      while (shard.bytes - old_bytes + bytes > share_bytes) {
         shard.Remove(std::prev(shard.entries.end()), evicted);
       }
       if (found) {

@@ -14,6 +14,7 @@ class ModelMetrics {
  private:
   prometheus::Family<prometheus::Gauge>& models_;
   prometheus::Family<prometheus::Counter>& loads_;
+  prometheus::Family<prometheus::Counter>& watch_;
 
  public:
   // `registry` must outlive this.
@@ -29,6 +30,14 @@ class ModelMetrics {
   // before it began.
   prometheus::Counter& loads_ok;
   prometheus::Counter& loads_failed;
+
+  // qlarank_model_watch_total{event}: looks of model_watch, what it did for
+  // folders that came and went, and folders that could not be listed.
+  prometheus::Counter& watch_looks;
+  prometheus::Counter& watch_loaded;
+  prometheus::Counter& watch_failed;
+  prometheus::Counter& watch_unloaded;
+  prometheus::Counter& watch_unlisted;
 };
 
 }  // namespace qlarank

@@ -11,6 +11,10 @@ RankMetrics::RankMetrics(prometheus::Registry& registry)
       duration_seconds_(HistogramFamily(registry,
                                         "qlarank_rank_duration_seconds",
                                         "Time taken by a Rank request.")),
+      answered_by_version_before_(CounterFamily(
+          registry, "qlarank_rank_answered_by_version_before_total",
+          "Rank requests for a version that the one before answered, for what "
+          "had to be folded first.")),
       stage_seconds_(HistogramFamily(
           registry, "qlarank_rank_stage_duration_seconds",
           "Time of a Rank request by stage: queue, state_load, score, "
@@ -59,7 +63,8 @@ ModelRankMetrics& RankMetrics::ForModel(absl::string_view name,
 
 ModelRankMetrics RankMetrics::Resolve(const prometheus::Labels& labels) {
   return {StatusCodeCounters(requests_, labels, "status"),
-          duration_seconds_.Add(labels, LatencyBuckets())};
+          duration_seconds_.Add(labels, LatencyBuckets()),
+          answered_by_version_before_.Add(labels)};
 }
 
 }  // namespace qlarank

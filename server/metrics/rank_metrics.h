@@ -37,12 +37,16 @@ struct ModelRankMetrics {
   StatusCodeCounters requests;
   // qlarank_rank_duration_seconds{model, version}: from decoded to encoded.
   prometheus::Histogram& duration_seconds;
+  // qlarank_rank_answered_by_version_before_total{model, version}: requests for
+  // this version that the one before answered.
+  prometheus::Counter& answered_by_version_before;
 };
 
 class RankMetrics {
  private:
   prometheus::Family<prometheus::Counter>& requests_;
   prometheus::Family<prometheus::Histogram>& duration_seconds_;
+  prometheus::Family<prometheus::Counter>& answered_by_version_before_;
   prometheus::Family<prometheus::Histogram>& stage_seconds_;
   prometheus::Family<prometheus::Counter>& unscored_;
 

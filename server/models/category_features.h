@@ -29,6 +29,8 @@ class CategoryFeatures {
   CategoryFeatures(const CategorySpecs& categories, size_t num_features);
 
   size_t num_features() const { return num_features_; }
+  // Of them, those that no category is made into: the first.
+  size_t num_numbers() const { return num_numbers_; }
 
   // Replaces the event's categories by features behind its numbers, and adds
   // the values that the model does not know to `unknown`. An event without

@@ -60,7 +60,10 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
   for (std::string& label : registry.LabelsOf(model)) {
     described.add_labels(std::move(label));
   }
-  described.set_labels_etag(registry.LabelsOf(model.name).etag());
+  const ModelLabels& labels = registry.LabelsOf(model.name);
+  described.set_labels_etag(labels.etag());
+  *described.mutable_pending_labels() =
+      DescribePending(labels, model.version);
   return described;
 }
 
@@ -72,6 +75,19 @@ v1::Model DescribeModel(const UnservedModel& model) {
   described.set_error(model.error);
   *described.mutable_state_time() =
       FromMicros(absl::ToUnixMicros(model.since));
+  return described;
+}
+
+google::protobuf::RepeatedPtrField<v1::PendingLabel> DescribePending(
+    const ModelLabels& labels, uint64_t version) {
+  google::protobuf::RepeatedPtrField<v1::PendingLabel> described;
+  for (const auto& [label, move] : labels.pending) {
+    if (version != 0 && move.version != version) continue;
+    v1::PendingLabel& to = *described.Add();
+    to.set_label(label);
+    to.set_model_version(move.version);
+    to.set_min_coverage(move.min_coverage);
+  }
   return described;
 }
 

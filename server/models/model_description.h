@@ -15,6 +15,11 @@ namespace qlarank {
 v1::Model DescribeModel(const LoadedModel& model, const Registry& registry);
 v1::Model DescribeModel(const UnservedModel& model);
 
+// The labels that move by themselves, in order of their names; with a version,
+// only those that will point to it.
+google::protobuf::RepeatedPtrField<v1::PendingLabel> DescribePending(
+    const ModelLabels& labels, uint64_t version = 0);
+
 // The names that requests use, and their order. Event features are those of the
 // default model, whichever is described: requests have them in its order.
 // REQUIRES: likewise.

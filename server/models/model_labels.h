@@ -17,11 +17,23 @@ namespace qlarank {
 // Where requests go that name neither a version nor a label.
 inline constexpr absl::string_view kStableLabel = "stable";
 
+// A label that will point to the version when that covers such a share of the
+// users.
+struct PendingMove {
+  uint64_t version = 0;
+  double min_coverage = 0;
+
+  friend bool operator==(const PendingMove&, const PendingMove&) = default;
+};
+
 struct ModelLabels {
   std::map<std::string, uint64_t, std::less<>> versions;
   // What "stable" can be rolled back to; 0: nothing.
   uint64_t before_stable = 0;
   uint64_t revision = 0;  // changes so far
+  std::map<std::string, PendingMove, std::less<>> pending = {};  // by label
+  // The newest that a label was to move to because its folder was there.
+  uint64_t newest_watched = 0;
 
   // 0: there is no such label.
   uint64_t VersionOf(absl::string_view label) const {

@@ -33,6 +33,8 @@ struct UnservedModel {
   v1::ModelState state;
   std::string error;  // of one that is FAILED
   absl::Time since;
+  // Of one that was served before a restart: what its states are stored under.
+  std::string state_fingerprint = "";
 };
 
 class Registry {

@@ -27,7 +27,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
                    RankPlan plan, RankModelPtr model, Partitions& partitions,
                    TileScheduler& scheduler,
                    Metrics& metrics, const Context& context, RequestSlot slot,
-                   RequestLog* log, Done done)
+                   RequestLog* log, Done done, ReplayBudget budget)
     : request_(request),
       response_(response),
       plan_(std::move(plan)),
@@ -39,6 +39,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       slot_(std::move(slot)),
       log_(log),
       done_(std::move(done)),
+      budget_(std::move(budget)),
       stage_begin_(context.arrival),
       outside_(context.arrival),
       reader_(*model_->memory, partitions, request.user_id(), DemandOf(plan_)) {}
@@ -78,11 +79,24 @@ TileJob::Step RankCall::Prepare(size_t worker) {
   if (cancelled()) return Step::kEnd;
   EngineScratch& scratch = *model_->worker_scratch[worker];
   reader_.Step(scratch);
-  if (!reader_.done()) return Step::kAgain;
+  if (!reader_.done()) return HandOver() ? Step::kEnd : Step::kAgain;
   if (!reader_.status().ok()) return Step::kEnd;
   Read(scratch);
   BeginScoring();
   return Step::kReady;
+}
+
+bool RankCall::HandOver() {
+  if (budget_.or_else == nullptr ||
+      reader_.events_behind() <= budget_.max_events) {
+    return false;
+  }
+  auto or_else = std::exchange(budget_.or_else, nullptr);
+  instead_ = or_else(slot_, done_);
+  if (instead_ == nullptr) return false;
+  reader_.LeaveToOwner();
+  model_->metrics->answered_by_version_before.Increment();
+  return true;
 }
 
 void RankCall::Read(EngineScratch& scratch) {
@@ -146,6 +160,7 @@ void RankCall::ScoreTile(size_t first, size_t rows, EngineScratch& scratch) {
 
 void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
   if (!begun_) metrics_.rank.queue_depth.Decrement();
+  if (instead_ != nullptr) return instead_->Start();
   absl::Status status = CheckScored();
   if (status.ok()) {
     Encode();
@@ -209,6 +224,7 @@ void RankCall::Encode() {
   response_.set_scored_fraction(static_cast<double>(scored) / num_candidates);
   if (scored < num_candidates) EncodeStatuses();
   response_.set_request_id(request_.request_id());
+  response_.set_answered_by_version_before(is_version_before_);
   const absl::Time end = absl::Now();
   ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
   ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));

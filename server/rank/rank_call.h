@@ -54,15 +54,30 @@ class RankCall final : public TileJob,
     std::string client;                     // whose share it is served from
   };
 
+  // What becomes of a user of whom more events than `max_events` would have to
+  // be folded first.
+  struct ReplayBudget {
+    uint64_t max_events = 0;
+    // Asked once, on a worker: a call that was not started, which answers in
+    // place of this one and has its slot and `done`; or null, and this one folds
+    // them. Null: nobody else can.
+    absl::AnyInvocable<std::shared_ptr<RankCall>(RequestSlot& slot,
+                                                 Done& done)>
+        or_else = nullptr;
+  };
+
   // Request, response and cancel flag must live until `done` is called. `log`
   // may be null.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
            RankPlan plan, RankModelPtr model, Partitions& partitions,
            TileScheduler& scheduler,
            Metrics& metrics, const Context& context, RequestSlot slot,
-           RequestLog* log, Done done);
+           RequestLog* log, Done done, ReplayBudget budget);
 
   void Start();
+  // The reply is to say that it is not of the version that "stable" points to.
+  // Before Start.
+  void AnswersAsVersionBefore() { is_version_before_ = true; }
 
   // A unit's tiles take at least so long together: a worker's turn has a price,
   // and to wake up another worker takes about as much as this.
@@ -90,6 +105,8 @@ class RankCall final : public TileJob,
   // A caller who accepts a partial reply wants it before the deadline.
   absl::Time Expiry() const;
   void Begin();
+  // Whether another call answers instead, for what is to be folded.
+  bool HandOver();
   void Read(EngineScratch& scratch);
   void BeginScoring();
   void ScoreTile(size_t first, size_t rows, EngineScratch& scratch);
@@ -114,6 +131,9 @@ class RankCall final : public TileJob,
   RequestSlot slot_;
   RequestLog* const log_;
   Done done_;
+  ReplayBudget budget_;
+  std::shared_ptr<RankCall> instead_;  // answers, where it is not null
+  bool is_version_before_ = false;
 
   absl::Time stage_begin_;
   OutsideClock outside_;

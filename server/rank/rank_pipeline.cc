@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/rank/expanded_request.h"
+#include "server/rank/version_before.h"
 #include "server/work/overload.h"
 
 namespace qlarank {
@@ -60,31 +61,66 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
                          v1::RankResponse& response,
                          const RankCall::Context& context,
                          RankCall::Done done) {
-  const RankModel& model = *admission.model;
+  const RankModelPtr model = std::move(admission.model);
+  const absl::StatusOr<std::shared_ptr<RankCall>> call =
+      MakeCall({request, response, context, admission.registry}, model,
+               admission.slot, done);
+  if (!call.ok()) {
+    model->metrics->requests.Increment(call.status().code());
+    return done(call.status(), RequestSlot());
+  }
+  (*call)->Start();
+}
+
+absl::StatusOr<std::shared_ptr<RankCall>> RankPipeline::MakeCall(
+    const Asked& asked, const RankModelPtr& model, RequestSlot& slot,
+    RankCall::Done& done) {
   size_t unknown = 0;
-  auto expanded = ExpandCategories(request, *model.loaded,
-                                   *admission.registry->default_model(),
-                                   limits_, unknown);
-  if (!expanded.ok()) {
-    model.metrics->requests.Increment(expanded.status().code());
-    return done(expanded.status(), RequestSlot());
-  }
+  auto expanded = ExpandCategories(asked.request, *model->loaded,
+                                   *asked.registry->default_model(), limits_,
+                                   unknown);
+  if (!expanded.ok()) return expanded.status();
   metrics_.rank.unknown_category_values.Increment(unknown);
-  const v1::RankRequest& asked = *expanded != nullptr ? **expanded : request;
+  const v1::RankRequest& request =
+      *expanded != nullptr ? **expanded : asked.request;
   absl::StatusOr<RankPlan> plan =
-      PlanRank(asked, model.bundle(),
-               {admission.registry->vocabulary(), model.loaded->features,
-                admission.registry->event_schema()},
-               limits_, context.arrival);
-  if (!plan.ok()) {
-    model.metrics->requests.Increment(plan.status().code());
-    return done(plan.status(), RequestSlot());
-  }
+      PlanRank(request, model->bundle(),
+               {asked.registry->vocabulary(), model->loaded->features,
+                asked.registry->event_schema()},
+               limits_, asked.context.arrival);
+  if (!plan.ok()) return plan.status();
   plan->expanded = *std::move(expanded);
-  std::make_shared<RankCall>(asked, response, *std::move(plan),
-                             std::move(admission.model), partitions_, scheduler_, metrics_, context,
-                             std::move(admission.slot), log_, std::move(done))
-      ->Start();
+  return std::make_shared<RankCall>(
+      request, asked.response, *std::move(plan), model, partitions_,
+      scheduler_, metrics_, asked.context, std::move(slot), log_,
+      std::move(done), BudgetOf(asked, *model));
+}
+
+RankCall::ReplayBudget RankPipeline::BudgetOf(const Asked& asked,
+                                              const RankModel& model) {
+  LoadedModelPtr before =
+      VersionBefore(*asked.registry, *model.loaded, asked.request);
+  if (before == nullptr) return {};
+  return {max_replay_events_, [this, asked, before = std::move(before)](
+                                  RequestSlot& slot, RankCall::Done& done) {
+            return CallBefore(asked, before, slot, done);
+          }};
+}
+
+std::shared_ptr<RankCall> RankPipeline::CallBefore(const Asked& asked,
+                                                   const LoadedModelPtr& before,
+                                                   RequestSlot& slot,
+                                                   RankCall::Done& done) {
+  const RankModelPtr model = models_.Of(before);
+  const auto found = model->memory->Find(asked.request.user_id());
+  if (!found.ok() || found->events_behind() > max_replay_events_) {
+    return nullptr;
+  }
+  // What the request says may be wrong for it alone.
+  auto call = MakeCall(asked, model, slot, done);
+  if (!call.ok()) return nullptr;
+  (*call)->AnswersAsVersionBefore();
+  return *std::move(call);
 }
 
 absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(

@@ -29,10 +29,14 @@ namespace qlarank {
 class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
-  // requests that may be in flight. `log` may be null: nothing is logged.
+  // requests that may be in flight. `log` may be null: nothing is logged. Of
+  // whom more than `max_replay_events` would have to be folded is left to the
+  // version before, if that can answer (version_before.h).
   RankPipeline(RankModels& models, Partitions& partitions,
                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
-               const LimitsOptions& limits, RequestLog* log = nullptr)
+               const LimitsOptions& limits, RequestLog* log = nullptr,
+               uint64_t max_replay_events =
+                   MigrationOptions().max_replay_events)
       : models_(models),
         partitions_(partitions),
         scheduler_(scheduler),
@@ -40,6 +44,7 @@ class RankPipeline {
         metrics_(metrics),
         limits_(limits),
         log_(log),
+        max_replay_events_(max_replay_events),
         admission_metrics_(metrics.registry),
         desk_(admission_metrics_.refusals_held) {}
 
@@ -85,6 +90,25 @@ class RankPipeline {
   void NoticeCancellation() { scheduler_.NoticeCancellation(); }
 
  private:
+  // A request on its way; what is referred to lives until it is answered.
+  struct Asked {
+    const v1::RankRequest& request;
+    v1::RankResponse& response;
+    const RankCall::Context context;
+    const std::shared_ptr<const Registry> registry;
+  };
+
+  // The call that answers by a model, not started. INVALID_ARGUMENT for what is
+  // wrong with the request: slot and `done` are the caller's still.
+  absl::StatusOr<std::shared_ptr<RankCall>> MakeCall(const Asked& asked,
+                                                     const RankModelPtr& model,
+                                                     RequestSlot& slot,
+                                                     RankCall::Done& done);
+  RankCall::ReplayBudget BudgetOf(const Asked& asked, const RankModel& model);
+  // That of the version before, if it has the user's state; else null.
+  std::shared_ptr<RankCall> CallBefore(const Asked& asked,
+                                       const LoadedModelPtr& before,
+                                       RequestSlot& slot, RankCall::Done& done);
   // A slot, if the deadline can be met by what tiles cost and how many wait.
   absl::StatusOr<RequestSlot> TakeSlot(const v1::RankRequest& request,
                                        const RankModel& model,
@@ -97,6 +121,7 @@ class RankPipeline {
   Metrics& metrics_;
   const LimitsOptions limits_;
   RequestLog* const log_;
+  const uint64_t max_replay_events_;
   AdmissionMetrics admission_metrics_;
   RefusalDesk desk_;
 };

@@ -84,6 +84,10 @@ void StateReader::Catch(EngineScratch& scratch) {
   if (fold->complete()) Conclude();
 }
 
+void StateReader::LeaveToOwner() {
+  partitions_.CatchUp(memory_.model(), user_id_);
+}
+
 void StateReader::Conclude() {
   done_ = true;
   // The next reader should find it, or as much.

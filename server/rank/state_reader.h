@@ -62,6 +62,12 @@ class StateReader {
   // REQUIRES: done() and OK.
   const UserMemory::Lookup& lookup() const { return lookup_; }
 
+  // Events that it would have to fold yet to be up to date; 0 before the first
+  // step.
+  uint64_t events_behind() const { return lookup_.events_behind(); }
+  // In place of further steps: has the owner fold what is missing.
+  void LeaveToOwner();
+
  private:
   void Look();
   void Catch(EngineScratch& scratch);

@@ -4,20 +4,14 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "config/model_name.h"
+#include "server/models/model_description.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
 namespace {
-
-bool IsLabel(absl::string_view label) {
-  return !label.empty() && label.size() <= kMostLabelBytes &&
-         std::all_of(label.begin(), label.end(), [](char c) {
-           return absl::ascii_isdigit(c) || absl::ascii_islower(c) ||
-                  c == '_' || c == '-';
-         });
-}
 
 // The labels that a request is about, if it is based on them.
 template <typename Request>
@@ -37,10 +31,14 @@ absl::StatusOr<ModelLabels> Present(const Registry& registry,
   return labels;
 }
 
-// 0: points to nothing any more.
+// 0: points to nothing any more. What it waited for it waits for no more.
 void Point(absl::string_view label, uint64_t version, ModelLabels& labels) {
   const uint64_t before = labels.VersionOf(label);
-  if (before == version) return;
+  const bool waited = labels.pending.erase(std::string(label)) > 0;
+  if (before == version) {
+    if (waited) ++labels.revision;
+    return;
+  }
   if (version == 0) {
     labels.versions.erase(std::string(label));
   } else {
@@ -50,15 +48,31 @@ void Point(absl::string_view label, uint64_t version, ModelLabels& labels) {
   ++labels.revision;
 }
 
-}  // namespace
+// Will point to another version.
+void Await(absl::string_view label, const PendingMove& move,
+           ModelLabels& labels) {
+  if (labels.VersionOf(label) == move.version) {
+    return Point(label, move.version, labels);
+  }
+  PendingMove& waiting = labels.pending[std::string(label)];
+  if (waiting == move) return;
+  waiting = move;
+  ++labels.revision;
+}
 
-absl::StatusOr<ModelLabels> Changed(const Registry& registry,
-                                    const v1::SetLabelRequest& request) {
-  if (!IsLabel(request.label())) {
-    return FieldError("label", Quoted(request.label()),
-                      absl::StrCat("must be 1 to ", kMostLabelBytes,
-                                   " lower-case letters, digits, \"_\" and "
-                                   "\"-\""));
+// That there are, or will be.
+size_t CountLabels(const ModelLabels& labels) {
+  return labels.versions.size() +
+         absl::c_count_if(labels.pending, [&](const auto& move) {
+           return labels.VersionOf(move.first) == 0;
+         });
+}
+
+// The present labels, if the request may set its own.
+absl::StatusOr<ModelLabels> ToSet(const Registry& registry,
+                                  const v1::SetLabelRequest& request) {
+  if (!IsModelLabel(request.label())) {
+    return FieldError("label", Quoted(request.label()), kModelLabelRule);
   }
   absl::StatusOr<ModelLabels> labels = Present(registry, request);
   if (!labels.ok()) return labels;
@@ -67,14 +81,55 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
         "model_version: ", request.model_version(), "; model ",
         Quoted(request.model_name()), " serves no such version"));
   }
-  if (labels->versions.size() == kMostLabels &&
-      labels->VersionOf(request.label()) == 0) {
+  if (CountLabels(*labels) >= kMostLabels &&
+      labels->VersionOf(request.label()) == 0 &&
+      !labels->pending.contains(request.label())) {
     return absl::FailedPreconditionError(
         absl::StrCat("label: ", Quoted(request.label()), "; model ",
                      Quoted(request.model_name()), " has ", kMostLabels,
                      " labels, the most that are allowed"));
   }
-  Point(request.label(), request.model_version(), *labels);
+  return labels;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetLabelRequest& request) {
+  absl::StatusOr<ModelLabels> labels = ToSet(registry, request);
+  if (labels.ok()) Point(request.label(), request.model_version(), *labels);
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> ChangedWhenCovered(
+    const Registry& registry, const v1::SetLabelRequest& request,
+    double min_coverage) {
+  absl::StatusOr<ModelLabels> labels = ToSet(registry, request);
+  if (labels.ok()) {
+    Await(request.label(), {request.model_version(), min_coverage}, *labels);
+  }
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> ChangedForFolder(const Registry& registry,
+                                             const v1::SetLabelRequest& request,
+                                             double min_coverage) {
+  const ModelLabels& present = registry.LabelsOf(request.model_name());
+  const auto waits = present.pending.find(request.label());
+  uint64_t newest =
+      std::max(present.VersionOf(request.label()), present.newest_watched);
+  if (waits != present.pending.end()) {
+    newest = std::max(newest, waits->second.version);
+  }
+  for (const LoadedModelPtr& model : registry.models()) {
+    const bool other = model->version != request.model_version();
+    if (other && model->name == request.model_name()) {
+      newest = std::max(newest, model->version);
+    }
+  }
+  if (request.model_version() <= newest) return present;
+  auto labels = ChangedWhenCovered(registry, request, min_coverage);
+  if (labels.ok()) labels->newest_watched = request.model_version();
   return labels;
 }
 
@@ -82,7 +137,8 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RemoveLabelRequest& request) {
   absl::StatusOr<ModelLabels> labels = Present(registry, request);
   if (!labels.ok()) return labels;
-  if (labels->VersionOf(request.label()) == 0) {
+  if (labels->VersionOf(request.label()) == 0 &&
+      !labels->pending.contains(request.label())) {
     return absl::NotFoundError(
         absl::StrCat("label: ", Quoted(request.label()), "; model ",
                      Quoted(request.model_name()), " has no such label"));
@@ -111,6 +167,19 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
   return labels;
 }
 
+LabelsOfModels MovedWhereCovered(const Registry& registry, IsCovered covered) {
+  LabelsOfModels moved = registry.labels();
+  for (auto& [name, labels] : moved) {
+    const auto pending = labels.pending;
+    for (const auto& [label, move] : pending) {
+      const LoadedModelPtr model = registry.Find(name, move.version);
+      if (model == nullptr || !covered(*model, move.min_coverage)) continue;
+      Point(label, move.version, labels);
+    }
+  }
+  return moved;
+}
+
 v1::ModelLabels Describe(absl::string_view model_name,
                          const ModelLabels& labels) {
   v1::ModelLabels described;
@@ -120,6 +189,7 @@ v1::ModelLabels Describe(absl::string_view model_name,
   }
   described.set_version_before_stable(labels.before_stable);
   described.set_etag(labels.etag());
+  *described.mutable_pending_labels() = DescribePending(labels);
   return described;
 }
 

@@ -1,8 +1,8 @@
 #include "server/rollout/model_rollout.h"
 
-#include <type_traits>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -10,8 +10,11 @@
 #include "server/models/model_description.h"
 #include "server/ops/logging.h"
 #include "server/rollout/bundle_folder.h"
+#include "server/rollout/coverage.h"
 #include "server/rollout/label_changes.h"
+#include "server/rollout/loaded_options.h"
 #include "server/work/field_error.h"
+#include "state_store/failpoint.h"
 
 namespace qlarank {
 namespace {
@@ -22,46 +25,94 @@ void LogState(absl::string_view name, uint64_t version,
           {{"model", name}, {"version", version}, {"state", state}});
 }
 
-UnservedModel Unserved(const LoadedByRequest& wanted, v1::ModelState state) {
-  return {wanted.name, wanted.version, state, /*error=*/"", absl::Now()};
-}
-
 bool IsOf(const LoadedByRequest& loaded, absl::string_view name,
           uint64_t version) {
   return loaded.name == name && loaded.version == version;
 }
 
-absl::Status MayGo(const Registry& registry, const LoadedModel& model) {
-  if (&model == registry.default_model().get()) {
+absl::Status MayGo(const Registry& registry, const std::string& name,
+                   uint64_t version) {
+  const LoadedModel& main = *registry.default_model();
+  if (main.name == name && main.version == version) {
     return absl::FailedPreconditionError(absl::StrCat(
-        ModelLabel(model.name, model.version),
+        ModelLabel(name, version),
         " is the configuration's default model, by which all others are "
         "measured"));
   }
-  const std::vector<std::string> labels = registry.LabelsOf(model);
-  if (labels.empty()) return absl::OkStatus();
+  const ModelLabels& labels = registry.LabelsOf(name);
+  std::vector<std::string> holding;
+  for (const auto& [label, points_to] : labels.versions) {
+    if (points_to == version) holding.push_back(label);
+  }
+  for (const v1::PendingLabel& move : DescribePending(labels, version)) {
+    holding.push_back(absl::StrCat(move.label(), ", which waits"));
+  }
+  if (holding.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(ModelLabel(model.name, model.version),
+      absl::StrCat(ModelLabel(name, version),
                    " has labels that point to it: ",
-                   absl::StrJoin(labels, ", ")));
+                   absl::StrJoin(holding, ", ")));
 }
+
+// What is known of a version that is not served, by what is remembered.
+UnservedModel Unserved(const LoadedByRequest& wanted, v1::ModelState state,
+                       absl::Span<const LoadedByRequest> remembered) {
+  UnservedModel model = {wanted.name, wanted.version, state, /*error=*/"",
+                         absl::Now(), wanted.state_fingerprint};
+  for (const LoadedByRequest& one : remembered) {
+    if (IsOf(one, wanted.name, wanted.version)) {
+      model.state_fingerprint = one.state_fingerprint;
+    }
+  }
+  return model;
+}
+
+// What `labels` are now, in a line.
+void LogLabels(absl::string_view name, const ModelLabels& labels,
+               absl::string_view why) {
+  const auto waiting = [](std::string* out, const auto& move) {
+    absl::StrAppend(out, move.first, " -> ", move.second.version, " at ",
+                    move.second.min_coverage);
+  };
+  LogInfo("a model's labels",
+          {{"model", name},
+           {"labels", absl::StrJoin(labels.versions, ", ",
+                                    absl::PairFormatter(" -> "))},
+           {"pending", absl::StrJoin(labels.pending, ", ", waiting)},
+           {"why", why},
+           {"etag", labels.etag()}});
+}
+
+// How long a label that is to move by itself, and may, is away from that.
+constexpr absl::Duration kLabelPause = absl::Milliseconds(200);
+// After the store refused to remember it.
+constexpr absl::Duration kRefusedPause = absl::Seconds(10);
 
 }  // namespace
 
 ModelRollout::ModelRollout(const Parts& parts, const ServerOptions& options)
     : parts_(parts),
       base_path_(options.model_base_path),
-      configured_(options.models) {}
+      configured_(options.models),
+      memory_(options, parts.states) {
+  for (const LoadedModelPtr& model : parts_.models.Current()->models()) {
+    configured_fingerprints_[{model->name, model->version}] =
+        model->engine->state_fingerprint();
+  }
+}
 
 ModelRollout::~ModelRollout() {
+  label_mover_ = nullptr;
   stop_.Notify();
   parts_.migrations.StopAll();
 }
 
 absl::Status ModelRollout::Remember(std::vector<LoadedByRequest> loaded,
                                     const LabelsOfModels& labels) {
+  QLARANK_FAILPOINT("rollout.before_remember");
   absl::Status written =
       WriteServedModels({loaded, labels}, parts_.store);
+  QLARANK_FAILPOINT("rollout.remembered");
   if (written.ok()) loaded_ = std::move(loaded);
   return written;
 }
@@ -106,6 +157,8 @@ absl::Status ModelRollout::Resume() {
     if (!remembered.ok()) return remembered;
   }
   Replace(parts_.models.Current()->WithLabels(std::move(served->labels)));
+  label_mover_ = std::make_unique<Periodic>(kLabelPause,
+                                            [this] { MoveCoveredLabels(); });
   return absl::OkStatus();
 }
 
@@ -128,20 +181,6 @@ absl::Status ModelRollout::CheckLabels(const LabelsOfModels& labels) const {
 
 // -- Loading ------------------------------------------------------------------
 
-ModelOptions ModelRollout::OptionsOf(const LoadedByRequest& wanted,
-                                     const std::string& folder) const {
-  ModelOptions options;
-  for (const ModelOptions& configured : configured_) {
-    if (configured.name == wanted.name) options = configured;
-  }
-  options.name = wanted.name;
-  options.version = wanted.version;
-  options.path = folder;
-  options.expected_fingerprint.clear();
-  options.default_model = false;
-  return options;
-}
-
 absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
     const LoadedByRequest& wanted,
     const absl::StatusOr<std::string>& folder) {
@@ -149,12 +188,18 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   {
     absl::MutexLock lock(&mutex_);
     Replace(parts_.models.Current()->WithUnserved(
-        Unserved(wanted, v1::MODEL_STATE_LOADING)));
+        Unserved(wanted, v1::MODEL_STATE_LOADING, loaded_)));
   }
   LogState(wanted.name, wanted.version, "loading");
+  const ModelOptions options = OptionsOfLoaded(wanted, *folder, configured_);
+  const absl::Status room = memory_.Take(options);
+  if (!room.ok()) return room;
   absl::StatusOr<LoadedModelPtr> model = parts_.models.Current()->LoadBeside(
-      OptionsOf(wanted, *folder), parts_.store, parts_.metrics.info);
-  if (!model.ok()) return model;
+      options, parts_.store, parts_.metrics.info);
+  if (!model.ok()) {
+    memory_.GiveBack(wanted.name, wanted.version);
+    return model;
+  }
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
   return model;
@@ -196,27 +241,58 @@ void ModelRollout::Fail(const LoadedByRequest& wanted,
   LogError("a model could not be loaded", {{"model", wanted.name},
                                            {"version", wanted.version},
                                            {"error", why}});
-  UnservedModel failed = Unserved(wanted, v1::MODEL_STATE_FAILED);
-  failed.error = std::string(why.message());
   absl::MutexLock lock(&mutex_);
+  UnservedModel failed =
+      Unserved(wanted, v1::MODEL_STATE_FAILED, loaded_);
+  failed.error = std::string(why.message());
   Replace(parts_.models.Current()->WithUnserved(std::move(failed)));
 }
 
 absl::Status ModelRollout::Join(const LoadedModelPtr& model,
-                                const LoadedByRequest& wanted) {
+                                const LoadedByRequest& wanted,
+                                const v1::SetLabelRequest* label) {
   absl::MutexLock lock(&mutex_);
-  const std::shared_ptr<const Registry> registry = parts_.models.Current();
+  std::shared_ptr<const Registry> registry =
+      parts_.models.Current()->With(model);
   std::vector<LoadedByRequest> loaded = loaded_;
   std::erase_if(loaded, [&](const LoadedByRequest& other) {
     return IsOf(other, wanted.name, wanted.version);
   });
   loaded.push_back(wanted);
+  loaded.back().state_fingerprint = model->engine->state_fingerprint();
+  if (label != nullptr) registry = WithLabelOfFolder(registry, *label);
   absl::Status remembered = Remember(std::move(loaded), registry->labels());
-  if (remembered.ok()) Replace(registry->With(model));
-  return remembered;
+  if (!remembered.ok()) return remembered;
+  if (registry->labels() != parts_.models.Current()->labels()) {
+    LogLabels(wanted.name, registry->LabelsOf(wanted.name), "folder");
+  }
+  // Before anybody asks how many users it covers.
+  Migrate(model);
+  Replace(std::move(registry));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Registry> ModelRollout::WithLabelOfFolder(
+    std::shared_ptr<const Registry> registry,
+    const v1::SetLabelRequest& request) {
+  const std::string& name = request.model_name();
+  absl::StatusOr<ModelLabels> changed =
+      ChangedForFolder(*registry, request, request.min_coverage());
+  if (!changed.ok()) {
+    LogWarning("a label does not wait for a version that was loaded",
+               {{"model", name},
+                {"version", request.model_version()},
+                {"error", changed.status()}});
+    return registry;
+  }
+  if (*changed == registry->LabelsOf(name)) return registry;
+  LabelsOfModels labels = registry->labels();
+  labels[name] = *std::move(changed);
+  return registry->WithLabels(std::move(labels));
 }
 
 absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
+                                const v1::SetLabelRequest* label,
                                 v1::LoadModelResponse& response) {
   const LoadedByRequest wanted = {request.model_name(), request.model_version(),
                                   request.path()};
@@ -229,13 +305,17 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   response.mutable_model()->set_name(wanted.name);
   response.mutable_model()->set_version(wanted.version);
   if (request.validate_only()) {
-    return parts_.models.Current()->TryBeside(OptionsOf(wanted, *folder));
+    return parts_.models.Current()->TryBeside(
+        OptionsOfLoaded(wanted, *folder, configured_));
   }
   const absl::StatusOr<LoadedModelPtr> model = Bring(wanted, folder);
   absl::Status status = model.status();
   if (status.ok()) {
-    status = Join(*model, wanted);
-    if (!status.ok()) LetGo(**model);
+    status = Join(*model, wanted, label);
+    if (!status.ok()) {
+      LetGo(**model);
+      memory_.GiveBack(wanted.name, wanted.version);
+    }
   }
   if (!status.ok()) {
     parts_.metrics.models.loads_failed.Increment();
@@ -244,7 +324,6 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   }
   parts_.metrics.models.loads_ok.Increment();
   LogState(wanted.name, wanted.version, "serving");
-  Migrate(*model);
   *response.mutable_model() =
       DescribeModel(**model, *parts_.models.Current());
   return absl::OkStatus();
@@ -253,7 +332,22 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
 void ModelRollout::Start(const v1::LoadModelRequest& request,
                          v1::LoadModelResponse& response, Done done) {
   Submit(
-      loads_, [this, &request, &response] { return Load(request, response); },
+      loads_,
+      [this, &request, &response] {
+        return Load(request, /*label=*/nullptr, response);
+      },
+      std::move(done));
+}
+
+void ModelRollout::StartForFolder(const v1::LoadModelRequest& request,
+                                  const v1::SetLabelRequest& label,
+                                  v1::LoadModelResponse& response, Done done) {
+  Submit(
+      loads_,
+      [this, &request, &label, &response] {
+        return Load(request, label.label().empty() ? nullptr : &label,
+                    response);
+      },
       std::move(done));
 }
 
@@ -271,8 +365,12 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Withdraw(
         "model_version: ", version, "; no version of this number of model ",
         Quoted(name), " is loaded"));
   }
-  if (model != nullptr) {
-    if (absl::Status may = MayGo(*registry, *model); !may.ok()) return may;
+  if (absl::Status may = MayGo(*registry, name, version); !may.ok()) return may;
+  if (model == nullptr && request.drop_states()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("drop_states: true; ", ModelLabel(name, version),
+                     " is not served, so which states are its own is not "
+                     "known"));
   }
   if (request.validate_only()) return model;
   std::vector<LoadedByRequest> loaded = loaded_;
@@ -302,54 +400,89 @@ void ModelRollout::Drain(LoadedModelPtr model) {
   }
 }
 
-absl::Status ModelRollout::Unload(const v1::UnloadModelRequest& request) {
+std::string ModelRollout::WhoElseHas(const std::string& fingerprint,
+                                     const ModelId& id) const {
+  const std::shared_ptr<const Registry> registry = parts_.models.Current();
+  for (const LoadedModelPtr& model : registry->models()) {
+    if (ModelId(model->name, model->version) != id &&
+        model->engine->state_fingerprint() == fingerprint) {
+      return absl::StrCat(model->name, "/", model->version);
+    }
+  }
+  for (const UnservedModel& model : registry->unserved()) {
+    if (ModelId(model.name, model.version) != id &&
+        model.state_fingerprint == fingerprint) {
+      return absl::StrCat(model.name, "/", model.version);
+    }
+  }
+  for (const auto& [configured, of_configured] : configured_fingerprints_) {
+    if (configured != id && of_configured == fingerprint) {
+      return absl::StrCat(configured.first, "/", configured.second);
+    }
+  }
+  return "";
+}
+
+absl::Status ModelRollout::DropStates(const std::string& fingerprint) {
+  if (stop_.HasBeenNotified()) return absl::UnavailableError("stopping");
+  QLARANK_FAILPOINT("rollout.before_drop");
+  const absl::Status dropped = parts_.store.DropFingerprint(fingerprint);
+  QLARANK_FAILPOINT("rollout.dropped");
+  if (!dropped.ok()) {
+    return absl::UnavailableError(absl::StrCat(
+        "unloaded, but its states are there still: ", dropped.message()));
+  }
+  LogInfo("states were dropped", {{"fingerprint", fingerprint}});
+  return absl::OkStatus();
+}
+
+absl::Status ModelRollout::Unload(const v1::UnloadModelRequest& request,
+                                  v1::UnloadModelResponse& response) {
   absl::StatusOr<LoadedModelPtr> model = Withdraw(request);
-  if (!model.ok() || request.validate_only()) return model.status();
+  if (!model.ok()) return model.status();
+  std::string dropped;
+  if (request.drop_states()) {
+    dropped = (*model)->engine->state_fingerprint();
+    response.set_states_kept_for(WhoElseHas(
+        dropped, {request.model_name(), request.model_version()}));
+    response.set_states_dropped(response.states_kept_for().empty());
+  }
+  if (request.validate_only()) return absl::OkStatus();
   if (*model != nullptr) {
     LogState(request.model_name(), request.model_version(), "draining");
     Drain(*std::exchange(model, LoadedModelPtr()));
+    memory_.GiveBack(request.model_name(), request.model_version());
     absl::MutexLock lock(&mutex_);
     Replace(parts_.models.Current()->WithoutUnserved(request.model_name(),
                                                      request.model_version()));
   }
   LogState(request.model_name(), request.model_version(), "unloaded");
-  return absl::OkStatus();
+  return response.states_dropped() ? DropStates(dropped) : absl::OkStatus();
 }
 
 void ModelRollout::Start(const v1::UnloadModelRequest& request,
-                         v1::UnloadModelResponse& /*response*/, Done done) {
+                         v1::UnloadModelResponse& response, Done done) {
   Submit(
-      loads_, [this, &request] { return Unload(request); }, std::move(done));
+      loads_,
+      [this, &request, &response] { return Unload(request, response); },
+      std::move(done));
 }
 
 // -- Labels -------------------------------------------------------------------
 
-absl::Status ModelRollout::CheckCoverage(
+absl::StatusOr<ModelLabels> ModelRollout::Changed(
     const Registry& registry, const v1::SetLabelRequest& request) const {
-  const double wanted =
-      request.has_min_coverage() ? request.min_coverage() : kMinCoverage;
-  // NaN is neither.
-  if (!(wanted >= 0 && wanted <= 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("min_coverage: ", wanted, "; must be 0 to 1"));
-  }
+  absl::StatusOr<ModelLabels> changed = qlarank::Changed(registry, request);
+  if (!changed.ok()) return changed;
+  const absl::StatusOr<double> wanted = WantedCoverage(request);
+  if (!wanted.ok()) return wanted.status();
   const LoadedModelPtr model =
       registry.Find(request.model_name(), request.model_version());
-  const auto progress = parts_.migrations.Of(model->id);
-  if (!progress || wanted == 0) return absl::OkStatus();
-  const bool counted = progress->phase != Migration::Phase::kCounting;
-  if (counted && progress->coverage() >= wanted) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "min_coverage: ", wanted, "; ", ModelLabel(model->name, model->version),
-      counted ? absl::StrCat(" has states of ", progress->covered_users, " of ",
-                             progress->users, " users")
-              : " is counting its users",
-      progress->time_left && progress->phase == Migration::Phase::kFolding
-          ? absl::StrCat(", and about ",
-                         absl::FormatDuration(absl::Trunc(
-                             *progress->time_left, absl::Seconds(1))),
-                         " to go")
-          : ""));
+  const absl::Status covered =
+      CheckCoverage(parts_.migrations, *model, *wanted);
+  if (covered.ok()) return changed;
+  if (!request.when_covered()) return covered;
+  return ChangedWhenCovered(registry, request, *wanted);
 }
 
 template <typename Request>
@@ -360,10 +493,6 @@ absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
   const std::shared_ptr<const Registry> registry = parts_.models.Current();
   absl::StatusOr<ModelLabels> changed = Changed(*registry, request);
   if (!changed.ok()) return changed.status();
-  if constexpr (std::is_same_v<Request, v1::SetLabelRequest>) {
-    const absl::Status covered = CheckCoverage(*registry, request);
-    if (!covered.ok()) return covered;
-  }
   if (request.validate_only()) {
     v1::ModelLabels described = Describe(name, *changed);
     described.set_etag(registry->LabelsOf(name).etag());
@@ -375,13 +504,44 @@ absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
   labels[name] = *std::move(changed);
   absl::Status remembered = Remember(loaded_, labels);
   if (!remembered.ok()) return remembered;
-  LogInfo("a model's labels",
-          {{"model", name},
-           {"labels", absl::StrJoin(labels[name].versions, ", ",
-                                    absl::PairFormatter(" -> "))},
-           {"etag", described.etag()}});
+  LogLabels(name, labels[name], "request");
   Replace(registry->WithLabels(std::move(labels)));
   return described;
+}
+
+void ModelRollout::MoveCoveredLabels() {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Now() < move_after_) return;
+  const std::shared_ptr<const Registry> registry = parts_.models.Current();
+  LabelsOfModels labels = MovedWhereCovered(
+      *registry, [&](const LoadedModel& model, double wanted) {
+        if (CheckCoverage(parts_.migrations, model, wanted).ok()) return true;
+        if (CoversNoMore(parts_.migrations, model) &&
+            told_.insert(model.id).second) {
+          LogWarning("a label waits for users whom a migration left out",
+                     {{"model", model.name}, {"version", model.version}});
+        }
+        return false;
+      });
+  if (labels == registry->labels()) return;
+  const absl::Status remembered = Remember(loaded_, labels);
+  if (!remembered.ok()) {
+    LogWarning("a label could move, and is not remembered",
+               {{"error", remembered}});
+    move_after_ = absl::Now() + kRefusedPause;
+    return;
+  }
+  for (const auto& [name, of_model] : labels) {
+    if (of_model != registry->LabelsOf(name)) {
+      LogLabels(name, of_model, "covered");
+    }
+  }
+  Replace(registry->WithLabels(std::move(labels)));
+}
+
+std::vector<LoadedByRequest> ModelRollout::loaded() {
+  absl::MutexLock lock(&mutex_);
+  return loaded_;
 }
 
 template <typename Request, typename Response>

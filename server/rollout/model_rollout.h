@@ -12,11 +12,14 @@
 #ifndef QLARANK_SERVER_ROLLOUT_MODEL_ROLLOUT_H_
 #define QLARANK_SERVER_ROLLOUT_MODEL_ROLLOUT_H_
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,9 +31,12 @@
 #include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
 #include "server/rank/rank_models.h"
+#include "server/rollout/label_changes.h"
+#include "server/rollout/model_memory.h"
 #include "server/rollout/served_models.h"
 #include "server/states/migrations.h"
 #include "server/states/user_states.h"
+#include "server/work/periodic.h"
 #include "server/work/task_thread.h"
 #include "state_store/state_store.h"
 
@@ -50,9 +56,6 @@ class ModelRollout {
     Migrations& migrations;
     Metrics& metrics;
   };
-  // What SetLabel asks for unless it is told otherwise.
-  static constexpr double kMinCoverage = 0.99;
-
   // All parts must outlive this.
   ModelRollout(const Parts& parts, const ServerOptions& options);
   // Finishes the load at work, and stops migrations. REQUIRES: no request is
@@ -76,8 +79,27 @@ class ModelRollout {
   void Start(const v1::RollbackRequest& request, v1::RollbackResponse& response,
              Done done);
 
+  // Loads a version as its folder asks for it: in the same step `label`, unless
+  // its label is "", waits for the version if that is the newest
+  // (label_changes.h, ChangedForFolder).
+  void StartForFolder(const v1::LoadModelRequest& request,
+                      const v1::SetLabelRequest& label,
+                      v1::LoadModelResponse& response, Done done);
+
+  // What is remembered as loaded by request, some of it FAILED.
+  std::vector<LoadedByRequest> loaded() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the models that are not of the configuration.
+  ModelMemory::Taken memory_taken() const { return memory_.taken(); }
+  // Lists a version as FAILED that could not even be begun to be loaded.
+  void NoteFailed(const std::string& name, uint64_t version,
+                  const absl::Status& why) {
+    Fail({name, version, /*path=*/""}, why);
+  }
+
  private:
+  // `label` may be null: none waits.
   absl::Status Load(const v1::LoadModelRequest& request,
+                    const v1::SetLabelRequest* label,
                     v1::LoadModelResponse& response);
   // Loads it from `folder`, where its bundle lies if that was found, and has
   // everybody ready for its first request.
@@ -90,31 +112,47 @@ class ModelRollout {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Everybody lets go of it but the requests that hold it.
   void LetGo(const LoadedModel& model);
-  absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted)
+  absl::Status Join(const LoadedModelPtr& model, const LoadedByRequest& wanted,
+                    const v1::SetLabelRequest* label)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const Registry> WithLabelOfFolder(
+      std::shared_ptr<const Registry> registry,
+      const v1::SetLabelRequest& request);
   // Lists it as failed, and says why.
   void Fail(const LoadedByRequest& wanted, const absl::Status& why)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  absl::Status Unload(const v1::UnloadModelRequest& request);
+  absl::Status Unload(const v1::UnloadModelRequest& request,
+                      v1::UnloadModelResponse& response);
   // Takes it out of service; null: it was only listed.
   absl::StatusOr<LoadedModelPtr> Withdraw(const v1::UnloadModelRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Drain(LoadedModelPtr model);
+  using ModelId = std::pair<std::string, uint64_t>;  // name, version
+  // Another version whose states these are, too; "": none.
+  std::string WhoElseHas(const std::string& fingerprint,
+                         const ModelId& id) const;
+  // REQUIRES: nobody has them.
+  absl::Status DropStates(const std::string& fingerprint);
 
   template <typename Request, typename Response>
   void StartLabels(const Request& request, Response& response, Done done);
   template <typename Request>
   absl::StatusOr<v1::ModelLabels> ChangeLabels(const Request& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // OK when enough users have a state under the version.
-  absl::Status CheckCoverage(const Registry& registry,
-                             const v1::SetLabelRequest& request) const;
+  // As label_changes.h has it, for what can be done at once.
+  absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                      const v1::SetLabelRequest& request) const;
+  template <typename Request>
+  absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                      const Request& request) const {
+    return qlarank::Changed(registry, request);
+  }
+  // Those that were pending, and whose versions enough users have a state under.
+  void MoveCoveredLabels() ABSL_LOCKS_EXCLUDED(mutex_);
   // OK when every label points to what is served.
   absl::Status CheckLabels(const LabelsOfModels& labels) const;
 
-  ModelOptions OptionsOf(const LoadedByRequest& wanted,
-                         const std::string& folder) const;
   // Makes it durable.
   absl::Status Remember(std::vector<LoadedByRequest> loaded,
                         const LabelsOfModels& labels)
@@ -125,13 +163,19 @@ class ModelRollout {
   const Parts parts_;
   const std::string base_path_;
   const std::vector<ModelOptions> configured_;
+  std::map<ModelId, std::string> configured_fingerprints_;  // of states
+  ModelMemory memory_;
 
   absl::Mutex mutex_;  // whoever replaces the registry
   std::vector<LoadedByRequest> loaded_ ABSL_GUARDED_BY(mutex_);
+  absl::Time move_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  // LoadedModel::id of whom the log says that their labels wait in vain.
+  absl::flat_hash_set<uint32_t> told_ ABSL_GUARDED_BY(mutex_);
 
   absl::Notification stop_;
   TaskThread loads_{16};
   TaskThread labels_{16};
+  std::unique_ptr<Periodic> label_mover_;  // since Resume
 };
 
 }  // namespace qlarank

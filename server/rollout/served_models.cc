@@ -31,15 +31,19 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
   ServedModels served;
   for (const auto& loaded : record.loaded()) {
     served.loaded.push_back({loaded.name(), loaded.version(), loaded.path(),
-                             loaded.migrated()});
+                             loaded.migrated(), loaded.state_fingerprint()});
   }
   for (const auto& labels : record.labels()) {
     ModelLabels& of_model = served.labels[labels.model_name()];
     for (const auto& label : labels.labels()) {
       of_model.versions[label.name()] = label.version();
     }
+    for (const auto& move : labels.pending()) {
+      of_model.pending[move.name()] = {move.version(), move.min_coverage()};
+    }
     of_model.before_stable = labels.before_stable();
     of_model.revision = labels.revision();
+    of_model.newest_watched = labels.newest_watched();
   }
   return served;
 }
@@ -52,6 +56,7 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
     to.set_version(loaded.version);
     to.set_path(loaded.path);
     to.set_migrated(loaded.migrated);
+    to.set_state_fingerprint(loaded.state_fingerprint);
   }
   for (const auto& [name, labels] : served.labels) {
     auto& to = *record.add_labels();
@@ -61,8 +66,15 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
       of_label.set_name(label);
       of_label.set_version(version);
     }
+    for (const auto& [label, move] : labels.pending) {
+      auto& of_label = *to.add_pending();
+      of_label.set_name(label);
+      of_label.set_version(move.version);
+      of_label.set_min_coverage(move.min_coverage);
+    }
     to.set_before_stable(labels.before_stable);
     to.set_revision(labels.revision);
+    to.set_newest_watched(labels.newest_watched);
   }
   const Mark mark = {std::string(kServedModelsMark),
                      record.SerializeAsString()};

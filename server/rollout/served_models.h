@@ -24,6 +24,8 @@ struct LoadedByRequest {
   std::string path;  // as it was asked for
   // All users had a state under it, and their owners have seen to it since.
   bool migrated = false;
+  // That its states are stored under; "": it was never served.
+  std::string state_fingerprint = "";
 
   bool operator==(const LoadedByRequest&) const = default;
 };

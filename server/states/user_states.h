@@ -39,6 +39,9 @@ class UserStates {
     return memories_.Of(model);
   }
 
+  // What the cache of states may take from now on (Options::cache_bytes).
+  void SetCacheBytes(size_t bytes) { cache_.SetBudget(bytes); }
+
   // Writes snapshots of a model's states that are ahead of their last ones, and
   // forgets all that is remembered under it. Blocks. REQUIRES: no owner folds
   // for it any more. Who still reads its states may go on.

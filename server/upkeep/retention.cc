@@ -287,13 +287,25 @@ absl::StatusOr<uint64_t> Retention::FirstYoung(const Candidate& candidate,
   }
 }
 
+std::vector<std::string> Retention::NeededFingerprints() const {
+  const std::shared_ptr<const Registry> registry = models_.Current();
+  std::vector<std::string> needed;
+  for (const LoadedModelPtr& model : registry->models()) {
+    needed.push_back(model->engine->state_fingerprint());
+  }
+  for (const UnservedModel& model : registry->unserved()) {
+    if (!model.state_fingerprint.empty()) {
+      needed.push_back(model.state_fingerprint);
+    }
+  }
+  return needed;
+}
+
 absl::StatusOr<uint64_t> Retention::Snapshotted(
     const Candidate& candidate) const {
   uint64_t sequence = std::numeric_limits<uint64_t>::max();
-  const std::shared_ptr<const Registry> registry = models_.Current();
-  for (const LoadedModelPtr& model : registry->models()) {
-    const auto snapshot = store_.GetSnapshot(
-        model->engine->state_fingerprint(), candidate.user_id);
+  for (const std::string& fingerprint : NeededFingerprints()) {
+    const auto snapshot = store_.GetSnapshot(fingerprint, candidate.user_id);
     if (!snapshot.ok()) return snapshot.status();
     if (!snapshot->has_value() ||
         (*snapshot)->incarnation != candidate.head.incarnation) {

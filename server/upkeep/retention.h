@@ -103,7 +103,10 @@ class Retention {
                          const RetentionOptions& policies) const;
   absl::StatusOr<uint64_t> FirstYoung(const Candidate& candidate,
                                       int64_t cutoff_us) const;
-  // The greatest sequence that snapshots of every model stand for.
+  // Of the models that are served, and of those that were before a restart and
+  // could not be loaded since: theirs wait for a bundle that is mended.
+  std::vector<std::string> NeededFingerprints() const;
+  // The greatest sequence that snapshots under every one of them stand for.
   absl::StatusOr<uint64_t> Snapshotted(const Candidate& candidate) const;
   void Fail(absl::string_view doing, const absl::Status& status);
 

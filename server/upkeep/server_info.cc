@@ -18,6 +18,12 @@ v1::GetServerInfoResponse ServerInfo::Describe() const {
   for (const LoadedModelPtr& model : registry->models()) {
     *response.add_models() = DescribeModel(*model, *registry);
   }
+  for (const StatesSize& size : store_.MeasureStates()) {
+    v1::StoredStates& states = *response.add_stored_states();
+    states.set_state_fingerprint(size.fingerprint);
+    states.set_users(size.users);
+    states.set_bytes(size.bytes);
+  }
   return response;
 }
 

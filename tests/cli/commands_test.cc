@@ -239,7 +239,11 @@ TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
       "toy          1           f32             19,532  feed1\n"
       "toy          2           bf16            19,532  feed2\n"
       "toy          3  yes      int8            19,532  feed3\n"
-      "toy          4           unknown         19,532  feed4\n");
+      "toy          4           unknown         19,532  feed4\n"
+      "\n"
+      "states of            users, about      bytes  fingerprint\n"
+      "toy/4                       4,936  1,234,567  feed4\n"
+      "none that is served         6,170  1,234,567  feed5\n");
   const auto json = RunJson({"server-info"});
   EXPECT_EQ(json["server_version"], "0.1.0 (58acfbc)");
   EXPECT_EQ(json["store_format"], 2);
@@ -253,6 +257,9 @@ TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
   EXPECT_EQ(json["models"][2]["scoring_precision"], "int8");
   EXPECT_EQ(json["models"][2]["state_bytes"], 19'532);
   EXPECT_EQ(json["models"][3]["scoring_precision"], "unknown");
+  ASSERT_EQ(json["stored_states"].size(), 2U);
+  EXPECT_EQ(json["stored_states"][1], nlohmann::json::parse(R"({
+      "state_fingerprint": "feed5", "users": 6170, "bytes": 1234567})"));
 }
 
 TEST_F(CommandsTest, ModelListShowsAllPages) {
@@ -276,6 +283,7 @@ TEST_F(CommandsTest, ModelListShowsAllPages) {
     "scoring_precision": "int8", "state_bytes": 19532, "num_items": 12345,
     "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z",
     "labels": ["stable"], "labels_etag": "7", "error": "",
+    "pending_labels": [{"label": "canary", "version": 2, "min_coverage": 0.99}],
     "state_time": "2017-07-14T02:40:00.5Z"})"));
   EXPECT_EQ(Run({"model", "list", "none"}).code, ExitCode::kNegative);
 }
@@ -288,6 +296,7 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
             "             For tests.\n"
             "state        serving, loaded 2017-07-14T02:40:00Z\n"
             "labels       stable (etag 7)\n"
+            "pending      canary, when 99 % of the users are covered\n"
             "fingerprint  feed\n"
             "states under feed.f32, 19,532 bytes each\n"
             "scored in    int8\n"
@@ -337,6 +346,18 @@ TEST_F(CommandsTest, ModelsAreLoadedAndUnloaded) {
   EXPECT_EQ(RunJson({"model", "unload", "toy/3"}),
             nlohmann::json::parse(R"({"name": "toy", "version": 3,
                 "state": "unloaded", "validate_only": false})"));
+  EXPECT_EQ(Run({"model", "unload", "toy/3", "--drop-states"}).out,
+            "model toy/3 is unloaded\nits states are dropped\n");
+  EXPECT_EQ(Run({"model", "unload", "toy/3", "--drop-states",
+                 "--validate-only"}).out,
+            "model toy/3 could be unloaded\nits states would be dropped\n");
+  EXPECT_EQ(Run({"model", "unload", "toy/4", "--drop-states"}).out,
+            "model toy/4 is unloaded\n"
+            "its states stay: they are those of toy/2, too\n");
+  EXPECT_EQ(RunJson({"model", "unload", "toy/4", "--drop-states"}),
+            nlohmann::json::parse(R"({"name": "toy", "version": 4,
+                "state": "unloaded", "validate_only": false,
+                "states_dropped": false, "states_kept_for": "toy/2"})"));
   const CliResult elsewhere =
       Run({"model", "load", "toy/3", "--path", "elsewhere"});
   EXPECT_NE(elsewhere.code, ExitCode::kOk);
@@ -362,14 +383,26 @@ TEST_F(CommandsTest, LabelsArePointedAndRolledBack) {
             "etag 8\n");
   EXPECT_EQ(RunJson({"model", "label", "toy", "stable", "--remove"}),
             nlohmann::json::parse(R"({"name": "toy", "labels": {},
-                "version_before_stable": 1, "etag": "8"})"));
+                "pending_labels": [], "version_before_stable": 1, "etag": "8"})"));
   EXPECT_EQ(RunJson({"model", "rollback", "toy"})["labels"]["stable"], 1);
   const CliResult stale =
       Run({"model", "label", "toy", "canary", "3", "--etag", "6"});
   EXPECT_NE(stale.code, ExitCode::kOk);
   EXPECT_THAT(stale.err, HasSubstr("changed meanwhile"));
+  const std::vector<std::string> waits = {
+      "model", "label", "toy", "stable", "3", "--when-covered",
+      "--min-coverage", ".95"};
+  EXPECT_EQ(Run(waits).out,
+            "label   version\n"
+            "stable        2\n"
+            "stable goes to version 3 when that covers 95 % of the users\n"
+            "rollback would go to version 1\n"
+            "etag 8\n");
+  EXPECT_EQ(RunJson(waits)["pending_labels"], nlohmann::json::parse(R"([
+      {"label": "stable", "version": 3, "min_coverage": 0.95}])"));
   for (const std::vector<std::string>& vague :
        {std::vector<std::string>{"model", "label", "toy", "canary"},
+        {"model", "label", "toy", "canary", "--remove", "--when-covered"},
         {"model", "label", "toy", "canary", "3", "--remove"}}) {
     EXPECT_EQ(Run(vague).code, ExitCode::kBadInput);
   }

@@ -322,7 +322,13 @@ class FakeServer::Models final : public v1::ModelService::Service {
     model.mutable_load_time()->set_seconds(1'500'000'000);
     model.mutable_load_time()->set_nanos(500'000'000);
     *model.mutable_state_time() = model.load_time();
-    if (version == 2) model.add_labels("stable");
+    if (version == 2) {
+      model.add_labels("stable");
+      v1::PendingLabel& pending = *model.add_pending_labels();
+      pending.set_label("canary");
+      pending.set_model_version(2);
+      pending.set_min_coverage(.99);
+    }
     model.set_labels_etag("7");
     return model;
   }
@@ -343,8 +349,15 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
   }
   grpc::Status UnloadModel(grpc::ServerContext*,
                            const v1::UnloadModelRequest* request,
-                           v1::UnloadModelResponse*) override {
-    if (request->model_version() == 3) return grpc::Status::OK;
+                           v1::UnloadModelResponse* response) override {
+    if (request->model_version() == 4 && request->drop_states()) {
+      response->set_states_kept_for("toy/2");
+      return grpc::Status::OK;
+    }
+    if (request->model_version() == 3) {
+      response->set_states_dropped(request->drop_states());
+      return grpc::Status::OK;
+    }
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "model \"toy\" version 2 has labels that point to it: stable"};
   }
@@ -355,6 +368,14 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
       return {grpc::StatusCode::ABORTED, "etag: \"6\"; changed meanwhile"};
     }
     Describe(*response->mutable_labels());
+    if (request->when_covered()) {
+      v1::PendingLabel& pending =
+          *response->mutable_labels()->add_pending_labels();
+      pending.set_label(request->label());
+      pending.set_model_version(request->model_version());
+      pending.set_min_coverage(request->min_coverage());
+      return grpc::Status::OK;
+    }
     (*response->mutable_labels()->mutable_versions())[request->label()] =
         request->model_version();
     return grpc::Status::OK;
@@ -401,6 +422,12 @@ class FakeServer::Admin final : public v1::AdminService::Service {
       model.set_scoring_precision(
           static_cast<v1::ScoringPrecision>(precision));
       model.set_state_bytes(19'532);
+    }
+    for (int kept = 4; kept <= 5; ++kept) {
+      v1::StoredStates& states = *response->add_stored_states();
+      states.set_state_fingerprint(absl::StrCat("feed", kept));
+      states.set_users(1234 * kept);
+      states.set_bytes(1'234'567);
     }
     return grpc::Status::OK;
   }

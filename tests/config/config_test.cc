@@ -78,6 +78,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->retention.max_daily_share, 0);
   EXPECT_EQ(options->migration.processor_share, .5);
   EXPECT_EQ(options->migration.max_events_behind, 64u);
+  EXPECT_EQ(options->migration.max_replay_events, 2000u);
+  EXPECT_FALSE(options->model_watch.enabled());
   EXPECT_FALSE(options->request_log.enabled());
   EXPECT_EQ(options->request_log.sample, .01);
   EXPECT_FALSE(options->request_log.sample_users);
@@ -175,7 +177,15 @@ constexpr char kEverything[] = R"pb(
     allow_idle_store: true
     max_daily_share: 0.27
   }
-  migration { processor_share: 0.28 max_events_behind: 29 }
+  migration {
+    processor_share: 0.28
+    max_events_behind: 29
+    max_replay_events: 63
+  }
+  model_base_path: "bp"
+  model_watch { interval { seconds: 64 } models: "w" keep_versions: 65
+                versions { model: "x" version: 66 } label: "new"
+                min_coverage: 0.67 }
   request_log {
     path: "rl"
     sample: 0.28
@@ -226,7 +236,10 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.memory = {1'000'000'000};
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
                         25, absl::Seconds(26), true, 0.27};
-  expected.migration = {0.28, 29};
+  expected.migration = {0.28, 29, 63};
+  expected.model_base_path = "bp";
+  expected.model_watch = {absl::Seconds(64), {"w"}, 65, {{"x", 66}}, "new",
+                          .67};
   expected.request_log = {"rl", 0.28, true, 29, 60, absl::Seconds(61), 62};
   EXPECT_EQ(*options, expected);
 }
@@ -485,6 +498,28 @@ INSTANTIATE_TEST_SUITE_P(
                   "migration { processor_share: 1.5 }",
                   "f: migration.processor_share: 1.5; must be above 0 and at "
                   "most 1"},
+        BadConfig{"ModelWatch",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "model_watch { interval { nanos: 1000000 } models: '.m' }",
+                  "f: model_watch.interval: 1ms; must be 0 s, or at least 100 "
+                  "ms\n"
+                  "f: model_base_path: \"\"; must name a folder for "
+                  "model_watch to look at\n"
+                  "f: model_watch.models[0]: \".m\"; may hold letters, "
+                  "digits, \".\", \"_\" and \"-\", and begins with a letter "
+                  "or a digit"},
+        BadConfig{"WatchedVersions",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "model_watch { versions { model: 'm' } "
+                  "versions { version: 2 } label: 'New' min_coverage: 2 }",
+                  "f: model_watch.versions[0].version: 0; must be at least 1\n"
+                  "f: model_watch.versions[1].model: \"\"; may hold letters, "
+                  "digits, \".\", \"_\" and \"-\", and begins with a letter "
+                  "or a digit\n"
+                  "f: model_watch.label: \"New\"; must be 1 to 32 lower-case "
+                  "letters, digits, \"_\" and \"-\"\n"
+                  "f: model_watch.min_coverage: 2; must be above 0 and at most "
+                  "1"},
         BadConfig{"UnknownLogNumbers",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "log { level: 9 format: 8 }",

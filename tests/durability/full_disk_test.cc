@@ -1,5 +1,6 @@
 // A disk without room refuses events, loses none and stops nobody from ranking;
 // with room again, ingestion resumes by itself.
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +61,7 @@ class FullDiskTest : public ::testing::TestWithParam<Disk> {
     }
   }
 
+  const TempDir bundles_;
   std::unique_ptr<SmallDisk> disk_;
   ServerOptions options_ = TestOptions();
   AcknowledgedUsers users_{LoadGolden(GoldenModel()), 10};
@@ -126,6 +128,78 @@ TEST_P(FullDiskTest, AServerStoppedWhileTheDiskIsFullLosesNothing) {
   TestServer server(options_);
   ASSERT_NO_FATAL_FAILURE(RetryUntilTaken(server));
   users_.ExpectRanked(server);
+}
+
+// The disk is full while users' states are brought to a version that was loaded:
+// ranking goes on, no label moves to what is not there, and after a restart on a
+// disk with room the migration gets to its end.
+TEST_P(FullDiskTest, AMigrationGetsToItsEndAfterwards) {
+  options_.models[0] = GoldenModel("dot_l1_plain");
+  options_.models[0].name = "m";
+  options_.model_base_path = bundles_.Path("all");
+  std::filesystem::create_directories(bundles_.Path("all/m"));
+  std::filesystem::copy(GoldenModel("all_l1_plain").path,
+                        bundles_.Path("all/m/2"));
+  options_.migration.processor_share = 0.001;
+  options_.migration.max_events_behind = 1;
+  AcknowledgedUsers users{LoadGolden(options_.models[0]), 10};
+  const auto usual = [](TestServer& server) {
+    v1::ListModelsResponse listed;
+    grpc::ClientContext context;
+    EXPECT_TRUE(server.model()
+                    .ListModels(&context, v1::ListModelsRequest(), &listed)
+                    .ok());
+    uint64_t stable = 0;
+    for (const v1::Model& model : listed.models()) {
+      for (const std::string& label : model.labels()) {
+        if (label == "stable") stable = model.version();
+      }
+    }
+    return stable;
+  };
+  {
+    TestServer server(options_);
+    for (int user = 0; user < users.size(); ++user) {
+      ASSERT_TRUE(users.Append(server, user, 100).ok());
+    }
+    grpc::ClientContext loading, labelling, full;
+    v1::LoadModelRequest load;
+    load.set_model_name("m");
+    load.set_model_version(2);
+    v1::LoadModelResponse loaded;
+    ASSERT_TRUE(server.model_admin().LoadModel(&loading, load, &loaded).ok());
+    v1::SetLabelRequest set;
+    set.set_model_name("m");
+    set.set_model_version(2);
+    set.set_label("stable");
+    set.set_min_coverage(1);
+    set.set_when_covered(true);
+    v1::SetLabelResponse labels;
+    ASSERT_TRUE(server.model_admin().SetLabel(&labelling, set, &labels).ok());
+    disk_->Fill();
+    absl::Status refusal;
+    for (int round = 0; round < 5000 && refusal.ok(); ++round) {
+      refusal = users.Append(server, round % users.size(), 20);
+    }
+    EXPECT_TRUE(absl::IsUnavailable(refusal)) << refusal;
+    users.ExpectRanked(server);
+    // Nothing about models can be remembered, so nothing changes.
+    set.set_label("canary");
+    set.set_min_coverage(0);
+    const grpc::Status refused =
+        server.model_admin().SetLabel(&full, set, &labels);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE)
+        << refused.error_message();
+    server.Shutdown().IgnoreError();
+  }
+  disk_->Free();
+  options_.migration.processor_share = 1;
+  TestServer server(options_);
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (usual(server) != 2 && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(usual(server), 2);
 }
 
 // Operators are told once when it begins and once when it is over, however many

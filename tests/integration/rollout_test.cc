@@ -322,6 +322,122 @@ TEST_F(RolloutTest, RequestsNameALabelOrAVersion) {
   EXPECT_EQ(model.model().labels_etag(), "1");
 }
 
+// Folders come, are broken, mended, replaced and go.
+TEST_F(RolloutTest, FoldersAreFollowed) {
+  namespace fs = std::filesystem;
+  options_.model_watch.interval = absl::Milliseconds(100);
+  options_.model_watch.label = "stable";
+  const std::string second = dir_.Path("bundles/m/2");
+  const std::string aside = dir_.Path("bundles/m/.2");
+  fs::rename(second, aside);
+  Restart();
+  Label("stable", "1");
+  ASSERT_TRUE(server_->Append(MakeAppend(*bundle_, "user", 1, 100)).ok());
+  EXPECT_EQ(server_->Rank(Request("user"))->model_version(), 1);
+  const auto await = [&](auto holds) {
+    const absl::Time end = absl::Now() + absl::Seconds(60);
+    while (!holds() && absl::Now() < end) {
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return holds();
+  };
+  const auto shown = [&] {
+    return RunCli({"--server", Address(), "model", "show", "m/2"}).out;
+  };
+  const auto usual = [&] {
+    return server_->Rank(Request("user"))->model_version();
+  };
+  // Broken, once.
+  fs::create_directory(second);
+  fs::copy(aside + "/model.textproto", second + "/model.textproto");
+  ASSERT_TRUE(await([&] { return absl::StrContains(shown(), "failed"); }));
+  EXPECT_TRUE(absl::StrContains(shown(), "weights.safetensors")) << shown();
+  absl::SleepFor(absl::Milliseconds(350));
+  EXPECT_EQ(server_->Metric("qlarank_model_watch_total{event=\"failed\"}"), 1);
+  // Mended: exchanged for one that is whole. Users go to it when they are there.
+  fs::rename(second, dir_.Path("bundles/m/.broken"));
+  fs::rename(aside, second);
+  ASSERT_TRUE(await([&] { return usual() == 2; })) << shown();
+  EXPECT_TRUE(absl::StrContains(shown(), "labels       stable")) << shown();
+  ExpectFreshFold(**Engine::Create(LoadGolden(second_)), 2, "user", 100);
+  // What serves stays as it is while its folder is exchanged, or gone.
+  fs::rename(second, aside);
+  fs::rename(dir_.Path("bundles/m/.broken"), second);
+  absl::SleepFor(absl::Milliseconds(350));
+  EXPECT_EQ(usual(), 2);
+  fs::remove_all(second);
+  absl::SleepFor(absl::Milliseconds(350));
+  EXPECT_EQ(usual(), 2);
+  // It goes when no label holds it.
+  MustModel({"rollback", "m"});
+  ASSERT_TRUE(await([&] {
+    return server_->Metric("qlarank_models{state=\"serving\"}") == 1;
+  }));
+  EXPECT_EQ(usual(), 1);
+  EXPECT_EQ(server_->Metric("qlarank_model_watch_total{event=\"unloaded\"}"), 1);
+}
+
+TEST_F(RolloutTest, DroppedStatesAndUnloadedModelsFreeTheirSpace) {
+  for (int i = 0; i < kQuietUsers; ++i) {
+    ASSERT_TRUE(
+        server_->Append(MakeAppend(*bundle_, QuietUser(i), 1, 100)).ok());
+  }
+  const auto info = [&] {
+    grpc::ClientContext context;
+    v1::GetServerInfoResponse response;
+    EXPECT_TRUE(server_->admin()
+                    .GetServerInfo(&context, v1::GetServerInfoRequest(),
+                                   &response)
+                    .ok());
+    return response;
+  };
+  const auto bytes_kept = [&](const std::string& fingerprint) {
+    const v1::GetServerInfoResponse kept = info();
+    for (const v1::StoredStates& states : kept.stored_states()) {
+      if (states.state_fingerprint() == fingerprint) return states.bytes();
+    }
+    return uint64_t{0};
+  };
+  MustModel({"load", "m/2"});
+  const std::string fingerprint = info().models(1).state_fingerprint();
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (server_->Metric("qlarank_migrations_total{event=\"done\"}") == 0 &&
+         absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  const double cached = server_->Metric("qlarank_cached_state_bytes");
+  MustModel({"unload", "m/2"});
+  // They stay until they are dropped; of memory nothing does.
+  EXPECT_GT(bytes_kept(fingerprint), kQuietUsers * 100);
+  EXPECT_LE(server_->Metric("qlarank_cached_state_bytes"), cached);
+  MustModel({"load", "m/2"});
+  const CliResult dropped = Model({"unload", "m/2", "--drop-states"});
+  EXPECT_EQ(dropped.out, "model m/2 is unloaded\nits states are dropped\n");
+  EXPECT_EQ(bytes_kept(fingerprint), 0);
+  EXPECT_EQ(info().models_size(), 1);
+}
+
+TEST_F(RolloutTest, ALabelMovesByItself) {
+  options_.migration.processor_share = 0.001;
+  options_.migration.max_events_behind = 1;
+  Restart();
+  for (int i = 0; i < kQuietUsers; ++i) {
+    ASSERT_TRUE(
+        server_->Append(MakeAppend(*bundle_, QuietUser(i), 1, 100)).ok());
+  }
+  MustModel({"load", "m/2"});
+  MustModel({"label", "m", "stable", "2", "--when-covered"});
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (server_->Rank(Request("user"))->model_version() == 1 &&
+         absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  const std::string shown =
+      RunCli({"--server", Address(), "model", "show", "m/2"}).out;
+  EXPECT_TRUE(absl::StrContains(shown, "labels       stable")) << shown;
+  EXPECT_TRUE(absl::StrContains(shown, "8 of 8 users covered")) << shown;
+}
+
 TEST_F(RolloutTest, AFailureIsListedWithItsReason) {
   std::filesystem::remove(dir_.Path("bundles/m/2/weights.safetensors"));
   EXPECT_NE(Model({"load", "m/2"}).code, ExitCode::kOk);

@@ -126,6 +126,29 @@ TEST_F(UserCacheTest, DoesNotKeepWhatIsLargerThanItsShare) {
   EXPECT_EQ(cache.Stats().bytes, 0u);
 }
 
+TEST_F(UserCacheTest, ABudgetThatShrinksEvictsTheLeastRecentlyUsed) {
+  int64_t reported = 0;
+  UserCacheOptions options = RoomFor(3);
+  options.on_change = [&](int64_t entries, int64_t /*bytes*/) {
+    reported += entries;
+  };
+  Cache cache(options, Record());
+  cache.Insert("a", Make(1), 100);
+  cache.Insert("b", Make(2), 100);
+  cache.Insert("c", Make(3), 100);
+  cache.Lookup("a");
+  cache.SetBudget(RoomFor(1).budget_bytes);
+  EXPECT_THAT(evicted_, ElementsAre(Pair("b", 2), Pair("c", 3)));
+  EXPECT_THAT(cache.Lookup("a"), Pointee(1));
+  EXPECT_EQ(cache.Stats().evictions, 2u);
+  EXPECT_EQ(reported, 1);
+  cache.Insert("d", Make(4), 100);
+  EXPECT_EQ(cache.Lookup("a"), nullptr);
+  cache.SetBudget(RoomFor(2).budget_bytes);
+  cache.Insert("e", Make(5), 100);
+  EXPECT_THAT(cache.Lookup("d"), Pointee(4));
+}
+
 TEST_F(UserCacheTest, KeepsNothingWithoutABudget) {
   UserCacheOptions options;
   options.budget_bytes = 0;

@@ -105,6 +105,9 @@ class FaultyStateStore final : public StateStore {
   absl::StatusOr<std::vector<std::string>> ListFingerprints() const override {
     return base_.ListFingerprints();
   }
+  std::vector<StatesSize> MeasureStates() const override {
+    return base_.MeasureStates();
+  }
   absl::StatusOr<size_t> PutSnapshots(
       absl::string_view fingerprint,
       absl::Span<const UserSnapshot> snapshots) override {

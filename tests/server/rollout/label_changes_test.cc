@@ -38,6 +38,14 @@ class LabelChangesTest : public ::testing::Test {
     request.set_etag(etag);
     return Take(Changed(*registry_, request));
   }
+  // Of .75 of the users.
+  absl::Status Await(const std::string& label, uint64_t version) {
+    v1::SetLabelRequest request;
+    request.set_model_name("m");
+    request.set_label(label);
+    request.set_model_version(version);
+    return Take(ChangedWhenCovered(*registry_, request, .75));
+  }
   absl::Status Remove(const std::string& label, const std::string& etag = "") {
     v1::RemoveLabelRequest request;
     request.set_model_name("m");
@@ -156,6 +164,88 @@ TEST_F(LabelChangesTest, DoesNotRollBackToWhatIsNotLoaded) {
                 "version 2, which its label \"stable\" pointed to before, is "
                 "not loaded");
   EXPECT_EQ(stable(), 3);
+}
+
+TEST_F(LabelChangesTest, OneThatIsPendingIsTakenBackByWhateverComesNext) {
+  ASSERT_TRUE(Set("stable", 1).ok());
+  ASSERT_TRUE(Set("stable", 2).ok());
+  const ModelLabels before = labels();
+  ASSERT_TRUE(Await("stable", 3).ok());
+  EXPECT_EQ(stable(), 2);
+  EXPECT_EQ(labels().pending.at("stable").version, 3);
+  EXPECT_GT(labels().revision, before.revision);
+  const std::shared_ptr<const Registry> waiting = registry_;
+  const auto again = [&] { registry_ = waiting; };
+
+  const std::string etag = labels().etag();
+  ASSERT_TRUE(Set("stable", 2).ok());  // where it is
+  EXPECT_TRUE(labels().pending.empty());
+  EXPECT_NE(labels().etag(), etag);
+  again();
+  ASSERT_TRUE(Await("stable", 1).ok());
+  EXPECT_EQ(labels().pending.at("stable").version, 1);
+  again();
+  ASSERT_TRUE(Await("stable", 2).ok());
+  EXPECT_TRUE(labels().pending.empty());
+  again();
+  ASSERT_TRUE(Rollback().ok());
+  EXPECT_EQ(stable(), 1);
+  EXPECT_TRUE(labels().pending.empty());
+  again();
+  ASSERT_TRUE(Remove("stable").ok());
+  EXPECT_EQ(stable(), 0);
+  EXPECT_TRUE(labels().pending.empty());
+  again();
+  ASSERT_TRUE(Set("canary", 1).ok());
+  EXPECT_FALSE(labels().pending.empty());
+}
+
+TEST_F(LabelChangesTest, AFolderMovesALabelOnlyForwardAndOnce) {
+  const auto for_folder = [&](uint64_t version) {
+    v1::SetLabelRequest request;
+    request.set_model_name("m");
+    request.set_label("stable");
+    request.set_model_version(version);
+    return *ChangedForFolder(*registry_, request, .75);
+  };
+  EXPECT_EQ(for_folder(2), labels());  // 3 is served
+  ASSERT_TRUE(Await("stable", 3).ok());
+  EXPECT_EQ(for_folder(3), labels());
+  ASSERT_TRUE(Set("stable", 3).ok());
+  EXPECT_EQ(for_folder(3), labels());
+  ASSERT_TRUE(Set("stable", 1).ok());
+  const ModelLabels changed = for_folder(3);
+  EXPECT_EQ(changed.VersionOf("stable"), 1);
+  EXPECT_EQ(changed.pending.at("stable"), (PendingMove{3, .75}));
+  registry_ = registry_->WithLabels({{"m", changed}});
+  ASSERT_TRUE(Set("stable", 1).ok());
+  EXPECT_TRUE(labels().pending.empty());
+  EXPECT_EQ(for_folder(3), labels());  // somebody took it back
+}
+
+TEST_F(LabelChangesTest, OneThatIsOnlyPendingCanBeRemoved) {
+  ASSERT_TRUE(Await("canary", 3).ok());
+  ASSERT_TRUE(Remove("canary").ok());
+  EXPECT_TRUE(labels().pending.empty());
+  EXPECT_EQ(labels().revision, 2);
+}
+
+TEST_F(LabelChangesTest, WhatIsPendingMovesWhereItIsCovered) {
+  ASSERT_TRUE(Set("stable", 1).ok());
+  ASSERT_TRUE(Await("stable", 3).ok());
+  ASSERT_TRUE(Await("canary", 2).ok());
+  const LabelsOfModels moved = MovedWhereCovered(
+      *registry_, [](const LoadedModel& model, double wanted) {
+        EXPECT_EQ(wanted, .75);
+        return model.version == 3;
+      });
+  EXPECT_EQ(moved.at("m").VersionOf("stable"), 3);
+  EXPECT_EQ(moved.at("m").before_stable, 1);
+  EXPECT_EQ(moved.at("m").VersionOf("canary"), 0);
+  EXPECT_EQ(moved.at("m").pending.size(), 1);
+  EXPECT_EQ(MovedWhereCovered(*registry_,
+                              [](const LoadedModel&, double) { return false; }),
+            registry_->labels());
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-#include "server/rollout/model_rollout.h"
+#include "tests/server/rollout/model_rollout_testing.h"
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,121 +13,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
-#include "server/models/model_page.h"
-#include "server/pipeline.h"
-#include "tests/model/bundle_copy.h"
 #include "tests/server/rollout/expect_refused.h"
-#include "tests/testing/faulty_state_store.h"
-#include "tests/testing/requests.h"
 
 namespace qlarank::testing {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-// A folder with bundles of model "m": 2 and 3 are whole, 4 has golden requests
-// that are not its own. The configuration has version 1, of another bundle.
-class BundlesOfM : public BundleCopy {
- protected:
-  BundlesOfM() : BundleCopy(GoldenModel("all_l1_plain").path) {
-    std::filesystem::create_directories(base() + "/m");
-    for (const char* version : {"2", "3"}) {
-      std::filesystem::copy(folder_, base() + "/m/" + version);
-    }
-    EditGolden([](auto& requests) {
-      auto* candidate = requests.mutable_cases(3)->mutable_candidates(3);
-      candidate->set_scores(0, candidate->scores(0) + .1);
-    });
-    std::filesystem::copy(folder_, base() + "/m/4");
-  }
-
-  std::string base() const { return dir_.Path("base"); }
-};
-
-class ModelRolloutTest : public ::testing::Test, protected BundlesOfM {
- protected:
-  ModelRolloutTest() {
-    options_ = TestOptions(GoldenModel("dot_l1_plain"));
-    options_.models[0].name = "m";
-    options_.models[0].version = 1;
-    options_.model_base_path = base();
-    Start();
-  }
-
-  void Start() {
-    pipeline_ = nullptr;
-    auto pipeline = Pipeline::Create(options_, store_, metrics_);
-    start_ = pipeline.status();
-    if (pipeline.ok()) pipeline_ = *std::move(pipeline);
-  }
-
-  template <typename Request, typename Response>
-  absl::Status Call(const Request& request, Response& response) {
-    absl::Status result;
-    absl::Notification done;
-    pipeline_->rollout().Start(request, response, [&](absl::Status status) {
-      result = std::move(status);
-      done.Notify();
-    });
-    done.WaitForNotification();
-    return result;
-  }
-  absl::Status Load(uint64_t version, bool validate_only = false,
-                    const std::string& path = "") {
-    v1::LoadModelRequest request;
-    request.set_model_name("m");
-    request.set_model_version(version);
-    request.set_path(path);
-    request.set_validate_only(validate_only);
-    v1::LoadModelResponse response;
-    return Call(request, response);
-  }
-  absl::Status Unload(uint64_t version, bool validate_only = false) {
-    v1::UnloadModelRequest request;
-    request.set_model_name("m");
-    request.set_model_version(version);
-    request.set_validate_only(validate_only);
-    v1::UnloadModelResponse response;
-    return Call(request, response);
-  }
-  absl::Status Set(const std::string& label, uint64_t version,
-                   bool validate_only = false) {
-    v1::SetLabelRequest request;
-    request.set_model_name("m");
-    request.set_label(label);
-    request.set_model_version(version);
-    request.set_validate_only(validate_only);
-    if (min_coverage_) request.set_min_coverage(*min_coverage_);
-    v1::SetLabelResponse response;
-    return Call(request, response);
-  }
-
-  std::shared_ptr<const Registry> registry() {
-    return pipeline_->models().Current();
-  }
-  // What a request without a version gets.
-  uint64_t Usual() { return (*registry()->Resolve("", 0))->version; }
-  // "1 serving, 4 failed".
-  std::string Listed() {
-    std::string listed;
-    const auto page = PageOfModels(*registry(), "", 0, "");
-    EXPECT_TRUE(page.ok()) << page.status();
-    for (const v1::Model& model : page->models) {
-      absl::StrAppend(&listed, listed.empty() ? "" : ", ", model.version(), " ",
-                      v1::ModelState_Name(model.state()).substr(12));
-    }
-    return listed;
-  }
-
-  FaultyStateStore store_;
-  Metrics metrics_;
-  ServerOptions options_;
-  std::optional<double> min_coverage_ = 0;
-  absl::Status start_;
-  std::unique_ptr<Pipeline> pipeline_;
-};
 
 TEST_F(ModelRolloutTest, LoadsAVersionAndMovesNobody) {
   ASSERT_TRUE(Load(2).ok());
@@ -199,19 +94,7 @@ TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
   // It rests a thousand times as long as it works.
   options_.migration = {0.001, 0};
   Start();
-  const auto bundle = LoadGolden(options_.models[0]);
-  for (int i = 0; i < 40; ++i) {
-    const auto request = MakeAppend(*bundle, absl::StrCat("user-", i), 1, 60);
-    absl::Notification done;
-    pipeline_->ingest().Append(
-        request, absl::Now(), {}, IngestPipeline::OnFull::kWait,
-        [&](const AppendResult& result) {
-          EXPECT_TRUE(result.status.ok()) << result.status;
-          done.Notify();
-        });
-    done.WaitForNotification();
-  }
-  ASSERT_TRUE(pipeline_->WaitUntilFolded(absl::Seconds(60)));
+  for (int i = 0; i < 40; ++i) Append(absl::StrCat("user-", i), 60);
   ASSERT_TRUE(Load(2).ok());
   min_coverage_ = std::nullopt;
   ExpectRefused(Set("stable", 2), absl::StatusCode::kFailedPrecondition,
@@ -280,6 +163,69 @@ TEST_F(ModelRolloutTest, UnloadingWaitsForWhoeverHoldsTheModel) {
   EXPECT_TRUE(Load(2).ok());
 }
 
+// Versions 2 and 3 have the same fingerprint.
+TEST_F(ModelRolloutTest, StatesAreDroppedWithTheLastVersionThatHasThem) {
+  Append("user", 100);
+  const auto drop = [&](uint64_t version, bool validate_only = false) {
+    v1::UnloadModelRequest request;
+    request.set_model_name("m");
+    request.set_model_version(version);
+    request.set_drop_states(true);
+    request.set_validate_only(validate_only);
+    v1::UnloadModelResponse response;
+    EXPECT_TRUE(Call(request, response).ok());
+    return response;
+  };
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(3).ok());
+  const std::string fingerprint =
+      registry()->Find("m", 2)->engine->state_fingerprint();
+  EXPECT_EQ(drop(2).states_kept_for(), "m/3");
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+  EXPECT_TRUE(drop(3, /*validate_only=*/true).states_dropped());
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+  EXPECT_TRUE(drop(3).states_dropped());
+  EXPECT_THAT(*store_.ListFingerprints(), Not(Contains(fingerprint)));
+  EXPECT_EQ(store_.ListFingerprints()->size(), 1);
+  // Made anew.
+  ASSERT_TRUE(Load(2).ok());
+  EXPECT_TRUE(Unload(2).ok());
+  EXPECT_THAT(*store_.ListFingerprints(), Contains(fingerprint));
+}
+
+TEST_F(ModelRolloutTest, StatesOfTheConfigurationStay) {
+  options_.models.push_back(GoldenModel("all_l1_plain"));
+  options_.models.back().name = "configured";
+  options_.models.back().default_model = false;
+  Start();
+  const std::string id = absl::StrCat("configured/", registry()->models()[1]->version);
+  v1::UnloadModelRequest request;
+  request.set_model_name("configured");
+  request.set_model_version(registry()->models()[1]->version);
+  v1::UnloadModelResponse response;
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_FALSE(response.states_dropped());
+  ASSERT_TRUE(Load(2).ok());
+  request.set_model_name("m");
+  request.set_model_version(2);
+  request.set_drop_states(true);
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_FALSE(response.states_dropped());
+  EXPECT_EQ(response.states_kept_for(), id);
+}
+
+TEST_F(ModelRolloutTest, StatesOfWhatIsNotServedAreNotKnown) {
+  ASSERT_FALSE(Load(4).ok());
+  v1::UnloadModelRequest request;
+  request.set_model_name("m");
+  request.set_model_version(4);
+  request.set_drop_states(true);
+  v1::UnloadModelResponse response;
+  ExpectRefused(Call(request, response), absl::StatusCode::kFailedPrecondition,
+                "drop_states: true; model \"m\" version 4 is not served");
+  EXPECT_EQ(Listed(), "1 SERVING, 4 FAILED");
+}
+
 TEST_F(ModelRolloutTest, LoadsAndLabelsSurviveARestart) {
   ASSERT_TRUE(Load(2).ok());
   ASSERT_TRUE(Load(9, false, "m/3").ok());
@@ -330,6 +276,51 @@ TEST_F(ModelRolloutTest, AVersionThatIsGoneAtARestartFailsAlone) {
   ASSERT_TRUE(Unload(2).ok());
   Start();
   EXPECT_EQ(Listed(), "1 SERVING");
+}
+
+// So that retention keeps its events, and nobody drops its states.
+TEST_F(ModelRolloutTest, WhatDoesNotLoadAtARestartIsKnownByItsStates) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(3).ok());
+  const std::string fingerprint =
+      registry()->Find("m", 2)->engine->state_fingerprint();
+  std::filesystem::rename(base() + "/m/2", base() + "/m/.2");
+  Start();
+  ASSERT_TRUE(start_.ok()) << start_;
+  ASSERT_EQ(Listed(), "1 SERVING, 2 FAILED, 3 SERVING");
+  EXPECT_EQ(registry()->FindUnserved("m", 2)->state_fingerprint, fingerprint);
+  ASSERT_FALSE(Load(2).ok());  // it is not there yet
+  EXPECT_EQ(registry()->FindUnserved("m", 2)->state_fingerprint, fingerprint);
+  v1::UnloadModelRequest request;
+  request.set_model_name("m");
+  request.set_model_version(3);
+  request.set_drop_states(true);
+  v1::UnloadModelResponse response;
+  ASSERT_TRUE(Call(request, response).ok());
+  EXPECT_EQ(response.states_kept_for(), "m/2");
+}
+
+// A label that is asked for meanwhile would find it covered.
+TEST_F(ModelRolloutTest, AVersionIsNotServedBeforeItsMigrationHasBegun) {
+  Append("user", 100);
+  absl::Notification go_on;
+  store_.before_visit = [&](absl::string_view) {
+    go_on.WaitForNotification();
+  };
+  min_coverage_ = std::nullopt;
+  std::atomic<bool> stop = false;
+  std::thread hurried([&] {
+    while (!stop && !Set("stable", 2).ok()) {
+    }
+  });
+  EXPECT_TRUE(Load(2).ok());
+  EXPECT_FALSE(Set("stable", 2).ok());
+  stop = true;
+  hurried.join();
+  EXPECT_EQ(Usual(), 1);
+  go_on.Notify();
+  pipeline_ = nullptr;
+  store_.before_visit = nullptr;
 }
 
 TEST_F(ModelRolloutTest, AServerWithoutWhatALabelPointsToDoesNotStart) {

@@ -16,7 +16,7 @@ TEST(ServedModelsTest, AreWhatWasWritten) {
   ServedModels served;
   served.loaded = {{"shop", 3, "", true}, {"garden", UINT64_MAX, "odd/place"}};
   served.labels["shop"] = {{{"canary", 3}, {"stable", 2}}, 1, 17};
-  served.labels["garden"] = {{}, 0, 2};
+  served.labels["garden"] = {{}, 0, 2, {{"stable", {9, .875}}}};
   ASSERT_TRUE(WriteServedModels(served, store).ok());
   EXPECT_EQ(*ReadServedModels(store), served);
   ASSERT_TRUE(WriteServedModels({}, store).ok());

@@ -375,6 +375,26 @@ TEST_F(RetentionTest, TrimsNothingThatOneOfTheModelsHasNoSnapshotOf) {
   EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
 }
 
+// It is not served because its bundle is damaged: that will be mended.
+TEST_F(RetentionTest, TrimsNothingThatAVersionThatDidNotLoadNeeds) {
+  Append("ann", 1, 300);
+  ASSERT_TRUE(pipeline_->Flush().ok());
+  ASSERT_TRUE(store_->OpenFingerprint("ofwhatdidnotload").ok());
+  RetentionOptions options;
+  options.max_events_per_user = 1;
+  const auto registry = pipeline_->models().Current();
+  pipeline_->models().Replace(registry->WithUnserved(
+      {"m", 7, v1::MODEL_STATE_FAILED, "damaged", absl::Now(),
+       "ofwhatdidnotload"}));
+  Sweep(options, absl::Now());
+  EXPECT_EQ(store_->GetHead("ann")->first_sequence, 1u);
+  EXPECT_EQ(metrics_.retention.failures.Value(), 0);
+  // Once it is given up, nothing is kept for it.
+  pipeline_->models().Replace(registry);
+  Sweep(options, absl::Now());
+  EXPECT_GT(store_->GetHead("ann")->first_sequence, 1u);
+}
+
 TEST_F(RetentionTest, AnotherModelRefusesRatherThanBeWrong) {
   Append("ann", 1, 300);
   Append("bob", 1, 70);
