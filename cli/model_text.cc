@@ -177,6 +177,14 @@ nlohmann::json ModelToJson(const v1::Model& model) {
   if (model.has_migration()) {
     json["migration"] = MigrationToJson(model.migration());
   }
+  if (model.has_traffic()) {
+    json["traffic"] = {{"label", model.traffic().label()},
+                       {"share", model.traffic().share()},
+                       {"listed_users", model.traffic().listed_users()}};
+  }
+  if (model.has_shadow()) {
+    json["shadow"] = {{"sample", model.shadow().sample()}};
+  }
   return json;
 }
 
@@ -236,6 +244,15 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   if (!model.labels().empty()) {
     out << "labels       " << absl::StrJoin(model.labels(), ", ") << " (etag "
         << model.labels_etag() << ")\n";
+  }
+  if (model.has_traffic()) {
+    out << "traffic      " << model.traffic().label() << ": a share of "
+        << model.traffic().share() << " of the users, and "
+        << WithCommas(model.traffic().listed_users()) << " who are named\n";
+  }
+  if (model.has_shadow()) {
+    out << "shadow       scores a share of " << model.shadow().sample()
+        << " of other versions' requests again\n";
   }
   if (model.has_migration()) {
     out << "migration    " << MigrationText(model.migration()) << "\n";

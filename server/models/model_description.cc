@@ -60,7 +60,18 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
   for (std::string& label : registry.LabelsOf(model)) {
     described.add_labels(std::move(label));
   }
-  described.set_labels_etag(registry.LabelsOf(model.name).etag());
+  const ModelLabels& labels = registry.LabelsOf(model.name);
+  described.set_labels_etag(labels.etag());
+  if (labels.traffic &&
+      labels.VersionOf(labels.traffic->label) == model.version) {
+    v1::ModelTraffic& traffic = *described.mutable_traffic();
+    traffic.set_label(labels.traffic->label);
+    traffic.set_share(labels.traffic->share);
+    traffic.set_listed_users(labels.traffic->users.size());
+  }
+  if (labels.ShadowVersion() == model.version) {
+    described.mutable_shadow()->set_sample(labels.shadow->sample);
+  }
   return described;
 }
 

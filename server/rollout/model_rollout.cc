@@ -31,6 +31,13 @@ bool IsOf(const LoadedByRequest& loaded, absl::string_view name,
   return loaded.name == name && loaded.version == version;
 }
 
+// Without the users who are named.
+std::string TrafficText(const ModelLabels& labels) {
+  if (!labels.traffic) return "";
+  return absl::StrCat(labels.traffic->label, " ", labels.traffic->share,
+                      " and ", labels.traffic->users.size(), " users");
+}
+
 absl::Status MayGo(const Registry& registry, const LoadedModel& model) {
   if (&model == registry.default_model().get()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -379,6 +386,8 @@ absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
           {{"model", name},
            {"labels", absl::StrJoin(labels[name].versions, ", ",
                                     absl::PairFormatter(" -> "))},
+           {"traffic", TrafficText(labels[name])},
+           {"shadow", labels[name].ShadowVersion()},
            {"etag", described.etag()}});
   Replace(registry->WithLabels(std::move(labels)));
   return described;
@@ -409,6 +418,16 @@ void ModelRollout::Start(const v1::RemoveLabelRequest& request,
 
 void ModelRollout::Start(const v1::RollbackRequest& request,
                          v1::RollbackResponse& response, Done done) {
+  StartLabels(request, response, std::move(done));
+}
+
+void ModelRollout::Start(const v1::SetTrafficRequest& request,
+                         v1::SetTrafficResponse& response, Done done) {
+  StartLabels(request, response, std::move(done));
+}
+
+void ModelRollout::Start(const v1::SetShadowRequest& request,
+                         v1::SetShadowResponse& response, Done done) {
   StartLabels(request, response, std::move(done));
 }
 

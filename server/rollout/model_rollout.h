@@ -75,6 +75,10 @@ class ModelRollout {
              v1::RemoveLabelResponse& response, Done done);
   void Start(const v1::RollbackRequest& request, v1::RollbackResponse& response,
              Done done);
+  void Start(const v1::SetTrafficRequest& request,
+             v1::SetTrafficResponse& response, Done done);
+  void Start(const v1::SetShadowRequest& request,
+             v1::SetShadowResponse& response, Done done);
 
  private:
   absl::Status Load(const v1::LoadModelRequest& request,
