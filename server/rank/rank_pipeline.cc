@@ -80,11 +80,29 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
     model.metrics->requests.Increment(plan.status().code());
     return done(plan.status(), RequestSlot());
   }
+  plan->shadow_version =
+      ShadowVersion(admission.registry->LabelsOf(model.name()), model, asked,
+                    plan->time_us);
   plan->expanded = *std::move(expanded);
   std::make_shared<RankCall>(asked, response, *std::move(plan),
-                             std::move(admission.model), partitions_, scheduler_, metrics_, context,
-                             std::move(admission.slot), log_, std::move(done))
+                             std::move(admission.model), partitions_,
+                             scheduler_, metrics_, context,
+                             std::move(admission.slot), copies_,
+                             std::move(done))
       ->Start();
+}
+
+uint64_t RankPipeline::ShadowVersion(const ModelLabels& labels,
+                                     const RankModel& model,
+                                     const v1::RankRequest& request,
+                                     int64_t time_us) const {
+  const uint64_t version = labels.ShadowVersion();
+  if (copies_.shadow == nullptr || version == 0 ||
+      version == model.version() ||
+      !RequestSample(labels.shadow->sample).Has(request, time_us)) {
+    return 0;
+  }
+  return version;
 }
 
 absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(

@@ -29,17 +29,19 @@ namespace qlarank {
 class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
-  // requests that may be in flight. `log` may be null: nothing is logged.
+  // requests that may be in flight. Without a place for copies nothing is logged,
+  // or scored again.
   RankPipeline(RankModels& models, Partitions& partitions,
                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
-               const LimitsOptions& limits, RequestLog* log = nullptr)
+               const LimitsOptions& limits,
+               const RankCall::Copies& copies = {})
       : models_(models),
         partitions_(partitions),
         scheduler_(scheduler),
         slots_(slots),
         metrics_(metrics),
         limits_(limits),
-        log_(log),
+        copies_(copies),
         admission_metrics_(metrics.registry),
         desk_(admission_metrics_.refusals_held) {}
 
@@ -89,6 +91,10 @@ class RankPipeline {
   absl::StatusOr<RequestSlot> TakeSlot(const v1::RankRequest& request,
                                        const RankModel& model,
                                        const RankCall::Context& context);
+  // By which the request is to be scored again; 0: by none.
+  uint64_t ShadowVersion(const ModelLabels& labels, const RankModel& model,
+                         const v1::RankRequest& request,
+                         int64_t time_us) const;
 
   RankModels& models_;
   Partitions& partitions_;
@@ -96,7 +102,7 @@ class RankPipeline {
   FairQuota& slots_;
   Metrics& metrics_;
   const LimitsOptions limits_;
-  RequestLog* const log_;
+  const RankCall::Copies copies_;
   AdmissionMetrics admission_metrics_;
   RefusalDesk desk_;
 };
