@@ -182,6 +182,24 @@ absl::StatusOr<v1::RollbackResponse> Client::Rollback(
   return ResultOf(status, std::move(response));
 }
 
+absl::StatusOr<v1::SetTrafficResponse> Client::SetTraffic(
+    const v1::SetTrafficRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::SetTrafficResponse response;
+  grpc::Status status = model_admin_->SetTraffic(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::SetShadowResponse> Client::SetShadow(
+    const v1::SetShadowRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::SetShadowResponse response;
+  grpc::Status status = model_admin_->SetShadow(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
 absl::StatusOr<v1::DeleteUserResponse> Client::DeleteUser(
     const v1::DeleteUserRequest& request) const {
   grpc::ClientContext context;

@@ -59,6 +59,10 @@ class Client {
       const v1::RemoveLabelRequest& request) const;
   absl::StatusOr<v1::RollbackResponse> Rollback(
       const v1::RollbackRequest& request) const;
+  absl::StatusOr<v1::SetTrafficResponse> SetTraffic(
+      const v1::SetTrafficRequest& request) const;
+  absl::StatusOr<v1::SetShadowResponse> SetShadow(
+      const v1::SetShadowRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
   absl::StatusOr<v1::CheckpointResponse> Checkpoint(

@@ -86,8 +86,10 @@ void AddDeleteUserCommand(CommandSet& commands);
 void AddModelCommand(CommandSet& commands);
 // Below `model`: list, show.
 void AddServedModelCommands(CommandSet& commands, CLI::App* model);
-// Below `model`: load, unload, label, rollback.
+// Below `model`: load, unload, label, rollback, traffic, shadow.
 void AddModelChangeCommands(CommandSet& commands, CLI::App* model);
+// Below `model`: compare.
+void AddCompareCommand(CommandSet& commands, CLI::App* model);
 void AddServeCheckCommand(CommandSet& commands);
 void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);

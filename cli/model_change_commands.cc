@@ -1,12 +1,15 @@
-// qlarank model load, unload, label and rollback: which models a running server
-// has, and which of them requests reach.
+// qlarank model load, unload, label, rollback, traffic and shadow: which models
+// a running server has, and which of them requests reach.
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/model_text.h"
@@ -29,6 +32,11 @@ struct ChangeOptions {
   std::optional<double> min_coverage;
   bool when_covered = false;
   bool drop_states = false;
+  std::optional<double> share;
+  std::vector<std::string> users;
+  std::string shadow;  // a version, or a label
+  std::optional<double> sample;
+  bool end = false;
   bool remove = false;
   std::string etag;
   bool validate_only = false;
@@ -112,21 +120,37 @@ absl::StatusOr<ExitCode> UnloadVersion(CommandContext& context,
   return ExitCode::kOk;
 }
 
+nlohmann::json ToJson(const v1::ModelLabels& labels) {
+  nlohmann::json versions = nlohmann::json::object();
+  for (const auto& [label, version] : labels.versions()) {
+    versions[label] = version;
+  }
+  nlohmann::json json = {{"name", labels.model_name()},
+                         {"labels", std::move(versions)},
+                         {"pending_labels",
+                          PendingToJson(labels.pending_labels())},
+                         {"version_before_stable",
+                          labels.version_before_stable()},
+                         {"etag", labels.etag()}};
+  if (labels.has_traffic()) {
+    const auto& traffic = labels.traffic();
+    json["traffic"] = {{"label", traffic.label()},
+                       {"share", traffic.share()},
+                       {"users", std::vector<std::string>(
+                                     traffic.user_ids().begin(),
+                                     traffic.user_ids().end())}};
+  }
+  if (labels.has_shadow()) {
+    json["shadow"] = {{"label", labels.shadow().label()},
+                      {"version", labels.shadow().model_version()},
+                      {"sample", labels.shadow().sample()}};
+  }
+  return json;
+}
+
 void PrintLabels(const v1::ModelLabels& labels, CommandContext& context) {
   if (context.json) {
-    nlohmann::json versions = nlohmann::json::object();
-    for (const auto& [label, version] : labels.versions()) {
-      versions[label] = version;
-    }
-    context.out << nlohmann::json{{"name", labels.model_name()},
-                                  {"labels", std::move(versions)},
-                                  {"pending_labels",
-                                   PendingToJson(labels.pending_labels())},
-                                  {"version_before_stable",
-                                   labels.version_before_stable()},
-                                  {"etag", labels.etag()}}
-                       .dump()
-                << "\n";
+    context.out << ToJson(labels).dump() << "\n";
     return;
   }
   Table table({{"label"}, {"version", Align::kRight}});
@@ -142,6 +166,23 @@ void PrintLabels(const v1::ModelLabels& labels, CommandContext& context) {
   if (labels.version_before_stable() > 0) {
     context.out << "rollback would go to version "
                 << labels.version_before_stable() << "\n";
+  }
+  if (labels.has_traffic()) {
+    const auto& traffic = labels.traffic();
+    context.out << "traffic of " << traffic.label() << ": a share of "
+                << traffic.share() << " of the users";
+    if (!traffic.user_ids().empty()) {
+      context.out << ", and " << absl::StrJoin(traffic.user_ids(), ", ");
+    }
+    context.out << "\n";
+  }
+  if (labels.has_shadow()) {
+    const auto& shadow = labels.shadow();
+    context.out << "scored again by "
+                << (shadow.label().empty()
+                        ? absl::StrCat("version ", shadow.model_version())
+                        : shadow.label())
+                << ": a share of " << shadow.sample() << " of the requests\n";
   }
   context.out << "etag " << labels.etag() << "\n";
 }
@@ -187,6 +228,38 @@ absl::StatusOr<ExitCode> ChangeLabel(CommandContext& context,
 absl::StatusOr<ExitCode> RollBack(CommandContext& context,
                                   const ChangeOptions& options) {
   return SendLabels(context, options, v1::RollbackRequest(), &Client::Rollback);
+}
+
+absl::StatusOr<ExitCode> ChangeTraffic(CommandContext& context,
+                                       const ChangeOptions& options) {
+  const bool given = options.share.has_value() || !options.users.empty();
+  if (options.end == given) {
+    return absl::InvalidArgumentError(
+        "give --share or --user, or --end, which ends it");
+  }
+  v1::SetTrafficRequest request;
+  request.set_label(options.label);
+  request.set_share(options.share.value_or(0));
+  request.mutable_user_ids()->Assign(options.users.begin(),
+                                     options.users.end());
+  return SendLabels(context, options, std::move(request), &Client::SetTraffic);
+}
+
+absl::StatusOr<ExitCode> ChangeShadow(CommandContext& context,
+                                      const ChangeOptions& options) {
+  if (options.end == (!options.shadow.empty() && options.sample.has_value())) {
+    return absl::InvalidArgumentError(
+        "give a version, or a label, and --sample, or --end, which ends it");
+  }
+  v1::SetShadowRequest request;
+  request.set_sample(options.sample.value_or(0));
+  uint64_t version = 0;
+  if (absl::SimpleAtoi(options.shadow, &version)) {
+    request.set_model_version(version);
+  } else {
+    request.set_label(options.shadow);
+  }
+  return SendLabels(context, options, std::move(request), &Client::SetShadow);
 }
 
 }  // namespace
@@ -242,6 +315,29 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
   add_etag(label);
   add_etag(add("rollback", "Point \"stable\" at the version before, once",
                RollBack, "NAME"));
+  CLI::App* traffic =
+      add("traffic", "Have a label's version answer a share of the users who "
+                     "name neither version nor label", ChangeTraffic, "NAME");
+  traffic->add_option("label", options->label, "Any but stable")
+      ->required()
+      ->check(Utf8());
+  traffic->add_option("--share", options->share,
+                      "Of the users, 0 to 1, by a hash of their ids");
+  traffic->add_option("--user", options->users,
+                      "One whom it answers whatever the share is; may be "
+                      "repeated")
+      ->check(Utf8());
+  traffic->add_flag("--end", options->end, "End the label's traffic");
+  add_etag(traffic);
+  CLI::App* shadow =
+      add("shadow", "Have a version score requests again that others have "
+                    "answered: the metrics qlarank_shadow_* tell the "
+                    "difference", ChangeShadow, "NAME");
+  shadow->add_option("shadow", options->shadow, "A version, or a label")
+      ->check(Utf8());
+  shadow->add_option("--sample", options->sample, "Of the requests, 0 to 1");
+  shadow->add_flag("--end", options->end, "Score nothing again any more");
+  add_etag(shadow);
 }
 
 }  // namespace qlarank

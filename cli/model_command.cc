@@ -210,6 +210,7 @@ void AddModelCommand(CommandSet& commands) {
   model->fallthrough();
   AddServedModelCommands(commands, model);
   AddModelChangeCommands(commands, model);
+  AddCompareCommand(commands, model);
   CLI::App* inspect = commands.AddBelow(
       model, "inspect",
       "Print what a bundle holds, check that it is whole, and replay its "

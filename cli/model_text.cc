@@ -191,6 +191,14 @@ nlohmann::json ModelToJson(const v1::Model& model) {
   if (model.has_migration()) {
     json["migration"] = MigrationToJson(model.migration());
   }
+  if (model.has_traffic()) {
+    json["traffic"] = {{"label", model.traffic().label()},
+                       {"share", model.traffic().share()},
+                       {"listed_users", model.traffic().listed_users()}};
+  }
+  if (model.has_shadow()) {
+    json["shadow"] = {{"sample", model.shadow().sample()}};
+  }
   return json;
 }
 
@@ -254,6 +262,15 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
   for (const v1::PendingLabel& pending : model.pending_labels()) {
     out << "pending      " << pending.label() << ", when "
         << ShareText(pending.min_coverage()) << " of the users are covered\n";
+  }
+  if (model.has_traffic()) {
+    out << "traffic      " << model.traffic().label() << ": a share of "
+        << model.traffic().share() << " of the users, and "
+        << WithCommas(model.traffic().listed_users()) << " who are named\n";
+  }
+  if (model.has_shadow()) {
+    out << "shadow       scores a share of " << model.shadow().sample()
+        << " of other versions' requests again\n";
   }
   if (model.has_migration()) {
     out << "migration    " << MigrationText(model.migration()) << "\n";

@@ -17,6 +17,8 @@ constexpr uint64_t kBaseBytes = 64 * kMiB;
 // under way of one who folds.
 constexpr uint64_t kHeldEventsBytes = 8 * kMiB;
 constexpr uint64_t kFoldingBytes = 4 * kMiB;
+// Requests that wait to be scored again (ShadowQueue::kMaxBytes).
+constexpr uint64_t kShadowBytes = 8 * kMiB;
 // An event that waits to be appended: its message, and the copy in a batch.
 constexpr uint64_t kQueuedEventBytes = 128;
 // One part in so many is left for what the allocator cannot use.
@@ -40,7 +42,7 @@ uint64_t RequestLogBytes(const ServerOptions& options) {
 
 uint64_t ProcessBytes(const ServerOptions& options) {
   const IngestOptions& ingest = options.ingest;
-  return kBaseBytes +
+  return kBaseBytes + kShadowBytes +
          ProcessBytesOfModel(ingest) * options.models.size() +
          kQueuedEventBytes * ingest.shards * ingest.max_queued_events +
          RequestLogBytes(options) +

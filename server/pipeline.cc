@@ -88,10 +88,16 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   }
   pipeline->slots_ =
       std::make_unique<FairQuota>(options.rank.max_inflight_requests);
+  pipeline->shadow_queue_ = std::make_unique<ShadowQueue>(metrics.shadow);
+  pipeline->shadow_scorer_ = std::make_unique<ShadowScorer>(ShadowScorer::Parts{
+      *pipeline->shadow_queue_, *pipeline->models_, *pipeline->states_, store,
+      *pipeline->scheduler_, metrics.shadow});
   pipeline->rank_ = std::make_unique<RankPipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits,
-      pipeline->request_log_.get(), options.migration.max_replay_events);
+      RankCall::Copies{pipeline->request_log_.get(),
+                       pipeline->shadow_queue_.get()},
+      options.migration.max_replay_events);
   pipeline->state_ = std::make_unique<StatePipeline>(
       *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
       *pipeline->slots_, metrics, options.limits);

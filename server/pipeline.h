@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
+#include "server/compare/shadow_scorer.h"
 #include "server/ingest/ingest_pipeline.h"
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
@@ -74,10 +75,12 @@ class Pipeline {
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<RankModels> rank_models_;
   std::unique_ptr<FairQuota> slots_;  // requests in flight
+  std::unique_ptr<ShadowQueue> shadow_queue_;
   std::unique_ptr<RankPipeline> rank_;
   std::unique_ptr<StatePipeline> state_;
   // After those whose jobs it may still have to finish.
   std::unique_ptr<TileScheduler> scheduler_;
+  std::unique_ptr<ShadowScorer> shadow_scorer_;
   std::unique_ptr<ModelPipeline> model_;
   std::unique_ptr<IngestPipeline> ingest_;
   std::unique_ptr<Retention> retention_;

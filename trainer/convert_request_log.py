@@ -139,7 +139,8 @@ class _Writer:
                 of_events(data.items, [event.item_id for event in recent]),
                 joined.items]),
             self._config.data.action:
-                names + [event.action for event in recent] + [''] * asked,
+                names + [event.action or record.default_action
+                         for event in recent] + [''] * asked,
             self._config.data.time: np.append(
                 times_us, np.full(asked, joined.time_us)).astype('M8[us]'),
             'request': [number] * (known + asked),

@@ -23,6 +23,7 @@
 #include "server/metrics/retention_metrics.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/security_metrics.h"
+#include "server/metrics/shadow_metrics.h"
 #include "server/metrics/state_metrics.h"
 
 namespace qlarank {
@@ -44,6 +45,7 @@ struct Metrics {
   ModelMetrics models{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};
+  ShadowMetrics shadow{registry};
 };
 
 }  // namespace qlarank

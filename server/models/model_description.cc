@@ -64,6 +64,16 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
   described.set_labels_etag(labels.etag());
   *described.mutable_pending_labels() =
       DescribePending(labels, model.version);
+  if (labels.traffic &&
+      labels.VersionOf(labels.traffic->label) == model.version) {
+    v1::ModelTraffic& traffic = *described.mutable_traffic();
+    traffic.set_label(labels.traffic->label);
+    traffic.set_share(labels.traffic->share);
+    traffic.set_listed_users(labels.traffic->users.size());
+  }
+  if (labels.ShadowVersion() == model.version) {
+    described.mutable_shadow()->set_sample(labels.shadow->sample);
+  }
   return described;
 }
 

@@ -1,5 +1,5 @@
 // The labels of a model: names that operators point at one of its versions, so
-// that requests follow them.
+// that requests follow them; and which requests do without naming one.
 //
 // Plain values.
 #ifndef QLARANK_SERVER_MODELS_MODEL_LABELS_H_
@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/models/traffic.h"
 
 namespace qlarank {
 
@@ -34,11 +36,25 @@ struct ModelLabels {
   std::map<std::string, PendingMove, std::less<>> pending = {};  // by label
   // The newest that a label was to move to because its folder was there.
   uint64_t newest_watched = 0;
+  std::optional<Traffic> traffic = std::nullopt;  // of one of the labels
+  std::optional<ShadowScoring> shadow = std::nullopt;
 
   // 0: there is no such label.
   uint64_t VersionOf(absl::string_view label) const {
     const auto found = versions.find(label);
     return found == versions.end() ? 0 : found->second;
+  }
+  // The label that a request follows which names nothing.
+  absl::string_view LabelFor(absl::string_view model_name,
+                             absl::string_view user_id) const {
+    return traffic && !user_id.empty() && traffic->Has(model_name, user_id)
+               ? absl::string_view(traffic->label)
+               : kStableLabel;
+  }
+  // 0: none.
+  uint64_t ShadowVersion() const {
+    if (!shadow) return 0;
+    return shadow->label.empty() ? shadow->version : VersionOf(shadow->label);
   }
   // Another one after each change.
   std::string etag() const { return absl::StrCat(revision); }

@@ -213,21 +213,23 @@ LoadedModelPtr Registry::Usual(absl::string_view name) const {
 }
 
 absl::StatusOr<LoadedModelPtr> Registry::Resolve(
-    absl::string_view name, uint64_t version, absl::string_view label) const {
+    absl::string_view name, uint64_t version, absl::string_view label,
+    absl::string_view user_id) const {
   if (version != 0 && !label.empty()) {
     return FieldError("model_label", Quoted(label),
                       absl::StrCat("has a model_version beside it, ", version,
                                    ": give one of them"));
   }
   const bool is_usual = version == 0 && label.empty();
-  if (is_usual) label = kStableLabel;
   const bool is_default = name.empty();
   if (is_default) name = default_model_->name;
   if (!HasModel(name)) {
     return absl::NotFoundError(
         absl::StrCat("model_name: ", Quoted(name), "; no such model"));
   }
-  if (version == 0) version = LabelsOf(name).VersionOf(label);
+  const ModelLabels& labels = LabelsOf(name);
+  if (is_usual) label = labels.LabelFor(name, user_id);
+  if (version == 0) version = labels.VersionOf(label);
   if (LoadedModelPtr model = Find(name, version); model != nullptr) {
     return model;
   }

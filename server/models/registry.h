@@ -77,16 +77,21 @@ class Registry {
   // "stable" points to; without one, of "" the default version, else the newest
   // of the configuration, and of those that came later if there is none. A
   // label that is given stands for the version that it points to.
+  // With a user who is in the traffic of another label, that one is in the place
+  // of "stable".
   // NOT_FOUND         names what was asked for
   // INVALID_ARGUMENT  both version and label
   absl::StatusOr<LoadedModelPtr> Resolve(absl::string_view name,
                                          uint64_t version,
-                                         absl::string_view label = "") const;
+                                         absl::string_view label = "",
+                                         absl::string_view user_id = "") const;
   // The same of a request's fields.
   template <typename Request>
   absl::StatusOr<LoadedModelPtr> ResolveFor(const Request& request) const {
+    absl::string_view user_id;
+    if constexpr (requires { request.user_id(); }) user_id = request.user_id();
     return Resolve(request.model_name(), request.model_version(),
-                   request.model_label());
+                   request.model_label(), user_id);
   }
 
   // Exactly this one; null when it is not served.

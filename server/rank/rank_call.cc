@@ -27,7 +27,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
                    RankPlan plan, RankModelPtr model, Partitions& partitions,
                    TileScheduler& scheduler,
                    Metrics& metrics, const Context& context, RequestSlot slot,
-                   RequestLog* log, Done done, ReplayBudget budget)
+                   const Copies& copies, Done done, ReplayBudget budget)
     : request_(request),
       response_(response),
       plan_(std::move(plan)),
@@ -37,7 +37,7 @@ RankCall::RankCall(const v1::RankRequest& request, v1::RankResponse& response,
       context_(context),
       unit_tiles_(TilesOfUnit(model_->tile_cost.mean())),
       slot_(std::move(slot)),
-      log_(log),
+      copies_(copies),
       done_(std::move(done)),
       budget_(std::move(budget)),
       stage_begin_(context.arrival),
@@ -164,9 +164,10 @@ void RankCall::Finish(size_t /*dropped*/, size_t /*worker*/) {
   absl::Status status = CheckScored();
   if (status.ok()) {
     Encode();
-    Log();
+    Copy();
   }
   Reply(std::move(status));
+  if (again_ != nullptr) copies_.shadow->Put(std::move(again_));
 }
 
 absl::Status RankCall::CheckScored() {
@@ -240,8 +241,17 @@ void RankCall::EncodeStatuses() {
   }
 }
 
-void RankCall::Log() {
-  if (log_ == nullptr || !log_->Samples(request_, plan_.time_us)) return;
+void RankCall::Copy() {
+  const bool logged = copies_.log != nullptr &&
+                      copies_.log->Samples(request_, plan_.time_us);
+  if (plan_.shadow_version != 0) {
+    again_ = copies_.shadow->Copy(Facts(), request_, response_,
+                                  plan_.shadow_version);
+  }
+  if (logged) copies_.log->Offer(Facts(), request_, response_);
+}
+
+v1::LoggedRequest RankCall::Facts() const {
   const model::v1::ModelSpec& spec = model_->bundle().spec();
   v1::LoggedRequest facts;
   facts.set_arrival_us(absl::ToUnixMicros(context_.arrival));
@@ -255,7 +265,8 @@ void RankCall::Log() {
   }
   facts.mutable_value_weights()->Assign(plan_.value_weights.begin(),
                                         plan_.value_weights.end());
-  log_->Offer(std::move(facts), request_, response_);
+  facts.set_default_action(plan_.default_action);
+  return facts;
 }
 
 void RankCall::Reply(absl::Status status) {

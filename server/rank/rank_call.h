@@ -28,6 +28,7 @@
 #include "server/rank/rank_models.h"
 #include "server/rank/rank_plan.h"
 #include "server/rank/request_slot.h"
+#include "server/rank/shadow_queue.h"
 #include "server/rank/state_reader.h"
 #include "server/request_log/request_log.h"
 #include "server/work/tile_scheduler.h"
@@ -66,13 +67,18 @@ class RankCall final : public TileJob,
         or_else = nullptr;
   };
 
-  // Request, response and cancel flag must live until `done` is called. `log`
-  // may be null.
+  // Where requests go, in copies, that were answered.
+  struct Copies {
+    RequestLog* log = nullptr;  // null: there is none
+    ShadowQueue* shadow = nullptr;  // null: no plan has a shadow_version
+  };
+
+  // Request, response and cancel flag must live until `done` is called.
   RankCall(const v1::RankRequest& request, v1::RankResponse& response,
            RankPlan plan, RankModelPtr model, Partitions& partitions,
            TileScheduler& scheduler,
            Metrics& metrics, const Context& context, RequestSlot slot,
-           RequestLog* log, Done done, ReplayBudget budget);
+           const Copies& copies, Done done, ReplayBudget budget);
 
   void Start();
   // The reply is to say that it is not of the version that "stable" points to.
@@ -116,8 +122,9 @@ class RankCall final : public TileJob,
   // For a partial reply: what became of each candidate.
   void EncodeStatuses();
   // Offers what was asked and answered to the request log, if it is in its
-  // sample.
-  void Log();
+  // sample, and copies it for who scores it again.
+  void Copy();
+  v1::LoggedRequest Facts() const;
   void Reply(absl::Status status);
 
   const v1::RankRequest& request_;
@@ -129,7 +136,8 @@ class RankCall final : public TileJob,
   const Context context_;
   const size_t unit_tiles_;
   RequestSlot slot_;
-  RequestLog* const log_;
+  const Copies copies_;
+  ShadowQueue::TaskPtr again_;
   Done done_;
   ReplayBudget budget_;
   std::shared_ptr<RankCall> instead_;  // answers, where it is not null

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 namespace qlarank {
 namespace {
@@ -37,20 +36,26 @@ class Value {
 
 }  // namespace
 
-std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
-                                 absl::Span<const double> weights,
-                                 size_t top_k) {
+std::vector<double> ValuesOf(absl::Span<const float> logits,
+                             absl::Span<const double> weights) {
   const size_t num_tasks = weights.size();
-  const size_t num_candidates = logits.size() / num_tasks;
-  std::vector<double> values(num_candidates, 0);
-  std::vector<uint32_t> order;
-  order.reserve(num_candidates);
   const Value value(weights);
-  for (size_t c = 0; c < num_candidates; ++c) {
-    const float* row = logits.data() + c * num_tasks;
-    if (std::isnan(row[0])) continue;
-    values[c] = value(row);
-    order.push_back(c);
+  std::vector<double> values;
+  values.reserve(logits.size() / num_tasks);
+  for (size_t at = 0; at < logits.size(); at += num_tasks) {
+    const float* row = logits.data() + at;
+    values.push_back(std::isnan(row[0])
+                         ? std::numeric_limits<double>::quiet_NaN()
+                         : value(row));
+  }
+  return values;
+}
+
+std::vector<uint32_t> TopOf(absl::Span<const double> values, size_t top_k) {
+  std::vector<uint32_t> order;
+  order.reserve(values.size());
+  for (size_t c = 0; c < values.size(); ++c) {
+    if (!std::isnan(values[c])) order.push_back(c);
   }
   const size_t k = std::min(top_k, order.size());
   std::partial_sort(order.begin(), order.begin() + k, order.end(),

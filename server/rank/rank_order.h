@@ -2,6 +2,7 @@
 #ifndef QLARANK_SERVER_RANK_RANK_ORDER_H_
 #define QLARANK_SERVER_RANK_RANK_ORDER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -9,12 +10,23 @@
 
 namespace qlarank {
 
-// Indexes of the `top_k` candidates of highest value, best first; ties keep
-// their order. `logits` is row-major [candidates, weights]; a candidate whose
-// logits are NaN was not scored and is left out.
-std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
-                                 absl::Span<const double> weights,
-                                 size_t top_k);
+// What each candidate is ordered by, from row-major logits [candidates, weights].
+// Where one task alone counts, that is its weighted logit: far from 0, different
+// logits have the same sigmoid. NaN for a candidate whose logits are: it was not
+// scored.
+std::vector<double> ValuesOf(absl::Span<const float> logits,
+                             absl::Span<const double> weights);
+
+// Indexes of the `top_k` highest values, best first; ties keep their order, and
+// NaN is left out.
+std::vector<uint32_t> TopOf(absl::Span<const double> values, size_t top_k);
+
+// Of candidates.
+inline std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
+                                        absl::Span<const double> weights,
+                                        size_t top_k) {
+  return TopOf(ValuesOf(logits, weights), top_k);
+}
 
 }  // namespace qlarank
 

@@ -89,10 +89,13 @@ absl::StatusOr<std::shared_ptr<RankCall>> RankPipeline::MakeCall(
                 asked.registry->event_schema()},
                limits_, asked.context.arrival);
   if (!plan.ok()) return plan.status();
+  plan->shadow_version =
+      ShadowVersion(asked.registry->LabelsOf(model->name()), *model, request,
+                    plan->time_us);
   plan->expanded = *std::move(expanded);
   return std::make_shared<RankCall>(
       request, asked.response, *std::move(plan), model, partitions_,
-      scheduler_, metrics_, asked.context, std::move(slot), log_,
+      scheduler_, metrics_, asked.context, std::move(slot), copies_,
       std::move(done), BudgetOf(asked, *model));
 }
 
@@ -121,6 +124,19 @@ std::shared_ptr<RankCall> RankPipeline::CallBefore(const Asked& asked,
   if (!call.ok()) return nullptr;
   (*call)->AnswersAsVersionBefore();
   return *std::move(call);
+}
+
+uint64_t RankPipeline::ShadowVersion(const ModelLabels& labels,
+                                     const RankModel& model,
+                                     const v1::RankRequest& request,
+                                     int64_t time_us) const {
+  const uint64_t version = labels.ShadowVersion();
+  if (copies_.shadow == nullptr || version == 0 ||
+      version == model.version() ||
+      !RequestSample(labels.shadow->sample).Has(request, time_us)) {
+    return 0;
+  }
+  return version;
 }
 
 absl::StatusOr<RequestSlot> RankPipeline::TakeSlot(

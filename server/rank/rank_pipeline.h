@@ -29,12 +29,13 @@ namespace qlarank {
 class RankPipeline {
  public:
   // All must outlive the pipeline, and that every call. `slots` are the
-  // requests that may be in flight. `log` may be null: nothing is logged. Of
-  // whom more than `max_replay_events` would have to be folded is left to the
-  // version before, if that can answer (version_before.h).
+  // requests that may be in flight. Without a place for copies nothing is logged,
+  // or scored again. Of whom more than `max_replay_events` would have to be
+  // folded is left to the version before, if that can answer (version_before.h).
   RankPipeline(RankModels& models, Partitions& partitions,
                TileScheduler& scheduler, FairQuota& slots, Metrics& metrics,
-               const LimitsOptions& limits, RequestLog* log = nullptr,
+               const LimitsOptions& limits,
+               const RankCall::Copies& copies = {},
                uint64_t max_replay_events =
                    MigrationOptions().max_replay_events)
       : models_(models),
@@ -43,7 +44,7 @@ class RankPipeline {
         slots_(slots),
         metrics_(metrics),
         limits_(limits),
-        log_(log),
+        copies_(copies),
         max_replay_events_(max_replay_events),
         admission_metrics_(metrics.registry),
         desk_(admission_metrics_.refusals_held) {}
@@ -113,6 +114,10 @@ class RankPipeline {
   absl::StatusOr<RequestSlot> TakeSlot(const v1::RankRequest& request,
                                        const RankModel& model,
                                        const RankCall::Context& context);
+  // By which the request is to be scored again; 0: by none.
+  uint64_t ShadowVersion(const ModelLabels& labels, const RankModel& model,
+                         const v1::RankRequest& request,
+                         int64_t time_us) const;
 
   RankModels& models_;
   Partitions& partitions_;
@@ -120,7 +125,7 @@ class RankPipeline {
   FairQuota& slots_;
   Metrics& metrics_;
   const LimitsOptions limits_;
-  RequestLog* const log_;
+  const RankCall::Copies copies_;
   const uint64_t max_replay_events_;
   AdmissionMetrics admission_metrics_;
   RefusalDesk desk_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/models/event_rules.h"
@@ -80,19 +81,9 @@ absl::Status PlanTimes(const v1::RankRequest& request, absl::Time now,
 
 absl::Status PlanContext(const v1::RankRequest& request, const Bundle& bundle,
                          RankPlan& plan) {
-  for (const ContextFeature& feature : bundle.context_features()) {
-    plan.context_rows.push_back(feature.default_row());
-  }
-  for (const auto& [name, value] : request.context()) {
-    const std::optional<uint32_t> feature = bundle.ContextFeatureIndex(name);
-    if (!feature.has_value()) {
-      return FieldError(
-          absl::StrCat("context[", Quoted(name), "]"), Quoted(value),
-          absl::StrCat("is not a context feature of ", Label(bundle)));
-    }
-    plan.context_rows[*feature] =
-        bundle.context_features()[*feature].Row(value);
-  }
+  auto rows = ContextRows(request.context(), bundle);
+  if (!rows.ok()) return rows.status();
+  plan.context_rows = *std::move(rows);
   return absl::OkStatus();
 }
 
@@ -128,6 +119,9 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
         event.features().begin(), event.features().end());
     events.features.Arrange(events.schema, values);
     const absl::string_view action = events.vocabulary.Resolve(event.action());
+    if (event.action().empty()) {
+      plan.default_action = events.vocabulary.default_action();
+    }
     plan.recent_events.push_back({bundle.ItemRow(event.item_id()),
                                   bundle.ActionIndex(action), time_us, values});
   }
@@ -177,6 +171,25 @@ absl::Status PlanTasks(const v1::RankRequest& request, const Bundle& bundle,
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<uint32_t>> ContextRows(
+    const google::protobuf::Map<std::string, std::string>& context,
+    const Bundle& bundle) {
+  std::vector<uint32_t> rows;
+  for (const ContextFeature& feature : bundle.context_features()) {
+    rows.push_back(feature.default_row());
+  }
+  for (const auto& [name, value] : context) {
+    const std::optional<uint32_t> feature = bundle.ContextFeatureIndex(name);
+    if (!feature.has_value()) {
+      return FieldError(
+          absl::StrCat("context[", Quoted(name), "]"), Quoted(value),
+          absl::StrCat("is not a context feature of ", Label(bundle)));
+    }
+    rows[*feature] = bundle.context_features()[*feature].Row(value);
+  }
+  return rows;
+}
 
 absl::StatusOr<RankPlan> PlanRank(const v1::RankRequest& request,
                                   const Bundle& bundle,

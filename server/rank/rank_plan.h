@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "config/server_options.h"
+#include "google/protobuf/map.h"
 #include "model/bundle.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
@@ -30,11 +32,22 @@ struct RankPlan {
   uint64_t min_event_count = 0;
   std::optional<uint64_t> max_events_behind;
   std::optional<absl::Duration> max_state_age;
+  // That is to score the candidates again once they are answered; 0: none. Not
+  // the request's to say.
+  uint64_t shadow_version = 0;
+  // What the action "" of a recent event stood for; "": none had it.
+  std::string default_action;
   // What it is a plan of, where that is not the caller's (expanded_request.h).
   std::unique_ptr<const v1::RankRequest> expanded;
 
   RequestView view() const { return {time_us, recent_events, context_rows}; }
 };
+
+// The rows of the features of a request's context, of those it does not have the
+// defaults'. INVALID_ARGUMENT names one that the model does not have.
+absl::StatusOr<std::vector<uint32_t>> ContextRows(
+    const google::protobuf::Map<std::string, std::string>& context,
+    const Bundle& bundle);
 
 // What events in requests may say, and where the model finds it.
 struct RequestEvents {

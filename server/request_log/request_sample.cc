@@ -12,8 +12,9 @@ constexpr int kBits = 53;
 
 }  // namespace
 
-RequestSample::RequestSample(const RequestLogOptions& options)
-    : users_(options.sample_users), bound_(std::ldexp(options.sample, kBits)) {}
+bool IsInShare(uint64_t hash, double share) {
+  return static_cast<double>(hash >> (64 - kBits)) < std::ldexp(share, kBits);
+}
 
 bool RequestSample::Has(const v1::RankRequest& request,
                         int64_t request_time_us) const {
@@ -25,7 +26,7 @@ bool RequestSample::Has(const v1::RankRequest& request,
                ? XXH64(&request_time_us, sizeof(request_time_us), hash)
                : XXH64(id.data(), id.size(), hash);
   }
-  return static_cast<double>(hash >> (64 - kBits)) < bound_;
+  return IsInShare(hash, share_);
 }
 
 }  // namespace qlarank

@@ -11,10 +11,17 @@
 
 namespace qlarank {
 
+// Whether a hash is in a share of all, 0 to 1. What is in a smaller share is in a
+// larger one.
+bool IsInShare(uint64_t hash, double share);
+
 // Immutable, so safe to share.
 class RequestSample {
  public:
-  explicit RequestSample(const RequestLogOptions& options);
+  explicit RequestSample(const RequestLogOptions& options)
+      : RequestSample(options.sample, options.sample_users) {}
+  explicit RequestSample(double share, bool users = false)
+      : users_(users), share_(share) {}
 
   // A request is known by its user and its request_id, or without one by its
   // time.
@@ -22,7 +29,7 @@ class RequestSample {
 
  private:
   const bool users_;
-  const double bound_;  // what is in the sample hashes below it
+  const double share_;
 };
 
 }  // namespace qlarank

@@ -1,8 +1,10 @@
 #include "server/rollout/label_changes.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
@@ -31,6 +33,14 @@ absl::StatusOr<ModelLabels> Present(const Registry& registry,
   return labels;
 }
 
+absl::Status CheckServes(const Registry& registry, absl::string_view model,
+                         uint64_t version) {
+  if (registry.Find(model, version) != nullptr) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat("model_version: ", version, "; model ", Quoted(model),
+                   " serves no such version"));
+}
+
 // 0: points to nothing any more. What it waited for it waits for no more.
 void Point(absl::string_view label, uint64_t version, ModelLabels& labels) {
   const uint64_t before = labels.VersionOf(label);
@@ -41,6 +51,10 @@ void Point(absl::string_view label, uint64_t version, ModelLabels& labels) {
   }
   if (version == 0) {
     labels.versions.erase(std::string(label));
+    if (labels.traffic && labels.traffic->label == label) {
+      labels.traffic.reset();
+    }
+    if (labels.shadow && labels.shadow->label == label) labels.shadow.reset();
   } else {
     labels.versions[std::string(label)] = version;
   }
@@ -60,6 +74,69 @@ void Await(absl::string_view label, const PendingMove& move,
   ++labels.revision;
 }
 
+absl::Status CheckHasLabel(absl::string_view model, absl::string_view label,
+                           const ModelLabels& labels) {
+  if (labels.VersionOf(label) != 0) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("label: ", Quoted(label), "; model ",
+                                          Quoted(model),
+                                          " has no such label"));
+}
+
+absl::Status CheckShare(absl::string_view field, double share) {
+  // NaN is neither.
+  if (share >= 0 && share <= 1) return absl::OkStatus();
+  return FieldError(field, share, "must be 0 to 1");
+}
+
+absl::Status CheckTrafficUsers(const v1::SetTrafficRequest& request) {
+  if (request.user_ids_size() > static_cast<int>(kMostTrafficUsers)) {
+    return FieldError("user_ids",
+                      absl::StrCat(request.user_ids_size(), " users"),
+                      absl::StrCat("must be at most ", kMostTrafficUsers));
+  }
+  size_t bytes = 0;
+  for (int i = 0; i < request.user_ids_size(); ++i) {
+    if (request.user_ids(i).empty()) {
+      return FieldError(absl::StrCat("user_ids[", i, "]"), "\"\"",
+                        "a user has an id");
+    }
+    bytes += request.user_ids(i).size();
+  }
+  if (bytes <= kMostTrafficUserBytes) return absl::OkStatus();
+  return FieldError("user_ids", absl::StrCat(bytes, " bytes"),
+                    absl::StrCat("must be at most ", kMostTrafficUserBytes,
+                                 " together"));
+}
+
+// Nullopt: it ends.
+std::optional<Traffic> TrafficOf(const v1::SetTrafficRequest& request) {
+  if (request.share() == 0 && request.user_ids().empty()) return std::nullopt;
+  Traffic traffic = {request.label(), request.share(),
+                     {request.user_ids().begin(), request.user_ids().end()}};
+  std::vector<std::string>& users = traffic.users;
+  std::sort(users.begin(), users.end());
+  users.erase(std::unique(users.begin(), users.end()), users.end());
+  return traffic;
+}
+
+// What a request for shadow scoring names.
+absl::Status CheckShadow(const Registry& registry,
+                         const v1::SetShadowRequest& request,
+                         const ModelLabels& labels) {
+  const std::string& name = request.model_name();
+  if (!request.label().empty() && request.model_version() != 0) {
+    return FieldError("label", Quoted(request.label()),
+                      absl::StrCat("has a model_version beside it, ",
+                                   request.model_version(),
+                                   ": give one of them"));
+  }
+  if (!request.label().empty()) {
+    return CheckHasLabel(name, request.label(), labels);
+  }
+  if (request.sample() == 0) return absl::OkStatus();
+  return CheckServes(registry, name, request.model_version());
+}
+
 // That there are, or will be.
 size_t CountLabels(const ModelLabels& labels) {
   return labels.versions.size() +
@@ -76,11 +153,9 @@ absl::StatusOr<ModelLabels> ToSet(const Registry& registry,
   }
   absl::StatusOr<ModelLabels> labels = Present(registry, request);
   if (!labels.ok()) return labels;
-  if (registry.Find(request.model_name(), request.model_version()) == nullptr) {
-    return absl::NotFoundError(absl::StrCat(
-        "model_version: ", request.model_version(), "; model ",
-        Quoted(request.model_name()), " serves no such version"));
-  }
+  const absl::Status serves =
+      CheckServes(registry, request.model_name(), request.model_version());
+  if (!serves.ok()) return serves;
   if (CountLabels(*labels) >= kMostLabels &&
       labels->VersionOf(request.label()) == 0 &&
       !labels->pending.contains(request.label())) {
@@ -137,11 +212,10 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RemoveLabelRequest& request) {
   absl::StatusOr<ModelLabels> labels = Present(registry, request);
   if (!labels.ok()) return labels;
-  if (labels->VersionOf(request.label()) == 0 &&
-      !labels->pending.contains(request.label())) {
-    return absl::NotFoundError(
-        absl::StrCat("label: ", Quoted(request.label()), "; model ",
-                     Quoted(request.model_name()), " has no such label"));
+  if (!labels->pending.contains(request.label())) {
+    const absl::Status has =
+        CheckHasLabel(request.model_name(), request.label(), *labels);
+    if (!has.ok()) return has;
   }
   Point(request.label(), 0, *labels);
   return labels;
@@ -180,6 +254,50 @@ LabelsOfModels MovedWhereCovered(const Registry& registry, IsCovered covered) {
   return moved;
 }
 
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetTrafficRequest& request) {
+  absl::StatusOr<ModelLabels> labels = Present(registry, request);
+  if (!labels.ok()) return labels;
+  absl::Status status = CheckShare("share", request.share());
+  if (status.ok()) status = CheckTrafficUsers(request);
+  if (status.ok() && request.label() == kStableLabel) {
+    status = FieldError("label", Quoted(request.label()),
+                        "is what all follow who are in no traffic");
+  }
+  if (status.ok()) {
+    status = CheckHasLabel(request.model_name(), request.label(), *labels);
+  }
+  if (!status.ok()) return status;
+  if (labels->traffic && labels->traffic->label != request.label()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "label: ", Quoted(request.label()), "; the label ",
+        Quoted(labels->traffic->label), " of model ",
+        Quoted(request.model_name()), " has traffic, which has to end first"));
+  }
+  std::optional<Traffic> traffic = TrafficOf(request);
+  if (traffic == labels->traffic) return labels;
+  labels->traffic = std::move(traffic);
+  ++labels->revision;
+  return labels;
+}
+
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetShadowRequest& request) {
+  absl::StatusOr<ModelLabels> labels = Present(registry, request);
+  if (!labels.ok()) return labels;
+  absl::Status status = CheckShare("sample", request.sample());
+  if (status.ok()) status = CheckShadow(registry, request, *labels);
+  if (!status.ok()) return status;
+  std::optional<ShadowScoring> shadow;
+  if (request.sample() > 0) {
+    shadow = {request.label(), request.model_version(), request.sample()};
+  }
+  if (shadow == labels->shadow) return labels;
+  labels->shadow = std::move(shadow);
+  ++labels->revision;
+  return labels;
+}
+
 v1::ModelLabels Describe(absl::string_view model_name,
                          const ModelLabels& labels) {
   v1::ModelLabels described;
@@ -190,6 +308,19 @@ v1::ModelLabels Describe(absl::string_view model_name,
   described.set_version_before_stable(labels.before_stable);
   described.set_etag(labels.etag());
   *described.mutable_pending_labels() = DescribePending(labels);
+  if (labels.traffic) {
+    auto& traffic = *described.mutable_traffic();
+    traffic.set_label(labels.traffic->label);
+    traffic.set_share(labels.traffic->share);
+    traffic.mutable_user_ids()->Assign(labels.traffic->users.begin(),
+                                       labels.traffic->users.end());
+  }
+  if (labels.shadow) {
+    auto& shadow = *described.mutable_shadow();
+    shadow.set_label(labels.shadow->label);
+    shadow.set_model_version(labels.shadow->version);
+    shadow.set_sample(labels.shadow->sample);
+  }
   return described;
 }
 

@@ -15,6 +15,8 @@
 namespace qlarank {
 
 inline constexpr size_t kMostLabels = 64;  // of one model
+inline constexpr size_t kMostTrafficUsers = 100;  // who are named
+inline constexpr size_t kMostTrafficUserBytes = 16 << 10;  // together
 
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::SetLabelRequest& request);
@@ -33,6 +35,10 @@ absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RemoveLabelRequest& request);
 absl::StatusOr<ModelLabels> Changed(const Registry& registry,
                                     const v1::RollbackRequest& request);
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetTrafficRequest& request);
+absl::StatusOr<ModelLabels> Changed(const Registry& registry,
+                                    const v1::SetShadowRequest& request);
 
 // As the server itself changes them: pending labels whose versions are served and
 // `covered` have moved.

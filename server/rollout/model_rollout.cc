@@ -30,6 +30,13 @@ bool IsOf(const LoadedByRequest& loaded, absl::string_view name,
   return loaded.name == name && loaded.version == version;
 }
 
+// Without the users who are named.
+std::string TrafficText(const ModelLabels& labels) {
+  if (!labels.traffic) return "";
+  return absl::StrCat(labels.traffic->label, " ", labels.traffic->share,
+                      " and ", labels.traffic->users.size(), " users");
+}
+
 absl::Status MayGo(const Registry& registry, const std::string& name,
                    uint64_t version) {
   const LoadedModel& main = *registry.default_model();
@@ -79,6 +86,8 @@ void LogLabels(absl::string_view name, const ModelLabels& labels,
            {"labels", absl::StrJoin(labels.versions, ", ",
                                     absl::PairFormatter(" -> "))},
            {"pending", absl::StrJoin(labels.pending, ", ", waiting)},
+           {"traffic", TrafficText(labels)},
+           {"shadow", labels.ShadowVersion()},
            {"why", why},
            {"etag", labels.etag()}});
 }
@@ -569,6 +578,16 @@ void ModelRollout::Start(const v1::RemoveLabelRequest& request,
 
 void ModelRollout::Start(const v1::RollbackRequest& request,
                          v1::RollbackResponse& response, Done done) {
+  StartLabels(request, response, std::move(done));
+}
+
+void ModelRollout::Start(const v1::SetTrafficRequest& request,
+                         v1::SetTrafficResponse& response, Done done) {
+  StartLabels(request, response, std::move(done));
+}
+
+void ModelRollout::Start(const v1::SetShadowRequest& request,
+                         v1::SetShadowResponse& response, Done done) {
   StartLabels(request, response, std::move(done));
 }
 

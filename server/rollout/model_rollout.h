@@ -78,6 +78,10 @@ class ModelRollout {
              v1::RemoveLabelResponse& response, Done done);
   void Start(const v1::RollbackRequest& request, v1::RollbackResponse& response,
              Done done);
+  void Start(const v1::SetTrafficRequest& request,
+             v1::SetTrafficResponse& response, Done done);
+  void Start(const v1::SetShadowRequest& request,
+             v1::SetShadowResponse& response, Done done);
 
   // Loads a version as its folder asks for it: in the same step `label`, unless
   // its label is "", waits for the version if that is the newest

@@ -44,6 +44,16 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
     of_model.before_stable = labels.before_stable();
     of_model.revision = labels.revision();
     of_model.newest_watched = labels.newest_watched();
+    if (labels.has_traffic()) {
+      const auto& traffic = labels.traffic();
+      of_model.traffic = {traffic.label(), traffic.share(),
+                          {traffic.user_ids().begin(),
+                           traffic.user_ids().end()}};
+    }
+    if (labels.has_shadow()) {
+      const auto& shadow = labels.shadow();
+      of_model.shadow = {shadow.label(), shadow.version(), shadow.sample()};
+    }
   }
   return served;
 }
@@ -75,6 +85,19 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
     to.set_before_stable(labels.before_stable);
     to.set_revision(labels.revision);
     to.set_newest_watched(labels.newest_watched);
+    if (labels.traffic) {
+      auto& traffic = *to.mutable_traffic();
+      traffic.set_label(labels.traffic->label);
+      traffic.set_share(labels.traffic->share);
+      traffic.mutable_user_ids()->Assign(labels.traffic->users.begin(),
+                                         labels.traffic->users.end());
+    }
+    if (labels.shadow) {
+      auto& shadow = *to.mutable_shadow();
+      shadow.set_label(labels.shadow->label);
+      shadow.set_version(labels.shadow->version);
+      shadow.set_sample(labels.shadow->sample);
+    }
   }
   const Mark mark = {std::string(kServedModelsMark),
                      record.SerializeAsString()};

@@ -50,4 +50,16 @@ grpc::ServerUnaryReactor* ModelAdminService::Rollback(
   return Start(*context, *request, *response);
 }
 
+grpc::ServerUnaryReactor* ModelAdminService::SetTraffic(
+    grpc::CallbackServerContext* context, const v1::SetTrafficRequest* request,
+    v1::SetTrafficResponse* response) {
+  return Start(*context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::SetShadow(
+    grpc::CallbackServerContext* context, const v1::SetShadowRequest* request,
+    v1::SetShadowResponse* response) {
+  return Start(*context, *request, *response);
+}
+
 }  // namespace qlarank

@@ -20,6 +20,8 @@ class ModelAdminService final : public ServedMethods<v1::ModelAdminService> {
     ServeUnary("SetLabel", &ModelAdminService::SetLabel);
     ServeUnary("RemoveLabel", &ModelAdminService::RemoveLabel);
     ServeUnary("Rollback", &ModelAdminService::Rollback);
+    ServeUnary("SetTraffic", &ModelAdminService::SetTraffic);
+    ServeUnary("SetShadow", &ModelAdminService::SetShadow);
   }
 
   grpc::ServerUnaryReactor* LoadModel(grpc::CallbackServerContext* context,
@@ -39,6 +41,13 @@ class ModelAdminService final : public ServedMethods<v1::ModelAdminService> {
   grpc::ServerUnaryReactor* Rollback(grpc::CallbackServerContext* context,
                                      const v1::RollbackRequest* request,
                                      v1::RollbackResponse* response) override;
+  grpc::ServerUnaryReactor* SetTraffic(
+      grpc::CallbackServerContext* context,
+      const v1::SetTrafficRequest* request,
+      v1::SetTrafficResponse* response) override;
+  grpc::ServerUnaryReactor* SetShadow(grpc::CallbackServerContext* context,
+                                      const v1::SetShadowRequest* request,
+                                      v1::SetShadowResponse* response) override;
 
  private:
   template <typename Request, typename Response>

@@ -39,6 +39,8 @@ constexpr auto kTable = std::to_array<MethodAccess>({
     {kModelAdmin, "SetLabel", ServedOn::kAdmin, Role::kAdmin},
     {kModelAdmin, "RemoveLabel", ServedOn::kAdmin, Role::kAdmin},
     {kModelAdmin, "Rollback", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "SetTraffic", ServedOn::kAdmin, Role::kAdmin},
+    {kModelAdmin, "SetShadow", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Checkpoint", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "Backup", ServedOn::kAdmin, Role::kAdmin},
     {kAdmin, "ExportEvents", ServedOn::kAdmin, Role::kAdmin},

@@ -372,6 +372,34 @@ TEST_F(CommandsTest, ModelsAreLoadedAndUnloaded) {
   }
 }
 
+TEST_F(CommandsTest, TrafficAndShadowsAreSetAndEnded) {
+  const CliResult text = Run({"model", "traffic", "toy", "canary", "--share",
+                              ".05", "--user", "ann", "--user", "bob"});
+  EXPECT_EQ(text.code, ExitCode::kOk) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("traffic of canary: a share of 0.05 of the "
+                                  "users, and ann, bob\netag 8\n"));
+  EXPECT_EQ(RunJson({"model", "traffic", "toy", "canary", "--end"})["traffic"],
+            nlohmann::json::parse(
+                R"({"label": "canary", "share": 0.0, "users": []})"));
+  EXPECT_THAT(
+      Run({"model", "shadow", "toy", "3", "--sample", ".1"}).out,
+      HasSubstr("scored again by version 3: a share of 0.1 of the requests\n"));
+  EXPECT_EQ(
+      RunJson({"model", "shadow", "toy", "canary", "--sample", "1"})["shadow"],
+      nlohmann::json::parse(
+          R"({"label": "canary", "version": 0, "sample": 1.0})"));
+  EXPECT_EQ(RunJson({"model", "shadow", "toy", "--end"})["shadow"]["sample"],
+            0);
+  for (const std::vector<std::string>& vague :
+       {std::vector<std::string>{"model", "traffic", "toy", "canary"},
+        {"model", "traffic", "toy", "canary", "--share", "1", "--end"},
+        {"model", "shadow", "toy", "3"},
+        {"model", "shadow", "toy", "--sample", "1"},
+        {"model", "shadow", "toy", "3", "--sample", "1", "--end"}}) {
+    EXPECT_EQ(Run(vague).code, ExitCode::kBadInput) << vague[1];
+  }
+}
+
 TEST_F(CommandsTest, LabelsArePointedAndRolledBack) {
   const CliResult text = Run({"model", "label", "toy", "canary", "3"});
   EXPECT_EQ(text.code, ExitCode::kOk) << text.err;

@@ -393,6 +393,26 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
     response->mutable_labels()->set_etag("8");
     return grpc::Status::OK;
   }
+  grpc::Status SetTraffic(grpc::ServerContext*,
+                          const v1::SetTrafficRequest* request,
+                          v1::SetTrafficResponse* response) override {
+    Describe(*response->mutable_labels());
+    auto& traffic = *response->mutable_labels()->mutable_traffic();
+    traffic.set_label(request->label());
+    traffic.set_share(request->share());
+    *traffic.mutable_user_ids() = request->user_ids();
+    return grpc::Status::OK;
+  }
+  grpc::Status SetShadow(grpc::ServerContext*,
+                         const v1::SetShadowRequest* request,
+                         v1::SetShadowResponse* response) override {
+    Describe(*response->mutable_labels());
+    auto& shadow = *response->mutable_labels()->mutable_shadow();
+    shadow.set_label(request->label());
+    shadow.set_model_version(request->model_version());
+    shadow.set_sample(request->sample());
+    return grpc::Status::OK;
+  }
 
  private:
   static void Describe(v1::ModelLabels& labels) {

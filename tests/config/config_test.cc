@@ -442,7 +442,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "ingest { shards: 1 max_queued_events: 10000 "
                   "fold_threads: 1 } memory { budget_bytes: 160000000 }",
                   "f: memory.budget_bytes: 160000000; its parts take "
-                  "219283328: the process 90971776, unfinished messages "
+                  "227671936: the process 99360384, unfinished messages "
                   "17825792, the models' files 0, readings 1048576, "
                   "store.head_cache_bytes at least 1048576, "
                   "store.block_cache_bytes at least 8388608, "

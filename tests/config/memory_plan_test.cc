@@ -41,14 +41,14 @@ TEST(MemoryPlanTest, WithoutABudgetTheCachesAreThoseOfTheOptions) {
 }
 
 TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
-  // 64 MiB at rest, 8 for the events of an owner, 4 to fold, 8 for queued events, and a 16th;
-  // another for messages.
+  // 64 MiB at rest, 8 for what is scored again, 8 for the events of an owner, 4
+  // to fold, 8 for queued events, and a 16th; another for messages.
   const MemoryPlan plan = PlanOrDie(WithBudget(320 * kMiB), 16 * kMiB);
-  EXPECT_EQ(plan.process_bytes, 104 * kMiB);
+  EXPECT_EQ(plan.process_bytes, 112 * kMiB);
   EXPECT_EQ(plan.unfinished_bytes, 20 * kMiB);
   EXPECT_EQ(plan.bundles_bytes, 16 * kMiB);
-  EXPECT_EQ(plan.reading_cache_bytes, 180 * kMiB / 32);
-  const uint64_t for_caches = 180 * kMiB - plan.reading_cache_bytes;
+  EXPECT_EQ(plan.reading_cache_bytes, 172 * kMiB / 32);
+  const uint64_t for_caches = 172 * kMiB - plan.reading_cache_bytes;
   EXPECT_EQ(plan.head_cache_bytes, for_caches / 32);
   EXPECT_EQ(plan.block_cache_bytes, (for_caches - plan.head_cache_bytes) / 5);
   EXPECT_EQ(plan.total_bytes(), 320 * kMiB);
@@ -56,7 +56,7 @@ TEST(MemoryPlanTest, DividesWhatTheProcessLeaves) {
 
 TEST(MemoryPlanTest, TheLargerTheBudgetTheLargerTheCachesAndNothingIsLeft) {
   MemoryPlan smaller;
-  for (const uint64_t mib : {128, 200, 512, 4096, 65'536}) {
+  for (const uint64_t mib : {136, 200, 512, 4096, 65'536}) {
     const MemoryPlan plan = PlanOrDie(WithBudget(mib * kMiB));
     EXPECT_EQ(plan.total_bytes(), mib * kMiB);
     EXPECT_GE(plan.head_cache_bytes, smaller.head_cache_bytes);
@@ -88,16 +88,16 @@ TEST(MemoryPlanTest, WhatIsSetStaysAndTheOthersGetTheRest) {
   plan = PlanOrDie(options);
   EXPECT_EQ(plan.head_cache_bytes, 2 * kMiB);
   EXPECT_EQ(plan.total_bytes(),
-            (104 + 20 + 2 + 32 + 64) * kMiB + plan.reading_cache_bytes);
+            (112 + 20 + 2 + 32 + 64) * kMiB + plan.reading_cache_bytes);
 }
 
 TEST(MemoryPlanTest, AMessageFitsAndMoreHasABound) {
-  // A 16th of 128 MiB would be 8.
-  ServerOptions options = WithBudget(128 * kMiB);
+  // A 16th of 136 MiB would be 8.5.
+  ServerOptions options = WithBudget(136 * kMiB);
   EXPECT_EQ(options.limits.max_message_bytes, 16 * kMiB);
   EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 17 * kMiB);
   options.limits.max_message_bytes = 4 * kMiB;
-  EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 8 * kMiB);
+  EXPECT_EQ(PlanOrDie(options).unfinished_bytes, 136 * kMiB / 16);
   EXPECT_EQ(PlanOrDie(WithBudget(16'384 * kMiB)).unfinished_bytes, 256 * kMiB);
   // Larger than the bound: one still fits.
   options = WithBudget(0);
@@ -137,8 +137,8 @@ TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   const absl::Status status = PlanMemory(options, 5 * kMiB).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
-            "memory.budget_bytes: 167772160; its parts take 199229440: the "
-            "process 98566144, unfinished messages 17825792, the models' "
+            "memory.budget_bytes: 167772160; its parts take 207618048: the "
+            "process 106954752, unfinished messages 17825792, the models' "
             "files 5242880, "
             "readings 1048576, store.head_cache_bytes at least 1048576, "
             "store.block_cache_bytes at least 8388608, store.user_cache_bytes 67108864");
@@ -148,7 +148,7 @@ TEST(MemoryPlanTest, RefusesLessThanItsPartsAndNamesThem) {
   options.store.head_cache_bytes = 0;
   options.store.block_cache_bytes = 0;
   options.store.user_cache_bytes = 0;
-  const uint64_t parts = (64 + 12 + 8 + 17 + 1 + 1 + 8 + 8) * kMiB;
+  const uint64_t parts = (64 + 8 + 12 + 8 + 17 + 1 + 1 + 8 + 8) * kMiB;
   options.memory.budget_bytes = (parts + 14) / 15 * 16;
   EXPECT_TRUE(PlanMemory(options, 0).ok());
   options.memory.budget_bytes -= 32;

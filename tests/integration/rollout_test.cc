@@ -438,6 +438,38 @@ TEST_F(RolloutTest, ALabelMovesByItself) {
   EXPECT_TRUE(absl::StrContains(shown, "8 of 8 users covered")) << shown;
 }
 
+TEST_F(RolloutTest, TrafficGoesToALabelAndIsRemembered) {
+  MustModel({"load", "m/2"});
+  Label("canary", "2");
+  MustModel({"traffic", "m", "canary", "--share", "0", "--user", "ann"});
+  MustModel({"shadow", "m", "canary", "--sample", ".25"});
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_EQ(server_->Rank(Request("ann"))->model_version(), 2);
+    EXPECT_EQ(server_->Rank(Request("bob"))->model_version(), 1);
+    EXPECT_EQ(server_->Rank(Request("ann", 1))->model_version(), 1);
+    const std::string shown =
+        RunCli({"--server", Address(), "model", "show", "m/2"}).out;
+    EXPECT_TRUE(absl::StrContains(
+        shown, "traffic      canary: a share of 0 of the users, and 1 who are "
+               "named\n"
+               "shadow       scores a share of 0.25 of other versions' "
+               "requests again\n"))
+        << shown;
+    EXPECT_FALSE(absl::StrContains(
+        RunCli({"--server", Address(), "model", "show", "m/1"}).out,
+        "traffic"));
+    Restart();
+  }
+  MustModel({"traffic", "m", "canary", "--share", "1"});
+  EXPECT_EQ(server_->Rank(Request("bob"))->model_version(), 2);
+  // What is counted by version is of the one that answered.
+  EXPECT_EQ(server_->Metric("qlarank_rank_requests_total{model=\"m\","
+                            "status=\"OK\",version=\"2\"}"),
+            1);
+  MustModel({"label", "m", "canary", "--remove"});
+  EXPECT_EQ(server_->Rank(Request("bob"))->model_version(), 1);
+}
+
 TEST_F(RolloutTest, AFailureIsListedWithItsReason) {
   std::filesystem::remove(dir_.Path("bundles/m/2/weights.safetensors"));
   EXPECT_NE(Model({"load", "m/2"}).code, ExitCode::kOk);

@@ -13,10 +13,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / 'server'
 # From the ground up.
 ROOMS = ('metrics', 'ops', 'security', 'request_log', 'work', 'models',
-         'states', 'partition', 'upkeep', 'ingest', 'rank', 'rollout', 'rpc')
+         'states', 'partition', 'upkeep', 'ingest', 'rank', 'compare', 'rollout',
+         'rpc')
 # Side by side: neither knows of the other.
 BESIDE = (('ingest', 'rank'), ('ingest', 'upkeep'), ('rank', 'upkeep'),
-          ('ingest', 'rollout'), ('upkeep', 'rollout'))
+          ('ingest', 'rollout'), ('upkeep', 'rollout'), ('ingest', 'compare'),
+          ('upkeep', 'compare'), ('compare', 'rollout'))
 MOST_LINES = 2600
 INCLUDE = re.compile(r'#include "server/([\w/]+)\.h"')
 

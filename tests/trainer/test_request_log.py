@@ -173,6 +173,15 @@ def test_a_feature_of_both_is_one_column(tmp_path):
     assert data.candidate_features[2:, 0].tolist() == [3 / 8, 4 / 8, 5 / 8]
 
 
+def test_a_recent_event_without_an_action_has_the_default_one(tmp_path):
+    record = _record()
+    record.default_action = 'click'
+    record.request.recent_events.add(item_id=9).time.seconds = 2500
+    record.recent_features.append(.125)
+    data, _ = _convert(tmp_path, [record])
+    assert data.action_names[data.actions[2]] == 'click'
+
+
 def test_only_what_was_shown_and_scored_is_a_candidate(tmp_path):
     ordered = _record()
     ordered.response.order.extend([2, 0])

@@ -70,6 +70,11 @@ TEST(MetricsTest, NamesAreThoseThatDashboardsKnow) {
   metrics.rank.ForModel("grocery", 1);
   metrics.ingest.ForModel("grocery", 1);
   metrics.info.ModelLoaded("grocery", 1, "f00d", "int8", 4883 * 4);
+  metrics.shadow.CountRequest({"grocery", 1, 2}, "compared");
+  ShadowTaskSums sums;
+  sums.served_score = .5;
+  metrics.shadow.Add({"grocery", 1, 2}, "buy", sums);
+  metrics.shadow.Add({"grocery", 1, 2}, ShadowCandidateSums());
   std::vector<prometheus::MetricFamily> families = metrics.registry.Collect();
   for (auto& family : ProcessCollector().Collect()) families.push_back(family);
   const std::string names = DescribeFamilies(families);

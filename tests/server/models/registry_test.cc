@@ -99,6 +99,38 @@ TEST_F(RegistryTest, LabelsStandForVersions) {
   EXPECT_EQ(found("a", 0, ""), "a1");
 }
 
+TEST_F(RegistryTest, UsersInATrafficFollowItsLabel) {
+  const auto loaded =
+      Load({Model("b", 2, true), Model("b", 3, false), Model("b", 5, false)});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  LabelsOfModels labels;
+  labels["b"].versions = {{"canary", 5}, {"stable", 3}};
+  labels["b"].traffic = {"canary", 0, {"ann"}};
+  const auto models = (*loaded)->WithLabels(labels);
+  v1::RankRequest request;
+  const auto answered_by = [&] {
+    return (*models->ResolveFor(request))->version;
+  };
+  for (const char* name : {"", "b"}) {
+    request.set_model_name(name);
+    request.set_user_id("ann");
+    EXPECT_EQ(answered_by(), 5);
+    request.set_user_id("bob");
+    EXPECT_EQ(answered_by(), 3);
+    request.clear_user_id();
+    EXPECT_EQ(answered_by(), 3);
+  }
+  // Who says what they want gets it.
+  request.set_user_id("ann");
+  request.set_model_version(2);
+  EXPECT_EQ(answered_by(), 2);
+  request.clear_model_version();
+  request.set_model_label("stable");
+  EXPECT_EQ(answered_by(), 3);
+  // A request without a user, for the model itself.
+  EXPECT_EQ((*models->ResolveFor(v1::GetModelRequest()))->version, 3);
+}
+
 TEST_F(RegistryTest, AModelThatJoinsMovesNobody) {
   auto models = *Load({Model("a", 1, true)});
   const auto join = [&](const std::string& name, uint64_t version) {

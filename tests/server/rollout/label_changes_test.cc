@@ -1,7 +1,9 @@
 #include "server/rollout/label_changes.h"
 
+#include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -13,6 +15,8 @@
 
 namespace qlarank::testing {
 namespace {
+
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 class LabelChangesTest : public ::testing::Test {
  protected:
@@ -56,6 +60,27 @@ class LabelChangesTest : public ::testing::Test {
   absl::Status Rollback(const std::string& etag = "") {
     v1::RollbackRequest request;
     request.set_model_name("m");
+    request.set_etag(etag);
+    return Take(Changed(*registry_, request));
+  }
+  absl::Status SetTraffic(const std::string& label, double share,
+                          std::vector<std::string> users = {},
+                          const std::string& etag = "") {
+    v1::SetTrafficRequest request;
+    request.set_model_name("m");
+    request.set_label(label);
+    request.set_share(share);
+    request.mutable_user_ids()->Assign(users.begin(), users.end());
+    request.set_etag(etag);
+    return Take(Changed(*registry_, request));
+  }
+  absl::Status SetShadow(const std::string& label, uint64_t version,
+                         double sample, const std::string& etag = "") {
+    v1::SetShadowRequest request;
+    request.set_model_name("m");
+    request.set_label(label);
+    request.set_model_version(version);
+    request.set_sample(sample);
     request.set_etag(etag);
     return Take(Changed(*registry_, request));
   }
@@ -246,6 +271,96 @@ TEST_F(LabelChangesTest, WhatIsPendingMovesWhereItIsCovered) {
   EXPECT_EQ(MovedWhereCovered(*registry_,
                               [](const LoadedModel&, double) { return false; }),
             registry_->labels());
+}
+
+TEST_F(LabelChangesTest, TrafficIsOfALabelUntilItEnds) {
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(SetTraffic("canary", .05, {"carl", "ann", "carl"}).ok());
+  EXPECT_EQ(labels().traffic, (Traffic{"canary", .05, {"ann", "carl"}}));
+  ASSERT_TRUE(Set("other", 2).ok());
+  ExpectRefused(SetTraffic("other", .1), absl::StatusCode::kFailedPrecondition,
+                "the label \"canary\" of model \"m\" has traffic");
+  ASSERT_TRUE(SetTraffic("canary", 0, {"ann"}).ok());
+  EXPECT_EQ(labels().traffic, (Traffic{"canary", 0, {"ann"}}));
+  ASSERT_TRUE(SetTraffic("canary", 0).ok());
+  EXPECT_EQ(labels().traffic, std::nullopt);
+  EXPECT_TRUE(SetTraffic("other", 1).ok());
+}
+
+TEST_F(LabelChangesTest, TrafficIsWhatMakesSense) {
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(Set("stable", 1).ok());
+  for (const double share : {-.1, 1.1, kNotANumber}) {
+    ExpectRefused(SetTraffic("canary", share),
+                  absl::StatusCode::kInvalidArgument, "share: ");
+  }
+  ExpectRefused(SetTraffic("stable", .1), absl::StatusCode::kInvalidArgument,
+                "label: \"stable\"; ");
+  ExpectRefused(SetTraffic("none", .1), absl::StatusCode::kNotFound,
+                "label: \"none\"; model \"m\" has no such label");
+  ExpectRefused(SetTraffic("canary", .1, {"ann", ""}),
+                absl::StatusCode::kInvalidArgument, "user_ids[1]: ");
+  EXPECT_TRUE(
+      SetTraffic("canary", .1, std::vector<std::string>(100, "ann")).ok());
+  ExpectRefused(
+      SetTraffic("canary", .1, std::vector<std::string>(101, "ann")),
+      absl::StatusCode::kInvalidArgument, "user_ids: 101 users; ");
+  ExpectRefused(SetTraffic("canary", .1, {std::string((16 << 10) + 1, 'a')}),
+                absl::StatusCode::kInvalidArgument, "user_ids: 16385 bytes; ");
+}
+
+TEST_F(LabelChangesTest, AShadowIsAVersionOrALabel) {
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(SetShadow("", 2, .5).ok());
+  EXPECT_EQ(labels().ShadowVersion(), 2);
+  ASSERT_TRUE(SetShadow("canary", 0, .5).ok());
+  EXPECT_EQ(labels().ShadowVersion(), 3);
+  ASSERT_TRUE(Set("canary", 1).ok());
+  EXPECT_EQ(labels().ShadowVersion(), 1);
+  for (const double sample : {-.1, 1.1, kNotANumber}) {
+    ExpectRefused(SetShadow("canary", 0, sample),
+                  absl::StatusCode::kInvalidArgument, "sample: ");
+  }
+  ExpectRefused(SetShadow("canary", 2, .5), absl::StatusCode::kInvalidArgument,
+                "label: \"canary\"; has a model_version beside it, 2");
+  ExpectRefused(SetShadow("", 9, .5), absl::StatusCode::kNotFound,
+                "model_version: 9; ");
+  ExpectRefused(SetShadow("", 0, .5), absl::StatusCode::kNotFound,
+                "model_version: 0; ");
+  ExpectRefused(SetShadow("none", 0, .5), absl::StatusCode::kNotFound,
+                "label: \"none\"; ");
+  ASSERT_TRUE(SetShadow("", 0, 0).ok());
+  EXPECT_EQ(labels().shadow, std::nullopt);
+  EXPECT_EQ(labels().ShadowVersion(), 0);
+}
+
+TEST_F(LabelChangesTest, WhatALabelWasGivenEndsWithIt) {
+  ASSERT_TRUE(Set("canary", 3).ok());
+  ASSERT_TRUE(Set("other", 3).ok());
+  ASSERT_TRUE(SetTraffic("canary", .05).ok());
+  ASSERT_TRUE(SetShadow("canary", 0, .5).ok());
+  ASSERT_TRUE(Remove("other").ok());
+  EXPECT_NE(labels().traffic, std::nullopt);
+  EXPECT_NE(labels().shadow, std::nullopt);
+  ASSERT_TRUE(Remove("canary").ok());
+  EXPECT_EQ(labels().traffic, std::nullopt);
+  EXPECT_EQ(labels().shadow, std::nullopt);
+}
+
+TEST_F(LabelChangesTest, TrafficAndShadowsChangeTheEtag) {
+  ASSERT_TRUE(Set("canary", 3).ok());
+  std::string seen = labels().etag();
+  ASSERT_TRUE(SetTraffic("canary", .05, {}, seen).ok());
+  ExpectRefused(SetShadow("canary", 0, .5, seen), absl::StatusCode::kAborted,
+                "were changed meanwhile");
+  seen = labels().etag();
+  ASSERT_TRUE(SetShadow("canary", 0, .5, seen).ok());
+  ExpectRefused(SetTraffic("canary", 0, {}, seen), absl::StatusCode::kAborted,
+                "were changed meanwhile");
+  const ModelLabels before = labels();
+  ASSERT_TRUE(SetTraffic("canary", .05).ok());
+  ASSERT_TRUE(SetShadow("canary", 0, .5).ok());
+  EXPECT_EQ(labels(), before);
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ TEST(ServedModelsTest, AreWhatWasWritten) {
   served.loaded = {{"shop", 3, "", true}, {"garden", UINT64_MAX, "odd/place"}};
   served.labels["shop"] = {{{"canary", 3}, {"stable", 2}}, 1, 17};
   served.labels["garden"] = {{}, 0, 2, {{"stable", {9, .875}}}};
+  served.labels["shop"].traffic = {"canary", .05, {"ann", "carl"}};
+  served.labels["shop"].shadow = {"", 3, .1};
+  served.labels["garden"].shadow = {"canary", 0, 1};
   ASSERT_TRUE(WriteServedModels(served, store).ok());
   EXPECT_EQ(*ReadServedModels(store), served);
   ASSERT_TRUE(WriteServedModels({}, store).ok());
