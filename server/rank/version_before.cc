@@ -25,6 +25,16 @@ bool HaveSameTasks(const LoadedModel& a, const LoadedModel& b) {
                        });
 }
 
+// The version that answered before this one did: before "stable" pointed to it,
+// or whom all follow who are not in its traffic. 0: none.
+uint64_t InPlaceOf(uint64_t version, const ModelLabels& labels) {
+  const uint64_t stable = labels.VersionOf(kStableLabel);
+  if (stable == version) return labels.before_stable;
+  const bool has_traffic =
+      labels.traffic && labels.VersionOf(labels.traffic->label) == version;
+  return has_traffic ? stable : 0;
+}
+
 // What a request says by name is checked by whoever plans it.
 bool TakesForTheSame(const LoadedModel& a, const LoadedModel& b,
                      const v1::RankRequest& request) {
@@ -43,12 +53,10 @@ LoadedModelPtr VersionBefore(const Registry& registry, const LoadedModel& model,
   if (request.model_version() != 0 || !request.model_label().empty()) {
     return nullptr;
   }
-  const ModelLabels& labels = registry.LabelsOf(model.name);
-  if (labels.before_stable == 0 ||
-      labels.VersionOf(kStableLabel) != model.version) {
-    return nullptr;
-  }
-  LoadedModelPtr before = registry.Find(model.name, labels.before_stable);
+  const uint64_t version =
+      InPlaceOf(model.version, registry.LabelsOf(model.name));
+  if (version == 0) return nullptr;
+  LoadedModelPtr before = registry.Find(model.name, version);
   if (before == nullptr || !TakesForTheSame(model, *before, request)) {
     return nullptr;
   }

@@ -148,6 +148,27 @@ TEST_F(VersionBeforeTest, OneThatWasUnloadedDoesNotAnswer) {
   EXPECT_EQ(before(), nullptr);
 }
 
+// Whom another label's traffic has brought to a version that nobody has folded
+// for yet.
+TEST_F(VersionBeforeTest, OfTrafficItIsWhatStablePointsTo) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Set("canary", 2).ok());
+  v1::SetTrafficRequest traffic;
+  traffic.set_model_name("m");
+  traffic.set_label("canary");
+  traffic.set_share(1);
+  v1::SetTrafficResponse response;
+  ASSERT_TRUE(Call(traffic, response).ok());
+  const v1::RankResponse first = Rank(Request());
+  EXPECT_EQ(first.model_version(), 1);
+  EXPECT_TRUE(first.answered_by_version_before());
+  EXPECT_EQ(Counted(2), 1);
+  v1::RankRequest named = Request();
+  named.set_model_label("canary");
+  EXPECT_EQ(Rank(named).model_version(), 2);
+  EXPECT_EQ(Rank(Request()).model_version(), 2);
+}
+
 TEST_F(VersionBeforeTest, WhereStableWentBackToStatesAreThere) {
   MoveStable(2);
   MoveStable(1);
