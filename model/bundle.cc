@@ -106,22 +106,8 @@ absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
   if (!spec.ok()) return spec.status();
   bundle->spec_ = *std::move(spec);
 
-  const BundleSchema schema = SchemaOf(bundle->spec_);
-  auto weights = LoadTensors(absl::StrCat(folder, "/weights.safetensors"),
-                             bundle->spec_.weights_sha256(), schema.weights);
-  if (!weights.ok()) return weights.status();
-  bundle->weights_ = *std::move(weights);
-  auto items = LoadTensors(absl::StrCat(folder, "/items.safetensors"),
-                           bundle->spec_.items_sha256(), schema.items);
-  if (!items.ok()) return items.status();
-  bundle->items_ = *std::move(items);
-
-  const std::string fingerprint =
-      ComputeFingerprint(bundle->spec_, *bundle->weights_, *bundle->items_);
-  if (fingerprint != bundle->spec_.fingerprint()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, "/model.textproto: fingerprint: \"",
-        bundle->spec_.fingerprint(), "\"; the tensors give ", fingerprint));
+  if (absl::Status status = bundle->LoadAllTensors(); !status.ok()) {
+    return status;
   }
   auto golden = LoadGoldenRequests(folder, bundle->spec_);
   if (!golden.ok()) return golden.status();
@@ -138,6 +124,35 @@ absl::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(
                      " ids occur more than once"));
   }
   return std::shared_ptr<const Bundle>(std::move(bundle));
+}
+
+absl::Status Bundle::LoadAllTensors() {
+  const BundleSchema schema = SchemaOf(spec_);
+  const auto load = [&](absl::string_view file, const std::string& sha256,
+                        const std::vector<TensorSchema>& tensors,
+                        std::unique_ptr<TensorFile>& into) {
+    auto loaded =
+        LoadTensors(absl::StrCat(folder_, "/", file), sha256, tensors);
+    if (loaded.ok()) into = *std::move(loaded);
+    return loaded.status();
+  };
+  absl::Status status = load("weights.safetensors", spec_.weights_sha256(),
+                             schema.weights, weights_);
+  if (!status.ok()) return status;
+  status = load("items.safetensors", spec_.items_sha256(), schema.items,
+                items_);
+  if (!status.ok()) return status;
+  if (HasContent(spec_)) {
+    status = load("content.safetensors", spec_.content_sha256(),
+                  schema.content, content_);
+    if (!status.ok()) return status;
+  }
+  const std::string fingerprint =
+      ComputeFingerprint(spec_, *weights_, *items_, content_.get());
+  if (fingerprint == spec_.fingerprint()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder_, "/model.textproto: fingerprint: \"", spec_.fingerprint(),
+      "\"; the tensors give ", fingerprint));
 }
 
 void Bundle::IndexVocabularies() {

@@ -60,6 +60,8 @@ class Bundle {
 
   const TensorFile& weights() const { return *weights_; }
   const TensorFile& items() const { return *items_; }
+  // What makes rows of what is said of items; null: nothing.
+  const TensorFile* content() const { return content_.get(); }
   bool HasTensor(absl::string_view name) const;
   // The values of a tensor that the schema requires, row-major.
   // REQUIRES: HasTensor(name), and that it is F32.
@@ -91,6 +93,8 @@ class Bundle {
  private:
   Bundle() = default;
 
+  // Reads the tensors that the spec asks for, and checks the fingerprint.
+  absl::Status LoadAllTensors();
   void IndexVocabularies();
 
   std::string folder_;
@@ -98,6 +102,7 @@ class Bundle {
   model::v1::GoldenRequests golden_requests_;
   std::unique_ptr<TensorFile> weights_;
   std::unique_ptr<TensorFile> items_;
+  std::unique_ptr<TensorFile> content_;  // or null
   ItemIndex items_by_id_;
   absl::flat_hash_map<uint64_t, std::string> titles_;
   absl::flat_hash_map<std::string, uint32_t> actions_;

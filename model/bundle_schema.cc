@@ -184,6 +184,43 @@ absl::Status CheckVocabularies(const ModelSpec& spec) {
   return status;
 }
 
+absl::Status CheckItemAttribute(const model::v1::ItemAttribute& attribute) {
+  const std::string field =
+      absl::StrCat("item_attributes.", attribute.name(), ".values");
+  std::set<absl::string_view> seen;
+  for (const std::string& value : attribute.values()) {
+    if (value.empty()) return Invalid(field, "\"\"", "a text");
+    if (!seen.insert(value).second) {
+      return Invalid(field, absl::StrCat("\"", value, "\" twice"),
+                     "values that differ");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckItemContent(const ModelSpec& spec) {
+  // The name of a tensor that is not an attribute's.
+  std::vector<std::string> names = {"numbers"};
+  absl::Status status;
+  for (const auto& attribute : spec.item_attributes()) {
+    names.push_back(attribute.name());
+    status.Update(CheckItemAttribute(attribute));
+  }
+  for (const auto& number : spec.item_numbers()) {
+    names.push_back(number.name());
+    if (std::isfinite(number.mean()) && std::isfinite(number.scale()) &&
+        number.scale() > 0) {
+      continue;
+    }
+    status.Update(Invalid(
+        absl::StrCat("item_numbers.", number.name()),
+        absl::StrCat("mean ", number.mean(), ", scale ", number.scale()),
+        "finite ones, and a scale above 0"));
+  }
+  status.Update(CheckNames("item_attributes, item_numbers", names));
+  return status;
+}
+
 // Collects a schema line by line.
 class SchemaBuilder {
  public:
@@ -249,6 +286,18 @@ class SchemaBuilder {
     Add("summary.w_o", {d, d}, false);
   }
 
+  // Of rows that are made while states are, so that all of it shapes them.
+  void AddContent() {
+    const uint64_t width = spec_.d_model() + 1;
+    for (const auto& attribute : spec_.item_attributes()) {
+      const auto values = static_cast<uint64_t>(attribute.values_size());
+      Add(absl::StrCat("content.", attribute.name()), {1 + values, width},
+          true);
+    }
+    const auto numbers = static_cast<uint64_t>(spec_.item_numbers_size());
+    if (numbers > 0) Add("content.numbers", {numbers, width}, true);
+  }
+
  private:
   const ModelSpec& spec_;
   std::vector<TensorSchema>& tensors_;
@@ -293,6 +342,10 @@ bool HasDotTerm(const ModelSpec& spec) {
                      [](const auto& task) { return task.dot_term(); });
 }
 
+bool HasContent(const ModelSpec& spec) {
+  return !spec.item_attributes().empty() || !spec.item_numbers().empty();
+}
+
 uint32_t NumMemoryFacts(const ModelSpec& spec) {
   if (!spec.has_item_memory()) return 0;
   return 4 + 2 * static_cast<uint32_t>(spec.item_memory().half_lives_s_size());
@@ -310,6 +363,7 @@ absl::Status ValidateSpec(const ModelSpec& spec) {
   status.Update(CheckSeeds(spec));
   status.Update(CheckItemMemory(spec));
   status.Update(CheckVocabularies(spec));
+  status.Update(CheckItemContent(spec));
   return status;
 }
 
@@ -339,6 +393,7 @@ BundleSchema SchemaOf(const ModelSpec& spec) {
   items.Add("item_ids", {spec.num_items()}, true, DType::kU64);
   items.Add("item_embedding", {spec.num_items() + 1, d}, true);
   items.Add("item_bias", {spec.num_items() + 1}, false);
+  SchemaBuilder(spec, schema.content).AddContent();
   return schema;
 }
 

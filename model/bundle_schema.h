@@ -26,6 +26,7 @@ struct TensorSchema {
 struct BundleSchema {
   std::vector<TensorSchema> weights;  // weights.safetensors
   std::vector<TensorSchema> items;    // items.safetensors
+  std::vector<TensorSchema> content;  // content.safetensors; none: no file
 };
 
 // Layers that keep a state: num_layers, and one more with the dedicated block.
@@ -36,6 +37,9 @@ bool IsTargetAware(const model::v1::ModelSpec& spec);
 
 // Whether any task uses the dot term.
 bool HasDotTerm(const model::v1::ModelSpec& spec);
+
+// Whether rows are made of what is said of items (docs/model.md section 12).
+bool HasContent(const model::v1::ModelSpec& spec);
 
 // Facts of a candidate that an item memory has (docs/model.md section 11); 0
 // without one.

@@ -8,12 +8,12 @@
 
 namespace qlarank {
 
-CandidateInputs::CandidateInputs(const Bundle& bundle, Precision precision,
-                       const Layer* first, size_t most_share_bytes)
+CandidateInputs::CandidateInputs(const Bundle& bundle, const Layer* first,
+                                 const ItemTable& items)
     : d_model_(bundle.spec().d_model()),
       item_scale_(std::sqrt(static_cast<float>(d_model_))),
       first_(first),
-      items_(bundle, precision, first, most_share_bytes),
+      items_(items),
       features_(ColumnsOf(bundle, "candidate_projection")),
       facts_(ColumnsOf(bundle, "memory_projection")) {}
 

@@ -34,11 +34,9 @@ struct CandidateTile {
 class CandidateInputs {
  public:
   // first: the first layer that candidates pass through, which outlives this,
-  // or null. Items' shares are kept if they take at most `most_share_bytes`.
-  CandidateInputs(const Bundle& bundle, Precision precision, const Layer* first,
-             size_t most_share_bytes);
-
-  const ItemTable& items() const { return items_; }
+  // or null. items: likewise.
+  CandidateInputs(const Bundle& bundle, const Layer* first,
+                  const ItemTable& items);
 
   // <user, E_item> of each, dots [rows], where no token is made of them.
   void Dots(absl::Span<const uint32_t> rows, const float* user,
@@ -72,7 +70,7 @@ class CandidateInputs {
   size_t d_model_;
   float item_scale_;  // sqrt(d)
   const Layer* first_;
-  ItemTable items_;
+  const ItemTable& items_;
   Columns features_;  // W_cand
   Columns facts_;     // of the item memory
 };

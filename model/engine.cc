@@ -34,14 +34,18 @@ size_t PaddedWidth(size_t width) { return (width + 7) / 8 * 8; }
 
 }  // namespace
 
-Engine::Impl::Impl(const Bundle& bundle)
+Engine::Impl::Impl(const Bundle& bundle, const Options& options)
     : spec(bundle.spec()),
+      precision(ProcessorHas(options.precision) ? options.precision
+                                                : Precision::kF32),
       d_model(spec.d_model()),
       num_tasks(spec.tasks_size()),
       all_tasks(num_tasks),
       layout(spec),
       memory(spec),
-      tokens(bundle),
+      item_embedding(bundle, options.most_added_items),
+      tokens(bundle, item_embedding),
+      content_tower(ContentTower::Create(bundle)),
       norm_user(bundle.tensor("norm_user")) {
   std::iota(all_tasks.begin(), all_tasks.end(), 0);
   for (const auto& task : spec.tasks()) dot_weight.push_back(task.dot_term());
@@ -97,6 +101,19 @@ absl::Status Engine::Impl::PackWeights(const Bundle& bundle) {
     }
   }
   return status;
+}
+
+void Engine::Impl::MakeItems(const Bundle& bundle, const Options& options) {
+  const auto layers_of_candidates = candidate_layers();
+  const Layer* const first = layers_of_candidates.empty()
+                                 ? nullptr
+                                 : layers_of_candidates.front().get();
+  items = std::make_unique<ItemTable>(bundle, precision, first,
+                                      options.most_share_bytes,
+                                      options.most_added_items, item_embedding);
+  catalogue =
+      std::make_unique<Catalogue>(bundle, options.most_added_items, *items);
+  candidate_inputs = std::make_unique<CandidateInputs>(bundle, first, *items);
 }
 
 bool Engine::Impl::ReadsLayer(size_t index) const {
@@ -192,8 +209,9 @@ size_t Reading::size_bytes() const {
          floats * sizeof(float) + values.memory.size_bytes() + of_summary;
 }
 
-Engine::Engine(std::shared_ptr<const Bundle> bundle)
-    : bundle_(std::move(bundle)), impl_(std::make_unique<Impl>(*bundle_)) {}
+Engine::Engine(std::shared_ptr<const Bundle> bundle, const Options& options)
+    : bundle_(std::move(bundle)),
+      impl_(std::make_unique<Impl>(*bundle_, options)) {}
 
 Engine::~Engine() = default;
 
@@ -205,19 +223,12 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
 absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
     std::shared_ptr<const Bundle> bundle, const Options& options) {
   if (absl::Status status = CheckArithmetic(); !status.ok()) return status;
-  auto engine = absl::WrapUnique(new Engine(std::move(bundle)));
-  if (ProcessorHas(options.precision)) {
-    engine->impl_->precision = options.precision;
-  }
-  if (absl::Status status = engine->impl_->PackWeights(*engine->bundle_);
-      !status.ok()) {
+  auto engine = absl::WrapUnique(new Engine(std::move(bundle), options));
+  Impl& impl = *engine->impl_;
+  if (absl::Status status = impl.PackWeights(*engine->bundle_); !status.ok()) {
     return status;
   }
-  const auto candidate_layers = engine->impl_->candidate_layers();
-  engine->impl_->candidate_inputs = std::make_unique<CandidateInputs>(
-      *engine->bundle_, engine->impl_->precision,
-      candidate_layers.empty() ? nullptr : candidate_layers.front().get(),
-      options.most_share_bytes);
+  impl.MakeItems(*engine->bundle_, options);
   engine->state_fingerprint_ =
       absl::StrCat(engine->bundle_->fingerprint(), ".f32v", kArithmeticVersion);
   auto empty = std::make_shared<UserState>();
@@ -225,6 +236,12 @@ absl::StatusOr<std::unique_ptr<const Engine>> Engine::Create(
   empty->memory = engine->impl_->memory.Empty();
   engine->empty_state_ = std::move(empty);
   return engine;
+}
+
+Catalogue& Engine::catalogue() const { return *impl_->catalogue; }
+
+const ContentTower* Engine::content_tower() const {
+  return impl_->content_tower.get();
 }
 
 Precision Engine::precision() const { return impl_->precision; }

@@ -11,7 +11,8 @@
 // precision: weights that overflow, or a product that failed. Callers look at
 // AllFinite before they hand out scores or keep a state.
 //
-// Thread safety: an Engine is immutable; each thread brings its own Scratch.
+// Thread safety: an Engine is immutable but for its catalogue, to which rows can
+// be added while others read; each thread brings its own Scratch.
 // Methods never block, and allocate nothing per candidate.
 #ifndef QLARANK_MODEL_ENGINE_H_
 #define QLARANK_MODEL_ENGINE_H_
@@ -26,6 +27,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/bundle.h"
+#include "model/catalogue.h"
+#include "model/content_tower.h"
 #include "model/precision.h"
 #include "model/user_state.h"
 #include "model/user_summary.h"
@@ -98,9 +101,13 @@ class Engine {
     // Of scoring; float32 is used where the processor does not have it
     // (precision() tells). States are folded in float32 in any case.
     Precision precision = Precision::kF32;
-    // What items' shares of the first layer may take in memory, all together;
-    // else they are computed for every candidate, with the same bits.
+    // What shares of the first layer may take in memory, those of all of the
+    // bundle's items together; else they are computed for every candidate, with
+    // the same bits.
     size_t most_share_bytes = size_t{1} << 30;
+    // Rows that the catalogue can be added. Address space is reserved for them;
+    // memory is taken as they come.
+    size_t most_added_items = 0;
   };
 
   // Packs the weights: takes milliseconds. INTERNAL when this processor or build
@@ -116,6 +123,11 @@ class Engine {
   // Under which states are stored: the bundle's fingerprint, ".", and a tag for
   // the processor's kernels, whose last bits may differ from another's.
   const std::string& state_fingerprint() const { return state_fingerprint_; }
+  // The items that there are: the bundle's, and more as they are added by one
+  // writer while others read. Nothing that was computed before changes by it.
+  Catalogue& catalogue() const;
+  // Makes rows of what is said of items; null: the model has none.
+  const ContentTower* content_tower() const;
   // What candidates are scored in.
   Precision precision() const;
   size_t num_tasks() const;
@@ -162,7 +174,7 @@ class Engine {
       EngineScratch& scratch,
       std::shared_ptr<const UserSummary> summary = nullptr) const;
 
-  // Scores candidates: item_rows [n] by Bundle::ItemRow, features row-major
+  // Scores candidates: item_rows [n] by Catalogue::Rows, features row-major
   // [n, candidate features] (empty if the model has none), scores row-major
   // [n, tasks], logits. n of any size; tiles inside. `tasks`: of the model, each
   // once, in any order; what others would take is not computed, and a task's
@@ -178,7 +190,7 @@ class Engine {
   }
 
  private:
-  explicit Engine(std::shared_ptr<const Bundle> bundle);
+  Engine(std::shared_ptr<const Bundle> bundle, const Options& options);
 
   std::shared_ptr<const Bundle> bundle_;
   std::string state_fingerprint_;

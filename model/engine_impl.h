@@ -6,8 +6,12 @@
 #include <vector>
 
 #include "model/candidate_inputs.h"
+#include "model/catalogue.h"
+#include "model/content_tower.h"
 #include "model/engine.h"
+#include "model/item_embedding.h"
 #include "model/item_memory.h"
+#include "model/item_table.h"
 #include "model/layer.h"
 #include "model/matrix.h"
 #include "model/memory_facts.h"
@@ -18,9 +22,11 @@
 namespace qlarank {
 
 struct Engine::Impl {
-  explicit Impl(const Bundle& bundle);
+  Impl(const Bundle& bundle, const Options& options);
 
   absl::Status PackWeights(const Bundle& bundle);
+  // What candidates need of items. REQUIRES: PackWeights was OK.
+  void MakeItems(const Bundle& bundle, const Options& options);
   // Whether candidates pass through layer `index`.
   bool ReadsLayer(size_t index) const;
   std::vector<const Matrix*> matrices() const;
@@ -47,18 +53,22 @@ struct Engine::Impl {
   void UserVector(const float* x, ScratchBuffers& scratch, float* user) const;
 
   const model::v1::ModelSpec& spec;
-  Precision precision = Precision::kF32;  // of scoring
+  Precision precision;  // of scoring
   size_t d_model;
   size_t num_tasks;
   std::vector<uint32_t> all_tasks;  // 0, 1 ... num_tasks - 1
   StateLayout layout;
   ItemMemory memory;
+  ItemEmbedding item_embedding;
   TokenBuilder tokens;
+  std::unique_ptr<const ContentTower> content_tower;  // or null
 
   std::vector<std::unique_ptr<const Layer>> layers;  // num_layers
   std::unique_ptr<const Layer> dedicated_block;      // or null
   std::unique_ptr<const Seeds> seeds;                // or null
 
+  std::unique_ptr<ItemTable> items;
+  std::unique_ptr<Catalogue> catalogue;
   std::unique_ptr<const CandidateInputs> candidate_inputs;
   absl::Span<const float> norm_user;
   std::unique_ptr<const Matrix> w_user_out, w_user_in;  // in: or null

@@ -10,10 +10,12 @@
 namespace qlarank {
 
 // Lower-case hex SHA-256. Two bundles of one fingerprint make the same states.
+// content: null where the model makes no rows of what is said of items.
 // REQUIRES: spec and files passed ValidateSpec and ValidateTensors.
 std::string ComputeFingerprint(const model::v1::ModelSpec& spec,
                                const TensorFile& weights,
-                               const TensorFile& items);
+                               const TensorFile& items,
+                               const TensorFile* content = nullptr);
 
 }  // namespace qlarank
 

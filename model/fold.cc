@@ -22,7 +22,7 @@ constexpr size_t kTileRows = Engine::kTileRows;
 // Far enough ahead for an item's row to come from memory meanwhile.
 constexpr size_t kItemsAhead = 4;
 
-void SetPending(const ItemMemory& memory, const ModelEvent& event,
+void SetPending(const Engine::Impl& impl, const ModelEvent& event,
                 UserState& state) {
   if (state.event_count > 0) state.predecessor_time_us = state.pending_time_us;
   ++state.event_count;
@@ -30,7 +30,8 @@ void SetPending(const ItemMemory& memory, const ModelEvent& event,
   state.pending_action = event.action;
   state.pending_time_us = event.time_us;
   state.pending_features.assign(event.features.begin(), event.features.end());
-  memory.Fold(event.item_row, event.time_us, state.memory);
+  impl.memory.Fold(impl.catalogue->Identity(event.item_row), event.time_us,
+                   state.memory);
 }
 
 // What is before its next fold: all of `state` but its values, for which there
@@ -127,7 +128,7 @@ void Engine::Fold(absl::Span<FoldJob> jobs,
         tile.AddPending(before, *state, event.time_us);
         before = state->values.data();
       }
-      SetPending(impl_->memory, event, *state);
+      SetPending(*impl_, event, *state);
     }
     job.after = std::move(state);
   }

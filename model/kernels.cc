@@ -172,22 +172,37 @@ HWY_INLINE hn::Vec<D> LoadValues(D d, const uint16_t* values) {
   return hn::BitCast(d, hn::ShiftLeft<16>(bits));
 }
 
+// Rows of `size` values in two parts, the second with those from `first_added`
+// on.
+struct RowsInParts {
+  template <class Value>
+  HWY_INLINE const Value* Row(size_t row) const {
+    return row < first_added
+               ? static_cast<const Value*>(values) + row * size
+               : static_cast<const Value*>(added) + (row - first_added) * size;
+  }
+
+  const void* values;
+  const void* added;
+  size_t first_added;
+  size_t size;
+};
+
 // Calls use(row, values) for every item in order, values those of its row of
-// `table`, `size` of them, which are fetched far enough ahead to come from
-// memory meanwhile.
+// `table`, which are fetched far enough ahead to come from memory meanwhile.
 template <class Value, class Use>
-HWY_INLINE void ForEveryRow(const CandidateItems& items, const Value* table,
-                            size_t size, Use&& use) {
+HWY_INLINE void ForEveryRow(const CandidateItems& items,
+                            const RowsInParts& table, Use&& use) {
   constexpr size_t kRowsAhead = 6;
   const auto values = [&](size_t row) {
-    return table + items.rows[row] * size;
+    return table.Row<Value>(items.rows[row]);
   };
   for (size_t row = 0; row < std::min(kRowsAhead, items.count); ++row) {
-    PrefetchRow(values(row), size);
+    PrefetchRow(values(row), table.size);
   }
   for (size_t row = 0; row < items.count; ++row) {
     if (row + kRowsAhead < items.count) {
-      PrefetchRow(values(row + kRowsAhead), size);
+      PrefetchRow(values(row + kRowsAhead), table.size);
     }
     use(row, values(row));
   }
@@ -196,14 +211,14 @@ HWY_INLINE void ForEveryRow(const CandidateItems& items, const Value* table,
 // The same, whatever the values are; f(d, row, values), with lanes that divide
 // `width`.
 template <class F>
-HWY_INLINE void ForEveryItem(const CandidateItems& items, const void* table,
-                             size_t size, size_t width, F&& f) {
+HWY_INLINE void ForEveryItem(const CandidateItems& items,
+                             const RowsInParts& table, size_t width, F&& f) {
   WithTag(width, [&](auto d) {
     const auto use = [&](size_t row, auto* values) { f(d, row, values); };
     if (items.known.bf16) {
-      ForEveryRow(items, static_cast<const uint16_t*>(table), size, use);
+      ForEveryRow<uint16_t>(items, table, use);
     } else {
-      ForEveryRow(items, static_cast<const float*>(table), size, use);
+      ForEveryRow<float>(items, table, use);
     }
   });
 }
@@ -211,7 +226,11 @@ HWY_INLINE void ForEveryItem(const CandidateItems& items, const void* table,
 template <class F>
 HWY_INLINE void ForEveryEmbedding(const CandidateItems& items, size_t width,
                                   F&& f) {
-  ForEveryItem(items, items.known.embedding, width, width, f);
+  const ItemRows& known = items.known;
+  ForEveryItem(
+      items,
+      {known.embedding, known.added_embedding, known.first_added, width}, width,
+      f);
 }
 
 void CandidateRows(const CandidateItems& items, float scale,
@@ -311,7 +330,8 @@ void CandidateQkvg(const CandidateItems& items, const QkvgShares& shares,
     }
   };
   if (items.known.shares != nullptr) {
-    return ForEveryItem(items, items.known.shares, 4 * width, width, make_row);
+    const RowsInParts table{items.known.shares, nullptr, SIZE_MAX, 4 * width};
+    return ForEveryItem(items, table, width, make_row);
   }
   WithTag(width, [&](auto d) {
     for (size_t row = 0; row < items.count; ++row) {

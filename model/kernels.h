@@ -62,9 +62,12 @@ void ScaleColumns(const float* x, const float* scale, size_t rows, size_t width,
 
 // What is known of every item (model/item_table.h): its embedding [items,
 // width] and its share of the first layer [items, 4 width], both in float32 or
-// both in bfloat16; shares may be null.
+// both in bfloat16; shares may be null. Embeddings may be in two parts, the
+// second with those of the rows from `first_added` on.
 struct ItemRows {
   const void* embedding;
+  const void* added_embedding;
+  size_t first_added;
   const void* shares;
   bool bf16;
 };

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <new>
 
 namespace qlarank {
 
@@ -37,6 +38,13 @@ Pages::~Pages() {
 
 bool Pages::Protect() {
   return ::mprotect(mapped_, mapped_bytes_, PROT_READ) == 0;
+}
+
+Pages AllocatePages(size_t bytes) {
+  if (bytes == 0) return Pages();
+  Pages pages(bytes);
+  if (pages.data() == nullptr) throw std::bad_alloc();
+  return pages;
 }
 
 }  // namespace qlarank

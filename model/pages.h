@@ -28,6 +28,10 @@ class Pages {
   char* data_ = nullptr;
 };
 
+// The same, as weights are allocated: std::bad_alloc where there is no memory
+// for them. None for no bytes.
+Pages AllocatePages(size_t bytes);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_MODEL_PAGES_H_

@@ -96,7 +96,7 @@ void AddDotTerm(const Engine::Impl& impl, const CandidateTile& tile,
                 float* scores) {
   for (size_t row = 0; row < tile.rows.size(); ++row) {
     const auto [inverse_norm, bias] =
-        impl.candidate_inputs->items().terms(tile.rows[row]);
+        impl.items->terms(tile.rows[row]);
     const float term = impl.dot_scale * (dots[row] * inverse_norm) + bias;
     for (const uint32_t task : tasks) *scores++ += impl.dot_weight[task] * term;
   }
@@ -181,7 +181,7 @@ void Engine::Score(const Reading& reading, absl::Span<const uint32_t> item_rows,
     const float* facts[kTileRows];
     if (memory.known()) {
       for (size_t i = 0; i < tile.rows.size(); ++i) {
-        facts[i] = memory.Find(tile.rows[i]);
+        facts[i] = memory.Find(impl_->catalogue->Identity(tile.rows[i]));
       }
       tile.facts = facts;
     }

@@ -21,11 +21,11 @@ AlignedVector<float> Transpose(absl::Span<const float> matrix, size_t rows) {
   return transposed;
 }
 
-TokenBuilder::TokenBuilder(const Bundle& bundle)
+TokenBuilder::TokenBuilder(const Bundle& bundle, const ItemEmbedding& items)
     : d_model_(bundle.spec().d_model()),
       item_scale_(std::sqrt(static_cast<float>(d_model_))),
       num_actions_(bundle.spec().actions_size()),
-      items_(bundle.tensor("item_embedding")),
+      items_(items),
       actions_(bundle.tensor("action_embedding")),
       gaps_(bundle.tensor("gap_embedding")),
       nexts_(bundle.tensor("next_embedding")),
@@ -41,13 +41,12 @@ TokenBuilder::TokenBuilder(const Bundle& bundle)
 
 void TokenBuilder::EventToken(const EventInContext& in, float* x) const {
   const ModelEvent& event = *in.event;
-  const float* rows[5];
+  const float* rows[5] = {items_.row(event.item_row)};
   const float scales[5] = {item_scale_, 1, 1, 1, 1};
-  size_t num_rows = 0;
+  size_t num_rows = 1;
   const auto add_row = [&](absl::Span<const float> table, size_t row) {
     rows[num_rows++] = table.data() + row * d_model_;
   };
-  add_row(items_, event.item_row);
   if (event.action != Bundle::kUnknownAction) add_row(actions_, event.action);
   add_row(gaps_, in.has_previous ? GapBucket(in.previous_time_us, event.time_us)
                                  : kNoGapBucket);

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "model/aligned_vector.h"
 #include "model/bundle.h"
+#include "model/item_embedding.h"
 #include "model/prefetch_row.h"
 #include "model/user_state.h"
 
@@ -30,14 +31,15 @@ AlignedVector<float> Transpose(absl::Span<const float> matrix, size_t rows);
 
 class TokenBuilder {
  public:
-  explicit TokenBuilder(const Bundle& bundle);
+  // Both outlive this.
+  TokenBuilder(const Bundle& bundle, const ItemEmbedding& items);
 
   // Writes the event's token, x [d_model].
   void EventToken(const EventInContext& event, float* x) const;
 
   // Has the item's row fetched that an EventToken will soon be made of.
   void PrefetchItem(uint32_t item_row) const {
-    PrefetchRow(items_.data() + size_t{item_row} * d_model_, d_model_);
+    PrefetchRow(items_.row(item_row), d_model_);
   }
 
   // Writes what every candidate of a request has in common, shared [d_model]:
@@ -53,7 +55,8 @@ class TokenBuilder {
   size_t d_model_;
   float item_scale_;  // sqrt(d)
   size_t num_actions_;
-  absl::Span<const float> items_, actions_, gaps_, nexts_, counts_;
+  const ItemEmbedding& items_;
+  absl::Span<const float> actions_, gaps_, nexts_, counts_;
   std::vector<absl::Span<const float>> contexts_;
   AlignedVector<float> event_projection_;  // [features, d_model]
 };

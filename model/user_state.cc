@@ -102,7 +102,7 @@ absl::StatusOr<std::shared_ptr<const UserState>> Engine::ParseState(
     return damaged(bytes.size(), " bytes for ", values, " values and ",
                    impl_->memory.entries(), " entries");
   }
-  const size_t rows = impl_->spec.num_items() + 1;
+  const size_t rows = impl_->catalogue->num_rows();
   const size_t actions = impl_->spec.actions_size();
   if (header.pending_item_row >= rows ||
       (header.pending_action >= actions &&
