@@ -50,6 +50,7 @@ struct ModelOptions {
   bool default_model = false;        // true for exactly one
   ScoringPrecision precision = ScoringPrecision::kF32;
   uint64_t item_share_bytes = 1 << 30;
+  uint64_t max_added_items = 100'000;  // as CatalogueOptions says
 
   bool operator==(const ModelOptions&) const = default;
 };
@@ -195,6 +196,12 @@ struct MigrationOptions {
   bool operator==(const MigrationOptions&) const = default;
 };
 
+struct CatalogueOptions {
+  uint64_t max_added_items = 100'000;  // rows a model
+
+  bool operator==(const CatalogueOptions&) const = default;
+};
+
 struct RequestLogOptions {
   std::string path;  // empty: nothing is logged
   double sample = .01;
@@ -224,6 +231,7 @@ struct ServerOptions {
   MemoryOptions memory;
   RetentionOptions retention;
   MigrationOptions migration;
+  CatalogueOptions catalogue;
   RequestLogOptions request_log;
 
   bool operator==(const ServerOptions&) const = default;

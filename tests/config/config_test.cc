@@ -78,6 +78,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->retention.max_daily_share, 0);
   EXPECT_EQ(options->migration.processor_share, .5);
   EXPECT_EQ(options->migration.max_events_behind, 64u);
+  EXPECT_EQ(options->catalogue.max_added_items, 100'000u);
+  EXPECT_EQ(options->models[0].max_added_items, 100'000u);
   EXPECT_FALSE(options->request_log.enabled());
   EXPECT_EQ(options->request_log.sample, .01);
   EXPECT_FALSE(options->request_log.sample_users);
@@ -175,6 +177,7 @@ constexpr char kEverything[] = R"pb(
     max_daily_share: 0.27
   }
   migration { processor_share: 0.28 max_events_behind: 29 }
+  catalogue { max_added_items: 30 }
   request_log {
     path: "rl"
     sample: 0.28
@@ -226,6 +229,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.retention = {absl::Seconds(22), absl::Seconds(23), absl::Seconds(24),
                         25, absl::Seconds(26), true, 0.27};
   expected.migration = {0.28, 29};
+  expected.catalogue = {30};
+  for (ModelOptions& model : expected.models) model.max_added_items = 30;
   expected.request_log = {"rl", 0.28, true, 29, 60, absl::Seconds(61), 62};
   EXPECT_EQ(*options, expected);
 }
@@ -481,6 +486,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "f: retention.max_daily_share: 1.5; must be 0 to 1"},
         BadConfig{"MoreThanAProcessor",
                   "models { name: 'm' version: 1 } store { path: 's' }"
+                  "catalogue { max_added_items: 100000001 }",
+                  "f: catalogue.max_added_items: 100000001; must be at most "
+                  "100000000"),
+              std::make_pair(
                   "migration { processor_share: 1.5 }",
                   "f: migration.processor_share: 1.5; must be above 0 and at "
                   "most 1"},
