@@ -484,12 +484,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "retention { max_daily_share: 1.5 }",
                   "f: retention.max_daily_share: 1.5; must be 0 to 1"},
-        BadConfig{"MoreThanAProcessor",
+        BadConfig{"MoreItemsThanRows",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "catalogue { max_added_items: 100000001 }",
                   "f: catalogue.max_added_items: 100000001; must be at most "
-                  "100000000"),
-              std::make_pair(
+                  "100000000"},
+        BadConfig{"MoreThanAProcessor",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
                   "migration { processor_share: 1.5 }",
                   "f: migration.processor_share: 1.5; must be above 0 and at "
                   "most 1"},
