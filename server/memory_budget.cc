@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "model/bundle.h"
+#include "model/catalogue.h"
 #include "model/item_table.h"
 
 namespace qlarank {
@@ -28,6 +29,8 @@ absl::StatusOr<MemoryPlan> PlanMemoryForBundles(const ServerOptions& options) {
     // Whoever loads the model says what is wrong with it.
     if (const auto spec = Bundle::LoadSpec(model.path); spec.ok()) {
       bundles_bytes += ItemTable::Bytes(*spec, model.item_share_bytes);
+      bundles_bytes += Catalogue::MostBytes(*spec, model.max_added_items,
+                                            model.item_share_bytes);
     }
   }
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options, bundles_bytes);

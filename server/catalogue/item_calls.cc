@@ -8,12 +8,21 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/catalogue/item_requests.h"
+#include "server/ops/logging.h"
 #include "server/work/field_error.h"
 
 namespace qlarank {
 namespace {
 
 constexpr uint32_t kDefaultPage = 1000;
+
+void LogChange(absl::string_view change,
+               const LiveCatalogue::Outcome& outcome) {
+  if (outcome.changed == 0) return;
+  LogInfo("items of the catalogue", {{"change", change},
+                                     {"items", outcome.changed},
+                                     {"catalogue_version", outcome.version}});
+}
 
 }  // namespace
 
@@ -30,6 +39,7 @@ absl::Status ItemCalls::Upsert(const v1::UpsertItemsRequest& request,
   response.set_unchanged(outcome->unchanged);
   response.set_catalogue_version(outcome->version);
   if (request.validate_only()) return absl::OkStatus();
+  LogChange("upserted", *outcome);
   metrics_.upserted.Increment(static_cast<double>(outcome->changed));
   metrics_.unchanged.Increment(static_cast<double>(outcome->unchanged));
   return absl::OkStatus();
@@ -46,6 +56,7 @@ absl::Status ItemCalls::Remove(const v1::RemoveItemsRequest& request,
   response.set_unchanged(outcome->unchanged);
   response.set_catalogue_version(outcome->version);
   if (request.validate_only()) return absl::OkStatus();
+  LogChange("removed", *outcome);
   metrics_.removed.Increment(static_cast<double>(outcome->changed));
   metrics_.unchanged.Increment(static_cast<double>(outcome->unchanged));
   return absl::OkStatus();

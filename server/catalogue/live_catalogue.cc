@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "server/catalogue/entry_check.h"
 #include "server/catalogue/item_rows.h"
 #include "server/models/load_engine.h"
 #include "server/ops/logging.h"
-#include "server/work/field_error.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -80,6 +80,8 @@ absl::Status LiveCatalogue::Join(absl::string_view name, uint64_t version,
   if (!status.ok()) return status;
   prometheus::Gauge& rows = metrics_.AddedRows(name, version);
   rows.Set(static_cast<double>(catalogue.num_added_rows()));
+  metrics_.max_added_rows.Set(
+      static_cast<double>(catalogue.num_added_rows() + catalogue.room()));
   absl::MutexLock lock(&mutex_);
   followers_.push_back({std::string(name), version, engine, &rows});
   return absl::OkStatus();
@@ -155,35 +157,6 @@ void LiveCatalogue::Apply(absl::Span<const CatalogueEntry> entries) {
   metrics_.version.Set(static_cast<double>(entries.back().version));
 }
 
-absl::Status LiveCatalogue::CheckEntry(const CatalogueEntry& entry,
-                                       size_t place,
-                                       absl::Span<const Held> engines) const {
-  const std::string item = absl::StrCat("items[", place, "].");
-  bool known = Find(entry.item_id).has_value();
-  bool any_tower = false;
-  for (const auto& [follower, engine] : engines) {
-    known |= engine->catalogue().Row(entry.item_id) !=
-             Bundle::kOutOfVocabularyRow;
-    any_tower |= engine->content_tower() != nullptr;
-    const auto row = RowOf(entry, *engine);
-    if (!row.has_value()) continue;
-    absl::Status fits = engine->catalogue().Check(row->embedding, row->bias);
-    if (!fits.ok()) return Within(item, fits);
-  }
-  if (HasContent(entry) && !any_tower) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(item, entry.attributes.empty() ? "numbers" : "attributes",
-                     ": given; no model that is served makes rows of them"));
-  }
-  if (known || !entry.embedding.empty() || HasContent(entry)) {
-    return absl::OkStatus();
-  }
-  return absl::NotFoundError(absl::StrCat(
-      entry.removed ? absl::StrCat("item_ids[", place, "]")
-                    : absl::StrCat(item, "item_id"),
-      ": ", entry.item_id, "; neither a model nor the catalogue knows it"));
-}
-
 absl::StatusOr<bool> LiveCatalogue::Reduce(CatalogueEntry& entry) const {
   const std::optional<KnownItem> known = Find(entry.item_id);
   if (!known.has_value()) return true;
@@ -220,19 +193,8 @@ absl::Status LiveCatalogue::Write(std::vector<CatalogueEntry> entries) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
-    std::vector<CatalogueEntry> wanted, bool validate_only) {
-  absl::MutexLock writer(&writer_);
-  if (absl::Status status = CatchUp(); !status.ok()) return status;
-  const std::vector<Held> engines = Engines();
-  std::vector<CatalogueEntry> entries;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    absl::Status fault = CheckEntry(wanted[i], i, engines);
-    if (!fault.ok()) return fault;
-    const absl::StatusOr<bool> is_new = Reduce(wanted[i]);
-    if (!is_new.ok()) return is_new.status();
-    if (*is_new) entries.push_back(std::move(wanted[i]));
-  }
+absl::Status LiveCatalogue::CheckRoomFor(
+    absl::Span<const CatalogueEntry> entries, absl::Span<const Held> engines) {
   for (const auto& [follower, engine] : engines) {
     const uint64_t rows = std::count_if(
         entries.begin(), entries.end(), [&](const CatalogueEntry& entry) {
@@ -243,6 +205,28 @@ absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
     const uint64_t before = catalogue.num_added_rows();
     return NoRoom(follower->name, follower->version, before + catalogue.room(),
                   before + rows);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
+    std::vector<CatalogueEntry> wanted, bool validate_only) {
+  absl::MutexLock writer(&writer_);
+  if (absl::Status status = CatchUp(); !status.ok()) return status;
+  const std::vector<Held> engines = Engines();
+  std::vector<const Engine*> served;
+  for (const Held& held : engines) served.push_back(held.engine.get());
+  std::vector<CatalogueEntry> entries;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const bool in_log = Find(wanted[i].item_id).has_value();
+    absl::Status fault = CheckEntry(wanted[i], i, in_log, served);
+    if (!fault.ok()) return fault;
+    const absl::StatusOr<bool> is_new = Reduce(wanted[i]);
+    if (!is_new.ok()) return is_new.status();
+    if (*is_new) entries.push_back(std::move(wanted[i]));
+  }
+  if (absl::Status status = CheckRoomFor(entries, engines); !status.ok()) {
+    return status;
   }
   Outcome outcome;
   outcome.changed = entries.size();

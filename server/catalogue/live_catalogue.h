@@ -100,10 +100,9 @@ class LiveCatalogue {
   // Leaves of an entry what is new; false where nothing is.
   absl::StatusOr<bool> Reduce(CatalogueEntry& entry) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
-  // OK when the entry can be one, room apart. It is the one at a place of its
-  // request.
-  absl::Status CheckEntry(const CatalogueEntry& entry, size_t place,
-                          absl::Span<const Held> engines) const;
+  // RESOURCE_EXHAUSTED for a model that has no room for rows of all of them.
+  static absl::Status CheckRoomFor(absl::Span<const CatalogueEntry> entries,
+                                   absl::Span<const Held> engines);
   absl::Status Write(std::vector<CatalogueEntry> entries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
   std::vector<Held> Engines() const ABSL_LOCKS_EXCLUDED(mutex_);

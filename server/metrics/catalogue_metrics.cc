@@ -12,6 +12,8 @@ CatalogueMetrics::CatalogueMetrics(prometheus::Registry& registry)
                               "Rows that a model was added while served.")),
       version(PlainGauge(registry, "qlarank_catalogue_version",
                          "Upserts and removals of items so far.")),
+      max_added_rows(PlainGauge(registry, "qlarank_catalogue_max_added_rows",
+                                "Rows that a model may be added.")),
       upserted(items_.Add({{"result", "upserted"}})),
       removed(items_.Add({{"result", "removed"}})),
       unchanged(items_.Add({{"result", "unchanged"}})),

@@ -25,6 +25,8 @@ class CatalogueMetrics {
 
   // qlarank_catalogue_version
   prometheus::Gauge& version;
+  // qlarank_catalogue_max_added_rows: of catalogue.max_added_items.
+  prometheus::Gauge& max_added_rows;
 
   // qlarank_catalogue_items_total{result}: of upserts and removals.
   prometheus::Counter& upserted;

@@ -27,7 +27,8 @@ Precision Configured(ScoringPrecision precision) {
 absl::StatusOr<std::unique_ptr<const Engine>> MakeEngine(
     const ModelOptions& options, const std::shared_ptr<const Bundle>& bundle) {
   const auto make = [&](Precision precision) {
-    return Engine::Create(bundle, {precision, options.item_share_bytes});
+    return Engine::Create(bundle, {precision, options.item_share_bytes,
+                                   options.max_added_items});
   };
   if (options.precision == ScoringPrecision::kAuto) {
     auto choice = ChoosePrecision(make);

@@ -61,6 +61,7 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
     described.add_labels(std::move(label));
   }
   described.set_labels_etag(registry.LabelsOf(model.name).etag());
+  described.set_added_items(model.engine->catalogue().num_added_rows());
   return described;
 }
 

@@ -39,7 +39,8 @@ class Value {
 
 std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
                                  absl::Span<const double> weights,
-                                 size_t top_k) {
+                                 size_t top_k,
+                                 absl::Span<const uint32_t> removed) {
   const size_t num_tasks = weights.size();
   const size_t num_candidates = logits.size() / num_tasks;
   std::vector<double> values(num_candidates, 0);
@@ -48,6 +49,10 @@ std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
   const Value value(weights);
   for (size_t c = 0; c < num_candidates; ++c) {
     const float* row = logits.data() + c * num_tasks;
+    if (!removed.empty() && removed.front() == c) {
+      removed.remove_prefix(1);
+      continue;
+    }
     if (std::isnan(row[0])) continue;
     values[c] = value(row);
     order.push_back(c);

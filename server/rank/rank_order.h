@@ -11,10 +11,12 @@ namespace qlarank {
 
 // Indexes of the `top_k` candidates of highest value, best first; ties keep
 // their order. `logits` is row-major [candidates, weights]; a candidate whose
-// logits are NaN was not scored and is left out.
+// logits are NaN was not scored and is left out, and so are those of `removed`,
+// indexes that rise.
 std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
                                  absl::Span<const double> weights,
-                                 size_t top_k);
+                                 size_t top_k,
+                                 absl::Span<const uint32_t> removed = {});
 
 }  // namespace qlarank
 

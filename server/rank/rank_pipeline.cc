@@ -74,6 +74,7 @@ void RankPipeline::Start(Admission admission, const v1::RankRequest& request,
   absl::StatusOr<RankPlan> plan =
       PlanRank(asked, model.bundle(),
                {admission.registry->vocabulary(), model.loaded->features,
+                model.engine().catalogue(),
                 admission.registry->event_schema()},
                limits_, context.arrival);
   if (!plan.ok()) {

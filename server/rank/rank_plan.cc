@@ -128,7 +128,7 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
         event.features().begin(), event.features().end());
     events.features.Arrange(events.schema, values);
     const absl::string_view action = events.vocabulary.Resolve(event.action());
-    plan.recent_events.push_back({bundle.ItemRow(event.item_id()),
+    plan.recent_events.push_back({events.catalogue.Row(event.item_id()),
                                   bundle.ActionIndex(action), time_us, values});
   }
   return absl::OkStatus();

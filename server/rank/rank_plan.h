@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "config/server_options.h"
 #include "model/bundle.h"
+#include "model/catalogue.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/models/event_features.h"
@@ -40,6 +41,7 @@ struct RankPlan {
 struct RequestEvents {
   const EventVocabulary& vocabulary;
   const EventFeatures& features;  // the model's
+  const Catalogue& catalogue;     // likewise
   uint32_t schema;                // that requests have
 };
 

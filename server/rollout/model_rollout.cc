@@ -51,6 +51,7 @@ absl::Status MayGo(const Registry& registry, const LoadedModel& model) {
 ModelRollout::ModelRollout(const Parts& parts, const ServerOptions& options)
     : parts_(parts),
       base_path_(options.model_base_path),
+      max_added_items_(options.catalogue.max_added_items),
       configured_(options.models) {}
 
 ModelRollout::~ModelRollout() {
@@ -139,6 +140,7 @@ ModelOptions ModelRollout::OptionsOf(const LoadedByRequest& wanted,
   options.path = folder;
   options.expected_fingerprint.clear();
   options.default_model = false;
+  options.max_added_items = max_added_items_;
   return options;
 }
 
@@ -155,6 +157,13 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   absl::StatusOr<LoadedModelPtr> model = parts_.models.Current()->LoadBeside(
       OptionsOf(wanted, *folder), parts_.store, parts_.metrics.info);
   if (!model.ok()) return model;
+  // Before anybody folds for it.
+  absl::Status joined = parts_.catalogue.Join(wanted.name, wanted.version,
+                                              (*model)->engine);
+  if (!joined.ok()) {
+    parts_.metrics.info.ModelUnloaded(wanted.name, wanted.version);
+    return joined;
+  }
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
   return model;
@@ -186,6 +195,7 @@ void ModelRollout::NoteMigrated(const std::string& name, uint64_t version) {
 void ModelRollout::LetGo(const LoadedModel& model) {
   parts_.migrations.End(model);
   parts_.partitions.RemoveModel(model);
+  parts_.catalogue.Leave(model.name, model.version);
   parts_.rank_models.LetGo(model);
   parts_.states.LetGo(model);
   parts_.metrics.info.ModelUnloaded(model.name, model.version);
@@ -216,6 +226,15 @@ absl::Status ModelRollout::Join(const LoadedModelPtr& model,
   return remembered;
 }
 
+absl::Status ModelRollout::TryOut(const ModelOptions& options) const {
+  absl::Status status = parts_.models.Current()->TryBeside(options);
+  if (!status.ok()) return status;
+  const auto bundle = LoadBundle(options);
+  if (!bundle.ok()) return bundle.status();
+  return parts_.catalogue.CheckRoom(options.name, options.version, **bundle,
+                                    options.max_added_items);
+}
+
 absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
                                 v1::LoadModelResponse& response) {
   const LoadedByRequest wanted = {request.model_name(), request.model_version(),
@@ -229,7 +248,7 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   response.mutable_model()->set_name(wanted.name);
   response.mutable_model()->set_version(wanted.version);
   if (request.validate_only()) {
-    return parts_.models.Current()->TryBeside(OptionsOf(wanted, *folder));
+    return TryOut(OptionsOf(wanted, *folder));
   }
   const absl::StatusOr<LoadedModelPtr> model = Bring(wanted, folder);
   absl::Status status = model.status();

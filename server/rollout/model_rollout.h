@@ -24,6 +24,7 @@
 #include "absl/synchronization/notification.h"
 #include "config/server_options.h"
 #include "qlarank/v1/model_admin_service.pb.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
@@ -44,6 +45,7 @@ class ModelRollout {
   struct Parts {
     StateStore& store;
     ModelRegistry& models;
+    LiveCatalogue& catalogue;
     UserStates& states;
     Partitions& partitions;
     RankModels& rank_models;
@@ -79,6 +81,8 @@ class ModelRollout {
  private:
   absl::Status Load(const v1::LoadModelRequest& request,
                     v1::LoadModelResponse& response);
+  // Whether it could be loaded, and why not.
+  absl::Status TryOut(const ModelOptions& options) const;
   // Loads it from `folder`, where its bundle lies if that was found, and has
   // everybody ready for its first request.
   absl::StatusOr<LoadedModelPtr> Bring(
@@ -124,6 +128,7 @@ class ModelRollout {
 
   const Parts parts_;
   const std::string base_path_;
+  const uint64_t max_added_items_;
   const std::vector<ModelOptions> configured_;
 
   absl::Mutex mutex_;  // whoever replaces the registry

@@ -70,6 +70,7 @@ TEST(MetricsTest, NamesAreThoseThatDashboardsKnow) {
   metrics.rank.ForModel("grocery", 1);
   metrics.ingest.ForModel("grocery", 1);
   metrics.info.ModelLoaded("grocery", 1, "f00d", "int8", 4883 * 4);
+  metrics.catalogue.AddedRows("grocery", 1);
   std::vector<prometheus::MetricFamily> families = metrics.registry.Collect();
   for (auto& family : ProcessCollector().Collect()) families.push_back(family);
   const std::string names = DescribeFamilies(families);

@@ -96,7 +96,8 @@ TEST(AccessTableTest, ModelsAreForThoseWhoRank) {
 TEST(AccessTableTest, ModelsAreChangedByAdminsAtTheirAddress) {
   const absl::string_view service = "qlarank.v1.ModelAdminService";
   for (const char* method :
-       {"LoadModel", "UnloadModel", "SetLabel", "RemoveLabel", "Rollback"}) {
+       {"LoadModel", "UnloadModel", "SetLabel", "RemoveLabel", "Rollback",
+        "UpsertItems", "RemoveItems", "GetItems", "ListItems"}) {
     EXPECT_FALSE(IsServedOn(Listener::kMain, service, method));
     EXPECT_TRUE(IsServedOn(Listener::kAdmin, service, method));
     EXPECT_EQ(FindAccess(service, method)->role, Role::kAdmin);
