@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
+#include "state_store/failpoint.h"
 #include "state_store/keys.h"
 #include "state_store/record_names.h"
 #include "state_store/records.h"
@@ -26,6 +27,7 @@ absl::StatusOr<ColumnFamily> RocksDbStateStore::CatalogueToExtend() {
   if (catalogue_ != nullptr) return catalogue_;
   absl::StatusOr<ColumnFamily> made = MakeCatalogue(*db_, options_, cache_);
   if (made.ok()) catalogue_ = *made;
+  QLARANK_FAILPOINT("catalogue.family_made");
   return made;
 }
 
