@@ -88,6 +88,7 @@ void AddModelCommand(CommandSet& commands);
 void AddServedModelCommands(CommandSet& commands, CLI::App* model);
 // Below `model`: load, unload, label, rollback.
 void AddModelChangeCommands(CommandSet& commands, CLI::App* model);
+void AddItemsCommand(CommandSet& commands);
 void AddServeCheckCommand(CommandSet& commands);
 void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);
