@@ -200,6 +200,42 @@ absl::StatusOr<v1::SetShadowResponse> Client::SetShadow(
   return ResultOf(status, std::move(response));
 }
 
+absl::StatusOr<v1::UpsertItemsResponse> Client::UpsertItems(
+    const v1::UpsertItemsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::UpsertItemsResponse response;
+  grpc::Status status = model_admin_->UpsertItems(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::RemoveItemsResponse> Client::RemoveItems(
+    const v1::RemoveItemsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RemoveItemsResponse response;
+  grpc::Status status = model_admin_->RemoveItems(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::GetItemsResponse> Client::GetItems(
+    const v1::GetItemsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetItemsResponse response;
+  grpc::Status status = model_admin_->GetItems(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
+absl::StatusOr<v1::ListItemsResponse> Client::ListItems(
+    const v1::ListItemsRequest& request) const {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListItemsResponse response;
+  grpc::Status status = model_admin_->ListItems(&context, request, &response);
+  return ResultOf(status, std::move(response));
+}
+
 absl::StatusOr<v1::DeleteUserResponse> Client::DeleteUser(
     const v1::DeleteUserRequest& request) const {
   grpc::ClientContext context;

@@ -63,6 +63,14 @@ class Client {
       const v1::SetTrafficRequest& request) const;
   absl::StatusOr<v1::SetShadowResponse> SetShadow(
       const v1::SetShadowRequest& request) const;
+  absl::StatusOr<v1::UpsertItemsResponse> UpsertItems(
+      const v1::UpsertItemsRequest& request) const;
+  absl::StatusOr<v1::RemoveItemsResponse> RemoveItems(
+      const v1::RemoveItemsRequest& request) const;
+  absl::StatusOr<v1::GetItemsResponse> GetItems(
+      const v1::GetItemsRequest& request) const;
+  absl::StatusOr<v1::ListItemsResponse> ListItems(
+      const v1::ListItemsRequest& request) const;
   absl::StatusOr<v1::DeleteUserResponse> DeleteUser(
       const v1::DeleteUserRequest& request) const;
   absl::StatusOr<v1::CheckpointResponse> Checkpoint(

@@ -139,6 +139,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, std::ostream& out,
   AddServeCheckCommand(commands);
   AddServerInfoCommand(commands);
   AddModelCommand(commands);
+  AddItemsCommand(commands);
   AddStoreCommand(commands);
   AddAdminCommands(commands);
   AddEvaluateCommand(commands);

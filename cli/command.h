@@ -90,6 +90,7 @@ void AddServedModelCommands(CommandSet& commands, CLI::App* model);
 void AddModelChangeCommands(CommandSet& commands, CLI::App* model);
 // Below `model`: compare.
 void AddCompareCommand(CommandSet& commands, CLI::App* model);
+void AddItemsCommand(CommandSet& commands);
 void AddServeCheckCommand(CommandSet& commands);
 void AddServerInfoCommand(CommandSet& commands);
 void AddEvaluateCommand(CommandSet& commands);

@@ -181,6 +181,7 @@ nlohmann::json ModelToJson(const v1::Model& model) {
           {"scoring_precision", PrecisionText(model.scoring_precision())},
           {"state_bytes", model.state_bytes()},
           {"num_items", model.num_items()},
+          {"added_items", model.added_items()},
           {"item_key_type", ItemKeyTypeText(model.item_key_type())},
           {"load_time", FormatTime(model.load_time())},
           {"labels", ToArray(model.labels())},
@@ -280,7 +281,12 @@ void PrintModel(const v1::GetModelResponse& response, std::ostream& out) {
       << WithCommas(model.state_bytes()) << " bytes each\n"
       << "scored in    " << PrecisionText(model.scoring_precision()) << "\n"
       << "items        " << WithCommas(model.num_items()) << ", each a "
-      << ItemKeyTypeText(model.item_key_type()) << "\n";
+      << ItemKeyTypeText(model.item_key_type());
+  if (model.added_items() > 0) {
+    out << ", and " << WithCommas(model.added_items())
+        << " rows of such that came later";
+  }
+  out << "\n";
   PrintSchema(model.schema(), out);
   PrintLimits(response.limits(), out);
   out << "server       " << response.server_version() << "\n";

@@ -26,6 +26,7 @@ nlohmann::json ToJson(const v1::GetServerInfoResponse& info) {
           {"store_format", info.store_format()},
           {"num_partitions", info.num_partitions()},
           {"num_owners", info.num_owners()},
+          {"catalogue_version", info.catalogue_version()},
           {"models", models},
           {"stored_states", states}};
 }
@@ -61,7 +62,8 @@ void Print(const v1::GetServerInfoResponse& info, std::ostream& out) {
               : absl::StrCat("format ", info.store_format()))
       << "\n"
       << "partitions  " << WithCommas(info.num_partitions()) << "\n"
-      << "owners      " << WithCommas(info.num_owners()) << "\n\n";
+      << "owners      " << WithCommas(info.num_owners()) << "\n"
+      << "catalogue   version " << info.catalogue_version() << "\n\n";
   Table table({{"model"},
                {"version", Align::kRight},
                {"default"},

@@ -130,6 +130,8 @@ absl::StatusOr<ExitCode> Verify(CommandContext& context,
                                   {"users", totals->users},
                                   {"events", totals->events},
                                   {"snapshots", totals->snapshots},
+                                  {"catalogue_entries",
+                                   totals->catalogue_entries},
                                   {"table_files", totals->table_files},
                                   {"problems", problems}}
                        .dump()

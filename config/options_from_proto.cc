@@ -391,6 +391,21 @@ ModelWatchOptions ModelWatchFromProto(const proto::ModelWatchConfig& config,
   return options;
 }
 
+// Rows are numbered in 32 bits, and address space is reserved for all of them.
+constexpr uint64_t kMostAddedItems = 100'000'000;
+
+CatalogueOptions CatalogueFromProto(const proto::CatalogueConfig& config,
+                                    Problems& problems) {
+  CatalogueOptions options;
+  SetUnlessZero(config.max_added_items(), options.max_added_items);
+  if (options.max_added_items > kMostAddedItems) {
+    problems.Add("catalogue.max_added_items",
+                 absl::StrCat(options.max_added_items),
+                 absl::StrCat("must be at most ", kMostAddedItems));
+  }
+  return options;
+}
+
 // Files are closed within half of it, so that they are not all gone at once.
 constexpr absl::Duration kLeastLogAge = absl::Minutes(1);
 
@@ -449,6 +464,10 @@ absl::StatusOr<ServerOptions> OptionsFromProto(
   options.migration = MigrationFromProto(config.migration(), problems);
   options.model_watch = ModelWatchFromProto(
       config.model_watch(), options.model_base_path, problems);
+  options.catalogue = CatalogueFromProto(config.catalogue(), problems);
+  for (ModelOptions& model : options.models) {
+    model.max_added_items = options.catalogue.max_added_items;
+  }
   options.request_log = RequestLogFromProto(config.request_log(), problems);
   options.security = SecurityFromProto(config.security(), problems);
   options.connections = ConnectionsFromProto(config.connections(), problems);

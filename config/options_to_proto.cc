@@ -205,6 +205,8 @@ proto::ServerConfig OptionsToProto(const ServerOptions& options) {
   SetRetention(options.retention, *config.mutable_retention());
   SetMigration(options.migration, *config.mutable_migration());
   SetModelWatch(options.model_watch, *config.mutable_model_watch());
+  config.mutable_catalogue()->set_max_added_items(
+      options.catalogue.max_added_items);
   SetRequestLog(options.request_log, *config.mutable_request_log());
   config.set_model_base_path(options.model_base_path);
   return config;

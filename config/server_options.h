@@ -51,6 +51,7 @@ struct ModelOptions {
   ScoringPrecision precision = ScoringPrecision::kF32;
   uint64_t item_share_bytes = 1 << 30;
   std::string item_table_path = "";  // empty: in memory
+  uint64_t max_added_items = 100'000;  // as CatalogueOptions says
 
   bool operator==(const ModelOptions&) const = default;
 };
@@ -217,6 +218,12 @@ struct ModelWatchOptions {
   bool operator==(const ModelWatchOptions&) const = default;
 };
 
+struct CatalogueOptions {
+  uint64_t max_added_items = 100'000;  // rows a model
+
+  bool operator==(const CatalogueOptions&) const = default;
+};
+
 struct RequestLogOptions {
   std::string path;  // empty: nothing is logged
   double sample = .01;
@@ -247,6 +254,7 @@ struct ServerOptions {
   RetentionOptions retention;
   MigrationOptions migration;
   ModelWatchOptions model_watch;
+  CatalogueOptions catalogue;
   RequestLogOptions request_log;
 
   bool operator==(const ServerOptions&) const = default;

@@ -41,8 +41,10 @@ UserStates::Options OfStates(const StoreOptions& store) {
 }
 
 Partitions::Options OfPartitions(const ServerOptions& server,
+                                 const LiveCatalogue& catalogue,
                                  RequestLog* request_log) {
   Partitions::Options options;
+  options.catalogue = &catalogue;
   options.request_log = request_log;
   options.owners = server.ingest.shards;
   options.fold_threads = server.ingest.fold_threads;
@@ -57,11 +59,20 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
     const ServerOptions& options, StateStore& store, Metrics& metrics) {
   auto pipeline = std::unique_ptr<Pipeline>(new Pipeline);
   pipeline->store_ = &store;
+  auto catalogue = LiveCatalogue::Open(store, metrics.catalogue);
+  if (!catalogue.ok()) return catalogue.status();
+  pipeline->catalogue_ = *std::move(catalogue);
   auto registry =
       Registry::Load(options.models, store, metrics.info,
                      options.ingest.unknown_actions);
   if (!registry.ok()) return registry.status();
   pipeline->models_ = std::make_unique<ModelRegistry>(*registry);
+  // Before anything is folded under any of them.
+  for (const LoadedModelPtr& model : (*registry)->models()) {
+    absl::Status joined = pipeline->catalogue_->Join(model->name, model->version,
+                                                     model->engine);
+    if (!joined.ok()) return joined;
+  }
   pipeline->states_ =
       std::make_unique<UserStates>(store, metrics, OfStates(options.store));
 
@@ -75,7 +86,8 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   }
   auto partitions = Partitions::Create(
       store, **registry, *pipeline->states_, metrics,
-      OfPartitions(options, pipeline->request_log_.get()));
+      OfPartitions(options, *pipeline->catalogue_,
+                   pipeline->request_log_.get()));
   if (!partitions.ok()) return partitions.status();
   pipeline->partitions_ = *std::move(partitions);
   pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
@@ -115,10 +127,14 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
       std::make_unique<AdminPipeline>(store, metrics.copies, options.store);
   pipeline->exports_ = std::make_unique<ExportPipeline>(store, metrics);
   pipeline->info_ = std::make_unique<const ServerInfo>(
-      store, *pipeline->models_, pipeline->partitions_->num_owners());
+      store, *pipeline->models_, *pipeline->catalogue_,
+      pipeline->partitions_->num_owners());
+  pipeline->items_ = std::make_unique<ItemCalls>(
+      *pipeline->catalogue_, *pipeline->models_, metrics.catalogue);
   pipeline->rollout_ = std::make_unique<ModelRollout>(
-      ModelRollout::Parts{store, *pipeline->models_, *pipeline->states_,
-                          *pipeline->partitions_, *pipeline->rank_models_,
+      ModelRollout::Parts{store, *pipeline->models_, *pipeline->catalogue_,
+                          *pipeline->states_, *pipeline->partitions_,
+                          *pipeline->rank_models_,
                           *pipeline->migrations_, metrics},
       options);
   const absl::Status resumed = pipeline->rollout_->Resume();

@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/server_options.h"
+#include "server/catalogue/item_calls.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/compare/shadow_scorer.h"
 #include "server/ingest/ingest_pipeline.h"
 #include "server/metrics/metrics.h"
@@ -52,6 +54,7 @@ class Pipeline {
   AdminPipeline& admin() { return *admin_; }
   ExportPipeline& exports() { return *exports_; }
   ModelRollout& rollout() { return *rollout_; }
+  ItemCalls& items() { return *items_; }
   const ServerInfo& info() const { return *info_; }
   RankModels& rank_models() { return *rank_models_; }
 
@@ -68,6 +71,7 @@ class Pipeline {
   Pipeline() = default;
 
   StateStore* store_ = nullptr;
+  std::unique_ptr<LiveCatalogue> catalogue_;
   std::unique_ptr<ModelRegistry> models_;
   std::unique_ptr<UserStates> states_;
   std::unique_ptr<Migrations> migrations_;
@@ -87,6 +91,7 @@ class Pipeline {
   std::unique_ptr<AdminPipeline> admin_;
   std::unique_ptr<ExportPipeline> exports_;
   std::unique_ptr<const ServerInfo> info_;
+  std::unique_ptr<ItemCalls> items_;
   std::unique_ptr<ModelRollout> rollout_;
   std::unique_ptr<ModelWatch> model_watch_;  // null: nobody looks
 };

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/memory_budget.h"
 #include "server/metrics/metrics.h"
 #include "server/models/load_engine.h"
@@ -18,9 +19,12 @@ namespace qlarank {
 namespace {
 
 absl::Status RebuildModel(const ModelOptions& model, size_t num_threads,
-                          StateStore& store, Metrics& metrics) {
-  auto engine = LoadEngine(model);
+                          StateStore& store, LiveCatalogue& catalogue,
+                          Metrics& metrics) {
+  absl::StatusOr<std::shared_ptr<const Engine>> engine = LoadEngine(model);
   if (!engine.ok()) return engine.status();
+  absl::Status joined = catalogue.Join(model.name, model.version, *engine);
+  if (!joined.ok()) return joined;
   if (model.default_model) {
     // A log from before there were schemas is of this one, as when serving.
     const auto& names = (*engine)->bundle().spec().event_features();
@@ -71,6 +75,8 @@ absl::Status RebuildConfiguredStates(const ServerOptions& options) {
   const auto store = OpenConfiguredStore(WithCachesOf(*plan, options.store));
   if (!store.ok()) return store.status();
   Metrics metrics;
+  const auto catalogue = LiveCatalogue::Open(**store, metrics.catalogue);
+  if (!catalogue.ok()) return catalogue.status();
   absl::Status status;
   // The default one first: the others' features are found by its names.
   std::vector<ModelOptions> models = options.models;
@@ -93,7 +99,8 @@ absl::Status RebuildConfiguredStates(const ServerOptions& options) {
   for (const ModelOptions& model : models) {
     status.Update(Within(
         absl::StrCat(ModelLabel(model.name, model.version), ": "),
-        RebuildModel(model, options.ingest.fold_threads, **store, metrics)));
+        RebuildModel(model, options.ingest.fold_threads, **store, **catalogue,
+                     metrics)));
   }
   return status;
 }

@@ -44,7 +44,7 @@ RpcServices::RpcServices(Listener listener, Pipeline& pipeline,
       listener, pipeline.admin(), pipeline.exports(), pipeline.info(), drain_,
       replies_));
   services_.push_back(Make<v1::ModelAdminService, ModelAdminService>(
-      listener, pipeline.rollout(), drain_));
+      listener, pipeline.rollout(), pipeline.items(), drain_));
   std::erase(services_, nullptr);
 }
 

@@ -119,6 +119,12 @@ std::optional<uint64_t> NumberOfSchemaKey(absl::string_view key) {
   return NumberOfKey(kSchemaPrefix, key);
 }
 
+std::string CatalogueKey(uint64_t version) { return NumberedKey("", version); }
+
+std::optional<uint64_t> VersionOfCatalogueKey(absl::string_view key) {
+  return NumberOfKey("", key);
+}
+
 std::string UserHashHex(absl::string_view user_id) {
   return absl::StrCat(
       absl::Hex(XXH64(user_id.data(), user_id.size(), /*seed=*/0),

@@ -80,6 +80,12 @@ std::optional<absl::string_view> NameOfMarkKey(absl::string_view key);
 std::string SchemaKey(uint64_t number);
 std::optional<uint64_t> NumberOfSchemaKey(absl::string_view key);
 
+
+// The key of a catalogue entry, in a column family of their own: the version,
+// 8 bytes big-endian.
+std::string CatalogueKey(uint64_t version);
+std::optional<uint64_t> VersionOfCatalogueKey(absl::string_view key);
+
 }  // namespace qlarank
 
 #endif  // QLARANK_STATE_STORE_KEYS_H_

@@ -218,6 +218,29 @@ absl::StatusOr<std::optional<Snapshot>> MemoryStateStore::GetSnapshot(
   return std::optional<Snapshot>(snapshot->second);
 }
 
+absl::Status MemoryStateStore::AppendEntries(
+    absl::Span<const CatalogueEntry> entries) {
+  absl::MutexLock lock(&mutex_);
+  absl::Status status = ValidateEntries(catalogue_.size(), entries);
+  if (!status.ok()) return status;
+  catalogue_.insert(catalogue_.end(), entries.begin(), entries.end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CatalogueEntry>> MemoryStateStore::ReadEntries(
+    uint64_t from_version, size_t limit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (from_version > catalogue_.size()) return std::vector<CatalogueEntry>();
+  const auto first = catalogue_.begin() + (from_version - 1);
+  const size_t count = std::min<size_t>(limit, catalogue_.end() - first);
+  return std::vector<CatalogueEntry>(first, first + count);
+}
+
+absl::StatusOr<uint64_t> MemoryStateStore::NewestCatalogueVersion() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return catalogue_.size();
+}
+
 absl::Status MemoryStateStore::PutSourceMark(absl::string_view source,
                                              const SourceMark& mark) {
   absl::MutexLock lock(&mutex_);

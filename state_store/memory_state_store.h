@@ -61,6 +61,11 @@ class MemoryStateStore final : public StateStore {
                                                absl::string_view user_id,
                                                const HeldState* held,
                                                size_t limit) const override;
+  absl::Status AppendEntries(
+      absl::Span<const CatalogueEntry> entries) override;
+  absl::StatusOr<std::vector<CatalogueEntry>> ReadEntries(
+      uint64_t from_version, size_t limit) const override;
+  absl::StatusOr<uint64_t> NewestCatalogueVersion() const override;
   absl::Status PutSourceMark(absl::string_view source,
                              const SourceMark& mark) override;
   absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
@@ -106,6 +111,7 @@ class MemoryStateStore final : public StateStore {
   std::map<std::string, std::string, std::less<>> marks_
       ABSL_GUARDED_BY(mutex_);  // by name
   std::vector<Erasure> erasures_ ABSL_GUARDED_BY(mutex_);
+  std::vector<CatalogueEntry> catalogue_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::vector<std::string>> schemas_ ABSL_GUARDED_BY(mutex_);
   const std::string digest_key_ = NewDigestKey();
 };

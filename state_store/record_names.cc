@@ -20,6 +20,10 @@ std::string SnapshotName(absl::string_view fingerprint,
                       " under fingerprint ", fingerprint);
 }
 
+std::string CatalogueEntryName(uint64_t version) {
+  return absl::StrCat("catalogue entry ", version);
+}
+
 std::string SourceMarkName(absl::string_view source) {
   return absl::StrCat("mark of source \"", absl::CHexEscape(source), "\"");
 }

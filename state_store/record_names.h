@@ -17,6 +17,7 @@ std::string HeadName(absl::string_view user_id);
 std::string SnapshotName(absl::string_view fingerprint,
                          absl::string_view user_id);
 
+std::string CatalogueEntryName(uint64_t version);
 std::string SourceMarkName(absl::string_view source);
 std::string MarkName(absl::string_view name);
 

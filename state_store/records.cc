@@ -15,6 +15,7 @@
 namespace qlarank {
 namespace {
 
+using storage::v1::CatalogueRecord;
 using storage::v1::ErasureRecord;
 using storage::v1::EventRecord;
 using storage::v1::MarkRecord;
@@ -34,6 +35,7 @@ enum class RecordKind : char {
   kSourceMark = 'm',
   kSchema = 'n',
   kMark = 'k',
+  kCatalogueEntry = 'i',
 };
 
 uint32_t RecordChecksum(RecordKind kind, absl::string_view key,
@@ -237,6 +239,54 @@ absl::StatusOr<std::vector<std::string>> DecodeSchema(absl::string_view key,
   if (!status.ok()) return status;
   return std::vector<std::string>(record.event_features().begin(),
                                   record.event_features().end());
+}
+
+std::string EncodeCatalogueEntry(absl::string_view key,
+                                 const CatalogueEntry& entry) {
+  CatalogueRecord record;
+  record.set_item_id(entry.item_id);
+  record.set_item_key(entry.item_key);
+  record.set_title(entry.title);
+  record.set_removed(entry.removed);
+  record.set_fingerprint(entry.fingerprint);
+  record.mutable_embedding()->Add(entry.embedding.begin(),
+                                  entry.embedding.end());
+  record.set_bias(entry.bias);
+  for (const auto& [name, values] : entry.attributes) {
+    CatalogueRecord::Attribute& attribute = *record.add_attributes();
+    attribute.set_name(name);
+    attribute.mutable_values()->Add(values.begin(), values.end());
+  }
+  for (const auto& [name, value] : entry.numbers) {
+    CatalogueRecord::Number& number = *record.add_numbers();
+    number.set_name(name);
+    number.set_value(value);
+  }
+  return Frame(RecordKind::kCatalogueEntry, key, record);
+}
+
+absl::StatusOr<CatalogueEntry> DecodeCatalogueEntry(absl::string_view key,
+                                                    absl::string_view value) {
+  CatalogueRecord record;
+  absl::Status status =
+      Unframe(RecordKind::kCatalogueEntry, key, value, record);
+  if (!status.ok()) return status;
+  CatalogueEntry entry;
+  entry.item_id = record.item_id();
+  entry.item_key = std::move(*record.mutable_item_key());
+  entry.title = std::move(*record.mutable_title());
+  entry.removed = record.removed();
+  entry.fingerprint = std::move(*record.mutable_fingerprint());
+  entry.embedding.assign(record.embedding().begin(), record.embedding().end());
+  entry.bias = record.bias();
+  for (const CatalogueRecord::Attribute& attribute : record.attributes()) {
+    entry.attributes[attribute.name()].assign(attribute.values().begin(),
+                                              attribute.values().end());
+  }
+  for (const CatalogueRecord::Number& number : record.numbers()) {
+    entry.numbers[number.name()] = number.value();
+  }
+  return entry;
 }
 
 std::string EncodeErasure(absl::string_view key, const StoredErasure& erasure) {

@@ -64,6 +64,12 @@ std::string EncodeSchema(absl::string_view key,
 absl::StatusOr<std::vector<std::string>> DecodeSchema(absl::string_view key,
                                                       absl::string_view value);
 
+std::string EncodeCatalogueEntry(absl::string_view key,
+                                 const CatalogueEntry& entry);
+// Without its version, which is the key's.
+absl::StatusOr<CatalogueEntry> DecodeCatalogueEntry(absl::string_view key,
+                                                    absl::string_view value);
+
 // An erasure as it is stored.
 struct StoredErasure {
   std::string user_digest;  // bytes

@@ -31,6 +31,11 @@ absl::StatusOr<NewStore> NewStore::Like(const OpenedStore& other,
   }
   absl::StatusOr<OpenedStore> store = OpenStore(options);
   if (!store.ok()) return store.status();
+  if (other.catalogue != nullptr) {
+    auto catalogue = MakeCatalogue(*store->db, store->options, store->cache);
+    if (!catalogue.ok()) return catalogue.status();
+    store->catalogue = *std::move(catalogue);
+  }
   return NewStore(*std::move(store));
 }
 
@@ -61,6 +66,7 @@ absl::Status NewStore::Finish() {
   for (const auto& [fingerprint, states] : store_.states) {
     all.push_back(states);
   }
+  if (store_.catalogue != nullptr) all.push_back(store_.catalogue);
   const FlushReminder reminder(*store_.db, all);
   for (const ColumnFamily& column_family : all) {
     const rocksdb::Status flushed =

@@ -19,7 +19,8 @@ namespace qlarank::rocksdb_internal {
 
 class NewStore {
  public:
-  // An empty store at `path`, with room for the same fingerprints as `other`.
+  // An empty store at `path`, with room for the same fingerprints as `other`,
+  // and for a catalogue if it has one.
   static absl::StatusOr<NewStore> Like(const OpenedStore& other,
                                        const std::string& path,
                                        uint32_t partitions);
@@ -31,6 +32,8 @@ class NewStore {
   ColumnFamily records() const;  // the default one
   const ColumnFamily& log() const { return store_.log; }
   const ColumnFamily& heads() const { return store_.heads; }
+  // REQUIRES: `other` had one.
+  const ColumnFamily& catalogue() const { return store_.catalogue; }
   // REQUIRES: `other` had the fingerprint.
   const ColumnFamily& states(absl::string_view fingerprint) const {
     return store_.states.find(fingerprint)->second;

@@ -175,6 +175,9 @@ class Opener {
     if (name == kHeadsName) {
       return MakeHeadsOptions(options_, cache_);
     }
+    if (name == kCatalogueName) {
+      return MakeCatalogueOptions(options_, cache_);
+    }
     return MakeStatesOptions(options_, cache_);
   }
 
@@ -300,7 +303,8 @@ absl::Status Opener::CheckFamilies() {
   }
   for (const auto& [name, unused] : column_families_) {
     if (name != rocksdb::kDefaultColumnFamilyName && name != kLogName &&
-        name != kHeadsName && !absl::StartsWith(name, kStatesPrefix)) {
+        name != kHeadsName && name != kCatalogueName &&
+        !absl::StartsWith(name, kStatesPrefix)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "store ", options_.path, ": unknown column family ", name));
     }
@@ -421,6 +425,7 @@ absl::StatusOr<OpenedStore> Opener::Open() {
   store.log = std::move(column_families_.find(kLogName)->second);
   store.heads = std::move(column_families_.find(kHeadsName)->second);
   for (auto& [name, column_family] : column_families_) {
+    if (name == kCatalogueName) store.catalogue = std::move(column_family);
     if (absl::StartsWith(name, kStatesPrefix)) {
       store.states.emplace(absl::StripPrefix(name, kStatesPrefix),
                            std::move(column_family));
@@ -434,6 +439,18 @@ absl::StatusOr<OpenedStore> Opener::Open() {
 absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options,
                                       OpenMode mode) {
   return Opener(options, mode).Open();
+}
+
+absl::StatusOr<ColumnFamily> MakeCatalogue(
+    rocksdb::DB& db, const RocksDbOptions& options,
+    const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyHandle* handle = nullptr;
+  absl::Status made = ToAbslStatus(
+      db.CreateColumnFamily(MakeCatalogueOptions(options, cache),
+                            std::string(kCatalogueName), &handle),
+      "making room for the catalogue");
+  if (!made.ok()) return made;
+  return ColumnFamily(handle);
 }
 
 }  // namespace qlarank::rocksdb_internal

@@ -30,6 +30,7 @@ struct OpenedStore {
   std::unique_ptr<rocksdb::DB> db;
   ColumnFamily log;
   ColumnFamily heads;
+  ColumnFamily catalogue;  // null where it has no entry yet
   std::map<std::string, ColumnFamily, std::less<>> states;  // by fingerprint
   std::string digest_key;     // of records of erasures
   // 0: the format record is lost, and nothing else names their number.
@@ -58,6 +59,11 @@ enum class OpenMode {
 // there; a database with records but no format record is somebody else's.
 absl::StatusOr<OpenedStore> OpenStore(const RocksDbOptions& options,
                                       OpenMode mode = OpenMode::kServe);
+
+// Makes the column family of the catalogue, which `db` does not have.
+absl::StatusOr<ColumnFamily> MakeCatalogue(
+    rocksdb::DB& db, const RocksDbOptions& options,
+    const std::shared_ptr<rocksdb::Cache>& cache);
 
 }  // namespace qlarank::rocksdb_internal
 

@@ -27,6 +27,7 @@ absl::StatusOr<RepairTotals> Salvage::Run() {
     sink_({std::string(family), "", std::string(what)});
   });
   absl::Status status = CopyRecords();
+  if (status.ok()) status = CopyCatalogue();
   if (!status.ok()) return status;
   while (walk.Next(user_id_)) {
     user_key_ = UserKey(user_id_);
@@ -80,6 +81,45 @@ absl::Status Salvage::CopyRecord(absl::string_view key,
   if (whole.ok()) return to_.Put(to_.records(), key, value);
   Report(rocksdb::kDefaultColumnFamilyName, lost);
   return absl::OkStatus();
+}
+
+absl::Status Salvage::CopyCatalogue() {
+  if (from_.catalogue == nullptr) return absl::OkStatus();
+  const std::unique_ptr<rocksdb::Iterator> it(from_.db->NewIterator(
+      rocksdb::ReadOptions(), from_.catalogue.get()));
+  absl::Status status;
+  uint64_t next = 1;
+  for (it->SeekToFirst(); status.ok() && it->Valid(); it->Next()) {
+    const absl::string_view key = ToView(it->key());
+    const auto version = VersionOfCatalogueKey(key);
+    if (!version.has_value()) continue;
+    for (; status.ok() && next < *version; ++next) {
+      status = LoseEntry(next, "missing");
+    }
+    const auto entry = DecodeCatalogueEntry(key, ToView(it->value()));
+    if (status.ok() && entry.ok()) {
+      status = to_.Put(to_.catalogue(), key, ToView(it->value()));
+    } else if (status.ok()) {
+      status = LoseEntry(next, entry.status().message());
+    }
+    ++next;
+  }
+  if (it->status().ok()) return status;
+  catalogue_lost_ = true;
+  Report(kCatalogueName, absl::StrCat("entries from ", next, " on: ",
+                                      it->status().ToString(), "; left out"));
+  return status;
+}
+
+absl::Status Salvage::LoseEntry(uint64_t version, absl::string_view why) {
+  catalogue_lost_ = true;
+  Report(kCatalogueName,
+         absl::StrCat("entry ", version, ": ", why,
+                      "; left out, and so are all snapshots: upsert its item "
+                      "again"));
+  const std::string key = CatalogueKey(version);
+  return to_.Put(to_.catalogue(), key,
+                 EncodeCatalogueEntry(key, CatalogueEntry()));
 }
 
 void Salvage::NotePosition(const PartitionName& name, absl::string_view key,
@@ -291,6 +331,8 @@ absl::Status Salvage::CopySnapshots(const UserHead& head) {
     std::string wrong;
     if (!read.ok()) {
       wrong = read.ToString();
+    } else if (catalogue_lost_) {
+      wrong = "of a catalogue that is not whole";
     } else {
       const auto snapshot =
           DecodeSnapshot(user_key_, fingerprint, ToView(value));

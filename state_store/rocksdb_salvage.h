@@ -42,6 +42,10 @@ class Salvage {
   // digests, schemas.
   absl::Status CopyRecords();
   absl::Status CopyRecord(absl::string_view key, absl::string_view value);
+  // One of nothing stands for an entry that is lost, so that the others keep
+  // their versions.
+  absl::Status CopyCatalogue();
+  absl::Status LoseEntry(uint64_t version, absl::string_view why);
   // Takes up how many events there were in a partition.
   void NotePosition(const PartitionName& name, absl::string_view key,
                     absl::string_view value);
@@ -74,6 +78,8 @@ class Salvage {
     uint64_t least = 0;             // by its users
   };
   std::vector<Position> positions_;  // by partition
+  // Then rows that states name may be other items'.
+  bool catalogue_lost_ = false;
   bool has_positions_ = false;       // there are marks of them, whole or not
   // The user at work on.
   std::string user_id_;

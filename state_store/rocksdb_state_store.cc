@@ -30,6 +30,7 @@ RocksDbStateStore::RocksDbStateStore(OpenedStore store)
       erasures_pending_(store.erasures_pending),
       head_cache_({.budget_bytes = options_.head_cache_bytes}),
       states_(std::move(store.states)),
+      catalogue_(std::move(store.catalogue)),
       recovery_(store.read_only ? nullptr
                                 : std::make_unique<Recovery>(
                                       *db_, write_faults_, options_.path)) {
@@ -57,6 +58,7 @@ std::vector<ColumnFamily> RocksDbStateStore::AllColumnFamilies() const {
   std::vector<ColumnFamily> all = {log_, heads_};
   absl::ReaderMutexLock lock(&states_mutex_);
   for (const auto& [fingerprint, states] : states_) all.push_back(states);
+  if (catalogue_ != nullptr) all.push_back(catalogue_);
   return all;
 }
 

@@ -6,6 +6,7 @@
 //                           erasure and trimming
 //   rocksdb_erasures.cc     records of erasures, and purging
 //   rocksdb_published_states.cc  what readers take of both, of one moment
+//   rocksdb_catalogue_log.cc  the catalogue's log
 //   rocksdb_marks.cc        marks, and those of sources
 //   rocksdb_copies.cc       checkpoints and backups
 //   rocksdb_statistics.cc   figures for operators
@@ -94,6 +95,11 @@ class RocksDbStateStore final : public StateStore {
                                                absl::string_view user_id,
                                                const HeldState* held,
                                                size_t limit) const override;
+  absl::Status AppendEntries(
+      absl::Span<const CatalogueEntry> entries) override;
+  absl::StatusOr<std::vector<CatalogueEntry>> ReadEntries(
+      uint64_t from_version, size_t limit) const override;
+  absl::StatusOr<uint64_t> NewestCatalogueVersion() const override;
   absl::Status PutSourceMark(absl::string_view source,
                              const SourceMark& mark) override;
   absl::StatusOr<std::optional<SourceMark>> GetSourceMark(
@@ -128,6 +134,12 @@ class RocksDbStateStore final : public StateStore {
 
   // The column family of a fingerprint's snapshots; null when it is not open.
   ColumnFamily States(absl::string_view fingerprint) const
+      ABSL_LOCKS_EXCLUDED(states_mutex_);
+
+  // The column family of the catalogue; null while it has no entry.
+  ColumnFamily Catalogue() const ABSL_LOCKS_EXCLUDED(states_mutex_);
+  // Made if it is not there.
+  absl::StatusOr<ColumnFamily> CatalogueToExtend()
       ABSL_LOCKS_EXCLUDED(states_mutex_);
 
   // All that hold records: without the default one.
@@ -237,6 +249,7 @@ class RocksDbStateStore final : public StateStore {
   mutable absl::Mutex states_mutex_;
   std::map<std::string, ColumnFamily, std::less<>> states_
       ABSL_GUARDED_BY(states_mutex_);
+  ColumnFamily catalogue_ ABSL_GUARDED_BY(states_mutex_);
 
   // Null where the store was opened to be read. Stops first.
   const std::unique_ptr<Recovery> recovery_;

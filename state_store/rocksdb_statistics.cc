@@ -43,6 +43,11 @@ std::map<std::string, double> RocksDbStateStore::Statistics() const {
     }
     figures["fingerprints"] = static_cast<double>(states_.size());
   }
+  figures["estimated_catalogue_entries"] = 0;
+  figures["catalogue_sst_bytes"] = 0;
+  if (const ColumnFamily catalogue = Catalogue(); catalogue != nullptr) {
+    add_all(catalogue, "catalogue");
+  }
   // Figures of the whole database: any column family has them.
   add(log_, Properties::kNumRunningCompactions, "running_compactions");
   add(log_, Properties::kNumRunningFlushes, "running_flushes");

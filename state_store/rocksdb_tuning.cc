@@ -165,4 +165,14 @@ rocksdb::ColumnFamilyOptions MakeStatesOptions(
   return cf;
 }
 
+rocksdb::ColumnFamilyOptions MakeCatalogueOptions(
+    const RocksDbOptions& options,
+    const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions cf = MakeCommonOptions(options);
+  CompressSmallRecords(cf);
+  cf.table_factory.reset(
+      rocksdb::NewBlockBasedTableFactory(MakeTableOptions(cache)));
+  return cf;
+}
+
 }  // namespace qlarank::rocksdb_internal

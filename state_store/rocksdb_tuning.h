@@ -33,6 +33,11 @@ rocksdb::ColumnFamilyOptions MakeStatesOptions(
     const RocksDbOptions& options,
     const std::shared_ptr<rocksdb::Cache>& cache);
 
+// Records of all sizes, appended, and read as a whole when a model is loaded.
+rocksdb::ColumnFamilyOptions MakeCatalogueOptions(
+    const RocksDbOptions& options,
+    const std::shared_ptr<rocksdb::Cache>& cache);
+
 }  // namespace qlarank::rocksdb_internal
 
 #endif  // QLARANK_STATE_STORE_ROCKSDB_TUNING_H_

@@ -19,6 +19,7 @@ inline constexpr absl::string_view kFormatKey = "qlarank format";
 inline constexpr absl::string_view kDigestKeyKey = "qlarank digest key";
 inline constexpr absl::string_view kLogName = "log";
 inline constexpr absl::string_view kHeadsName = "heads";
+inline constexpr absl::string_view kCatalogueName = "catalogue";
 inline constexpr absl::string_view kStatesPrefix = "state-";  // + fingerprint
 
 // Shared, so that one that is dropped stays readable for those who hold it. Of

@@ -1,7 +1,8 @@
 // What qlarank remembers of its users, as one store: their event log
 // (event_log.h), snapshots of their states (state_snapshots.h), what readers take
-// of both (published_states.h), and here what it takes to look after them.
-// Whoever needs one of the three takes that.
+// of both (published_states.h); of items, their catalogue's log
+// (catalogue_log.h); and here what it takes to look after them. Whoever needs one
+// of the four takes that.
 //
 // The store does not look into a state: it is opaque bytes under a header. It
 // knows nothing of models but their fingerprints.
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "state_store/catalogue_log.h"
 #include "state_store/event_log.h"
 #include "state_store/published_states.h"
 #include "state_store/state_snapshots.h"
@@ -58,7 +60,8 @@ struct BackupInfo {
 
 class StateStore : public EventLog,
                    public StateSnapshots,
-                   public PublishedStates {
+                   public PublishedStates,
+                   public CatalogueLog {
  public:
   // -- Marks of sources -----------------------------------------------------
 

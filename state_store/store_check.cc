@@ -25,6 +25,7 @@
 namespace qlarank {
 namespace {
 
+using rocksdb_internal::kCatalogueName;
 using rocksdb_internal::kHeadsName;
 using rocksdb_internal::kLogName;
 using rocksdb_internal::kStatesPrefix;
@@ -53,6 +54,7 @@ class Verifier {
   void CheckSnapshots(const std::string& user_id,
                       const absl::StatusOr<UserHead>& head);
 
+  void CheckCatalogue();
   void ReadMarks();
   // Takes up how many events a partition has had, if the mark says so.
   void NotePosition(const Mark& mark);
@@ -68,6 +70,7 @@ class Verifier {
   std::vector<std::string> fingerprints_;
   std::map<std::string, uint64_t, std::less<>> marks_;  // of sources
   size_t num_schemas_ = 0;
+  bool catalogue_is_whole_ = true;
 };
 
 void Verifier::Report(absl::string_view column_family,
@@ -116,6 +119,7 @@ void Verifier::CheckUser(const std::string& user_id) {
 void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
   std::map<std::string, uint64_t, std::less<>> newest;  // sequence, by source
   uint32_t unknown_schema = 0;
+  uint64_t catalogue_version = 0;
   // One further than the head counts: nothing may be there.
   for (uint64_t next = head.first_sequence; next <= head.last_sequence + 1;) {
     const auto events = store_->ReadEvents(user_id, next, kChunkEvents);
@@ -124,6 +128,7 @@ void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
     }
     for (const LoggedEvent& event : *events) {
       if (event.schema > num_schemas_) unknown_schema = event.schema;
+      catalogue_version = std::max(catalogue_version, event.catalogue_version);
       uint64_t& sequence = newest[event.source];
       sequence = std::max(sequence, event.source_sequence);
     }
@@ -134,6 +139,11 @@ void Verifier::CheckLog(const std::string& user_id, const UserHead& head) {
     Report(kLogName, user_id,
            absl::StrCat("events of schema ", unknown_schema, ", the store has ",
                         num_schemas_));
+  }
+  if (catalogue_is_whole_ && catalogue_version > totals_.catalogue_entries) {
+    Report(kLogName, user_id,
+           absl::StrCat("events of catalogue version ", catalogue_version,
+                        ", the catalogue has ", totals_.catalogue_entries));
   }
   CheckWatermarks(user_id, head, newest);
 }
@@ -192,6 +202,19 @@ void Verifier::CheckSnapshots(const std::string& user_id,
                           " events, the log begins at ", head->first_sequence,
                           ": of no use, and the state is lost to this model"));
     }
+  }
+}
+
+void Verifier::CheckCatalogue() {
+  while (true) {
+    const auto entries =
+        store_->ReadEntries(totals_.catalogue_entries + 1, kChunkEvents);
+    if (!entries.ok()) {
+      catalogue_is_whole_ = false;
+      return Report(kCatalogueName, "", entries.status().message());
+    }
+    if (entries->empty()) return;
+    totals_.catalogue_entries += entries->size();
   }
 }
 
@@ -255,6 +278,7 @@ StoreTotals Verifier::Run(OpenedStore store) {
     Report(rocksdb::kDefaultColumnFamilyName, "", marks.message());
   }
   ReadMarks();
+  CheckCatalogue();
   const auto schemas = store_->ListSchemas();
   if (schemas.ok()) {
     num_schemas_ = schemas->size();

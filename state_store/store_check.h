@@ -35,6 +35,7 @@ struct StoreTotals {
   uint64_t users = 0;
   uint64_t events = 0;     // that are good
   uint64_t snapshots = 0;  // likewise
+  uint64_t catalogue_entries = 0;  // likewise
   uint64_t table_files = 0;
   uint64_t problems = 0;
 };

@@ -118,6 +118,18 @@ absl::Status ValidateContinues(const UserHead& head, const UserAppend& append) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateEntries(uint64_t newest,
+                             absl::Span<const CatalogueEntry> entries) {
+  for (const CatalogueEntry& entry : entries) {
+    if (entry.version == ++newest) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("catalogue version ", entry.version,
+                     " does not continue the catalogue: the next one is ",
+                     newest));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateNotTrimmed(absl::string_view user_id, const UserHead& head,
                                 uint64_t from_sequence) {
   if (head.incarnation == 0 || from_sequence >= head.first_sequence) {

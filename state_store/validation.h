@@ -39,6 +39,11 @@ absl::Status ValidateMarks(absl::Span<const Mark> marks);
 // incarnation. This catches a second writer before it overwrites an event.
 absl::Status ValidateContinues(const UserHead& head, const UserAppend& append);
 
+// FAILED_PRECONDITION unless the entries continue a catalogue whose newest
+// version is `newest`: this catches a second writer.
+absl::Status ValidateEntries(uint64_t newest,
+                             absl::Span<const CatalogueEntry> entries);
+
 // FAILED_PRECONDITION when the event at `from_sequence` was trimmed.
 absl::Status ValidateNotTrimmed(absl::string_view user_id, const UserHead& head,
                                 uint64_t from_sequence);

@@ -4,9 +4,11 @@ docs/model.md, section 6.
 """
 
 import hashlib
+import struct
 
 import numpy as np
 
+from trainer import content
 from trainer import hyper as hyper_lib
 from trainer import tensors as tensors_lib
 
@@ -21,6 +23,8 @@ def fingerprint(hyper, tensors):
     num_items = len(tensors['item_ids'])
     specs = tensors_lib.tensor_specs(hyper, num_items)
     names = [name for name, spec in specs.items() if spec.shapes_state]
+    # Rows are made of it while states are.
+    names += content.tensor_shapes(hyper)
     digest = hashlib.sha256(_preamble(hyper).encode('utf-8'))
     for name in sorted(names + ['item_ids'], key=lambda n: n.encode('utf-8')):
         array = np.ascontiguousarray(tensors[name])
@@ -43,4 +47,30 @@ def _preamble(hyper):
         lines += [f'item_memory {hyper.item_memory.entries}']
         lines += [f'item_memory_half_life {life}'
                   for life in hyper.item_memory.half_lives_s]
+    lines += _content_lines(hyper)
     return '\n'.join(lines) + '\n'
+
+
+def _content_lines(hyper):
+    """What the content tower looks things up by. Texts of data may hold line
+    breaks, so their lengths are told."""
+    lines = []
+    for attribute in hyper.item_attributes:
+        lines += [f'item_attribute {attribute.name}',
+                  f'item_attribute_separator {_told(attribute.separator)}']
+        lines += [f'item_attribute_value {_told(value)}'
+                  for value in attribute.values]
+    for number in hyper.item_numbers:
+        lines += [f'item_number {number.name}',
+                  f'item_number_mean {_bits(number.mean)}',
+                  f'item_number_scale {_bits(number.scale)}']
+    return lines
+
+
+def _told(text):
+    return f'{len(text.encode("utf-8"))} {text}'
+
+
+def _bits(number):
+    """Of a double, the highest first."""
+    return struct.pack('>d', number).hex()

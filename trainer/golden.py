@@ -11,8 +11,10 @@ import shutil
 import numpy as np
 import torch
 
+from trainer import content
 from trainer import export
 from trainer import hyper as hyper_lib
+from trainer import item_table
 from trainer import reference
 from trainer import tensors as tensors_lib
 
@@ -96,14 +98,39 @@ def configurations():
                   head_width=16, num_seeds=8, summary_attention=True,
                   item_memory=hyper_lib.ItemMemory(
                       8, (60, 7_200, 2_592_000))), 60),
+        'content_block_l2_memory': (
+            _tiny(fades, target_aware=block, head_width=8,
+                  item_memory=hyper_lib.ItemMemory(8, (3_600,)),
+                  item_attributes=(
+                      hyper_lib.ItemAttribute('brand', '', (
+                          'Érable', 'two words', 'in\ntwo lines', 'a|b')),
+                      hyper_lib.ItemAttribute('tags', '|', ('a', 'b', 'c'))),
+                  item_numbers=(hyper_lib.ItemNumber('price', 2.5, .75),
+                                hyper_lib.ItemNumber('weight', -1., 1e-3))),
+            50),
     }
+
+
+# What is said of items to come: values and numbers that are known, unknown,
+# several, left out, in spaces, far off.
+_CONTENTS = (
+    ({}, {}),
+    ({'brand': 'two words', 'tags': 'b', 'shelf': '9'},
+     {'price': 4., 'weight': -1.0005, 'height': 3.}),
+    ({'brand': ' Érable\t', 'tags': 'c| a |never|a||other'}, {'price': .1}),
+    ({'brand': 'never', 'tags': '|'}, {'weight': 1e12}),
+    ({'brand': 'in\ntwo lines', 'tags': 'a|b|c'}, {'price': -1e300}),
+    ({'brand': 'a|b', 'tags': '\u00a0a'}, {'price': 2.5}),
+)
 
 
 def random_bundle(name, hyper, num_items, rng):
     """A Bundle whose every tensor matters: nothing is 0 or 1 throughout."""
     tensors = {'item_ids': _random_ids(num_items, rng)}
-    for tensor, spec in tensors_lib.tensor_specs(hyper, num_items).items():
-        tensors[tensor] = _random_tensor(tensor, spec.shape, hyper, rng)
+    shapes = {tensor: spec.shape for tensor, spec in
+              tensors_lib.tensor_specs(hyper, num_items).items()}
+    for tensor, shape in {**shapes, **content.tensor_shapes(hyper)}.items():
+        tensors[tensor] = _random_tensor(tensor, shape, hyper, rng)
     return export.Bundle(name, 1, 'Random tensors for tests.', hyper, tensors)
 
 
@@ -320,7 +347,18 @@ def golden_cases(bundle, rng):
             case['summaries'] = reference.summarize(
                 bundle.hyper, params, stored).tolist()
         written.append(case)
-    return {'histories': histories, 'cases': written}
+    return {'histories': histories, 'cases': written,
+            'contents': [_content(bundle.hyper, params, texts, numbers)
+                         for texts, numbers in _CONTENTS
+                         if bundle.hyper.has_content]}
+
+
+def _content(hyper, params, texts, numbers):
+    """What is said of an item, and the row that is made of it."""
+    embedding, bias = reference.content_row(
+        hyper, params, *item_table.of_line(hyper, texts, numbers))
+    return {'attributes': texts, 'numbers': numbers,
+            'embedding': embedding.tolist(), 'bias': float(bias)}
 
 
 def write_all(folder, seed=7):
@@ -339,12 +377,14 @@ def write_all(folder, seed=7):
         yield name, len(cases['cases'])
 
 
-def _dump(content):
+def _dump(said):
     """JSON with one line an event and one a case."""
     def lines(values):
         return ',\n'.join(json.dumps(value, separators=(',', ':'))
                           for value in values)
     histories = ',\n'.join(f'"{name}":[\n{lines(events)}]'
-                           for name, events in content['histories'].items())
+                           for name, events in said['histories'].items())
+    contents = (f',\n"contents":[\n{lines(said["contents"])}]'
+                if said['contents'] else '')
     return (f'{{"histories":{{\n{histories}}},\n'
-            f'"cases":[\n{lines(content["cases"])}]}}\n')
+            f'"cases":[\n{lines(said["cases"])}]{contents}}}\n')

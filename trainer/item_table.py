@@ -15,6 +15,10 @@ from trainer import keys as keys_lib
 MIN_ITEMS = 2
 # More different values are a mistaken column, or one to leave to numbers.
 MAX_VALUES = 200_000
+# How far a number counts, in scales from its mean.
+MOST_SCALES = 1_000
+# What a server takes off the ends of a value, whatever the language.
+_SPACE = ' \t\n\v\f\r'
 
 
 @dataclasses.dataclass
@@ -88,9 +92,23 @@ def make(model, item_ids, lines):
                       for number in model.item_numbers)
     normalised = np.zeros((len(item_ids) + 1, len(constants)), np.float32)
     for column, number in enumerate(constants):
-        values = (lines.numbers[number.name] - number.mean) / number.scale
-        normalised[places + 1, column] = np.nan_to_num(values)
+        normalised[places + 1, column] = _normalised(
+            number, lines.numbers[number.name])
     return ItemTable(tuple(attributes), offsets, codes, constants, normalised)
+
+
+def of_line(model, texts, numbers):
+    """What make() has of one line: codes {name: [.]}, normalised [J].
+
+    model: a Hyper whose attributes have values and whose numbers have constants.
+    texts, numbers: {name: cell or number}; what is not there says nothing.
+    """
+    codes = {attribute.name: _codes_of(attribute, [
+        _values(attribute, texts.get(attribute.name, ''))])[0]
+             for attribute in model.item_attributes}
+    normalised = [_normalised(number, numbers.get(number.name, np.nan))
+                  for number in model.item_numbers]
+    return codes, np.array(normalised, np.float32)
 
 
 def _coded(attribute, texts):
@@ -99,15 +117,21 @@ def _coded(attribute, texts):
     if not attribute.values:
         attribute = dataclasses.replace(attribute,
                                         values=_vocabulary(attribute, lists))
+    return attribute, _codes_of(attribute, lists)
+
+
+def _codes_of(attribute, lists):
+    """The codes of lists of values."""
     code = {value: index + 1 for index, value in enumerate(attribute.values)}
-    return attribute, [[code.get(value, 0) for value in values] or [0]
-                       for values in lists]
+    return [[code.get(value, 0) for value in values] or [0]
+            for values in lists]
 
 
 def _values(attribute, text):
     """The different values of a cell."""
     parts = text.split(attribute.separator) if attribute.separator else [text]
-    return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    values = (part.strip(_SPACE) for part in parts)
+    return list(dict.fromkeys(value for value in values if value))
 
 
 def _vocabulary(attribute, lists):
@@ -135,6 +159,13 @@ def _flat(lists, rows, num_rows):
     sizes = np.array([len(codes) for codes in of_row])
     return (np.concatenate([[0], np.cumsum(sizes)[:-1]]),
             np.concatenate([np.array(codes, np.int64) for codes in of_row]))
+
+
+def _normalised(number, values):
+    """Of numbers, or of one; 0 where there is none."""
+    scales = np.clip((values - number.mean) / number.scale, -MOST_SCALES,
+                     MOST_SCALES)
+    return np.where(np.isnan(scales), 0., scales)
 
 
 def _constants(number, values):

@@ -50,6 +50,23 @@ def keep(x):
     return x
 
 
+# ---- Section 12: rows of items that no bundle has ---------------------------
+
+
+def content_row(hyper, params, codes, normalised):
+    """Embedding [d] and bias of an item that is nothing but its content.
+
+    codes: {attribute: rows of its table, one for each of the item's values}.
+    normalised [J]: the item's numbers. Both as item_table.of_line gives them.
+    """
+    row = sum(params[f'content.{attribute.name}'][codes[attribute.name]].mean(0)
+              for attribute in hyper.item_attributes)
+    if hyper.item_numbers:
+        numbers = params['content.numbers']
+        row = row + torch.as_tensor(normalised, dtype=numbers.dtype) @ numbers
+    return row[:-1], row[-1]
+
+
 # ---- Section 2: tokens -----------------------------------------------------
 
 

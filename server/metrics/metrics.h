@@ -11,6 +11,7 @@
 #define QLARANK_SERVER_METRICS_METRICS_H_
 
 #include "prometheus/registry.h"
+#include "server/metrics/catalogue_metrics.h"
 #include "server/metrics/copy_metrics.h"
 #include "server/metrics/export_metrics.h"
 #include "server/metrics/health_metrics.h"
@@ -43,6 +44,7 @@ struct Metrics {
   ExportMetrics exports{registry};
   InfoMetrics info{registry};
   ModelMetrics models{registry};
+  CatalogueMetrics catalogue{registry};
   SecurityMetrics security{registry};
   HealthMetrics health{registry};
   ShadowMetrics shadow{registry};

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "model/bundle.h"
+#include "model/catalogue.h"
 #include "model/item_table.h"
 
 namespace qlarank {
@@ -35,6 +36,8 @@ uint64_t BundleBytes(const ModelOptions& model) {
     bytes += model.item_table_path.empty()
                  ? ItemTable::Bytes(*spec, model.item_share_bytes)
                  : ItemTable::ResidentBytes(*spec);
+    bytes += Catalogue::MostBytes(*spec, model.max_added_items,
+                                  model.item_share_bytes);
   }
   return bytes;
 }

@@ -28,6 +28,7 @@ Engine::Options EngineOptions(Precision precision, const ModelOptions& options,
   Engine::Options of_engine;
   of_engine.precision = precision;
   of_engine.most_share_bytes = most_share_bytes;
+  of_engine.most_added_items = options.max_added_items;
   of_engine.item_folder = options.item_table_path;
   return of_engine;
 }
@@ -68,8 +69,10 @@ absl::StatusOr<GoldenReplay> ReplayIn(
     Precision precision, const ModelOptions& options,
     const std::shared_ptr<const Bundle>& bundle) {
   if (bundle->golden_requests().cases().empty()) return GoldenReplay();
-  const auto engine = Engine::Create(
-      bundle, EngineOptions(precision, options, /*most_share_bytes=*/0));
+  Engine::Options of_engine =
+      EngineOptions(precision, options, /*most_share_bytes=*/0);
+  of_engine.most_added_items = 0;
+  const auto engine = Engine::Create(bundle, of_engine);
   if (!engine.ok()) return engine.status();
   return ReplayGoldenRequests(**engine);
 }

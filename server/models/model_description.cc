@@ -74,6 +74,7 @@ v1::Model DescribeModel(const LoadedModel& model, const Registry& registry) {
   if (labels.ShadowVersion() == model.version) {
     described.mutable_shadow()->set_sample(labels.shadow->sample);
   }
+  described.set_added_items(model.engine->catalogue().num_added_rows());
   return described;
 }
 

@@ -62,7 +62,7 @@ class AppendCall {
         done_(std::move(done)) {}
 
   const v1::AppendEventsRequest& request() const { return request_; }
-  // What its events get when they are accepted.
+  // What its events get of the models when they are accepted.
   EventStamp stamp() const {
     return {.default_action = registry_->vocabulary().default_action(),
             .schema = registry_->event_schema()};

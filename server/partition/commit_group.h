@@ -34,7 +34,7 @@ namespace qlarank {
 struct EventStamp {
   absl::string_view default_action = "";  // of an event that names none
   uint32_t schema = 0;  // of their features: StateStore::PutSchema
-  // Upserts of items so far: there is no way to upsert one yet.
+  // Upserts of items so far: which rows their items have.
   uint64_t catalogue_version = 0;
 };
 

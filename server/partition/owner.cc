@@ -192,6 +192,14 @@ absl::StatusOr<uint64_t> Owner::EraseNow(absl::string_view user_id,
   return removed;
 }
 
+EventStamp Owner::StampFor(const AppendCall& call) const {
+  EventStamp stamp = call.stamp();
+  if (options_.catalogue != nullptr) {
+    stamp.catalogue_version = options_.catalogue->version();
+  }
+  return stamp;
+}
+
 void Owner::CommitAppends(std::vector<Task>& tasks) {
   const auto load_head = [this](absl::string_view user_id) {
     const auto head = store_.GetHeadToExtend(user_id);
@@ -208,7 +216,7 @@ void Owner::CommitAppends(std::vector<Task>& tasks) {
     const absl::Status wanted = task.call->CheckWanted(now);
     if (wanted.ok()) {
       tallies[i] = group.Admit(task.call->request(), task.indexes,
-                               task.call->stamp());
+                               StampFor(*task.call));
     } else {
       RefuseAll(task, NotWanted(wanted), tallies[i]);
     }

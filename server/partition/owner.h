@@ -27,6 +27,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/metrics/metrics.h"
 #include "server/partition/append_call.h"
 #include "server/partition/folded_models.h"
@@ -47,6 +48,8 @@ class Owner final : public OwnerPool::Member {
     size_t num_owners = 1;
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
+    // Whose version events are stamped with. Null: nothing was ever upserted.
+    const LiveCatalogue* catalogue = nullptr;
     // Told who was erased. Null: there is none.
     RequestLog* request_log = nullptr;
   };
@@ -127,6 +130,8 @@ class Owner final : public OwnerPool::Member {
   // The tasks to handle next: one action, or appends for one group.
   std::vector<Task> TakeGroup() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitAppends(std::vector<Task>& tasks);
+  // What events that are committed now get.
+  EventStamp StampFor(const AppendCall& call) const;
   absl::StatusOr<uint64_t> EraseNow(absl::string_view user_id,
                                     const ErasureOrder& order);
   // Has the request log forget a user who was erased, and answers: what was

@@ -40,6 +40,7 @@ Partitions::Partitions(StateStore& store, UserStates& states, Metrics& metrics,
     owner.num_owners = options.owners;
     owner.max_group_events = options.max_group_events;
     owner.max_sources_per_user = options.max_sources_per_user;
+    owner.catalogue = options.catalogue;
     owner.request_log = options.request_log;
     owners_.push_back(
         std::make_unique<Owner>(store, marks_, metrics, owner, *pool_));

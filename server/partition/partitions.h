@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/metrics/metrics.h"
 #include "server/models/registry.h"
 #include "server/partition/owner.h"
@@ -34,6 +35,9 @@ class Partitions {
     size_t fold_threads = 1;  // that fold at a time
     size_t max_group_events = 4096;
     size_t max_sources_per_user = 64;
+    // Whose version events are stamped with; must outlive the partitions. Null:
+    // nothing was ever upserted.
+    const LiveCatalogue* catalogue = nullptr;
     // Told who was erased; must outlive the partitions. Null: there is none.
     RequestLog* request_log = nullptr;
   };

@@ -142,8 +142,8 @@ void RankCall::RunUnit(size_t unit, size_t worker) {
 }
 
 void RankCall::ScoreTile(size_t first, size_t rows, EngineScratch& scratch) {
-  model_->bundle().ItemRows({request_.item_ids().data() + first, rows},
-                            {item_rows_.data() + first, rows});
+  model_->engine().catalogue().Rows({request_.item_ids().data() + first, rows},
+                                    {item_rows_.data() + first, rows});
   const size_t num_features = model_->bundle().spec().candidate_features_size();
   const absl::Span<const uint32_t> item_rows(item_rows_.data() + first, rows);
   const absl::Span<const float> features(
@@ -210,9 +210,11 @@ void RankCall::Encode() {
     }
   }
   metrics_.rank.unknown_items.Increment(response_.unknown_items_size());
+  EncodeRemoved();
   if (plan_.top_k > 0) {
     const std::vector<uint32_t> order =
-        TopByValue(response_.scores(), plan_.value_weights, plan_.top_k);
+        TopByValue(response_.scores(), plan_.value_weights, plan_.top_k,
+                   response_.removed_items());
     response_.mutable_order()->Assign(order.begin(), order.end());
   }
   for (const uint32_t task : plan_.tasks) {
@@ -229,6 +231,16 @@ void RankCall::Encode() {
   const absl::Time end = absl::Now();
   ObserveSeconds(metrics_.rank.encode_seconds, end - begin);
   ObserveSeconds(metrics_.rank.outside_seconds, outside_.Total(end));
+}
+
+void RankCall::EncodeRemoved() {
+  const Catalogue& catalogue = model_->engine().catalogue();
+  if (!catalogue.any_removed()) return;
+  for (size_t c = 0; c < item_rows_.size(); ++c) {
+    if (item_rows_[c] != kNotScored && catalogue.IsRemoved(item_rows_[c])) {
+      response_.add_removed_items(c);
+    }
+  }
 }
 
 void RankCall::EncodeStatuses() {

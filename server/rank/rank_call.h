@@ -119,6 +119,8 @@ class RankCall final : public TileJob,
   // Whether what was scored is an answer. Counts what was not.
   absl::Status CheckScored();
   void Encode();
+  // Says which candidates were removed; of those that were scored.
+  void EncodeRemoved();
   // For a partial reply: what became of each candidate.
   void EncodeStatuses();
   // Offers what was asked and answered to the request log, if it is in its

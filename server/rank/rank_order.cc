@@ -67,4 +67,15 @@ std::vector<uint32_t> TopOf(absl::Span<const double> values, size_t top_k) {
   return order;
 }
 
+std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
+                                 absl::Span<const double> weights,
+                                 size_t top_k,
+                                 absl::Span<const uint32_t> removed) {
+  std::vector<double> values = ValuesOf(logits, weights);
+  for (const uint32_t c : removed) {
+    values[c] = std::numeric_limits<double>::quiet_NaN();
+  }
+  return TopOf(values, top_k);
+}
+
 }  // namespace qlarank

@@ -21,12 +21,11 @@ std::vector<double> ValuesOf(absl::Span<const float> logits,
 // NaN is left out.
 std::vector<uint32_t> TopOf(absl::Span<const double> values, size_t top_k);
 
-// Of candidates.
-inline std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
-                                        absl::Span<const double> weights,
-                                        size_t top_k) {
-  return TopOf(ValuesOf(logits, weights), top_k);
-}
+// Of candidates, without those of `removed`, which are indexes.
+std::vector<uint32_t> TopByValue(absl::Span<const float> logits,
+                                 absl::Span<const double> weights,
+                                 size_t top_k,
+                                 absl::Span<const uint32_t> removed = {});
 
 }  // namespace qlarank
 

@@ -86,6 +86,7 @@ absl::StatusOr<std::shared_ptr<RankCall>> RankPipeline::MakeCall(
   absl::StatusOr<RankPlan> plan =
       PlanRank(request, model->bundle(),
                {asked.registry->vocabulary(), model->loaded->features,
+                model->engine().catalogue(),
                 asked.registry->event_schema()},
                limits_, asked.context.arrival);
   if (!plan.ok()) return plan.status();

@@ -122,7 +122,7 @@ absl::Status PlanRecentEvents(const v1::RankRequest& request,
     if (event.action().empty()) {
       plan.default_action = events.vocabulary.default_action();
     }
-    plan.recent_events.push_back({bundle.ItemRow(event.item_id()),
+    plan.recent_events.push_back({events.catalogue.Row(event.item_id()),
                                   bundle.ActionIndex(action), time_us, values});
   }
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "config/server_options.h"
 #include "google/protobuf/map.h"
 #include "model/bundle.h"
+#include "model/catalogue.h"
 #include "model/engine.h"
 #include "qlarank/v1/rank_service.pb.h"
 #include "server/models/event_features.h"
@@ -53,6 +54,7 @@ absl::StatusOr<std::vector<uint32_t>> ContextRows(
 struct RequestEvents {
   const EventVocabulary& vocabulary;
   const EventFeatures& features;  // the model's
+  const Catalogue& catalogue;     // likewise
   uint32_t schema;                // that requests have
 };
 

@@ -7,7 +7,8 @@ namespace qlarank {
 
 ModelOptions OptionsOfLoaded(const LoadedByRequest& wanted,
                              const std::string& folder,
-                             absl::Span<const ModelOptions> configured) {
+                             absl::Span<const ModelOptions> configured,
+                             uint64_t max_added_items) {
   ModelOptions options;
   for (const ModelOptions& model : configured) {
     if (model.name == wanted.name) options = model;
@@ -17,6 +18,7 @@ ModelOptions OptionsOfLoaded(const LoadedByRequest& wanted,
   options.path = folder;
   options.expected_fingerprint.clear();
   options.default_model = false;
+  options.max_added_items = max_added_items;
   return options;
 }
 
@@ -37,7 +39,8 @@ absl::StatusOr<std::vector<RememberedModel>> RememberedModels(
       continue;
     }
     remembered.push_back(
-        {wanted, OptionsOfLoaded(wanted, *folder, options.models)});
+        {wanted, OptionsOfLoaded(wanted, *folder, options.models,
+                          options.catalogue.max_added_items)});
   }
   return remembered;
 }

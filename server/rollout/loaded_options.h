@@ -13,10 +13,12 @@
 
 namespace qlarank {
 
-// From `folder`, otherwise as the configuration has models of that name.
+// From `folder`, otherwise as the configuration has models of that name, and with
+// as many added items as any.
 ModelOptions OptionsOfLoaded(const LoadedByRequest& wanted,
                              const std::string& folder,
-                             absl::Span<const ModelOptions> configured);
+                             absl::Span<const ModelOptions> configured,
+                             uint64_t max_added_items);
 
 // What the store remembers beside the configuration, to be loaded when a server
 // starts; of one whose bundle is not found, why (bundle_folder.h). Errors are

@@ -102,6 +102,7 @@ constexpr absl::Duration kRefusedPause = absl::Seconds(10);
 ModelRollout::ModelRollout(const Parts& parts, const ServerOptions& options)
     : parts_(parts),
       base_path_(options.model_base_path),
+      max_added_items_(options.catalogue.max_added_items),
       configured_(options.models),
       memory_(options, parts.states) {
   for (const LoadedModelPtr& model : parts_.models.Current()->models()) {
@@ -200,7 +201,8 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
         Unserved(wanted, v1::MODEL_STATE_LOADING, loaded_)));
   }
   LogState(wanted.name, wanted.version, "loading");
-  const ModelOptions options = OptionsOfLoaded(wanted, *folder, configured_);
+  const ModelOptions options =
+      OptionsOfLoaded(wanted, *folder, configured_, max_added_items_);
   const absl::Status room = memory_.Take(options);
   if (!room.ok()) return room;
   absl::StatusOr<LoadedModelPtr> model = parts_.models.Current()->LoadBeside(
@@ -208,6 +210,14 @@ absl::StatusOr<LoadedModelPtr> ModelRollout::Bring(
   if (!model.ok()) {
     memory_.GiveBack(wanted.name, wanted.version);
     return model;
+  }
+  // Before anybody folds for it.
+  absl::Status joined = parts_.catalogue.Join(wanted.name, wanted.version,
+                                              (*model)->engine);
+  if (!joined.ok()) {
+    parts_.metrics.info.ModelUnloaded(wanted.name, wanted.version);
+    memory_.GiveBack(wanted.name, wanted.version);
+    return joined;
   }
   parts_.partitions.AddModel(*model);
   parts_.rank_models.Of(*model);
@@ -240,6 +250,7 @@ void ModelRollout::NoteMigrated(const std::string& name, uint64_t version) {
 void ModelRollout::LetGo(const LoadedModel& model) {
   parts_.migrations.End(model);
   parts_.partitions.RemoveModel(model);
+  parts_.catalogue.Leave(model.name, model.version);
   parts_.rank_models.LetGo(model);
   parts_.states.LetGo(model);
   parts_.metrics.info.ModelUnloaded(model.name, model.version);
@@ -300,6 +311,15 @@ std::shared_ptr<const Registry> ModelRollout::WithLabelOfFolder(
   return registry->WithLabels(std::move(labels));
 }
 
+absl::Status ModelRollout::TryOut(const ModelOptions& options) const {
+  absl::Status status = parts_.models.Current()->TryBeside(options);
+  if (!status.ok()) return status;
+  const auto bundle = LoadBundle(options);
+  if (!bundle.ok()) return bundle.status();
+  return parts_.catalogue.CheckRoom(options.name, options.version, **bundle,
+                                    options.max_added_items);
+}
+
 absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
                                 const v1::SetLabelRequest* label,
                                 v1::LoadModelResponse& response) {
@@ -315,7 +335,7 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   response.mutable_model()->set_version(wanted.version);
   if (request.validate_only()) {
     return parts_.models.Current()->TryBeside(
-        OptionsOfLoaded(wanted, *folder, configured_));
+        OptionsOfLoaded(wanted, *folder, configured_, max_added_items_));
   }
   const absl::StatusOr<LoadedModelPtr> model = Bring(wanted, folder);
   absl::Status status = model.status();

@@ -27,6 +27,7 @@
 #include "absl/synchronization/notification.h"
 #include "config/server_options.h"
 #include "qlarank/v1/model_admin_service.pb.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/metrics/metrics.h"
 #include "server/models/model_registry.h"
 #include "server/partition/partitions.h"
@@ -50,6 +51,7 @@ class ModelRollout {
   struct Parts {
     StateStore& store;
     ModelRegistry& models;
+    LiveCatalogue& catalogue;
     UserStates& states;
     Partitions& partitions;
     RankModels& rank_models;
@@ -105,6 +107,8 @@ class ModelRollout {
   absl::Status Load(const v1::LoadModelRequest& request,
                     const v1::SetLabelRequest* label,
                     v1::LoadModelResponse& response);
+  // Whether it could be loaded, and why not.
+  absl::Status TryOut(const ModelOptions& options) const;
   // Loads it from `folder`, where its bundle lies if that was found, and has
   // everybody ready for its first request.
   absl::StatusOr<LoadedModelPtr> Bring(
@@ -166,6 +170,7 @@ class ModelRollout {
 
   const Parts parts_;
   const std::string base_path_;
+  const uint64_t max_added_items_;
   const std::vector<ModelOptions> configured_;
   std::map<ModelId, std::string> configured_fingerprints_;  // of states
   ModelMemory memory_;

@@ -4,50 +4,74 @@
 
 namespace qlarank {
 
-template <typename Request, typename Response>
+template <typename Room, typename Request, typename Response>
 grpc::ServerUnaryReactor* ModelAdminService::Start(
-    grpc::CallbackServerContext& context, const Request& request,
+    Room& room, grpc::CallbackServerContext& context, const Request& request,
     Response& response) {
   grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
   if (drain_.draining()) {
     reactor->Finish(DrainingStatus());
     return reactor;
   }
-  rollout_.Start(request, response,
-                 [reactor, context = &context](absl::Status status) {
-                   reactor->Finish(ToRpcStatus(status, *context));
-                 });
+  room.Start(request, response,
+             [reactor, context = &context](absl::Status status) {
+               reactor->Finish(ToRpcStatus(status, *context));
+             });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::LoadModel(
     grpc::CallbackServerContext* context, const v1::LoadModelRequest* request,
     v1::LoadModelResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::UnloadModel(
     grpc::CallbackServerContext* context, const v1::UnloadModelRequest* request,
     v1::UnloadModelResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::SetLabel(
     grpc::CallbackServerContext* context, const v1::SetLabelRequest* request,
     v1::SetLabelResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::RemoveLabel(
     grpc::CallbackServerContext* context, const v1::RemoveLabelRequest* request,
     v1::RemoveLabelResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::Rollback(
     grpc::CallbackServerContext* context, const v1::RollbackRequest* request,
     v1::RollbackResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::UpsertItems(
+    grpc::CallbackServerContext* context, const v1::UpsertItemsRequest* request,
+    v1::UpsertItemsResponse* response) {
+  return Start(items_, *context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::RemoveItems(
+    grpc::CallbackServerContext* context, const v1::RemoveItemsRequest* request,
+    v1::RemoveItemsResponse* response) {
+  return Start(items_, *context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::GetItems(
+    grpc::CallbackServerContext* context, const v1::GetItemsRequest* request,
+    v1::GetItemsResponse* response) {
+  return Start(items_, *context, *request, *response);
+}
+
+grpc::ServerUnaryReactor* ModelAdminService::ListItems(
+    grpc::CallbackServerContext* context, const v1::ListItemsRequest* request,
+    v1::ListItemsResponse* response) {
+  return Start(items_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::SetTraffic(

@@ -125,7 +125,7 @@ void Rebuild::FoldRound(std::vector<Replay>& replays, EngineScratch& scratch) {
     }
     events += chunk->size();
     folds.emplace_back(std::move(replay.known), *std::move(chunk),
-                       replay.user.last_sequence, engine_->bundle(), features_);
+                       replay.user.last_sequence, *engine_, features_);
     folded.push_back(i);
   }
   UserFold::Run(absl::MakeSpan(folds), *engine_, scratch);

@@ -8,19 +8,22 @@
 namespace qlarank {
 
 UserFold::UserFold(KnownState before, std::vector<LoggedEvent> events,
-                   uint64_t log_sequence, const Bundle& bundle,
+                   uint64_t log_sequence, const Engine& engine,
                    const EventFeatures& features)
     : known_(std::move(before)),
       log_sequence_(log_sequence),
       logged_(std::move(events)) {
+  const Bundle& bundle = engine.bundle();
+  const Catalogue& catalogue = engine.catalogue();
   events_.reserve(logged_.size());
   for (LoggedEvent& logged : logged_) {
     features.Arrange(logged.schema, logged.features);
     const uint32_t action = bundle.ActionIndex(logged.action);
     if (action == Bundle::kUnknownAction) ++gaps_.actions;
     if (features.IsLackedBy(logged.schema)) ++gaps_.features;
-    events_.push_back({bundle.ItemRow(logged.item_id), action, logged.time_us,
-                       logged.features});
+    events_.push_back(
+        {catalogue.RowAsOf(logged.item_id, logged.catalogue_version), action,
+         logged.time_us, logged.features});
   }
 }
 

@@ -46,10 +46,11 @@ struct KnownState {
 class UserFold {
  public:
   // `events` follow `before` in the log, whose newest sequence is
-  // `log_sequence`. Items, actions and, by `features`, event features are looked
-  // up in `bundle`.
+  // `log_sequence`. Actions and, by `features`, event features are looked up in
+  // the bundle of `engine`, and items in its catalogue as it was when the event
+  // was logged.
   UserFold(KnownState before, std::vector<LoggedEvent> events,
-           uint64_t log_sequence, const Bundle& bundle,
+           uint64_t log_sequence, const Engine& engine,
            const EventFeatures& features);
 
   // Events to fold.
@@ -66,7 +67,7 @@ class UserFold {
   bool had_events() const { return !logged_.empty(); }
 
   // Folds every one of `folds` in one batch. REQUIRES: `engine` made the
-  // states, and its bundle is that of the constructor.
+  // states, and is that of the constructor.
   static void Run(absl::Span<UserFold> folds, const Engine& engine,
                   EngineScratch& scratch);
 

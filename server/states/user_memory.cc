@@ -195,7 +195,7 @@ absl::StatusOr<UserFold> UserMemory::ReadTail(absl::string_view user_id,
     events = *std::move(behind);
   }
   return UserFold(lookup.known, std::move(events), lookup.head.last_sequence,
-                  engine_.bundle(), model_->features);
+                  engine_, model_->features);
 }
 
 absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
@@ -212,7 +212,7 @@ absl::StatusOr<UserFold> UserMemory::BeginFold(absl::string_view user_id,
     const uint64_t last_sequence = tail.end_sequence() - 1;
     auto events = tail.Take(known.folded_sequence() + 1, limit);
     return UserFold(std::move(known), std::move(events), last_sequence,
-                    engine_.bundle(), model_->features);
+                    engine_, model_->features);
   }
   absl::StatusOr<Lookup> lookup = Find(user_id, limit);
   if (!lookup.ok()) return lookup.status();

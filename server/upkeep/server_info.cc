@@ -18,6 +18,7 @@ v1::GetServerInfoResponse ServerInfo::Describe() const {
   for (const LoadedModelPtr& model : registry->models()) {
     *response.add_models() = DescribeModel(*model, *registry);
   }
+  response.set_catalogue_version(catalogue_.version());
   for (const StatesSize& size : store_.MeasureStates()) {
     v1::StoredStates& states = *response.add_stored_states();
     states.set_state_fingerprint(size.fingerprint);

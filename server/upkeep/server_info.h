@@ -9,6 +9,7 @@
 #include <cstddef>
 
 #include "qlarank/v1/admin_service.pb.h"
+#include "server/catalogue/live_catalogue.h"
 #include "server/models/model_registry.h"
 #include "state_store/state_store.h"
 
@@ -16,10 +17,13 @@ namespace qlarank {
 
 class ServerInfo {
  public:
-  // Store and models must outlive this.
+  // All must outlive this.
   ServerInfo(const StateStore& store, const ModelRegistry& models,
-             size_t num_owners)
-      : store_(store), models_(models), num_owners_(num_owners) {}
+             const LiveCatalogue& catalogue, size_t num_owners)
+      : store_(store),
+        models_(models),
+        catalogue_(catalogue),
+        num_owners_(num_owners) {}
 
   // As it is now.
   v1::GetServerInfoResponse Describe() const;
@@ -27,6 +31,7 @@ class ServerInfo {
  private:
   const StateStore& store_;
   const ModelRegistry& models_;
+  const LiveCatalogue& catalogue_;
   const size_t num_owners_;
 };
 

@@ -234,7 +234,8 @@ TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
       "server      0.1.0 (58acfbc)\n"
       "store       format 2\n"
       "partitions  4,096\n"
-      "owners      2\n\n"
+      "owners      2\n"
+      "catalogue   version 7\n\n"
       "model  version  default  scored in  state bytes  fingerprint\n"
       "toy          1           f32             19,532  feed1\n"
       "toy          2           bf16            19,532  feed2\n"
@@ -249,6 +250,7 @@ TEST_F(CommandsTest, ServerInfoShowsWhatRuns) {
   EXPECT_EQ(json["store_format"], 2);
   EXPECT_EQ(json["num_partitions"], 4096);
   EXPECT_EQ(json["num_owners"], 2);
+  EXPECT_EQ(json["catalogue_version"], 7);
   ASSERT_EQ(json["models"].size(), 4U);
   EXPECT_EQ(json["models"][2]["name"], "toy");
   EXPECT_EQ(json["models"][2]["version"], 3);
@@ -281,7 +283,7 @@ TEST_F(CommandsTest, ModelListShowsAllPages) {
     "name": "toy", "version": 2, "default": true, "state": "serving",
     "fingerprint": "feed", "state_fingerprint": "feed.f32", "description": "",
     "scoring_precision": "int8", "state_bytes": 19532, "num_items": 12345,
-    "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z",
+    "added_items": 1200, "item_key_type": "text", "load_time": "2017-07-14T02:40:00.5Z",
     "labels": ["stable"], "labels_etag": "7", "error": "",
     "pending_labels": [{"label": "canary", "version": 2, "min_coverage": 0.99}],
     "state_time": "2017-07-14T02:40:00.5Z"})"));
@@ -300,7 +302,8 @@ TEST_F(CommandsTest, ModelShowTellsWhatRequestsAreMadeOf) {
             "fingerprint  feed\n"
             "states under feed.f32, 19,532 bytes each\n"
             "scored in    int8\n"
-            "items        12,345, each a text\n"
+            "items        12,345, each a text, and 1,200 rows of such that "
+            "came later\n"
             "actions      view, buy\n"
             "event feat.  price, device (1 value)\n"
             "cand. feat.  bid, age\n"

@@ -317,6 +317,7 @@ class FakeServer::Models final : public v1::ModelService::Service {
     model.set_state(version == 3 ? static_cast<v1::ModelState>(99)
                                  : v1::MODEL_STATE_SERVING);
     model.set_num_items(12'345);
+    if (version == 2) model.set_added_items(1'200);
     model.set_item_key_type(version == 2 ? v1::ITEM_KEY_TYPE_TEXT
                                          : v1::ITEM_KEY_TYPE_NUMBER);
     model.mutable_load_time()->set_seconds(1'500'000'000);
@@ -432,6 +433,7 @@ class FakeServer::Admin final : public v1::AdminService::Service {
     response->set_server_version("0.1.0 (58acfbc)");
     response->set_store_format(2);
     response->set_num_partitions(4096);
+    response->set_catalogue_version(7);
     response->set_num_owners(2);
     for (int precision = 1; precision <= 4; ++precision) {
       v1::Model& model = *response->add_models();

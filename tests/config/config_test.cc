@@ -80,6 +80,8 @@ TEST(ParseServerConfigTest, AppliesTheDefaultsOfTheSchema) {
   EXPECT_EQ(options->migration.max_events_behind, 64u);
   EXPECT_EQ(options->migration.max_replay_events, 2000u);
   EXPECT_FALSE(options->model_watch.enabled());
+  EXPECT_EQ(options->catalogue.max_added_items, 100'000u);
+  EXPECT_EQ(options->models[0].max_added_items, 100'000u);
   EXPECT_FALSE(options->request_log.enabled());
   EXPECT_EQ(options->request_log.sample, .01);
   EXPECT_FALSE(options->request_log.sample_users);
@@ -183,6 +185,7 @@ constexpr char kEverything[] = R"pb(
     max_replay_events: 63
   }
   model_base_path: "bp"
+  catalogue { max_added_items: 30 }
   model_watch { interval { seconds: 64 } models: "w" keep_versions: 65
                 versions { model: "x" version: 66 } label: "new"
                 min_coverage: 0.67 }
@@ -240,6 +243,8 @@ TEST(ParseServerConfigTest, TakesEveryField) {
   expected.model_base_path = "bp";
   expected.model_watch = {absl::Seconds(64), {"w"}, 65, {{"x", 66}}, "new",
                           .67};
+  expected.catalogue = {30};
+  for (ModelOptions& model : expected.models) model.max_added_items = 30;
   expected.request_log = {"rl", 0.28, true, 29, 60, absl::Seconds(61), 62};
   EXPECT_EQ(*options, expected);
 }
@@ -493,6 +498,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "retention { max_daily_share: 1.5 }",
                   "f: retention.max_daily_share: 1.5; must be 0 to 1"},
+        BadConfig{"MoreItemsThanRows",
+                  "models { name: 'm' version: 1 } store { path: 's' }"
+                  "catalogue { max_added_items: 100000001 }",
+                  "f: catalogue.max_added_items: 100000001; must be at most "
+                  "100000000"},
         BadConfig{"MoreThanAProcessor",
                   "models { name: 'm' version: 1 } store { path: 's' }"
                   "migration { processor_share: 1.5 }",

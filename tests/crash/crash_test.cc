@@ -78,8 +78,9 @@ class CrashTest : public ::testing::Test {
   CrashTest()
       : CrashTest({.failpoint_areas = [](absl::string_view area) {
           // A store is made once only, logs are not trimmed here, and models
-          // do not change (rollout_crash_test.cc).
-          return area != "create" && area != "trim" && area != "rollout";
+          // and items do not change (rollout_crash_test, catalogue_crash_test).
+          return area != "create" && area != "trim" && area != "rollout" &&
+                 area != "catalogue";
         }}) {}
 
   explicit CrashTest(const Scenario& scenario)

@@ -48,6 +48,9 @@ void DecodeAll(absl::string_view value) {
   RoundTrip(
       value, [](auto v) { return DecodeMark(kKey, v); },
       [](const auto& mark) { return EncodeMark(kKey, mark); });
+  RoundTrip(
+      value, [](auto v) { return DecodeCatalogueEntry(kKey, v); },
+      [](const auto& entry) { return EncodeCatalogueEntry(kKey, entry); });
 }
 
 // The value with the checksum that a record of this kind should have: without
@@ -79,11 +82,20 @@ std::vector<std::string> Seeds() {
   snapshot.incarnation = 7;
   snapshot.folded_sequence = 256;
   snapshot.state = std::string(64, '\x3f');
+  CatalogueEntry entry;
+  entry.item_id = 42;
+  entry.item_key = "sku";
+  entry.title = "Tea";
+  entry.fingerprint = kFingerprint;
+  entry.embedding = {1.0f, -2.5f};
+  entry.attributes = {{"brand", {"a", "b"}}, {"kind", {}}};
+  entry.numbers = {{"price", 4.5}};
   std::vector<std::string> seeds = {
       EncodeEvent(kKey, event), EncodeHead(kKey, head),
-      EncodeSnapshot(kKey, kFingerprint, snapshot), EncodeMark(kKey, "300")};
+      EncodeSnapshot(kKey, kFingerprint, snapshot), EncodeMark(kKey, "300"),
+      EncodeCatalogueEntry(kKey, entry)};
   // The messages alone: the target puts a checksum before them.
-  for (size_t i = 0; i < 4; ++i) seeds.push_back(seeds[i].substr(4));
+  for (size_t i = 0; i < 5; ++i) seeds.push_back(seeds[i].substr(4));
   return seeds;
 }
 
@@ -93,7 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   google::protobuf::SetLogHandler(nullptr);
   const absl::string_view input = qlarank::fuzz::AsText(data, size);
   qlarank::fuzz::DecodeAll(input);
-  for (char kind : {'e', 'h', 's', 'k'}) {
+  for (char kind : {'e', 'h', 's', 'k', 'i'}) {
     qlarank::fuzz::DecodeAll(qlarank::fuzz::WithChecksum(kind, input));
   }
   return 0;

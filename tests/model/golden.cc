@@ -95,6 +95,19 @@ GoldenCase ReadCase(const Bundle& bundle, const json& entry) {
   return result;
 }
 
+GoldenContent ReadContent(const json& entry) {
+  GoldenContent result;
+  for (const auto& [name, cell] : entry.at("attributes").items()) {
+    result.content.attributes[name] = {cell.get<std::string>()};
+  }
+  for (const auto& [name, number] : entry.at("numbers").items()) {
+    result.content.numbers[name] = number.get<double>();
+  }
+  Flatten(entry.at("embedding"), result.embedding);
+  result.bias = entry.at("bias");
+  return result;
+}
+
 }  // namespace
 
 void GoldenEvents::Add(ModelEvent event, std::vector<float> features) {
@@ -123,9 +136,14 @@ std::string GoldenBundleFolder(const std::string& name) {
 }
 
 GoldenModel LoadGoldenModel(const std::string& name, Precision precision) {
+  return LoadGoldenModel(name, Engine::Options{precision});
+}
+
+GoldenModel LoadGoldenModel(const std::string& name,
+                            const Engine::Options& options) {
   GoldenModel model;
   model.bundle = ValueOrDie(Bundle::Load(GoldenBundleFolder(name)));
-  model.engine = ValueOrDie(Engine::Create(model.bundle, {precision}));
+  model.engine = ValueOrDie(Engine::Create(model.bundle, options));
   std::ifstream file(std::string(QLARANK_GOLDEN_DIR) + "/" + name +
                      "/cases.json");
   const json cases = json::parse(file);
@@ -134,6 +152,11 @@ GoldenModel LoadGoldenModel(const std::string& name, Precision precision) {
   }
   for (const json& entry : cases.at("cases")) {
     model.cases.push_back(ReadCase(*model.bundle, entry));
+  }
+  if (cases.contains("contents")) {
+    for (const json& entry : cases.at("contents")) {
+      model.contents.push_back(ReadContent(entry));
+    }
   }
   return model;
 }

@@ -44,17 +44,27 @@ struct GoldenCase {
   std::vector<double> summaries;    // [num_seeds, d_model], or empty
 };
 
+// What is said of an item to come, and the row that is made of it.
+struct GoldenContent {
+  ItemContent content;
+  std::vector<double> embedding;  // [d_model]
+  double bias = 0;
+};
+
 struct GoldenModel {
   std::shared_ptr<const Bundle> bundle;
   std::shared_ptr<const Engine> engine;
   std::map<std::string, GoldenEvents> histories;
   std::vector<GoldenCase> cases;
+  std::vector<GoldenContent> contents;
 };
 
 // The folders of tests/golden.
 std::vector<std::string> GoldenModelNames();
 
-// With an engine that scores in `precision`. Dies if the folder cannot be read.
+// With an engine of these options. Dies if the folder cannot be read.
+GoldenModel LoadGoldenModel(const std::string& name,
+                            const Engine::Options& options);
 GoldenModel LoadGoldenModel(const std::string& name,
                             Precision precision = Precision::kF32);
 

@@ -13,8 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / 'server'
 # From the ground up.
 ROOMS = ('metrics', 'ops', 'security', 'request_log', 'work', 'models',
-         'states', 'partition', 'upkeep', 'ingest', 'rank', 'compare', 'rollout',
-         'rpc')
+         'catalogue', 'states', 'partition', 'upkeep', 'ingest', 'rank',
+         'compare', 'rollout', 'rpc')
 # Side by side: neither knows of the other.
 BESIDE = (('ingest', 'rank'), ('ingest', 'upkeep'), ('rank', 'upkeep'),
           ('ingest', 'rollout'), ('upkeep', 'rollout'), ('ingest', 'compare'),

@@ -18,6 +18,7 @@
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
 #include "model/bundle.h"
+#include "model/catalogue.h"
 #include "model/item_table.h"
 #include "server/connection_taker.h"
 #include "server/services.h"
@@ -208,6 +209,8 @@ TEST(ServerTest, GivesWhatItsModelsLeaveOfTheBudgetToTheCaches) {
     ASSERT_TRUE(spec.ok()) << spec.status();
     tables += on_disk ? ItemTable::ResidentBytes(*spec)
                       : ItemTable::Bytes(*spec, model.item_share_bytes);
+    tables += Catalogue::MostBytes(*spec, model.max_added_items,
+                                   model.item_share_bytes);
   }
   const absl::StatusOr<MemoryPlan> plan = PlanMemory(options, files + tables);
   ASSERT_TRUE(plan.ok()) << plan.status();

@@ -64,6 +64,13 @@ TEST(RecordsTest, BytesOfFormat1AreStillRead) {
   EXPECT_EQ(value.substr(0, 4), "\x34\x18\x73\x5E"s);
 }
 
+CatalogueEntry Tea() {
+  CatalogueEntry entry;
+  entry.item_id = 7;
+  entry.title = "Tea";
+  return entry;
+}
+
 // What follows holds for every kind of record.
 struct Kind {
   std::string name;
@@ -86,6 +93,11 @@ std::vector<Kind> Kinds() {
        }},
       {"schema", EncodeSchema("key", {"price", "rating"}),
        [](auto key, auto value) { return DecodeSchema(key, value).status(); }},
+      {"entry of the catalogue",
+       EncodeCatalogueEntry("key", Tea()),
+       [](auto key, auto value) {
+         return DecodeCatalogueEntry(key, value).status();
+       }},
       {"snapshot", EncodeSnapshot("key", "f", MakeSnapshot("u", 3)),
        [](auto key, auto value) {
          return DecodeSnapshot(key, "f", value).status();

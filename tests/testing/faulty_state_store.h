@@ -20,6 +20,9 @@ class FaultyStateStore final : public StateStore {
   // Called before the method of the same name; an error is returned instead of
   // calling it. Set them before the store is shared.
   std::function<absl::Status(absl::Span<const UserAppend>)> before_append;
+  std::function<absl::Status()> before_append_entries;
+  // An error that is returned although the entries are there.
+  std::function<absl::Status()> after_append_entries;
   std::function<absl::Status(absl::string_view source)> before_mark;
   std::function<absl::Status(absl::string_view name)> before_get_mark;
   // An error for a user whose head is damaged, or OK.
@@ -176,6 +179,21 @@ class FaultyStateStore final : public StateStore {
   absl::Status TrimLog(absl::string_view user_id, uint64_t first_kept,
                        absl::Span<const std::string> fingerprints) override {
     return base_.TrimLog(user_id, first_kept, fingerprints);
+  }
+  absl::Status AppendEntries(
+      absl::Span<const CatalogueEntry> entries) override {
+    absl::Status status;
+    if (before_append_entries != nullptr) status = before_append_entries();
+    if (status.ok()) status = base_.AppendEntries(entries);
+    if (after_append_entries != nullptr) status.Update(after_append_entries());
+    return status;
+  }
+  absl::StatusOr<std::vector<CatalogueEntry>> ReadEntries(
+      uint64_t from_version, size_t limit) const override {
+    return base_.ReadEntries(from_version, limit);
+  }
+  absl::StatusOr<uint64_t> NewestCatalogueVersion() const override {
+    return base_.NewestCatalogueVersion();
   }
   absl::Status Flush() override { return base_.Flush(); }
   absl::Status WriteFault() const override { return base_.WriteFault(); }

@@ -23,9 +23,9 @@ std::string FoldOf(const Engine& engine, absl::Span<const LoggedEvent> events) {
   const std::unique_ptr<EngineScratch> scratch = engine.NewScratch();
   const Bundle& bundle = engine.bundle();
   for (const LoggedEvent& logged : events) {
-    const ModelEvent event = {bundle.ItemRow(logged.item_id),
-                              bundle.ActionIndex(logged.action), logged.time_us,
-                              logged.features};
+    const ModelEvent event = {
+        engine.catalogue().RowAsOf(logged.item_id, logged.catalogue_version),
+        bundle.ActionIndex(logged.action), logged.time_us, logged.features};
     FoldJob job = {state, absl::MakeConstSpan(&event, 1), nullptr};
     engine.Fold(absl::MakeSpan(&job, 1), *scratch);
     state = job.after;

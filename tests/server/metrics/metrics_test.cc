@@ -75,6 +75,7 @@ TEST(MetricsTest, NamesAreThoseThatDashboardsKnow) {
   sums.served_score = .5;
   metrics.shadow.Add({"grocery", 1, 2}, "buy", sums);
   metrics.shadow.Add({"grocery", 1, 2}, ShadowCandidateSums());
+  metrics.catalogue.AddedRows("grocery", 1);
   std::vector<prometheus::MetricFamily> families = metrics.registry.Collect();
   for (auto& family : ProcessCollector().Collect()) families.push_back(family);
   const std::string names = DescribeFamilies(families);

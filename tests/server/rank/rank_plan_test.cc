@@ -51,7 +51,9 @@ TEST(RankPlanTest, WhatARequestDoesNotSayIsItsDefault) {
       MakeRank(*bundle, "ann", CatalogueItems(*bundle, 2));
   request.clear_context();
   const auto rows = [&] {
-    auto plan = PlanRank(request, *bundle, {vocabulary, model->features, 0},
+    auto plan = PlanRank(request, *bundle,
+                         {vocabulary, model->features,
+                          model->engine->catalogue(), 0},
                          LimitsOptions(), absl::FromUnixMicros(kEpochUs));
     EXPECT_TRUE(plan.ok()) << plan.status();
     return plan->context_rows;
@@ -87,7 +89,7 @@ TEST(RankPlanTest, RecentEventsAreInTheWordsOfAllModels) {
   const auto plan = [&] {
     return PlanRank(request, model->bundle(),
                     {registry->vocabulary(), model->features,
-                     registry->event_schema()},
+                     model->engine->catalogue(), registry->event_schema()},
                     LimitsOptions(), absl::FromUnixMicros(kEpochUs));
   };
   ASSERT_TRUE(plan().ok()) << plan().status();

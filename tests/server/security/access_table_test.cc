@@ -97,7 +97,8 @@ TEST(AccessTableTest, ModelsAreChangedByAdminsAtTheirAddress) {
   const absl::string_view service = "qlarank.v1.ModelAdminService";
   for (const char* method :
        {"LoadModel", "UnloadModel", "SetLabel", "RemoveLabel", "Rollback",
-        "SetTraffic", "SetShadow"}) {
+        "SetTraffic", "SetShadow", "UpsertItems", "RemoveItems", "GetItems",
+        "ListItems"}) {
     EXPECT_FALSE(IsServedOn(Listener::kMain, service, method));
     EXPECT_TRUE(IsServedOn(Listener::kAdmin, service, method));
     EXPECT_EQ(FindAccess(service, method)->role, Role::kAdmin);

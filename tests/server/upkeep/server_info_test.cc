@@ -47,12 +47,18 @@ TEST_F(ServerInfoTest, TellsOfTheBuildTheStoreAndEveryModel) {
                               Model("b", 1, true, ScoringPrecision::kBf16),
                               Model("b", 2, false, ScoringPrecision::kInt8)});
   const ModelRegistry models(registry);
+  CatalogueEntry entry;
+  entry.version = 1;
+  ASSERT_TRUE(store_.AppendEntries({entry}).ok());
+  const auto catalogue = LiveCatalogue::Open(store_, metrics_.catalogue);
+  ASSERT_TRUE(catalogue.ok()) << catalogue.status();
   const v1::GetServerInfoResponse info =
-      ServerInfo(store_, models, 2).Describe();
+      ServerInfo(store_, models, **catalogue, 2).Describe();
   EXPECT_EQ(info.server_version(), BuildVersion());
   EXPECT_EQ(info.store_format(), 0u);
   EXPECT_EQ(info.num_partitions(), 3u);
   EXPECT_EQ(info.num_owners(), 2u);
+  EXPECT_EQ(info.catalogue_version(), 1u);
   ASSERT_EQ(info.models_size(), 3);
   const std::vector<std::string> names = {"a", "b", "b"};
   const std::vector<uint64_t> versions = {7, 1, 2};
@@ -75,7 +81,9 @@ TEST_F(ServerInfoTest, TellsOfTheBuildTheStoreAndEveryModel) {
 
 TEST_F(ServerInfoTest, TellsOfTheModelsOfNow) {
   ModelRegistry models(Load({Model("a", 1, true, ScoringPrecision::kF32)}));
-  const ServerInfo info(store_, models, 1);
+  const auto catalogue = LiveCatalogue::Open(store_, metrics_.catalogue);
+  ASSERT_TRUE(catalogue.ok()) << catalogue.status();
+  const ServerInfo info(store_, models, **catalogue, 1);
   EXPECT_EQ(info.Describe().models(0).version(), 1u);
   models.Replace(Load({Model("a", 2, true, ScoringPrecision::kF32)}));
   ASSERT_EQ(info.Describe().models_size(), 1);
