@@ -29,6 +29,10 @@ using TensorBytes = std::function<std::string(const TensorSchema&)>;
 absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
                                const std::string& folder);
 
+// The same of tensors that are given.
+absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
+                         const std::string& folder);
+
 // Writes it to a temporary folder and loads it. Dies on failure.
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec);
 // The same of tensors that are given.
