@@ -39,7 +39,7 @@ packages_of() {
       ;;
     demo)
       echo python3 python3-venv python3-pip python3-numpy python3-pandas curl \
-        ca-certificates libbenchmark-dev libnghttp2-dev
+        ca-certificates libnghttp2-dev
       ;;
     bench)
       echo libbenchmark-dev libnghttp2-dev python3 python3-matplotlib \
