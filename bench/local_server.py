@@ -38,7 +38,8 @@ class LocalServer:
 
         limits: fields of the config's limits message; sections: of its others,
         by their names ('model' and 'listen' join what is written here);
-        command: words before the server's own.
+        command: words before the server's own;
+        base_path: where versions lie that it may be asked to load.
         """
         self.folder = pathlib.Path(folder)
         self.log = self.folder / 'server.log'
@@ -48,6 +49,9 @@ class LocalServer:
         store = sections.pop('store', '')
         model = sections.pop('model', '')
         listen = sections.pop('listen', '')
+        base_path = sections.pop('base_path', '')
+        if base_path:
+            base_path = pathlib.Path(base_path).resolve()
         others = '\n'.join(f'{section} {{ {fields} }}'
                            for section, fields in sections.items())
         config = self.folder / 'server.textproto'
@@ -61,6 +65,7 @@ class LocalServer:
               name: "{name}" version: {version}
               path: "{pathlib.Path(bundle).resolve()}" {model}
             }}
+            model_base_path: "{base_path}"
             store {{ path: "{(self.folder / 'store').resolve()}" {store} }}
             limits {{ {limits} }}
             {others}

@@ -89,30 +89,6 @@ absl::Status WriteFile(const std::string& path, const std::string& contents) {
   return absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
-absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
-                         const std::string& folder) {
-  std::filesystem::create_directories(folder);
-  const BundleSchema schema = SchemaOf(spec);
-  const std::string weights_path = folder + "/weights.safetensors";
-  const std::string items_path = folder + "/items.safetensors";
-  const std::string weights = SafetensorsBytes(schema.weights, tensors);
-  const std::string items = SafetensorsBytes(schema.items, tensors);
-  absl::Status status = WriteFile(weights_path, weights);
-  status.Update(WriteFile(items_path, items));
-  if (!status.ok()) return status;
-
-  spec.set_weights_sha256(Sha256Hex(weights));
-  spec.set_items_sha256(Sha256Hex(items));
-  const auto weights_file = TensorFile::Open(weights_path);
-  if (!weights_file.ok()) return weights_file.status();
-  const auto items_file = TensorFile::Open(items_path);
-  if (!items_file.ok()) return items_file.status();
-  spec.set_fingerprint(ComputeFingerprint(spec, **weights_file, **items_file));
-  std::string text;
-  google::protobuf::TextFormat::PrintToString(spec, &text);
-  return WriteFile(folder + "/model.textproto", text);
-}
-
 // Those of WriteRandomBundle, which are asked for in the schema's order.
 TensorBytes RandomTensors(const model::v1::ModelSpec& spec,
                           bool scattered = false) {
@@ -151,6 +127,30 @@ model::v1::ModelSpec PlainSpec(uint32_t d_model, uint32_t num_heads,
   task->set_value_weight(1);
   spec.set_num_items(num_items);
   return spec;
+}
+
+absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
+                         const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  const BundleSchema schema = SchemaOf(spec);
+  const std::string weights_path = folder + "/weights.safetensors";
+  const std::string items_path = folder + "/items.safetensors";
+  const std::string weights = SafetensorsBytes(schema.weights, tensors);
+  const std::string items = SafetensorsBytes(schema.items, tensors);
+  absl::Status status = WriteFile(weights_path, weights);
+  status.Update(WriteFile(items_path, items));
+  if (!status.ok()) return status;
+
+  spec.set_weights_sha256(Sha256Hex(weights));
+  spec.set_items_sha256(Sha256Hex(items));
+  const auto weights_file = TensorFile::Open(weights_path);
+  if (!weights_file.ok()) return weights_file.status();
+  const auto items_file = TensorFile::Open(items_path);
+  if (!items_file.ok()) return items_file.status();
+  spec.set_fingerprint(ComputeFingerprint(spec, **weights_file, **items_file));
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(spec, &text);
+  return WriteFile(folder + "/model.textproto", text);
 }
 
 absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,

@@ -31,6 +31,10 @@ absl::Status WriteRandomBundle(const model::v1::ModelSpec& spec,
                                const std::string& folder,
                                bool scattered = false);
 
+// The same of tensors that are given.
+absl::Status WriteBundle(model::v1::ModelSpec spec, const TensorBytes& tensors,
+                         const std::string& folder);
+
 // Writes it to a temporary folder and loads it. Dies on failure.
 std::shared_ptr<const Bundle> RandomBundle(const model::v1::ModelSpec& spec);
 // The same of tensors that are given.

@@ -3,7 +3,8 @@
 #
 #   build    compiles the server and the tool
 #   runtime  runs the server and the tool, and nothing else
-#   demo     fetches and converts the demo's data
+#   demo     fetches and converts the demo's data, and compiles what asks for
+#            rankings in it
 #   bench    compiles the benchmarks, beside what build compiles, and draws
 #            what they measured
 #   trainer  trains models and runs the trainer's tests (PyTorch: 800 MB)
@@ -38,7 +39,7 @@ packages_of() {
       ;;
     demo)
       echo python3 python3-venv python3-pip python3-numpy python3-pandas curl \
-        ca-certificates
+        ca-certificates libnghttp2-dev
       ;;
     bench)
       echo libbenchmark-dev libnghttp2-dev python3 python3-matplotlib \

@@ -41,28 +41,6 @@ std::vector<uint32_t> ContextOf(const GoldenCase& golden,
   return rows;
 }
 
-// The scores of a case's candidates, [candidates, tasks].
-std::vector<float> ScoresOf(const GoldenCase& golden, const Engine& engine,
-                            EngineScratch& scratch) {
-  const Bundle& bundle = engine.bundle();
-  const std::vector<ModelEvent> events = EventsOf(golden, bundle);
-  const std::vector<uint32_t> context = ContextOf(golden, bundle);
-  std::vector<uint32_t> rows;
-  std::vector<float> features;
-  for (const auto& candidate : golden.candidates()) {
-    rows.push_back(bundle.ItemRow(candidate.item_id()));
-    features.insert(features.end(), candidate.features().begin(),
-                    candidate.features().end());
-  }
-  FoldJob job{engine.empty_state(), events, nullptr};
-  engine.Fold(absl::MakeSpan(&job, 1), scratch);
-  const auto reading =
-      engine.Read(*job.after, {golden.time_us(), {}, context}, scratch);
-  std::vector<float> scores(rows.size() * engine.num_tasks());
-  engine.Score(*reading, rows, features, absl::MakeSpan(scores), scratch);
-  return scores;
-}
-
 // One score, and how far it is off.
 struct Comparison {
   int user = 0;
@@ -118,7 +96,7 @@ std::vector<TaskScores> Compare(const Engine& engine) {
   std::vector<TaskScores> tasks(engine.num_tasks());
   for (int user = 0; user < requests.cases_size(); ++user) {
     const GoldenCase& golden = requests.cases(user);
-    const std::vector<float> found = ScoresOf(golden, engine, *scratch);
+    const std::vector<float> found = GoldenScores(golden, engine, *scratch);
     for (int i = 0; i < golden.candidates_size(); ++i) {
       for (size_t task = 0; task < tasks.size(); ++task) {
         tasks[task].Add({user, i, golden.candidates(i).scores(task),
@@ -152,6 +130,27 @@ absl::Status Disagreement(const Engine& engine, size_t index,
 GoldenBound GoldenBoundOf(Precision precision) {
   return precision == Precision::kF32 ? GoldenBound{1e-4, 1e-5}
                                       : GoldenBound{.2, .01};
+}
+
+std::vector<float> GoldenScores(const GoldenCase& golden, const Engine& engine,
+                                EngineScratch& scratch) {
+  const Bundle& bundle = engine.bundle();
+  const std::vector<ModelEvent> events = EventsOf(golden, bundle);
+  const std::vector<uint32_t> context = ContextOf(golden, bundle);
+  std::vector<uint32_t> rows;
+  std::vector<float> features;
+  for (const auto& candidate : golden.candidates()) {
+    rows.push_back(bundle.ItemRow(candidate.item_id()));
+    features.insert(features.end(), candidate.features().begin(),
+                    candidate.features().end());
+  }
+  FoldJob job{engine.empty_state(), events, nullptr};
+  engine.Fold(absl::MakeSpan(&job, 1), scratch);
+  const auto reading =
+      engine.Read(*job.after, {golden.time_us(), {}, context}, scratch);
+  std::vector<float> scores(rows.size() * engine.num_tasks());
+  engine.Score(*reading, rows, features, absl::MakeSpan(scores), scratch);
+  return scores;
 }
 
 std::string GoldenReplay::ToString() const {

@@ -6,10 +6,12 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "model/engine.h"
 #include "model/precision.h"
+#include "qlarank/model/v1/golden_requests.pb.h"
 
 namespace qlarank {
 
@@ -35,10 +37,16 @@ struct GoldenReplay {
   std::string ToString() const;
 };
 
-// Folds, reads and scores as a server does, in the engine's precision: a
-// millisecond or a few. FAILED_PRECONDITION names the case, the candidate and
-// the task that are furthest off, what was expected and what was found; that
-// something is not a number is further than anything else.
+// What the engine scores the candidates of one golden request, [candidates,
+// tasks]: folds, reads and scores as a server does, in the engine's precision.
+// REQUIRES: the request can be asked of the engine's model.
+std::vector<float> GoldenScores(const model::v1::GoldenCase& golden,
+                                const Engine& engine, EngineScratch& scratch);
+
+// Asks all of the bundle's, in a millisecond or a few. FAILED_PRECONDITION names
+// the case, the candidate and the task that are furthest off, what was expected
+// and what was found; that something is not a number is further than anything
+// else.
 absl::StatusOr<GoldenReplay> ReplayGoldenRequests(const Engine& engine);
 
 }  // namespace qlarank

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # The demo's story: a fresh server, ten months of purchases in, every household
-# ranked, the rest of the year in, a basket changing a ranking.
+# ranked, the rest of the year in, a basket changing a ranking, and another version
+# of the model under load.
 # Sourced by ./run, in the repository's root.
 
 demo_folder=.demo
@@ -26,6 +27,8 @@ demo_plan() {
     0:10  starting a server, importing ten months of them, a first ranking
     1:00  ranking the whole catalogue for every household, the rest of the
           year, and a basket that changes a ranking
+    0:40  another version of the model, loaded, served to all and rolled back
+          while rankings are asked for
 
     What was done before is not done again. Logs are in $log_folder/.
 
@@ -66,6 +69,9 @@ demo_config() {
   printf 'listen {\n  grpc_address: "127.0.0.1:%d"\n' "$grpc"
   printf '  http_address: "127.0.0.1:%d"\n' "$http"
   printf '  port_file: "%s/ports"\n}\n' "$demo_folder"
+  printf 'model_base_path: "%s/bundles"\n' "$demo_folder"
+  # Between rankings nothing else wants the processors.
+  printf 'migration { processor_share: 1 }\n'
 }
 
 demo_start() {
@@ -87,8 +93,9 @@ demo_start() {
     fi
     sleep 0.1
   done
-  read -r grpc_port http_port < "$demo_folder/ports"
+  { read -r grpc_port http_port && read -r admin_port; } < "$demo_folder/ports"
   demo_address="127.0.0.1:$grpc_port"
+  demo_admin_address="127.0.0.1:$admin_port"
   demo_metrics="http://127.0.0.1:$http_port/metrics"
   qlarank serve-check
 }
@@ -138,6 +145,23 @@ demo_fill_basket() {
   done
 }
 
+# A next version, where the server looks for it: written aside, then renamed.
+demo_ship() {
+  local bundles
+  bundles="$demo_folder/bundles/$(basename "${demo_model%/*}")"
+  mkdir -p "$bundles"
+  build/release/bench/change_bundle "$demo_model" "$bundles/.2" 2 0.01
+  mv "$bundles/.2" "$bundles/2"
+}
+
+demo_swap() {
+  demo_ship
+  cut -f1 "$demo_model/titles.tsv" > "$demo_folder/items"
+  python3 scripts/swap_under_load.py --server "$demo_address" \
+    --admin-server "$demo_admin_address" --model grocery --before 1 --version 2 \
+    --users 2500 --item-file "$demo_folder/items"
+}
+
 demo() {
   local keep="$1" started=$SECONDS
   if [[ ! -d $demo_model ]]; then
@@ -175,6 +199,9 @@ demo() {
   say "Importing the year again changes nothing"
   qlarank import "$demo_data/train.csv"
   qlarank import "$demo_data/heldout.csv"
+
+  say "Another version while rankings are asked for: weights changed by up to 1 %"
+  demo_swap
 
   say "A few of the metrics at $demo_metrics"
   demo_show_metrics

@@ -75,9 +75,10 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
   }
   pipeline->states_ =
       std::make_unique<UserStates>(store, metrics, OfStates(options.store));
-
+  pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
   pipeline->migrations_ = std::make_unique<Migrations>(
-      *pipeline->states_, store, metrics, options.migration);
+      *pipeline->states_, store, metrics, options.migration,
+      [scheduler = pipeline->scheduler_.get()] { return scheduler->busy(); });
 
   if (options.request_log.enabled()) {
     auto log = OpenRequestLog(options.request_log, store, metrics.request_log);
@@ -90,7 +91,6 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
                    pipeline->request_log_.get()));
   if (!partitions.ok()) return partitions.status();
   pipeline->partitions_ = *std::move(partitions);
-  pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
   pipeline->rank_models_ = std::make_unique<RankModels>(
       *pipeline->models_, *pipeline->states_, metrics.rank,
       *pipeline->scheduler_);

@@ -6,6 +6,7 @@
 // bench/load/flow.h says how a flow is written.
 
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ ABSL_FLAG(std::string, user_prefix, "user-",
           "users are <prefix>0, <prefix>1..");
 ABSL_FLAG(uint64_t, users, 1, "number of users");
 ABSL_FLAG(uint64_t, items, 1, "candidates are of the ids 1 ... items");
+ABSL_FLAG(std::string, item_file, "",
+          "file with the ids of items, instead of 1 ... items");
 ABSL_FLAG(int64_t, request_second, 0,
           "time of every request, in seconds; 0: the server's clock");
 ABSL_FLAG(absl::Duration, warm_up, absl::Seconds(1), "before measuring");
@@ -53,8 +56,22 @@ LoadRun::Options OptionsFromFlags() {
   return options;
 }
 
+// False where the file has none.
+bool ReadItems(const std::string& path, std::vector<uint64_t>& ids) {
+  std::ifstream stream(path);
+  for (uint64_t id; stream >> id;) ids.push_back(id);
+  return stream.eof() && !ids.empty();
+}
+
 int Main(const std::vector<char*>& arguments) {
-  const LoadRun::Options options = OptionsFromFlags();
+  LoadRun::Options options = OptionsFromFlags();
+  const std::string item_file = absl::GetFlag(FLAGS_item_file);
+  if (!item_file.empty() &&
+      !ReadItems(item_file, options.population.item_ids)) {
+    fprintf(stderr, "load_client: no ids are in --item_file=%s\n",
+            item_file.c_str());
+    return 2;
+  }
   if (options.population.users == 0 || options.population.items == 0) {
     fprintf(stderr, "load_client: --users and --items must be above 0\n");
     return 2;

@@ -21,7 +21,7 @@ PreparedRequests::PreparedRequests(const Population& population,
       request.mutable_request_time()->set_seconds(population.request_second);
     }
     for (uint32_t c = 0; c < candidates; ++c) {
-      request.add_item_ids(1 + random() % population.items);
+      request.add_item_ids(population.ItemId(random()));
     }
     requests_.push_back(Framed(request.SerializeAsString()));
   }

@@ -16,6 +16,13 @@ struct Population {
   uint64_t items = 1;  // ids 1 ... items
   // The time of every request; 0: the server's clock.
   int64_t request_second = 0;
+  // Instead of 1 ... items, unless it is empty.
+  std::vector<uint64_t> item_ids = {};
+
+  uint64_t ItemId(uint64_t number) const {  // `number` of any size
+    return item_ids.empty() ? 1 + number % items
+                            : item_ids[number % item_ids.size()];
+  }
 };
 
 class PreparedRequests {

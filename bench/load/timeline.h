@@ -24,6 +24,8 @@ class Timeline {
     if (path.empty()) return;
     file_.reset(std::fopen(path.c_str(), "w"));
     ok_ = file_ != nullptr;
+    // Who ends the program while it sends has whole lines.
+    if (ok_) std::setvbuf(file_.get(), nullptr, _IOLBF, BUFSIZ);
   }
 
   bool ok() const { return ok_; }

@@ -35,6 +35,9 @@ def _parser():
     parser.add_argument('--minutes', type=float, metavar='N',
                         help='how long the memory and overload sections keep '
                         'the server under load; makes the run a partial one')
+    parser.add_argument('--users', type=int, metavar='N',
+                        help='how many the migration section has; makes the '
+                        'run a partial one')
     parser.add_argument('--build', default='build/release', metavar='DIR')
     parser.add_argument('--cache', default='.cache/bench', metavar='DIR',
                         help='models and stores that the next run can use')
@@ -122,12 +125,14 @@ def main(arguments=None):
     if PEERS.intersection(names):
         blas.ensure(['-m', 'bench.performance', *(arguments or sys.argv[1:])])
     args.results.mkdir(parents=True, exist_ok=True)
-    context = context_lib.Context(args.build, args.cache, args.minutes)
+    context = context_lib.Context(args.build, args.cache, args.minutes,
+                                  args.users)
     run = _begin(context, names)
     path = _own_path(args.results, run)
     failed = _measure(context, run, path)
     if run.sections:
-        _finish(run, path, args.results, whole=args.minutes is None)
+        _finish(run, path, args.results,
+                whole=args.minutes is None and args.users is None)
         _publish(args.results)
     seconds = sum(section.seconds for section in run.sections.values())
     print(f'{report.summary(run.sections)}\nmeasured in '

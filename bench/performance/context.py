@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ SHAPES = {
     'large': (128, 4, 2, 4, 'all', 2_000_000, 'scattered'),
 }
 SHIPPED = pathlib.Path('models/grocery/1')
+CHANGE = .01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +40,11 @@ class Echo:
 class Context:
     """build: build/release; cache: what a run may keep for the next one."""
 
-    def __init__(self, build, cache, minutes=None):
+    def __init__(self, build, cache, minutes=None, users=None):
         self.build = pathlib.Path(build)
         self.cache = pathlib.Path(cache)
         self.minutes = minutes  # of memory and overload, or None
+        self.users = users  # of migration, or None
         self.programs = local_server.built(build)
         self._begin = time.monotonic()
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -72,12 +75,30 @@ class Context:
                             *SHAPES[name][6:]], check=True)
         return folder
 
+    def versions(self, count):
+        """A folder with `count` versions of the shipped model below
+        `grocery/`, written where they are missing. Items have the ids 1, 2, ...
+        as load_client asks for, and weights differ by up to CHANGE."""
+        folder = self.cache / 'versions'
+        for version in range(1, count + 1):
+            path = folder / SHIPPED.parts[-2] / str(version)
+            if path.exists():
+                continue
+            aside = path.with_name(f'.{version}')
+            shutil.rmtree(aside, ignore_errors=True)
+            subprocess.run([self.build / 'bench' / 'change_bundle', SHIPPED,
+                            aside, str(version), str(CHANGE), 'numbered'],
+                           check=True)
+            aside.rename(path)
+        return folder
+
     @contextlib.contextmanager
-    def server(self, bundle='d128', folder=None, **sections):
+    def server(self, bundle='d128', folder=None, version=1, **sections):
         """A running server, over an empty store unless a folder has one.
 
-        bundle: a name of SHAPES, or a bundle's folder; sections: fields of
-        the config's messages of that name, such as store='...'.
+        bundle: a name of SHAPES, or a bundle's folder; version: that it has;
+        sections: fields of the config's messages of that name, such as
+        store='...'.
         """
         path = self.bundle(bundle) if bundle in SHAPES else bundle
         name = 'random' if bundle in SHAPES else pathlib.Path(path).parts[-2]
@@ -86,7 +107,7 @@ class Context:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(
                     dir=self.cache, prefix='server-'))
             yield stack.enter_context(local_server.LocalServer(
-                self.programs, path, name, 1, folder, **sections))
+                self.programs, path, name, version, folder, **sections))
 
     @contextlib.contextmanager
     def echo(self, candidates, from_another_thread=False):

@@ -48,7 +48,8 @@ class Row:
 
 # In the order in which they run, and stand in tables.
 SECTIONS = ('engine', 'peers', 'softmax', 'rpc', 'load', 'mixed', 'ingest',
-            'rebuild', 'memory', 'startup', 'history', 'overload', 'catalogue')
+            'rebuild', 'memory', 'startup', 'history', 'overload', 'swap',
+            'migration', 'catalogue')
 
 
 def of(runs):

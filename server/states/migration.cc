@@ -12,10 +12,11 @@ namespace qlarank {
 namespace {
 
 // Read and folded at a time, of one user.
-constexpr size_t kStepEvents = 1024;
-// Folded at a time, of as many users as have them: a few full tiles.
-constexpr size_t kBatchEvents = 1024;
-constexpr size_t kBatchUsers = 256;
+constexpr size_t kStepEvents = 128;
+// Folded at a time, of as many users as have them: two full tiles, a fraction of
+// a millisecond or about one, which is what a request may find in its way.
+constexpr size_t kBatchEvents = 128;
+constexpr size_t kBatchUsers = 128;
 
 // Users who were active within so long of the newest event of all come before
 // those who were not.
@@ -36,6 +37,10 @@ Migration::Migration(std::shared_ptr<UserMemory> memory, const EventLog& log,
       options_(options),
       on_end_(std::move(on_end)),
       scratch_(memory_->model().engine->NewScratch()),
+      pace_(options_.processor_share, options_.busy,
+            [this](absl::Duration duration) {
+              return stop_.WaitForNotificationWithTimeout(duration);
+            }),
       thread_([this] { Run(); }) {}
 
 Migration::~Migration() { Stop(); }
@@ -73,7 +78,6 @@ void Migration::Run() {
 }
 
 absl::Status Migration::Migrate() {
-  rested_ = absl::Now();
   if (absl::Status status = Count(); !status.ok()) return status;
   {
     absl::MutexLock lock(&mutex_);
@@ -102,7 +106,7 @@ absl::Status Migration::Count() {
           ++progress_.users;
           progress_.events_left += head.num_events();
         }
-        return !stop_.HasBeenNotified();
+        return Rest().ok();
       });
   if (stop_.HasBeenNotified()) return Stopped();
   // Of a damaged head the owner of the user tells.
@@ -122,9 +126,8 @@ absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
         if (status.ok() && (waiting_events_ >= kBatchEvents ||
                             replays_.size() >= kBatchUsers)) {
           status = FoldAll();
-        } else if (status.ok() && taken_.size() % kBatchUsers == 0) {
-          status = Rest();
         }
+        if (status.ok()) status = Rest();
         return status.ok();
       });
   if (status.ok()) status = FoldAll();
@@ -223,12 +226,7 @@ absl::Status Migration::NoteFailed(absl::string_view user_id,
 }
 
 absl::Status Migration::Rest() {
-  const absl::Duration busy = absl::Now() - rested_;
-  const double share = options_.processor_share;
-  const bool stopped =
-      stop_.WaitForNotificationWithTimeout(busy * ((1 - share) / share));
-  rested_ = absl::Now();
-  return stopped ? Stopped() : absl::OkStatus();
+  return pace_.Step() ? absl::OkStatus() : Stopped();
 }
 
 }  // namespace qlarank

@@ -11,7 +11,8 @@
 // Users who were active last are first. A user of whom no more than `max_behind`
 // events are left is *covered*: to replay so few takes no time.
 //
-// One thread, which works for a share of the time and sleeps for the rest.
+// One thread, which works between requests, for a share of the time, and sleeps
+// for the rest (server/work/background_pace.h).
 #ifndef QLARANK_SERVER_STATES_MIGRATION_H_
 #define QLARANK_SERVER_STATES_MIGRATION_H_
 
@@ -31,6 +32,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/states/user_memory.h"
+#include "server/work/background_pace.h"
 #include "state_store/event_log.h"
 
 namespace qlarank {
@@ -41,6 +43,9 @@ class Migration {
     // Of one processor, above 0 and at most 1.
     double processor_share = 0.5;
     uint64_t max_behind = 64;
+    // Whether something is being served, which it then makes way for; null:
+    // nothing ever is.
+    BackgroundPace::Busy busy = nullptr;
   };
 
   enum class Phase { kCounting, kFolding, kDone, kStopped, kFailed };
@@ -111,7 +116,7 @@ class Migration {
   // Of one user, who is counted. OK if the others can go on.
   absl::Status NoteFailed(absl::string_view user_id,
                           const absl::Status& status);
-  // Sleeps for as long as keeps its share. ABORTED when it is to stop.
+  // After a little work: rests, where it is time to. ABORTED when it is to stop.
   absl::Status Rest();
 
   const std::shared_ptr<UserMemory> memory_;
@@ -124,7 +129,7 @@ class Migration {
   std::vector<Replay> replays_;
   uint64_t waiting_events_ = 0;  // of replays_
   int64_t newest_us_ = 0;        // event of all
-  absl::Time rested_;
+  BackgroundPace pace_;
   // Hashes of the users who were: each is looked up once, and their snapshot
   // read.
   absl::flat_hash_set<size_t> taken_;

@@ -8,11 +8,13 @@
 namespace qlarank {
 
 Migrations::Migrations(UserStates& states, const EventLog& log,
-                       Metrics& metrics, const MigrationOptions& options)
+                       Metrics& metrics, const MigrationOptions& options,
+                       BackgroundPace::Busy busy)
     : states_(states),
       log_(log),
       metrics_(metrics),
-      options_{options.processor_share, options.max_events_behind} {}
+      options_{options.processor_share, options.max_events_behind,
+               std::move(busy)} {}
 
 void Migrations::StopAll() {
   absl::flat_hash_map<uint32_t, std::shared_ptr<Migration>> ending;

@@ -24,9 +24,11 @@ namespace qlarank {
 
 class Migrations {
  public:
-  // All must outlive this.
+  // All must outlive this. What is `busy` has right of way; it is asked until
+  // StopAll.
   Migrations(UserStates& states, const EventLog& log, Metrics& metrics,
-             const MigrationOptions& options);
+             const MigrationOptions& options,
+             BackgroundPace::Busy busy = nullptr);
   ~Migrations() { StopAll(); }
 
   // Does nothing if the model's has begun before, or after StopAll. `on_done` is

@@ -128,6 +128,11 @@ TileScheduler::Client& TileScheduler::ClientNamed(absl::string_view name) {
   return *(clients_[name] = std::make_unique<Client>());
 }
 
+bool TileScheduler::busy() const {
+  absl::MutexLock lock(&mutex_);
+  return open_jobs_ > 0;
+}
+
 absl::Duration TileScheduler::backlog() const {
   absl::MutexLock lock(&mutex_);
   return backlog_;

@@ -115,6 +115,9 @@ class TileScheduler {
     return static_cast<double>(num_workers_) * share_.At(clock_.steady());
   }
 
+  // Whether some job is at work or waits.
+  bool busy() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // What everything that is queued and not begun is expected to cost.
   absl::Duration backlog() const ABSL_LOCKS_EXCLUDED(mutex_);
 

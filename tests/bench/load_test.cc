@@ -97,5 +97,16 @@ TEST(PreparedRequestsTest, AreRankRequestsOfThePopulation) {
   EXPECT_EQ(users, (std::set<std::string>{"u0", "u1"}));
 }
 
+TEST(PreparedRequestsTest, AreOfTheItemsThatAreGiven) {
+  Population population;
+  population.item_ids = {7, 900};
+  PreparedRequests requests(population, /*candidates=*/40, /*count=*/1,
+                            /*seed=*/1);
+  const v1::RankRequest request = Parsed(requests.Next());
+  EXPECT_EQ(std::set<uint64_t>(request.item_ids().begin(),
+                               request.item_ids().end()),
+            (std::set<uint64_t>{7, 900}));
+}
+
 }  // namespace
 }  // namespace qlarank::bench

@@ -1,6 +1,7 @@
 #include "server/states/migration.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -266,6 +267,20 @@ TEST_F(MigrationsTest, AModelHasOneAndItsEndIsCounted) {
   EXPECT_EQ(metrics_.migration.done.Value(), 1);
   EXPECT_EQ(metrics_.migration.failed.Value(), 0);
   EXPECT_EQ(migrations.Of(model_->id), std::nullopt);
+}
+
+TEST_F(MigrationsTest, OneWaitsForWhatIsServed) {
+  AppendAll();
+  std::atomic<bool> served = true;
+  std::atomic<int> looks = 0;
+  Migrations migrations(*states_, store_, metrics_, {1.0, 0}, [&] {
+    // Four looks of it, and four without.
+    if (++looks % 4 == 0) served = !served;
+    return served.load();
+  });
+  migrations.Begin(model_);
+  EXPECT_EQ(AwaitEnd(migrations).covered_users, kUsers);
+  EXPECT_GT(looks, 4);
 }
 
 TEST_F(MigrationsTest, OneOfAModelThatGoesStops) {

@@ -128,6 +128,19 @@ TEST_F(TileSchedulerTest, RunsEveryUnitOnceAndFinishes) {
   EXPECT_EQ(two.backlog(), absl::ZeroDuration());
 }
 
+TEST_F(TileSchedulerTest, IsBusyAsLongAsSomethingIsAtWork) {
+  EXPECT_FALSE(scheduler_.busy());
+  const auto job = Block();
+  EXPECT_TRUE(scheduler_.busy());
+  release_.Notify();
+  job->WaitForDropped();
+  const absl::Time end = absl::Now() + absl::Seconds(30);
+  while (scheduler_.busy() && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_FALSE(scheduler_.busy());
+}
+
 TEST_F(TileSchedulerTest, AnEarlierDeadlineComesFirst) {
   Block();
   const absl::Time arrival =

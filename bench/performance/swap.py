@@ -1,0 +1,202 @@
+"""A model that is changed under load: p99 of rankings in the ten seconds in which
+a version is loaded, made the one that everybody gets, rolled back and unloaded,
+over that of ten seconds in which nothing was done.
+
+Load is open loop at half of what the server can do. All windows of a round have
+the same users, candidates and arrivals, so what differs is what was done in them;
+`nothing again` says how much two windows differ by themselves. Every round has a
+version that the store has not met, whose states are made while it is loaded.
+
+The rounds are done once for each of ACTIVITIES, which goes on in all windows.
+"""
+
+import contextlib
+import dataclasses
+import json
+import statistics
+import time
+from concurrent import futures
+from typing import Callable
+
+from bench.performance import context as context_lib
+from bench.performance import figures
+
+NAME = context_lib.SHIPPED.parts[-2]
+CANDIDATES = 2048
+USERS, EVENTS = 2000, 200_000
+ROUNDS, SECONDS = 5, 10
+SHARE = .5
+# From the beginning of a window to what is done in it, load's warm-up included.
+WARM_UP, LEAD = 1, 1
+# Of p99, over that of the window in which nothing is done.
+TARGET = 1.1
+MIGRATION_SECONDS = 300
+BEFORE, AGAIN = 'nothing', 'nothing again'
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """name: of its figures. act: what is done in it, with the server and the
+    round's version; it has as long as it takes. judged: whether p99 is held to
+    the target."""
+    name: str
+    act: Callable = lambda server, version: None
+    judged: bool = True
+
+
+def _load(server, version):
+    server.cli('model', 'load', f'{NAME}/{version}')
+
+
+def _label(server, version):
+    server.cli('model', 'label', NAME, 'stable', version)
+
+
+def _roll_back(server, version):
+    server.cli('model', 'rollback', NAME)
+
+
+def _unload(server, version):
+    server.cli('model', 'unload', f'{NAME}/{version}')
+
+
+# In this order, in every round; the first is what the others are held to.
+WINDOWS = (
+    Window(BEFORE, judged=False),
+    Window(AGAIN, judged=False),
+    Window('load', _load),
+    Window('switch', _label),
+    Window('roll back', _roll_back),
+    Window('unload', _unload),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Activity:
+    """name: what its figures' names end in. beside: a context manager, of
+    context and server, as long as which it goes on."""
+    name: str
+    beside: Callable = lambda context, server: contextlib.nullcontext()
+
+
+ACTIVITIES = (Activity(''),)
+
+
+def run(context):
+    base = context.versions(1 + ROUNDS * len(ACTIVITIES))
+    with context.server(base / NAME / '1', base_path=base) as server:
+        context.send_events(server, USERS, EVENTS)
+        server.wait_until_folded()
+        _label(server, 1)
+        saturation = _saturation(context, server)
+        rounds = {}
+        for i, activity in enumerate(ACTIVITIES):
+            with activity.beside(context, server):
+                rounds[activity.name] = [
+                    _round(context, server, 2 + i * ROUNDS + number,
+                           SHARE * saturation, activity.name)
+                    for number in range(ROUNDS)]
+    data = {'saturation': saturation, 'rounds': rounds}
+    return figures.Result(judge(data), data)
+
+
+def _saturation(context, server):
+    context.say('saturation: closed loop, 16 under way')
+    flows, _ = context.load(server, USERS, f'load:closed:16:{CANDIDATES}',
+                            warm_up=f'{WARM_UP}s', duration=f'{SECONDS}s')
+    return flows['load']['per_second']
+
+
+def _round(context, server, version, rate, activity):
+    """{window's name: what was measured in it}."""
+    found = {}
+    for window in WINDOWS:
+        context.say(f'version {version}: {window.name}{activity}')
+        found[window.name] = _window(context, server, window, version, rate)
+        wait_for_migration(server, f'{NAME}/{version}')
+    return found
+
+
+def _window(context, server, window, version, rate):
+    with futures.ThreadPoolExecutor() as pool:
+        seconds = pool.submit(_timed, window, server, version)
+        flows, _ = context.load(
+            server, USERS, f'load:open:{rate:.3f}:{CANDIDATES}',
+            warm_up=f'{WARM_UP}s', duration=f'{SECONDS}s', seed=version)
+        flow = flows['load']
+        return {**flow['latency_ms'], 'completed': flow['completed'],
+                'errors': context_lib.errors(flow), 'late_ms': flow['late_ms'],
+                'act_seconds': seconds.result()}
+
+
+def _timed(window, server, version):
+    time.sleep(WARM_UP + LEAD)
+    begin = time.monotonic()
+    window.act(server, version)
+    return time.monotonic() - begin
+
+
+def migration(server, model):
+    """How far it is (`qlarank model show --json`), None where the model is not
+    loaded, or nothing is migrated to it."""
+    shown = server.cli('model', 'show', model, '--json', check=False)
+    if shown.returncode == 0:
+        return json.loads(shown.stdout).get('migration')
+    if 'NOT_FOUND' in shown.stderr:
+        return None
+    raise RuntimeError(f'qlarank model show {model}: {shown.stderr}')
+
+
+def wait_for_migration(server, model, seconds=None):
+    """Until the model's states are all made; at once where it is not served."""
+    deadline = time.monotonic() + (seconds or MIGRATION_SECONDS)
+    while True:
+        found = migration(server, model)
+        if found is None or found['phase'] == 'done':
+            return found
+        if found['phase'] == 'failed' or time.monotonic() > deadline:
+            raise RuntimeError(f'the migration to {model} has not ended: '
+                               f'{found}')
+        time.sleep(.2)
+
+
+def judge(data):
+    """The figures of what was measured."""
+    found = [figures.plain(
+        'saturation, 2,048 candidates', data['saturation'], 'requests/s',
+        f'closed loop, {NAME}; what follows is at {SHARE:.0%} of it')]
+    for activity, rounds in data['rounds'].items():
+        found += [figures.plain(
+            f'{BEFORE}, {quantile}{activity}',
+            statistics.median(r[BEFORE][quantile] for r in rounds), 'ms',
+            'rounds ' + _listed(r[BEFORE][quantile] for r in rounds))
+            for quantile in ('p50', 'p99')]
+        for window in WINDOWS[1:]:
+            found += _of_window(window, rounds, activity)
+        errors = sum(part['errors'] for r in rounds for part in r.values())
+        asked = sum(part['completed'] for r in rounds for part in r.values())
+        found.append(figures.at_most(
+            f'errors{activity}', errors, 0, 'requests',
+            f'{asked:,.0f} were answered, of all windows', every=True))
+    return found
+
+
+def _of_window(window, rounds, activity):
+    ratios = {quantile: [r[window.name][quantile] / r[BEFORE][quantile]
+                         for r in rounds] for quantile in ('p50', 'p99')}
+    took = statistics.median(r[window.name]['act_seconds'] for r in rounds)
+    note = 'rounds ' + _listed(ratios['p99'])
+    if window.judged:
+        note += f'; took {figures.number(took)} s'
+    p99 = statistics.median(ratios['p99'])
+    name = f'{window.name}: p99 over {BEFORE}\'s{activity}'
+    return [
+        figures.at_most(name, p99, TARGET, 'x', note) if window.judged
+        else figures.plain(name, p99, 'x', note),
+        figures.plain(f'{window.name}: p50 over {BEFORE}\'s{activity}',
+                      statistics.median(ratios['p50']), 'x',
+                      'rounds ' + _listed(ratios['p50']))]
+
+
+def _listed(values):
+    return ', '.join(map(figures.number, values))
