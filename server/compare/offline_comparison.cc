@@ -13,6 +13,9 @@
 #include "absl/time/clock.h"
 #include "model/canary.h"
 #include "model/engine.h"
+#include "prometheus/registry.h"
+#include "server/catalogue/live_catalogue.h"
+#include "server/metrics/catalogue_metrics.h"
 #include "server/models/event_features.h"
 #include "server/request_log/frames.h"
 #include "server/work/field_error.h"
@@ -102,20 +105,31 @@ class Comparer {
 }  // namespace
 
 absl::StatusOr<LoadedModelPtr> LoadToCompare(const std::string& folder,
-                                             const EventLog& log) {
+                                             StateStore& store) {
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
   const auto within = [&](const absl::Status& status) {
     return Within(absl::StrCat(folder, ": "), status);
   };
   auto bundle = Bundle::Load(folder);
   if (!bundle.ok()) return within(bundle.status());
-  auto engine = Engine::Create(*std::move(bundle));
+  prometheus::Registry nobodys;
+  CatalogueMetrics metrics(nobodys);
+  const auto catalogue = LiveCatalogue::Open(store, metrics);
+  if (!catalogue.ok()) return within(catalogue.status());
+  Engine::Options options;
+  options.most_added_items = (*catalogue)->version();
+  auto engine = Engine::Create(*std::move(bundle), options);
   if (!engine.ok()) return within(engine.status());
   const model::v1::ModelSpec& spec = (*engine)->bundle().spec();
-  auto features = EventFeatures::Of(log, spec.event_features());
+  auto features = EventFeatures::Of(store, spec.event_features());
   if (!features.ok()) return within(features.status());
-  return MakeLoadedModel(spec.name(), spec.version(), *std::move(engine),
-                         *std::move(features), absl::Now());
+  LoadedModelPtr model =
+      MakeLoadedModel(spec.name(), spec.version(), *std::move(engine),
+                      *std::move(features), absl::Now());
+  const absl::Status joined =
+      (*catalogue)->Join(model->name, model->version, model->engine);
+  if (!joined.ok()) return within(joined);
+  return model;
 }
 
 absl::StatusOr<OfflineComparison> CompareOffline(

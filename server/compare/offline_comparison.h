@@ -18,6 +18,7 @@
 #include "server/compare/difference.h"
 #include "server/compare/rescorer.h"
 #include "state_store/event_log.h"
+#include "state_store/state_store.h"
 
 namespace qlarank {
 
@@ -44,10 +45,11 @@ struct OfflineOptions {
 };
 
 // A model of a bundle, to compare: scored in float32, as a server does unless it
-// is configured otherwise. `log` is the one that it is to be folded over. Errors
-// are those of Bundle::Load and Engine::Create, with the folder named.
+// is configured otherwise, and with the items that the store's catalogue has for
+// it, all of them. It is to be folded over the store's log. Errors are those of
+// Bundle::Load, Engine::Create and LiveCatalogue, with the folder named.
 absl::StatusOr<LoadedModelPtr> LoadToCompare(const std::string& folder,
-                                             const EventLog& log);
+                                             StateStore& store);
 
 // Blocks. `folder` is the request log's. INVALID_ARGUMENT where it has no file
 // of one. A file is read up to the first record that is not whole.

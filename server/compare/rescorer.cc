@@ -149,7 +149,7 @@ Outcome Rescorer::Fold(const std::string& user_id, uint64_t sequence,
       return Outcome::kErased;
     }
     UserFold fold(std::move(state), *std::move(events), sequence,
-                  model_->bundle(), model_->features);
+                  *model_->engine, model_->features);
     UserFold::Run({&fold, 1}, *model_->engine, *scratch_);
     if (!fold.status().ok()) return Failed(fold.status().ToString());
     state = fold.after();
@@ -191,7 +191,7 @@ Outcome Rescorer::Understand(const v1::LoggedRequest& record, Asked& asked) {
                                  i * width + static_cast<int>(place)));
     }
     asked.recent_events.push_back(
-        {bundle.ItemRow(event.item_id()),
+        {model_->engine->catalogue().Row(event.item_id()),
          bundle.ActionIndex(event.action().empty() ? record.default_action()
                                                    : event.action()),
          ToMicros(event.time()), values});
@@ -231,7 +231,7 @@ Outcome Rescorer::Score(const v1::LoggedRequest& record, const UserState& state,
   const size_t num_tasks = asked.tasks.size();
   const size_t num_features = asked.candidate_features.size() / num_candidates;
   std::vector<uint32_t> rows(num_candidates);
-  model_->bundle().ItemRows(request.item_ids(), absl::MakeSpan(rows));
+  model_->engine->catalogue().Rows(request.item_ids(), absl::MakeSpan(rows));
   scores.logits.resize(num_candidates * num_tasks);
   for (size_t at = 0; at < num_candidates; at += Engine::kTileRows) {
     if (!go_on()) return Outcome::kGivenUp;

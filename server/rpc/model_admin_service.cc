@@ -77,13 +77,13 @@ grpc::ServerUnaryReactor* ModelAdminService::ListItems(
 grpc::ServerUnaryReactor* ModelAdminService::SetTraffic(
     grpc::CallbackServerContext* context, const v1::SetTrafficRequest* request,
     v1::SetTrafficResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 grpc::ServerUnaryReactor* ModelAdminService::SetShadow(
     grpc::CallbackServerContext* context, const v1::SetShadowRequest* request,
     v1::SetShadowResponse* response) {
-  return Start(*context, *request, *response);
+  return Start(rollout_, *context, *request, *response);
 }
 
 }  // namespace qlarank

@@ -43,6 +43,57 @@ TEST_F(OfflineComparisonTest, ABundleIsAsItself) {
   }
 }
 
+// An item that no bundle has, in users' logs and among candidates.
+TEST_F(OfflineComparisonTest, KnowsTheItemsThatCameWhileServing) {
+  constexpr uint64_t kNew = 1'000'003;
+  v1::UpsertItemsRequest upsert;
+  upsert.set_model_name("m");
+  upsert.set_model_version(1);
+  v1::UpsertedItem& item = *upsert.add_items();
+  item.set_item_id(kNew);
+  for (uint32_t i = 0; i < bundle().spec().d_model(); ++i) {
+    item.add_embedding(.1f * static_cast<float>(i % 7) - .3f);
+  }
+  v1::UpsertItemsResponse upserted;
+  absl::Status status;
+  absl::Notification done;
+  pipeline_->items().Start(upsert, upserted, [&](absl::Status result) {
+    status = std::move(result);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  ASSERT_TRUE(status.ok()) << status;
+
+  v1::AppendEventsRequest append = MakeAppend(bundle(), "ann", 1, 20);
+  for (int i = 0; i < 20; i += 3) {
+    append.mutable_events(i)->mutable_event()->set_item_id(kNew);
+  }
+  absl::Notification appended;
+  pipeline_->ingest().Append(append, absl::Now(), {},
+                             IngestPipeline::OnFull::kRefuse,
+                             [&](AppendResult) { appended.Notify(); });
+  appended.WaitForNotification();
+  v1::RankRequest request = RequestOf(bundle(), "ann", 4);
+  request.set_item_ids(3, kNew);
+  request.set_min_event_count(20);
+  request.set_max_events_behind(0);
+  Rank(request);
+  const v1::LoggedRequest record = Records(1)[0];
+
+  const auto model = LoadToCompare(options_.models[0].path, *store_);
+  ASSERT_TRUE(model.ok()) << model.status();
+  // The bundle has a name of its own, and its embedding is this model's.
+  Rescorer rescorer(*model, *store_);
+  const auto always = [] { return true; };
+  KnownState state;
+  CandidateScores scores;
+  ASSERT_EQ(rescorer.BringState(record, {}, always, state), Outcome::kCompared);
+  ASSERT_EQ(rescorer.Score(record, *state.state, always, scores),
+            Outcome::kCompared);
+  EXPECT_FALSE(scores.unknown[3]);
+  EXPECT_EQ(scores.logits, ScoresOf(record).logits);
+}
+
 TEST_F(OfflineComparisonTest, CountsWhatItLeavesOutAndWhy) {
   for (const char* user : {"ann", "bob", "carl"}) {
     Append(user, 1, 20);
