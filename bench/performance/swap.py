@@ -31,33 +31,52 @@ WARM_UP, LEAD = 1, 1
 # Of p99, over that of the window in which nothing is done.
 TARGET = 1.1
 MIGRATION_SECONDS = 300
+UPSERTS = 10_000  # a second
+# Of a window, and of all of them, with room for another size of either.
+MOST_UPSERTS = 1_000_000
 BEFORE, AGAIN = 'nothing', 'nothing again'
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """name: of its figures. act: what is done in it, with the server and the
-    round's version; it has as long as it takes. judged: whether p99 is held to
-    the target."""
+    """name: of its figures. act: what is done in it, with the context, the
+    server and the round's version; it has as long as it takes. judged: whether
+    p99 is held to the target."""
     name: str
-    act: Callable = lambda server, version: None
+    act: Callable = lambda context, server, version: None
     judged: bool = True
 
 
-def _load(server, version):
+def _load(context, server, version):
     server.cli('model', 'load', f'{NAME}/{version}')
 
 
-def _label(server, version):
+def _label(context, server, version):
     server.cli('model', 'label', NAME, 'stable', version)
 
 
-def _roll_back(server, version):
+def _roll_back(context, server, version):
     server.cli('model', 'rollback', NAME)
 
 
-def _unload(server, version):
+def _unload(context, server, version):
     server.cli('model', 'unload', f'{NAME}/{version}')
+
+
+def _upsert(context, server, version):
+    """New items of the version that is never unloaded, until the window ends."""
+    width = next(int(line.split()[1]) for line in (
+        context_lib.SHIPPED / 'model.textproto').read_text().splitlines()
+        if line.startswith('d_model:'))
+    seconds = SECONDS - LEAD
+    found = context.run_json(
+        'load/upsert_client', f'--server={server.admin_address}',
+        f'--model={NAME}', '--version=1', f'--width={width}',
+        f'--first_item={version * MOST_UPSERTS + 1_000_000}',
+        f'--items={int(UPSERTS * seconds)}', f'--rate={UPSERTS}')
+    if found['per_second'] < .95 * UPSERTS:
+        raise RuntimeError(f'only {found["per_second"]:,.0f} items a second '
+                           f'were upserted, not {UPSERTS:,}')
 
 
 # In this order, in every round; the first is what the others are held to.
@@ -68,6 +87,7 @@ WINDOWS = (
     Window('switch', _label),
     Window('roll back', _roll_back),
     Window('unload', _unload),
+    Window(f'{UPSERTS:,} upserts a second', _upsert),
 )
 
 
@@ -84,10 +104,11 @@ ACTIVITIES = (Activity(''),)
 
 def run(context):
     base = context.versions(1 + ROUNDS * len(ACTIVITIES))
-    with context.server(base / NAME / '1', base_path=base) as server:
+    with context.server(base / NAME / '1', base_path=base, catalogue=
+                        f'max_added_items: {MOST_UPSERTS}') as server:
         context.send_events(server, USERS, EVENTS)
         server.wait_until_folded()
-        _label(server, 1)
+        _label(context, server, 1)
         saturation = _saturation(context, server)
         rounds = {}
         for i, activity in enumerate(ACTIVITIES):
@@ -119,7 +140,7 @@ def _round(context, server, version, rate, activity):
 
 def _window(context, server, window, version, rate):
     with futures.ThreadPoolExecutor() as pool:
-        seconds = pool.submit(_timed, window, server, version)
+        seconds = pool.submit(_timed, context, window, server, version)
         flows, _ = context.load(
             server, USERS, f'load:open:{rate:.3f}:{CANDIDATES}',
             warm_up=f'{WARM_UP}s', duration=f'{SECONDS}s', seed=version)
@@ -129,10 +150,10 @@ def _window(context, server, window, version, rate):
                 'act_seconds': seconds.result()}
 
 
-def _timed(window, server, version):
+def _timed(context, window, server, version):
     time.sleep(WARM_UP + LEAD)
     begin = time.monotonic()
-    window.act(server, version)
+    window.act(context, server, version)
     return time.monotonic() - begin
 
 

@@ -46,7 +46,7 @@ class RunTest(unittest.TestCase):
             self.assertGreater(window['completed'], 0)
 
     def test_migration(self):
-        with changed(migration, DEFAULT_USERS=2000, EVENTS_EACH=10,
+        with changed(migration, DEFAULT_USERS=2000, EVENTS_EACH=80,
                      LOAD='load:open:5:64', LOAD_SECONDS=2):
             result = migration.run(self.context)
         found = {figure.name: figure for figure in result.figures}
@@ -56,7 +56,7 @@ class RunTest(unittest.TestCase):
             self.assertEqual(found[name].value, 0, name)
         for version in (2, 3):
             self.assertEqual(result.data['compared'][version]['same'], 2000)
-            self.assertEqual(result.data['compared'][version]['events'], 20_000)
+            self.assertEqual(result.data['compared'][version]['events'], 160_000)
         self.assertEqual(set(result.data['replies']['by_version']), {'1', '3'})
 
 

@@ -91,8 +91,11 @@ TEST_F(ModelRolloutTest, RequestsFollowStable) {
 }
 
 TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
-  // It rests a thousand times as long as it works.
-  options_.migration = {0.001, 0};
+  absl::Notification go_on;
+  store_.before_visit = [&](absl::string_view) {
+    go_on.WaitForNotification();
+  };
+  options_.migration.max_events_behind = 0;
   Start();
   for (int i = 0; i < 40; ++i) Append(absl::StrCat("user-", i), 60);
   ASSERT_TRUE(Load(2).ok());
@@ -106,6 +109,8 @@ TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
   min_coverage_ = 0;
   ASSERT_TRUE(Set("stable", 2).ok());
   EXPECT_EQ(Usual(), 2);
+  go_on.Notify();
+  pipeline_ = nullptr;
 }
 
 TEST_F(ModelRolloutTest, WhatALabelPointsToAndTheDefaultStay) {

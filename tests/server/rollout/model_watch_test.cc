@@ -70,6 +70,7 @@ TEST_F(ModelWatchTest, VersionsComeAndGoWithTheirFolders) {
   AwaitListed("1 SERVING, 3 SERVING");
   Bring("2");
   AwaitListed("1 SERVING, 2 SERVING, 3 SERVING");
+  AwaitLooks();
   EXPECT_EQ(metrics_.models.watch_loaded.Value(), 3);
   EXPECT_EQ(metrics_.models.watch_unloaded.Value(), 1);
 }
