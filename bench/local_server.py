@@ -92,13 +92,14 @@ class LocalServer:
             time.sleep(0.005)
 
     def cli(self, *arguments, check=True, stdin=None, progress=False,
-            timeout=120):
+            timeout=120, before=()):
         """Runs the command-line tool against the server.
 
-        progress: its standard error is shown, not captured.
+        progress: its standard error is shown, not captured. before: words
+        before its own.
         """
         result = subprocess.run(
-            [self._cli, '--server', self.address,
+            [*before, self._cli, '--server', self.address,
              '--admin-server', self.admin_address, *map(str, arguments)],
             input=stdin, stdout=subprocess.PIPE,
             stderr=None if progress else subprocess.PIPE, text=True,

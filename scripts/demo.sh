@@ -159,7 +159,8 @@ demo_swap() {
   cut -f1 "$demo_model/titles.tsv" > "$demo_folder/items"
   python3 scripts/swap_under_load.py --server "$demo_address" \
     --admin-server "$demo_admin_address" --model grocery --before 1 --version 2 \
-    --users 2500 --item-file "$demo_folder/items"
+    --users 2500 --item-file "$demo_folder/items" --bundle "$demo_model" \
+    --like "${demo_basket[0]}"
 }
 
 demo() {
@@ -200,7 +201,8 @@ demo() {
   qlarank import "$demo_data/train.csv"
   qlarank import "$demo_data/heldout.csv"
 
-  say "Another version while rankings are asked for: weights changed by up to 1 %"
+  say "Another version while rankings are asked for: weights changed by up to 1 %;" \
+    "and one more item"
   demo_swap
 
   say "A few of the metrics at $demo_metrics"

@@ -1,11 +1,13 @@
 """Changes a served model under load and shows p99, second by second.
 
     python3 scripts/swap_under_load.py --server HOST:PORT --admin-server HOST:PORT
-        --model NAME --before N --version N [--build build/release] ...
+        --model NAME --before N --version N --bundle DIR --like ITEM
+        [--build build/release] ...
 
 Rankings are asked for at half the rate that the server reaches. Meanwhile the
 version, which lies below the server's model_base_path, is loaded, labelled
-`stable` once users' states are made, and rolled back. Prints a line of each
+`stable` once users' states are made, and rolled back; and an item is added that
+no version knows, with the embedding of one of them. Prints a line of each
 second: p50 and p99 of the requests sent in it, a bar as long as p99, and what was
 done; then what the whole says, and exits with 1 if a request failed.
 """
@@ -15,6 +17,7 @@ import csv
 import json
 import pathlib
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +30,7 @@ QUIET_SECONDS = 4
 MIGRATION_SECONDS = 120
 BAR = 40  # characters
 OK = 0
+NEW_ITEM = 900_000_001
 
 
 def _parser():
@@ -43,6 +47,10 @@ def _parser():
                         help='users are PREFIX0, PREFIX1 and so on')
     parser.add_argument('--user-prefix', default='')
     parser.add_argument('--item-file', required=True, help='ids of items')
+    parser.add_argument('--bundle', required=True, type=pathlib.Path,
+                        help='the folder of the version before')
+    parser.add_argument('--like', required=True, type=int,
+                        help="an item, whose embedding the new one gets")
     parser.add_argument('--candidates', type=int, default=2048)
     return parser
 
@@ -86,9 +94,43 @@ class Server:
             stdout=subprocess.PIPE, text=True)
 
 
+def embedding(bundle, item):
+    """The item's row in a bundle's items.safetensors, as a list."""
+    contents = (bundle / 'items.safetensors').read_bytes()
+    length, = struct.unpack_from('<Q', contents)
+    header = json.loads(contents[8:8 + length])
+
+    def values(name, kind):
+        begin, end = header[name]['data_offsets']
+        return memoryview(contents)[8 + length + begin:8 + length + end].cast(
+            kind)
+    # Row 0 is of what nobody knows.
+    row = values('item_ids', 'Q').tolist().index(item) + 1
+    width = header['item_embedding']['shape'][1]
+    return values('item_embedding', 'f')[row * width:(row + 1) * width].tolist()
+
+
+def add_item(server, args):
+    """An item that is unknown in one ranking, and known in the next."""
+    def known():
+        said = json.loads(server.qlarank(
+            'rank', '--user', f'{args.user_prefix}0', '--items', NEW_ITEM,
+            '--json'))
+        return not said['unknown_items']
+    if known():
+        raise RuntimeError(f'item {NEW_ITEM} is known before it is added')
+    with tempfile.NamedTemporaryFile('w', suffix='.jsonl') as file:
+        json.dump({'item': NEW_ITEM, 'title': 'the new item',
+                   'embedding': embedding(args.bundle, args.like)}, file)
+        file.flush()
+        server.qlarank('items', 'upsert', file.name, '--model',
+                       f'{args.model}/{args.before}')
+    if not known():
+        raise RuntimeError(f'item {NEW_ITEM} was added and is not known')
+
+
 def steps(server, args):
-    """[(what is said, what is done)], in this order. What changes while a
-    catalogue grows belongs here, too."""
+    """[(what is said, what is done)], in this order."""
     version = f'{args.model}/{args.version}'
     return [
         (f'model load {version}', lambda: server.qlarank('model', 'load', version)),
@@ -100,6 +142,8 @@ def steps(server, args):
          lambda: server.qlarank('model', 'rollback', args.model)),
         (f'model unload {version}',
          lambda: server.qlarank('model', 'unload', version)),
+        ('items upsert: one more, known to the next ranking',
+         lambda: add_item(server, args)),
     ]
 
 

@@ -55,9 +55,11 @@ class Context:
         print(f'    {seconds // 60}:{seconds % 60:02d}  {text}',
               file=sys.stderr, flush=True)
 
-    def run_json(self, program, *arguments, timeout=900):
-        """Runs a program of the build folder that prints JSON."""
-        command = [str(self.build / 'bench' / program), *map(str, arguments)]
+    def run_json(self, program, *arguments, timeout=900, before=()):
+        """Runs a program of the build folder that prints JSON. before: words
+        before its own."""
+        command = [*before, str(self.build / 'bench' / program),
+                   *map(str, arguments)]
         result = subprocess.run(command, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True,
                                 timeout=timeout)

@@ -7,6 +7,7 @@
 #include "server/catalogue/item_rows.h"
 #include "server/models/load_engine.h"
 #include "server/ops/logging.h"
+#include "server/work/stand_back.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -189,7 +190,12 @@ absl::Status LiveCatalogue::Write(std::vector<CatalogueEntry> entries) {
     return written;
   }
   QLARANK_FAILPOINT("catalogue.appended");
-  if (!entries.empty()) Apply(entries);
+  if (entries.empty()) return absl::OkStatus();
+  // Rows of thousands of items are milliseconds of a processor that rankings
+  // want; whoever changes items can wait.
+  RunStandingBack([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    Apply(entries);
+  });
   return absl::OkStatus();
 }
 

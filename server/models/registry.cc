@@ -8,6 +8,7 @@
 #include "server/models/load_engine.h"
 #include "server/ops/logging.h"
 #include "server/work/field_error.h"
+#include "server/work/stand_back.h"
 
 namespace qlarank {
 namespace {
@@ -85,7 +86,8 @@ absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
 absl::StatusOr<LoadedModelPtr> Registry::LoadBeside(
     const ModelOptions& options, StateStore& store,
     InfoMetrics& metrics) const {
-  auto engine = LoadEngine(options);
+  absl::StatusOr<std::unique_ptr<const Engine>> engine = absl::UnknownError("");
+  RunStandingBack([&] { engine = LoadEngine(options); });
   if (!engine.ok()) return OfModel(options, engine.status());
   auto served = Serve(options, *std::move(engine), store, metrics);
   if (!served.ok()) return OfModel(options, served.status());
@@ -93,7 +95,8 @@ absl::StatusOr<LoadedModelPtr> Registry::LoadBeside(
 }
 
 absl::Status Registry::TryBeside(const ModelOptions& options) const {
-  const absl::Status status = TryModel(options);
+  absl::Status status;
+  RunStandingBack([&] { status = TryModel(options); });
   return status.ok() ? status : OfModel(options, status);
 }
 

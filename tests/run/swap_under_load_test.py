@@ -1,7 +1,9 @@
 """What the demo shows of a swap is what was measured."""
 
 import importlib.util
+import json
 import pathlib
+import struct
 import tempfile
 import unittest
 
@@ -30,6 +32,21 @@ class PlotTest(unittest.TestCase):
         self.assertEqual(swap.p99([3, 9, 1]), 9)
         self.assertEqual(swap.p99(range(100)), 98)
         self.assertEqual(swap.p99(range(1000)), 989)
+
+    def test_an_item_has_its_embedding(self):
+        bundle = ROOT / 'tests/golden/dot_l4_silu/bundle'
+        contents = (bundle / 'items.safetensors').read_bytes()
+        header = json.loads(contents[8:8 + int.from_bytes(contents[:8],
+                                                          'little')])
+        width = header['item_embedding']['shape'][1]
+        begin, end = header['item_ids']['data_offsets']
+        data = contents[8 + int.from_bytes(contents[:8], 'little'):]
+        ids = struct.unpack(f'<{(end - begin) // 8}Q',
+                            data[begin:end])
+        rows, _ = header['item_embedding']['data_offsets']
+        expected = struct.unpack_from(f'<{width}f', data,
+                                      rows + 4 * width * len(ids))
+        self.assertEqual(swap.embedding(bundle, ids[-1]), list(expected))
 
     def test_a_timeline_is_read(self):
         with tempfile.NamedTemporaryFile('w') as file:
