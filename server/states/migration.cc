@@ -184,7 +184,7 @@ absl::Status Migration::FoldRound() {
     folds.push_back(*std::move(fold));
     folded.push_back(i);
   }
-  memory_->RunFolds(absl::MakeSpan(folds), *scratch_);
+  folding_.Run([&] { memory_->RunFolds(absl::MakeSpan(folds), *scratch_); });
 
   std::vector<Replay> unfinished;
   uint64_t events = 0, covered = 0;

@@ -33,6 +33,7 @@
 #include "absl/time/time.h"
 #include "server/states/user_memory.h"
 #include "server/work/background_pace.h"
+#include "server/work/stand_back.h"
 #include "state_store/event_log.h"
 
 namespace qlarank {
@@ -129,6 +130,7 @@ class Migration {
   std::vector<Replay> replays_;
   uint64_t waiting_events_ = 0;  // of replays_
   int64_t newest_us_ = 0;        // event of all
+  StandBackThread folding_;  // reads and writes are not for it: they take locks
   BackgroundPace pace_;
   // Hashes of the users who were: each is looked up once, and their snapshot
   // read.

@@ -12,8 +12,8 @@
 // kPatience pieces at most: where there always is something, it still goes on
 // with about a twentieth of a processor.
 //
-// It is made of sleep alone: a thread of lower priority would stand back behind
-// other processes, too, which do not stand back in turn (docs/overload.md).
+// It is made of sleep alone. What of the work holds no lock can beside that be
+// done by a thread that stands back (stand_back.h).
 //
 // Of one thread.
 #ifndef QLARANK_SERVER_WORK_BACKGROUND_PACE_H_

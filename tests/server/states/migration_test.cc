@@ -155,21 +155,24 @@ TEST_F(MigrationTest, WhoWasActiveLastIsFirst) {
   for (int i = 0; i < 3; ++i) {
     Append(absl::StrCat("young-", i), 200, kTwoMonthsUs);
   }
-  // Rests a thousand times as long as it works: it will not come further.
+  // Rests a thousand times as long as it works: it will not come much further.
   Migration migration(memory_, store_, {0.001, 0});
   while (migration.progress().covered_users < 3) {
     absl::SleepFor(absl::Milliseconds(1));
   }
   migration.Stop();
   EXPECT_EQ(migration.progress().phase, Phase::kStopped);
-  EXPECT_EQ(migration.progress().covered_users, 3);
+  const uint64_t covered = migration.progress().covered_users;
+  EXPECT_LT(covered, 13);
   ASSERT_TRUE(states_->AwaitSnapshots().ok());
-  for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(StoredState(absl::StrCat("old-", i)), "");
-  }
   for (int i = 0; i < 3; ++i) {
-    EXPECT_NE(StoredState(absl::StrCat("young-", i)), "");
+    EXPECT_FALSE(StoredState(absl::StrCat("young-", i)).empty());
   }
+  uint64_t old = 0;
+  for (int i = 0; i < 20; ++i) {
+    old += !StoredState(absl::StrCat("old-", i)).empty();
+  }
+  EXPECT_EQ(old, covered - 3);
 }
 
 TEST_F(MigrationTest, AnErasedUserStaysErased) {
