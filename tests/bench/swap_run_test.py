@@ -26,6 +26,8 @@ def changed(module, **values):
         yield
 
 
+@unittest.skipUnless('QLARANK_BUILD' in os.environ,
+                     'QLARANK_BUILD, the folder of a build, is not set')
 class RunTest(unittest.TestCase):
 
     def setUp(self):
