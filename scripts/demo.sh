@@ -28,7 +28,7 @@ demo_plan() {
     1:00  ranking the whole catalogue for every household, the rest of the
           year, and a basket that changes a ranking
     0:40  another version of the model, loaded, served to all and rolled back
-          while rankings are asked for
+          while rankings are asked for, and one more item
 
     What was done before is not done again. Logs are in $log_folder/.
 
