@@ -86,9 +86,9 @@ std::vector<StatesSize> RocksDbStateStore::MeasureStates() const {
   absl::ReaderMutexLock lock(&states_mutex_);
   std::vector<StatesSize> sizes;
   for (const auto& [fingerprint, states] : states_) {
-    const auto figure = [&](const std::string& property) {
+    const auto figure = [&, &handle = states](const std::string& property) {
       uint64_t value = 0;  // where RocksDB does not say
-      db_->GetIntProperty(states.get(), property, &value);
+      db_->GetIntProperty(handle.get(), property, &value);
       return value;
     };
     sizes.push_back({fingerprint, figure(Properties::kEstimateNumKeys),

@@ -203,8 +203,9 @@ absl::Status LiveCatalogue::CheckRoomFor(
     absl::Span<const CatalogueEntry> entries, absl::Span<const Held> engines) {
   for (const auto& [follower, engine] : engines) {
     const uint64_t rows = std::count_if(
-        entries.begin(), entries.end(), [&](const CatalogueEntry& entry) {
-          return Concerns(entry, engine->bundle());
+        entries.begin(), entries.end(),
+        [&bundle = engine->bundle()](const CatalogueEntry& entry) {
+          return Concerns(entry, bundle);
         });
     const Catalogue& catalogue = engine->catalogue();
     if (rows <= catalogue.room()) continue;
