@@ -35,7 +35,10 @@ class VersionBeforeTest : public ModelRolloutTest {
     Append("user", kEvents);
     MoveStable(1);
   }
-  ~VersionBeforeTest() override { GoOn(); }
+  ~VersionBeforeTest() override {
+    GoOn();
+    pipeline_ = nullptr;  // whose migrations look at go_on_
+  }
 
   void GoOn() {
     if (!go_on_.HasBeenNotified()) go_on_.Notify();
