@@ -31,7 +31,10 @@ class PendingLabelsTest : public ModelRolloutTest {
     EXPECT_TRUE(Load(2).ok());
     EXPECT_TRUE(SetWhenCovered("stable", 2).ok());
   }
-  ~PendingLabelsTest() override { GoOn(); }
+  ~PendingLabelsTest() override {
+    GoOn();
+    pipeline_ = nullptr;  // whose migrations look at go_on_
+  }
 
   void GoOn() {
     if (!go_on_.HasBeenNotified()) go_on_.Notify();
