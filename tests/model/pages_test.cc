@@ -53,22 +53,7 @@ TEST(PagesTest, AFileIsInItsFolderWithoutAName) {
   EXPECT_THAT(mapping, ::testing::HasSubstr(" rw-s "));
 }
 
-TEST(PagesTest, ItsRoomOnTheDiskIsTakenAtOnce) {
-  const TempDir folder;
-  const auto free = [&] {
-    return std::filesystem::space(folder.path()).free;
-  };
-  constexpr size_t kMany = size_t{256} << 20;
-  const uintmax_t before = free();
-  {
-    const auto pages = Pages::InFile(folder.path(), kMany);
-    ASSERT_TRUE(pages.ok()) << pages.status();
-    // Others write there, too.
-    EXPECT_LT(free(), before - kMany / 2);
-  }
-  EXPECT_GT(free(), before - kMany / 2);
-}
-
+// Not when the last of it is written.
 TEST(PagesTest, WhatADiskDoesNotHaveIsAnErrorThatNamesTheFolder) {
   const TempDir folder;
   const auto pages =
