@@ -23,8 +23,8 @@ def run(context):
         figures.plain('the table', table, 'GiB', f'{ITEMS:,} items'),
         figures.below('memory for it, and for all else', LIMIT / GIB,
                       table / 2, 'GiB', 'a limit of the kernel\'s'),
-        *(figures.plain(f'{where}, {what}: {name}', found[what]['latency_ms'][name],
-                          'ms')
+        *(figures.plain(f'{where}, {what}: {name}',
+                        found[what]['latency_ms'][name], 'ms')
           for where, found in (('in memory', in_memory),
                                ('in files', in_files))
           for what in ('hot items', 'any items')

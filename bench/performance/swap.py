@@ -1,16 +1,14 @@
 """A model that is changed under load: p99 of rankings in the ten seconds in which
 a version is loaded, made the one that everybody gets, rolled back and unloaded,
-over that of ten seconds in which nothing was done.
+or in which items are upserted, over that of ten seconds in which nothing was
+done.
 
 Load is open loop at half of what the server can do. All windows of a round have
 the same users, candidates and arrivals, so what differs is what was done in them;
 `nothing again` says how much two windows differ by themselves. Every round has a
 version that the store has not met, whose states are made while it is loaded.
-
-The rounds are done once for each of ACTIVITIES, which goes on in all windows.
 """
 
-import contextlib
 import dataclasses
 import json
 import statistics
@@ -32,7 +30,7 @@ WARM_UP, LEAD = 1, 1
 TARGET = 1.1
 MIGRATION_SECONDS = 300
 UPSERTS = 10_000  # a second
-# Of a window, and of all of them, with room for another size of either.
+# Ids of a round are apart by so many; the catalogue has room for as many rows.
 MOST_UPSERTS = 1_000_000
 BEFORE, AGAIN = 'nothing', 'nothing again'
 # Whoever gives the orders would do so from another machine, and does not take
@@ -95,32 +93,16 @@ WINDOWS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Activity:
-    """name: what its figures' names end in. beside: a context manager, of
-    context and server, as long as which it goes on."""
-    name: str
-    beside: Callable = lambda context, server: contextlib.nullcontext()
-
-
-ACTIVITIES = (Activity(''),)
-
-
 def run(context):
-    base = context.versions(1 + ROUNDS * len(ACTIVITIES))
+    base = context.versions(1 + ROUNDS)
     with context.server(base / NAME / '1', base_path=base, catalogue=
                         f'max_added_items: {MOST_UPSERTS}') as server:
         context.send_events(server, USERS, EVENTS)
         server.wait_until_folded()
         _label(context, server, 1)
         saturation = _saturation(context, server)
-        rounds = {}
-        for i, activity in enumerate(ACTIVITIES):
-            with activity.beside(context, server):
-                rounds[activity.name] = [
-                    _round(context, server, 2 + i * ROUNDS + number,
-                           SHARE * saturation, activity.name)
-                    for number in range(ROUNDS)]
+        rounds = [_round(context, server, 2 + number, SHARE * saturation)
+                  for number in range(ROUNDS)]
     data = {'saturation': saturation, 'rounds': rounds}
     return figures.Result(judge(data), data)
 
@@ -132,11 +114,11 @@ def _saturation(context, server):
     return flows['load']['per_second']
 
 
-def _round(context, server, version, rate, activity):
+def _round(context, server, version, rate):
     """{window's name: what was measured in it}."""
     found = {}
     for window in WINDOWS:
-        context.say(f'version {version}: {window.name}{activity}')
+        context.say(f'version {version}: {window.name}')
         found[window.name] = _window(context, server, window, version, rate)
         wait_for_migration(server, f'{NAME}/{version}')
     return found
@@ -190,23 +172,22 @@ def judge(data):
     found = [figures.plain(
         'saturation, 2,048 candidates', data['saturation'], 'requests/s',
         f'closed loop, {NAME}; what follows is at {SHARE:.0%} of it')]
-    for activity, rounds in data['rounds'].items():
-        found += [figures.plain(
-            f'{BEFORE}, {quantile}{activity}',
-            statistics.median(r[BEFORE][quantile] for r in rounds), 'ms',
-            'rounds ' + _listed(r[BEFORE][quantile] for r in rounds))
-            for quantile in ('p50', 'p99')]
-        for window in WINDOWS[1:]:
-            found += _of_window(window, rounds, activity)
-        errors = sum(part['errors'] for r in rounds for part in r.values())
-        asked = sum(part['completed'] for r in rounds for part in r.values())
-        found.append(figures.at_most(
-            f'errors{activity}', errors, 0, 'requests',
-            f'{asked:,.0f} were answered, of all windows', every=True))
-    return found
+    rounds = data['rounds']
+    found += [figures.plain(
+        f'{BEFORE}, {quantile}',
+        statistics.median(r[BEFORE][quantile] for r in rounds), 'ms',
+        'rounds ' + _listed(r[BEFORE][quantile] for r in rounds))
+        for quantile in ('p50', 'p99')]
+    for window in WINDOWS[1:]:
+        found += _of_window(window, rounds)
+    errors = sum(part['errors'] for r in rounds for part in r.values())
+    asked = sum(part['completed'] for r in rounds for part in r.values())
+    return found + [figures.at_most(
+        'errors', errors, 0, 'requests',
+        f'{asked:,.0f} were answered, of all windows', every=True)]
 
 
-def _of_window(window, rounds, activity):
+def _of_window(window, rounds):
     ratios = {quantile: [r[window.name][quantile] / r[BEFORE][quantile]
                          for r in rounds] for quantile in ('p50', 'p99')}
     took = statistics.median(r[window.name]['act_seconds'] for r in rounds)
@@ -214,11 +195,11 @@ def _of_window(window, rounds, activity):
     if window.judged:
         note += f'; took {figures.number(took)} s'
     p99 = statistics.median(ratios['p99'])
-    name = f'{window.name}: p99 over {BEFORE}\'s{activity}'
+    name = f'{window.name}: p99 over {BEFORE}\'s'
     return [
         figures.at_most(name, p99, TARGET, 'x', note) if window.judged
         else figures.plain(name, p99, 'x', note),
-        figures.plain(f'{window.name}: p50 over {BEFORE}\'s{activity}',
+        figures.plain(f'{window.name}: p50 over {BEFORE}\'s',
                       statistics.median(ratios['p50']), 'x',
                       'rounds ' + _listed(ratios['p50']))]
 

@@ -44,7 +44,7 @@ class RunTest(unittest.TestCase):
         for name, figure in found.items():
             self.assertIsNotNone(figure.value, name)
         self.assertEqual(found['errors'].value, 0)
-        for window in result.data['rounds'][''][0].values():
+        for window in result.data['rounds'][0].values():
             self.assertGreater(window['completed'], 0)
 
     def test_migration(self):
