@@ -38,6 +38,11 @@ def _parser():
     parser.add_argument('--users', type=int, metavar='N',
                         help='how many the migration section has; makes the '
                         'run a partial one')
+    parser.add_argument('--model', choices=context_lib.SHAPES, metavar='NAME',
+                        help='which random model the migration section has, of '
+                        + ', '.join(context_lib.SHAPES) + '; default: the '
+                        'groceries\', of which a million users\' states take '
+                        '36 GB each version; makes the run a partial one')
     parser.add_argument('--build', default='build/release', metavar='DIR')
     parser.add_argument('--cache', default='.cache/bench', metavar='DIR',
                         help='models and stores that the next run can use')
@@ -126,13 +131,13 @@ def main(arguments=None):
         blas.ensure(['-m', 'bench.performance', *(arguments or sys.argv[1:])])
     args.results.mkdir(parents=True, exist_ok=True)
     context = context_lib.Context(args.build, args.cache, args.minutes,
-                                  args.users)
+                                  args.users, args.model)
     run = _begin(context, names)
     path = _own_path(args.results, run)
     failed = _measure(context, run, path)
     if run.sections:
         _finish(run, path, args.results,
-                whole=args.minutes is None and args.users is None)
+                whole=not (args.minutes or args.users or args.model))
         _publish(args.results)
     seconds = sum(section.seconds for section in run.sections.values())
     print(f'{report.summary(run.sections)}\nmeasured in '

@@ -27,6 +27,8 @@ SHAPES = {
     # Of more items than the others, each somewhere in the table.
     'large': (128, 4, 2, 4, 'all', 2_000_000, 'scattered'),
 }
+# The name that all of them have.
+RANDOM = 'random'
 SHIPPED = pathlib.Path('models/grocery/1')
 CHANGE = .01
 
@@ -40,11 +42,12 @@ class Echo:
 class Context:
     """build: build/release; cache: what a run may keep for the next one."""
 
-    def __init__(self, build, cache, minutes=None, users=None):
+    def __init__(self, build, cache, minutes=None, users=None, model=None):
         self.build = pathlib.Path(build)
         self.cache = pathlib.Path(cache)
         self.minutes = minutes  # of memory and overload, or None
         self.users = users  # of migration, or None
+        self.model = model  # of SHAPES, of migration, or None
         self.programs = local_server.built(build)
         self._begin = time.monotonic()
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -77,22 +80,29 @@ class Context:
                             *SHAPES[name][6:]], check=True)
         return folder
 
-    def versions(self, count):
-        """A folder with `count` versions of the shipped model below
-        `grocery/`, written where they are missing. Items have the ids 1, 2, ...
-        as load_client asks for, and weights differ by up to CHANGE."""
+    def versions(self, count, bundle=SHIPPED):
+        """A folder with `count` versions of a model in a folder of its name,
+        written where they are missing. Items have the ids 1, 2, ... as
+        load_client asks for, and weights differ by up to CHANGE.
+
+        bundle: a name of SHAPES, or a bundle's folder."""
         folder = self.cache / 'versions'
+        path, name = self._path_and_name(bundle)
         for version in range(1, count + 1):
-            path = folder / SHIPPED.parts[-2] / str(version)
-            if path.exists():
+            to = folder / name / str(version)
+            if to.exists():
                 continue
-            aside = path.with_name(f'.{version}')
+            aside = to.with_name(f'.{version}')
             shutil.rmtree(aside, ignore_errors=True)
-            subprocess.run([self.build / 'bench' / 'change_bundle', SHIPPED,
-                            aside, str(version), str(CHANGE), 'numbered'],
-                           check=True)
-            aside.rename(path)
+            subprocess.run([self.build / 'bench' / 'change_bundle', path, aside,
+                            str(version), str(CHANGE), 'numbered'], check=True)
+            aside.rename(to)
         return folder
+
+    def _path_and_name(self, bundle):
+        if bundle in SHAPES:
+            return self.bundle(bundle), RANDOM
+        return bundle, pathlib.Path(bundle).parts[-2]
 
     @contextlib.contextmanager
     def server(self, bundle='d128', folder=None, version=1, **sections):
@@ -102,8 +112,7 @@ class Context:
         sections: fields of the config's messages of that name, such as
         store='...'.
         """
-        path = self.bundle(bundle) if bundle in SHAPES else bundle
-        name = 'random' if bundle in SHAPES else pathlib.Path(path).parts[-2]
+        path, name = self._path_and_name(bundle)
         with contextlib.ExitStack() as stack:
             if folder is None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(

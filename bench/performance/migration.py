@@ -12,6 +12,7 @@ the rate.
 
 import dataclasses
 import json
+import pathlib
 import signal
 import subprocess
 import tempfile
@@ -22,7 +23,6 @@ from bench.performance import context as context_lib
 from bench.performance import figures, swap
 from bench.performance.replies import Replies
 
-NAME = swap.NAME
 DEFAULT_USERS, EVENTS_EACH = 10_000, 100
 # Events of a run of event_client, which has them all in memory.
 CHUNK = 2_000_000
@@ -48,31 +48,48 @@ class Look:
     seconds_left: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """users: how many; name: of the model; base: its versions' folder's folder;
+    folder: of the store."""
+    context: context_lib.Context
+    users: int
+    name: str
+    base: pathlib.Path
+    folder: str
+
+    def bundle(self, version):
+        return self.base / self.name / str(version)
+
+    def server(self, version=1):
+        return self.context.server(
+            self.bundle(version), self.folder, base_path=self.base,
+            version=version, log='format: FORMAT_JSON')
+
+
 def run(context):
     users = context.users or DEFAULT_USERS
-    base = context.versions(3)
-    replies = Replies(NAME, users, FIRST_SECOND + users * EVENTS_EACH)
+    name = context_lib.RANDOM if context.model else swap.NAME
+    base = context.versions(3, context.model or context_lib.SHIPPED)
+    replies = Replies(name, users, FIRST_SECOND + users * EVENTS_EACH)
     with tempfile.TemporaryDirectory(dir=context.cache) as folder:
-        with _server(context, base, folder) as server:
+        case = Case(context, users, name, base, folder)
+        with case.server() as server:
             _fill(context, server, users)
             before = _ranked(context, server)
             context.say('version 2, alone')
-            looks = _watch(server, 2, _load(server, 2))
-        during, again, after_kill = _killed(context, base, folder, replies)
-        with _server(context, base, folder) as server:
+            looks = _watch(server, f'{name}/2', _load(server, f'{name}/2'))
+        during, again, after_kill = _killed(case, replies)
+        with case.server() as server:
             replies.ask_again(server)
-        compared = _compare(context, base, folder, users)
-        rebuilt = _rebuild(context, base, folder)
-    data = {'users': users, 'events': users * EVENTS_EACH, 'before': before,
+        compared = _compare(case)
+        rebuilt = _rebuild(case)
+    data = {'model': context.model or name, 'users': users,
+            'events': users * EVENTS_EACH, 'before': before,
             'during': during, 'looks': [dataclasses.astuple(l) for l in looks],
             'again': again, 'after_kill': after_kill, 'compared': compared,
             'replies': replies.counts(), 'rebuild_per_core': rebuilt}
     return figures.Result(judge(data), data)
-
-
-def _server(context, base, folder, version=1):
-    return context.server(base / NAME / str(version), folder, base_path=base,
-                          version=version, log='format: FORMAT_JSON')
 
 
 def _fill(context, server, users):
@@ -94,19 +111,19 @@ def _ranked(context, server):
     return {**flow['latency_ms'], 'errors': context_lib.errors(flow)}
 
 
-def _load(server, version):
+def _load(server, model):
     """Begins a migration; when."""
     begin = time.monotonic()
-    server.cli('model', 'load', f'{NAME}/{version}')
+    server.cli('model', 'load', model)
     return begin
 
 
-def _watch(server, version, begin, until=lambda look: False):
+def _watch(server, model, begin, until=lambda look: False):
     """[Look] of a migration, until it is done or `until` says so."""
     looks = []
     while True:
         # None: it was done before the server was started again.
-        said = swap.migration(server, f'{NAME}/{version}') or DONE
+        said = swap.migration(server, model) or DONE
         if said['phase'] == 'failed':
             raise RuntimeError(f'the migration failed: {said}')
         looks.append(Look(time.monotonic() - begin,
@@ -117,47 +134,48 @@ def _watch(server, version, begin, until=lambda look: False):
         time.sleep(.2)
 
 
-def _killed(context, base, folder, replies):
+def _killed(case, replies):
     """Latencies of LOAD beside the second version's migration, the events that
     it folded after a kill at a half, and the seconds that took."""
-    ranked = []
-    with _server(context, base, folder) as server:
-        context.say('version 3, rankings beside it, killed at a half')
+    ranked, model = [], f'{case.name}/3'
+    with case.server() as server:
+        case.context.say('version 3, rankings beside it, killed at a half')
         loader = threading.Thread(
-            target=lambda: ranked.append(_ranked(context, server)))
+            target=lambda: ranked.append(_ranked(case.context, server)))
         loader.start()
         time.sleep(1)  # its warm-up
-        begin = _load(server, 3)
+        begin = _load(server, model)
         with replies.asked(server, (0, 3)):
-            _watch(server, 3, begin, until=lambda look: look.coverage >= .5)
+            _watch(server, model, begin, until=lambda look: look.coverage >= .5)
             loader.join()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
-    with _server(context, base, folder) as server:
+    with case.server() as server:
         with replies.asked(server, (0, 3)):
-            looks = _watch(server, 3, time.monotonic())
+            looks = _watch(server, model, time.monotonic())
     return ranked[0], looks[-1].folded_events, looks[-1].seconds
 
 
-def _compare(context, base, folder, users):
+def _compare(case):
     """check_states' reports, by version."""
-    every = -(-users // COMPARED)
+    every = -(-case.users // COMPARED)
     found = {}
     for version in (2, 3):
-        context.say(f'states of version {version} against a fold of the log')
-        found[version] = context.run_json(
-            'check_states', f'{folder}/store', base / NAME / str(version),
-            every, timeout=3600)
+        case.context.say(
+            f'states of version {version} against a fold of the log')
+        found[version] = case.context.run_json(
+            'check_states', f'{case.folder}/store', case.bundle(version), every,
+            timeout=3600)
     return found
 
 
-def _rebuild(context, base, folder):
+def _rebuild(case):
     """Events a second and core of --rebuild_states."""
-    context.say('the same states by --rebuild_states')
-    with _server(context, base, folder, version=2) as server:
+    case.context.say('the same states by --rebuild_states')
+    with case.server(version=2) as server:
         config = f'{server.folder}/server.textproto'
     result = subprocess.run(
-        [context.programs.server, '--rebuild_states',
+        [case.context.programs.server, '--rebuild_states',
          f'--config_file={config}'], stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, check=True, timeout=7200)
     for line in result.stdout.splitlines():
@@ -194,7 +212,8 @@ def _of_speed(looks, data):
             .9, 'x', f'{rate:,.0f} events/s of {data["rebuild_per_core"]:,.0f} '
             f'a core, with {SHARE:g} of a processor'),
         figures.plain('all states made', took, 's',
-                      f'{data["users"]:,} users of {EVENTS_EACH} events'),
+                      f'{data["users"]:,} users of {EVENTS_EACH} events, model '
+                      f'{data["model"]}'),
         figures.within(
             'time said to be needed over time taken',
             (eta.seconds + eta.seconds_left) / took, 1 - ETA_WITHIN,

@@ -33,7 +33,7 @@ class FakeServer:
 
 class SwapTest(unittest.TestCase):
 
-    def judged(self, ratios, errors=0, window='switch', activity=''):
+    def judged(self, ratios, errors=0, window='switch'):
         """Of rounds whose window has so many times the p99 of the first."""
         rounds = []
         for ratio in ratios:
@@ -43,7 +43,7 @@ class SwapTest(unittest.TestCase):
             found[window]['p99'] *= ratio
             rounds.append(found)
         rounds[-1]['unload']['errors'] = errors
-        found = swap.judge({'saturation': 100, 'rounds': {activity: rounds}})
+        found = swap.judge({'saturation': 100, 'rounds': rounds})
         return {figure.name: figure for figure in found}
 
     def test_the_median_round_is_held_to_the_target(self):
@@ -61,12 +61,6 @@ class SwapTest(unittest.TestCase):
     def test_one_error_is_too_many(self):
         self.assertIs(self.judged([1], errors=1)['errors'].met, False)
         self.assertIs(self.judged([1])['errors'].met, True)
-
-    def test_what_goes_on_beside_it_has_figures_of_its_own(self):
-        found = self.judged([2], activity=', upserts beside it')
-        self.assertIs(found["switch: p99 over nothing's, upserts beside it"].met,
-                      False)
-        self.assertIn('errors, upserts beside it', found)
 
     def test_a_migration_is_waited_for(self):
         folding, done = ({'migration': {'phase': phase}}
@@ -89,7 +83,7 @@ class MigrationTest(unittest.TestCase):
                  (25, .2, 200_000, changes.pop('left', 95)),
                  (120, 1, 1_000_000, 0)]
         found = migration.judge({
-            'users': 10_000, 'events': 1_000_000,
+            'model': 'grocery', 'users': 10_000, 'events': 1_000_000,
             'before': {'p50': 9, 'p99': 10, 'errors': 0},
             'during': {'p50': 9, 'p99': 11, 'errors': 0},
             'looks': looks, 'again': 450_000, 'after_kill': 9,
