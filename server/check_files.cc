@@ -20,7 +20,7 @@ absl::Status CheckConfiguredFiles(const ServerOptions& options,
   };
   for (size_t i = 0; i < options.models.size(); ++i) {
     report(absl::StrCat("models[", i, "].path: "),
-           TryModel(options.models[i]));
+           TryModel(options.models[i]).status());
   }
   report("", PlanMemoryForBundles(options).status());
   const SecurityOptions& security = options.security;

@@ -59,91 +59,101 @@ absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(
     const ServerOptions& options, StateStore& store, Metrics& metrics) {
   auto pipeline = std::unique_ptr<Pipeline>(new Pipeline);
   pipeline->store_ = &store;
-  auto catalogue = LiveCatalogue::Open(store, metrics.catalogue);
-  if (!catalogue.ok()) return catalogue.status();
-  pipeline->catalogue_ = *std::move(catalogue);
-  auto registry =
-      Registry::Load(options.models, store, metrics.info,
-                     options.ingest.unknown_actions);
-  if (!registry.ok()) return registry.status();
-  pipeline->models_ = std::make_unique<ModelRegistry>(*registry);
-  // Before anything is folded under any of them.
-  for (const LoadedModelPtr& model : (*registry)->models()) {
-    absl::Status joined = pipeline->catalogue_->Join(model->name, model->version,
-                                                     model->engine);
-    if (!joined.ok()) return joined;
-  }
-  pipeline->states_ =
-      std::make_unique<UserStates>(store, metrics, OfStates(options.store));
-  pipeline->scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
-  pipeline->migrations_ = std::make_unique<Migrations>(
-      *pipeline->states_, store, metrics, options.migration,
-      [scheduler = pipeline->scheduler_.get()] { return scheduler->busy(); });
-
-  if (options.request_log.enabled()) {
-    auto log = OpenRequestLog(options.request_log, store, metrics.request_log);
-    if (!log.ok()) return log.status();
-    pipeline->request_log_ = *std::move(log);
-  }
-  auto partitions = Partitions::Create(
-      store, **registry, *pipeline->states_, metrics,
-      OfPartitions(options, *pipeline->catalogue_,
-                   pipeline->request_log_.get()));
-  if (!partitions.ok()) return partitions.status();
-  pipeline->partitions_ = *std::move(partitions);
-  pipeline->rank_models_ = std::make_unique<RankModels>(
-      *pipeline->models_, *pipeline->states_, metrics.rank,
-      *pipeline->scheduler_);
-  // Scratch is made before the first request wants it.
-  for (const LoadedModelPtr& model : (*registry)->models()) {
-    pipeline->rank_models_->Of(model);
-  }
-  pipeline->slots_ =
-      std::make_unique<FairQuota>(options.rank.max_inflight_requests);
-  pipeline->shadow_queue_ = std::make_unique<ShadowQueue>(metrics.shadow);
-  pipeline->shadow_scorer_ = std::make_unique<ShadowScorer>(ShadowScorer::Parts{
-      *pipeline->shadow_queue_, *pipeline->models_, *pipeline->states_, store,
-      *pipeline->scheduler_, metrics.shadow});
-  pipeline->rank_ = std::make_unique<RankPipeline>(
-      *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
-      *pipeline->slots_, metrics, options.limits,
-      RankCall::Copies{pipeline->request_log_.get(),
-                       pipeline->shadow_queue_.get()},
-      options.migration.max_replay_events);
-  pipeline->state_ = std::make_unique<StatePipeline>(
-      *pipeline->rank_models_, *pipeline->partitions_, *pipeline->scheduler_,
-      *pipeline->slots_, metrics, options.limits);
-  pipeline->model_ = std::make_unique<ModelPipeline>(
-      *pipeline->models_, *pipeline->migrations_, *pipeline->scheduler_,
-      *pipeline->slots_, metrics, options.limits);
-  pipeline->ingest_ = std::make_unique<IngestPipeline>(
-      store, *pipeline->models_, *pipeline->partitions_, metrics,
-      options.limits, options.ingest);
-  pipeline->retention_ =
-      std::make_unique<Retention>(store, *pipeline->partitions_,
-                                  *pipeline->models_, metrics,
-                                  options.retention);
-  pipeline->admin_ =
-      std::make_unique<AdminPipeline>(store, metrics.copies, options.store);
-  pipeline->exports_ = std::make_unique<ExportPipeline>(store, metrics);
-  pipeline->info_ = std::make_unique<const ServerInfo>(
-      store, *pipeline->models_, *pipeline->catalogue_,
-      pipeline->partitions_->num_owners());
-  pipeline->items_ = std::make_unique<ItemCalls>(
-      *pipeline->catalogue_, *pipeline->models_, metrics.catalogue);
-  pipeline->rollout_ = std::make_unique<ModelRollout>(
-      ModelRollout::Parts{store, *pipeline->models_, *pipeline->catalogue_,
-                          *pipeline->states_, *pipeline->partitions_,
-                          *pipeline->rank_models_,
-                          *pipeline->migrations_, metrics},
-      options);
-  const absl::Status resumed = pipeline->rollout_->Resume();
-  if (!resumed.ok()) return resumed;
+  absl::Status status = pipeline->LoadModels(options, metrics);
+  if (status.ok()) status = pipeline->MakeOwners(options, metrics);
+  if (!status.ok()) return status;
+  pipeline->MakeRanking(options, metrics);
+  pipeline->MakeUpkeep(options, metrics);
+  status = pipeline->rollout_->Resume();
+  if (!status.ok()) return status;
   if (options.model_watch.enabled()) {
     pipeline->model_watch_ = std::make_unique<ModelWatch>(
         *pipeline->rollout_, *pipeline->models_, metrics.models, options);
   }
   return pipeline;
+}
+
+absl::Status Pipeline::LoadModels(const ServerOptions& options,
+                                  Metrics& metrics) {
+  auto catalogue = LiveCatalogue::Open(*store_, metrics.catalogue);
+  if (!catalogue.ok()) return catalogue.status();
+  catalogue_ = *std::move(catalogue);
+  auto registry = Registry::Load(options.models, *store_, metrics.info,
+                                 options.ingest.unknown_actions);
+  if (!registry.ok()) return registry.status();
+  models_ = std::make_unique<ModelRegistry>(*registry);
+  // Before anything is folded under any of them.
+  for (const LoadedModelPtr& model : (*registry)->models()) {
+    absl::Status joined =
+        catalogue_->Join(model->name, model->version, model->engine);
+    if (!joined.ok()) return joined;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pipeline::MakeOwners(const ServerOptions& options,
+                                  Metrics& metrics) {
+  states_ =
+      std::make_unique<UserStates>(*store_, metrics, OfStates(options.store));
+  scheduler_ = std::make_unique<TileScheduler>(options.rank.workers);
+  migrations_ = std::make_unique<Migrations>(
+      *states_, *store_, metrics, options.migration,
+      [scheduler = scheduler_.get()] { return scheduler->busy(); });
+  if (options.request_log.enabled()) {
+    auto log =
+        OpenRequestLog(options.request_log, *store_, metrics.request_log);
+    if (!log.ok()) return log.status();
+    request_log_ = *std::move(log);
+  }
+  auto partitions =
+      Partitions::Create(*store_, *models_->Current(), *states_, metrics,
+                         OfPartitions(options, *catalogue_,
+                                      request_log_.get()));
+  if (!partitions.ok()) return partitions.status();
+  partitions_ = *std::move(partitions);
+  return absl::OkStatus();
+}
+
+void Pipeline::MakeRanking(const ServerOptions& options, Metrics& metrics) {
+  rank_models_ = std::make_unique<RankModels>(*models_, *states_, metrics.rank,
+                                              *scheduler_);
+  // Scratch is made before the first request wants it.
+  for (const LoadedModelPtr& model : models_->Current()->models()) {
+    rank_models_->Of(model);
+  }
+  slots_ = std::make_unique<FairQuota>(options.rank.max_inflight_requests);
+  shadow_queue_ = std::make_unique<ShadowQueue>(metrics.shadow);
+  shadow_scorer_ = std::make_unique<ShadowScorer>(
+      ShadowScorer::Parts{*shadow_queue_, *models_, *states_, *store_,
+                          *scheduler_, metrics.shadow});
+  rank_ = std::make_unique<RankPipeline>(
+      *rank_models_, *partitions_, *scheduler_, *slots_, metrics,
+      options.limits, RankCall::Copies{request_log_.get(), shadow_queue_.get()},
+      options.migration.max_replay_events);
+  state_ = std::make_unique<StatePipeline>(*rank_models_, *partitions_,
+                                           *scheduler_, *slots_, metrics,
+                                           options.limits);
+  model_ = std::make_unique<ModelPipeline>(*models_, *migrations_, *scheduler_,
+                                           *slots_, metrics, options.limits);
+}
+
+void Pipeline::MakeUpkeep(const ServerOptions& options, Metrics& metrics) {
+  ingest_ = std::make_unique<IngestPipeline>(*store_, *models_, *partitions_,
+                                             metrics, options.limits,
+                                             options.ingest);
+  retention_ = std::make_unique<Retention>(*store_, *partitions_, *models_,
+                                           metrics, options.retention);
+  admin_ =
+      std::make_unique<AdminPipeline>(*store_, metrics.copies, options.store);
+  exports_ = std::make_unique<ExportPipeline>(*store_, metrics);
+  info_ = std::make_unique<const ServerInfo>(*store_, *models_, *catalogue_,
+                                             partitions_->num_owners());
+  items_ = std::make_unique<ItemCalls>(*catalogue_, *models_,
+                                       metrics.catalogue);
+  rollout_ = std::make_unique<ModelRollout>(
+      ModelRollout::Parts{*store_, *models_, *catalogue_, *states_,
+                          *partitions_, *rank_models_, *migrations_, metrics},
+      options);
 }
 
 Pipeline::~Pipeline() = default;

@@ -70,6 +70,12 @@ class Pipeline {
  private:
   Pipeline() = default;
 
+  // The steps of Create, in this order.
+  absl::Status LoadModels(const ServerOptions& options, Metrics& metrics);
+  absl::Status MakeOwners(const ServerOptions& options, Metrics& metrics);
+  void MakeRanking(const ServerOptions& options, Metrics& metrics);
+  void MakeUpkeep(const ServerOptions& options, Metrics& metrics);
+
   StateStore* store_ = nullptr;
   std::unique_ptr<LiveCatalogue> catalogue_;
   std::unique_ptr<ModelRegistry> models_;

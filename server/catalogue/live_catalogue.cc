@@ -193,7 +193,7 @@ absl::Status LiveCatalogue::Write(std::vector<CatalogueEntry> entries) {
   if (entries.empty()) return absl::OkStatus();
   // Rows of thousands of items are milliseconds of a processor that rankings
   // want; whoever changes items can wait.
-  RunStandingBack([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+  StandingBack([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
     Apply(entries);
   });
   return absl::OkStatus();

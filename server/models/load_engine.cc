@@ -98,16 +98,18 @@ absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
   return bundle;
 }
 
-absl::Status TryModel(const ModelOptions& options) {
+absl::StatusOr<std::shared_ptr<const Bundle>> TryModel(
+    const ModelOptions& options) {
   if (absl::Status status = CheckProcessor(); !status.ok()) return status;
-  const auto bundle = LoadBundle(options);
-  if (!bundle.ok()) return bundle.status();
+  auto bundle = LoadBundle(options);
+  if (!bundle.ok()) return bundle;
   absl::Status status = ReplayIn(Precision::kF32, options, *bundle).status();
   const Precision wanted = Configured(options.precision);
   if (wanted != Precision::kF32) {
     status.Update(ReplayIn(wanted, options, *bundle).status());
   }
-  return status;
+  if (!status.ok()) return status;
+  return bundle;
 }
 
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(

@@ -21,16 +21,17 @@ std::string ModelLabel(absl::string_view name, uint64_t version);
 absl::StatusOr<std::shared_ptr<const Bundle>> LoadBundle(
     const ModelOptions& options);
 
-// Whether LoadEngine would refuse the bundle, and why, without what only makes
-// scoring faster and without a log line. (Where the precision is
+// The bundle, if LoadEngine would take it, or why it would not; without what
+// only makes scoring faster and without a log line. (Where the precision is
 // PRECISION_AUTO, in float32.)
-absl::Status TryModel(const ModelOptions& options);
+absl::StatusOr<std::shared_ptr<const Bundle>> TryModel(
+    const ModelOptions& options);
 
 // An engine that has scored the bundle's golden requests as it should, in the
-// precision that it serves in, after another one did in float32. Logs how well, or that the bundle has none; which
-// precision PRECISION_AUTO has become and why; and a warning where the
-// processor lacks the configured one. Errors are those of LoadBundle, Engine::Create and
-// ReplayGoldenRequests.
+// precision that it serves in, after another one did in float32. Logs how well,
+// or that the bundle has none; which precision PRECISION_AUTO has become and
+// why; and a warning where the processor lacks the configured one. Errors are
+// those of LoadBundle, Engine::Create and ReplayGoldenRequests.
 absl::StatusOr<std::unique_ptr<const Engine>> LoadEngine(
     const ModelOptions& options);
 

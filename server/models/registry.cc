@@ -86,18 +86,18 @@ absl::StatusOr<std::shared_ptr<const Registry>> Registry::Load(
 absl::StatusOr<LoadedModelPtr> Registry::LoadBeside(
     const ModelOptions& options, StateStore& store,
     InfoMetrics& metrics) const {
-  absl::StatusOr<std::unique_ptr<const Engine>> engine = absl::UnknownError("");
-  RunStandingBack([&] { engine = LoadEngine(options); });
+  auto engine = StandingBack([&] { return LoadEngine(options); });
   if (!engine.ok()) return OfModel(options, engine.status());
   auto served = Serve(options, *std::move(engine), store, metrics);
   if (!served.ok()) return OfModel(options, served.status());
   return served;
 }
 
-absl::Status Registry::TryBeside(const ModelOptions& options) const {
-  absl::Status status;
-  RunStandingBack([&] { status = TryModel(options); });
-  return status.ok() ? status : OfModel(options, status);
+absl::StatusOr<std::shared_ptr<const Bundle>> Registry::TryBeside(
+    const ModelOptions& options) const {
+  auto bundle = StandingBack([&] { return TryModel(options); });
+  if (!bundle.ok()) return OfModel(options, bundle.status());
+  return bundle;
 }
 
 void Registry::LearnVocabulary() {

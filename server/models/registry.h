@@ -59,8 +59,9 @@ class Registry {
   absl::StatusOr<LoadedModelPtr> LoadBeside(const ModelOptions& options,
                                             StateStore& store,
                                             InfoMetrics& metrics) const;
-  // Whether LoadBeside would refuse it, and why.
-  absl::Status TryBeside(const ModelOptions& options) const;
+  // Its bundle, if LoadBeside would take it, or why it would not.
+  absl::StatusOr<std::shared_ptr<const Bundle>> TryBeside(
+      const ModelOptions& options) const;
 
   // The same, but for one thing. A model that joins is unserved no more.
   std::shared_ptr<const Registry> With(LoadedModelPtr model) const;

@@ -81,8 +81,8 @@ class RankCall final : public TileJob,
            const Copies& copies, Done done, ReplayBudget budget);
 
   void Start();
-  // The reply is to say that it is not of the version that "stable" points to.
-  // Before Start.
+  // The reply is to say that another version would have answered
+  // (version_before.h). Before Start.
   void AnswersAsVersionBefore() { is_version_before_ = true; }
 
   // A unit's tiles take at least so long together: a worker's turn has a price,

@@ -312,9 +312,7 @@ std::shared_ptr<const Registry> ModelRollout::WithLabelOfFolder(
 }
 
 absl::Status ModelRollout::TryOut(const ModelOptions& options) const {
-  absl::Status status = parts_.models.Current()->TryBeside(options);
-  if (!status.ok()) return status;
-  const auto bundle = LoadBundle(options);
+  const auto bundle = parts_.models.Current()->TryBeside(options);
   if (!bundle.ok()) return bundle.status();
   return parts_.catalogue.CheckRoom(options.name, options.version, **bundle,
                                     options.max_added_items);
@@ -334,7 +332,7 @@ absl::Status ModelRollout::Load(const v1::LoadModelRequest& request,
   response.mutable_model()->set_name(wanted.name);
   response.mutable_model()->set_version(wanted.version);
   if (request.validate_only()) {
-    return parts_.models.Current()->TryBeside(
+    return TryOut(
         OptionsOfLoaded(wanted, *folder, configured_, max_added_items_));
   }
   const absl::StatusOr<LoadedModelPtr> model = Bring(wanted, folder);

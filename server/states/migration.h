@@ -12,7 +12,8 @@
 // events are left is *covered*: to replay so few takes no time.
 //
 // One thread, which works between requests, for a share of the time, and sleeps
-// for the rest (server/work/background_pace.h).
+// for the rest (server/work/background_pace.h); and one that folds for it and
+// stands back behind who serves (server/work/stand_back.h).
 #ifndef QLARANK_SERVER_STATES_MIGRATION_H_
 #define QLARANK_SERVER_STATES_MIGRATION_H_
 

@@ -7,7 +7,10 @@
 #ifndef QLARANK_SERVER_WORK_STAND_BACK_H_
 #define QLARANK_SERVER_WORK_STAND_BACK_H_
 
+#include <optional>
 #include <thread>
+#include <type_traits>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -34,9 +37,16 @@ class StandBackThread {
   std::thread thread_;
 };
 
-// Once, on a thread of its own.
-inline void RunStandingBack(absl::FunctionRef<void()> work) {
-  StandBackThread().Run(work);
+// What `work` returns, or nothing; done once, on a thread of its own.
+template <typename Work>
+std::invoke_result_t<Work> StandingBack(Work work) {
+  if constexpr (std::is_void_v<std::invoke_result_t<Work>>) {
+    StandBackThread().Run(work);
+  } else {
+    std::optional<std::invoke_result_t<Work>> result;
+    StandBackThread().Run([&] { result.emplace(work()); });
+    return *std::move(result);
+  }
 }
 
 }  // namespace qlarank

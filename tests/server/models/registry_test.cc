@@ -241,7 +241,7 @@ TEST_F(RegistryTest, RefusesABundleThatTheEngineScoresOtherwise) {
                       HasSubstr("case \"40 events\", candidate 3 "),
                       HasSubstr("in f32")));
     // --validate_config says so, too.
-    EXPECT_EQ(Within("model \"a\" version 1: ", TryModel(model)), status);
+    EXPECT_EQ(Within("model \"a\" version 1: ", TryModel(model).status()), status);
   }
   other.Remove();
   EXPECT_TRUE(Load({model}).ok());

@@ -113,6 +113,36 @@ TEST_F(ModelRolloutTest, ALabelWaitsForUsersToHaveStates) {
   pipeline_ = nullptr;
 }
 
+TEST_F(ModelRolloutTest, AVersionWithoutRoomForItsAddedItemsIsRefused) {
+  ASSERT_TRUE(Load(3).ok());
+  v1::UpsertItemsRequest upsert;
+  upsert.set_model_name("m");
+  upsert.set_model_version(3);
+  const uint32_t width =
+      registry()->Find("m", 3)->bundle().spec().d_model();
+  for (const uint64_t id : {1'000'003, 1'000'004}) {
+    v1::UpsertedItem& item = *upsert.add_items();
+    item.set_item_id(id);
+    for (uint32_t i = 0; i < width; ++i) item.add_embedding(.1f);
+  }
+  v1::UpsertItemsResponse response;
+  absl::Notification done;
+  pipeline_->items().Start(upsert, response, [&](absl::Status status) {
+    EXPECT_TRUE(status.ok()) << status;
+    done.Notify();
+  });
+  done.WaitForNotification();
+  ASSERT_TRUE(Unload(3).ok());
+  options_.catalogue.max_added_items = 1;
+  Start();
+  // Of the same bundle, whose embeddings they are; asked about, and in earnest.
+  for (const bool validate_only : {true, false}) {
+    ExpectRefused(Load(2, validate_only), absl::StatusCode::kResourceExhausted,
+                  "model \"m\" version 2");
+  }
+  EXPECT_EQ(Listed(), "1 SERVING, 2 FAILED");
+}
+
 TEST_F(ModelRolloutTest, WhatALabelPointsToAndTheDefaultStay) {
   ASSERT_TRUE(Load(2).ok());
   ASSERT_TRUE(Set("stable", 2).ok());

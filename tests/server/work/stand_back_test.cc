@@ -15,8 +15,9 @@ int Nice() { return ::getpriority(PRIO_PROCESS, 0); }
 
 TEST(StandBackTest, WorkIsDoneByANicerThread) {
   const int before = Nice();
+  EXPECT_EQ(StandingBack([] { return Nice(); }), std::max(before, 10));
   int within = -1;
-  RunStandingBack([&] { within = Nice(); });
+  StandingBack([&] { within = Nice(); });
   EXPECT_EQ(within, std::max(before, 10));
   EXPECT_EQ(Nice(), before);
 }
