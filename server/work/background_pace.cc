@@ -31,7 +31,8 @@ bool BackgroundPace::Rest(absl::Duration worked) {
 }
 
 bool BackgroundPace::AwaitTurn(absl::Duration worked) {
-  const absl::Duration until = clock_() + worked * kPatience;
+  const absl::Duration until =
+      clock_() + std::min(worked * kPatience, kLongestWait);
   while (busy_ != nullptr && busy_() && clock_() < until) {
     if (sleep_(kLook)) return false;
   }

@@ -38,8 +38,10 @@ class BackgroundPace {
   static constexpr absl::Duration kPiece = absl::Microseconds(500);
   // Between two looks whether something is served.
   static constexpr absl::Duration kLook = absl::Microseconds(250);
-  // It waits for its turn for so many times as long as it worked.
+  // It waits for its turn for so many times as long as it worked, and no longer
+  // than this: work may itself have had to wait.
   static constexpr int kPatience = 20;
+  static constexpr absl::Duration kLongestWait = absl::Milliseconds(50);
 
   // `processor_share` is above 0 and at most 1. A null `busy`: nothing ever is.
   BackgroundPace(double processor_share, Busy busy, Sleep sleep,

@@ -1,6 +1,8 @@
 #include "server/work/stand_back.h"
 
+#include <sched.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace qlarank {
@@ -8,11 +10,48 @@ namespace {
 
 constexpr int kNice = 10;
 
+// That this thread has had of a processor.
+absl::Duration ThreadTime() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+// Both are of this thread alone, as Linux has it, and for good: to go back takes
+// a privilege. Where they are not allowed the work is done all the same.
+void BecomeIdle() {
+  const sched_param none = {};
+  ::sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
+void BecomeNicer() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+}
+
 }  // namespace
 
-StandBackThread::StandBackThread() : thread_([this] { Loop(); }) {}
+StandBackThread::StandBackThread(Clock clock)
+    : clock_(std::move(clock)),
+      nicer_until_(-absl::InfiniteDuration()),
+      idle_(Policy::kIdle),
+      nicer_(Policy::kNicer) {}
 
-StandBackThread::~StandBackThread() {
+void StandBackThread::Run(absl::FunctionRef<void()> work) {
+  const absl::Duration begin = clock_();
+  if (begin < nicer_until_) {
+    nicer_.Run(work);
+    return;
+  }
+  const absl::Duration worked = idle_.Run(work);
+  const absl::Duration end = clock_();
+  const absl::Duration took = end - begin;
+  if (took > kLong && took > worked * kPatience) nicer_until_ = end + kNicerFor;
+}
+
+StandBackThread::Thread::Thread(Policy policy)
+    : thread_([this, policy] { Loop(policy); }) {}
+
+StandBackThread::Thread::~Thread() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -20,19 +59,18 @@ StandBackThread::~StandBackThread() {
   thread_.join();
 }
 
-void StandBackThread::Run(absl::FunctionRef<void()> work) {
+absl::Duration StandBackThread::Thread::Run(absl::FunctionRef<void()> work) {
   absl::MutexLock lock(&mutex_);
   work_ = &work;
   const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return work_ == nullptr;
   };
   mutex_.Await(absl::Condition(&done));
+  return took_;
 }
 
-void StandBackThread::Loop() {
-  // Of this thread alone, as Linux has it; for good: to go back takes a
-  // privilege. Where it is not allowed the work is done all the same.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+void StandBackThread::Thread::Loop(Policy policy) {
+  policy == Policy::kIdle ? BecomeIdle() : BecomeNicer();
   const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return work_ != nullptr || stopping_;
   };
@@ -42,10 +80,21 @@ void StandBackThread::Loop() {
     if (work_ == nullptr) return;
     const absl::FunctionRef<void()> work = *work_;
     mutex_.Unlock();
+    const absl::Duration begin = ThreadTime();
     work();
+    const absl::Duration took = ThreadTime() - begin;
     mutex_.Lock();
+    took_ = took;
     work_ = nullptr;
   }
+}
+
+void TryToStandBack(StandBackThread& thread) {
+  thread.Run([] {
+    const absl::Duration end = ThreadTime() + absl::Milliseconds(1);
+    while (ThreadTime() < end) {
+    }
+  });
 }
 
 }  // namespace qlarank

@@ -100,6 +100,15 @@ TEST_F(BackgroundPaceTest, GoesOnWhereSomethingIsAlwaysServed) {
   EXPECT_EQ(now_ - begin, BackgroundPace::kPatience * worked);
 }
 
+TEST_F(BackgroundPaceTest, WaitsNoLongerForWorkThatHadToWaitItself) {
+  BackgroundPace pace = Make(1);
+  busy_ = true;
+  now_ += absl::Seconds(1);
+  const absl::Duration begin = now_;
+  EXPECT_TRUE(pace.Step());
+  EXPECT_EQ(now_ - begin, BackgroundPace::kLongestWait);
+}
+
 TEST_F(BackgroundPaceTest, EndsWhileItRests) {
   BackgroundPace pace = Make(.5);
   stopped_ = true;
