@@ -31,6 +31,7 @@ ABSL_FLAG(std::string, source, "bench", "who numbers the events");
 ABSL_FLAG(std::string, user_prefix, "user-",
           "users are <prefix>0, <prefix>1..");
 ABSL_FLAG(uint64_t, users, 1, "number of users");
+ABSL_FLAG(uint64_t, first_user, 0, "number in the first user's id");
 ABSL_FLAG(bool, in_turn, false, "users in turn, instead of at random");
 ABSL_FLAG(uint64_t, items, 1, "events are of the items 1 ... items");
 ABSL_FLAG(uint64_t, events, 100'000, "how many to send");
@@ -53,13 +54,15 @@ void Check(const absl::Status& status) {
 
 std::vector<v1::UserEvent> MakeEvents() {
   const uint64_t users = absl::GetFlag(FLAGS_users);
+  const uint64_t first_user = absl::GetFlag(FLAGS_first_user);
   const uint64_t items = absl::GetFlag(FLAGS_items);
   const bool in_turn = absl::GetFlag(FLAGS_in_turn);
   std::mt19937_64 random(absl::GetFlag(FLAGS_first_sequence));
   std::vector<v1::UserEvent> events(absl::GetFlag(FLAGS_events));
   for (uint64_t i = 0; i < events.size(); ++i) {
-    events[i].set_user_id(absl::StrCat(absl::GetFlag(FLAGS_user_prefix),
-                                       (in_turn ? i : random()) % users));
+    const uint64_t user = first_user + (in_turn ? i : random()) % users;
+    events[i].set_user_id(
+        absl::StrCat(absl::GetFlag(FLAGS_user_prefix), user));
     events[i].set_sequence(absl::GetFlag(FLAGS_first_sequence) + i);
     events[i].mutable_event()->set_item_id(1 + random() % items);
     events[i].mutable_event()->mutable_time()->set_seconds(

@@ -93,14 +93,15 @@ def run(context):
 
 
 def _fill(context, server, users):
-    """So many users of EVENTS_EACH events."""
-    context.say(f'{users:,} users of {EVENTS_EACH} events')
-    total = users * EVENTS_EACH
-    chunk = max(1, CHUNK // users) * users
-    for first in range(0, total, chunk):
-        context.send_events(server, users, min(chunk, total - first),
-                            in_turn=True, first_sequence=first + 1,
-                            first_second=FIRST_SECOND + first)
+    """So many users of EVENTS_EACH events, some users after others: those whose
+    states fit into memory are folded for quickly."""
+    chunk = CHUNK // EVENTS_EACH
+    for first in range(0, users, chunk):
+        context.say(f'{first:,} of {users:,} users of {EVENTS_EACH} events')
+        some, events = min(chunk, users - first), first * EVENTS_EACH
+        context.send_events(server, some, some * EVENTS_EACH, in_turn=True,
+                            first_user=first, first_sequence=events + 1,
+                            first_second=FIRST_SECOND + events)
     server.wait_until_folded()
 
 
