@@ -99,7 +99,10 @@ class MemoryScoresTest
         scratch_(engine_->NewScratch()) {}
 
   void SetUp() override {
-    if (!ProcessorHas(Options().precision)) GTEST_SKIP();
+    if (!ProcessorHas(Options().precision)) {
+      GTEST_SKIP() << "no " << PrecisionName(Options().precision)
+                   << " on this processor";
+    }
   }
 
   static Engine::Options Options() {

@@ -43,7 +43,10 @@ class AddedRowsTest : public ::testing::TestWithParam<Parameters> {
         first_added_(model_.bundle->spec().num_items() + 1) {}
 
   void SetUp() override {
-    if (!ProcessorHas(std::get<1>(GetParam()))) GTEST_SKIP();
+    if (!ProcessorHas(std::get<1>(GetParam()))) {
+      GTEST_SKIP() << "no " << PrecisionName(std::get<1>(GetParam()))
+                   << " on this processor";
+    }
   }
 
   absl::Span<const float> EmbeddingOf(uint32_t row) const {
@@ -108,6 +111,9 @@ class AddedRowsTest : public ::testing::TestWithParam<Parameters> {
   uint64_t version_ = 0;
 };
 
+// Of models that remember single items.
+class AddedRowsOfMemoryTest : public AddedRowsTest {};
+
 TEST_P(AddedRowsTest, ScoreAsTheRowsThatTheyCopy) {
   const auto state = Fold(Events());
   const uint32_t shift = AddBundleAgain();
@@ -171,8 +177,7 @@ TEST_P(AddedRowsTest, AreWhatTheyWereAddedWith) {
 }
 
 // Facts of single items go by their identity.
-TEST_P(AddedRowsTest, KeepWhatUsersDidWithTheItem) {
-  if (!model_.bundle->spec().has_item_memory()) GTEST_SKIP();
+TEST_P(AddedRowsOfMemoryTest, KeepWhatUsersDidWithTheItem) {
   const uint32_t first = AddCopy(kAddedItem, 1);
   std::vector<ModelEvent> events = Events();
   for (size_t i = 90; i < 95; ++i) events[i].item_row = first;
@@ -229,6 +234,22 @@ const auto kPrecisionsOfRows =
 INSTANTIATE_TEST_SUITE_P(
     Models, AddedRowsTest,
     ::testing::Combine(::testing::ValuesIn(GoldenModelNames()),
+                       kPrecisionsOfRows, ::testing::Values(0, kShares)),
+    NameOfRows);
+
+std::vector<std::string> ModelsWithItemMemory() {
+  std::vector<std::string> names;
+  for (const std::string& name : GoldenModelNames()) {
+    if (Bundle::LoadSpec(GoldenBundleFolder(name))->has_item_memory()) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, AddedRowsOfMemoryTest,
+    ::testing::Combine(::testing::ValuesIn(ModelsWithItemMemory()),
                        kPrecisionsOfRows, ::testing::Values(0, kShares)),
     NameOfRows);
 

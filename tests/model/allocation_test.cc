@@ -24,7 +24,10 @@ class AllocationTest : public ::testing::TestWithParam<Precision> {
 
 // But for oneDNN, which allocates the same for every tile.
 TEST_P(AllocationTest, ScoreAllocatesNothing) {
-  if (!ProcessorHas(GetParam())) GTEST_SKIP();
+  if (!ProcessorHas(GetParam())) {
+    GTEST_SKIP() << "no " << PrecisionName(GetParam())
+                 << " on this processor";
+  }
   const Engine& engine = *model_.engine;
   const auto scratch = engine.NewScratch();
   const auto reading = engine.Read(*FoldHistory(model_, "long", 50),
@@ -47,7 +50,10 @@ TEST_P(AllocationTest, ScoreAllocatesNothing) {
 // Of a request's own, Read allocates what it returns: the same few blocks
 // whatever the history.
 TEST_P(AllocationTest, ReadAllocatesTheSameForEveryHistory) {
-  if (!ProcessorHas(GetParam())) GTEST_SKIP();
+  if (!ProcessorHas(GetParam())) {
+    GTEST_SKIP() << "no " << PrecisionName(GetParam())
+                 << " on this processor";
+  }
   const Engine& engine = *model_.engine;
   const auto scratch = engine.NewScratch();
   const auto count = [&](size_t num_events) {
