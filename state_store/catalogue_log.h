@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,17 @@
 #include "absl/types/span.h"
 
 namespace qlarank {
+
+// A change that its caller named.
+struct NamedChange {
+  std::string request_id;
+  std::string digest;  // of all that was asked for
+  // Items of which something new was said, and the others.
+  uint64_t changed = 0;
+  uint64_t unchanged = 0;
+
+  bool operator==(const NamedChange&) const = default;
+};
 
 // One upsert of an item, or its removal.
 struct CatalogueEntry {
@@ -38,6 +50,8 @@ struct CatalogueEntry {
   // What content towers make rows of, by name.
   std::map<std::string, std::vector<std::string>> attributes;
   std::map<std::string, double> numbers;
+  // That this is the last entry of.
+  std::optional<NamedChange> change;
 
   friend bool operator==(const CatalogueEntry&,
                          const CatalogueEntry&) = default;

@@ -262,6 +262,13 @@ std::string EncodeCatalogueEntry(absl::string_view key,
     number.set_name(name);
     number.set_value(value);
   }
+  if (entry.change.has_value()) {
+    CatalogueRecord::Change& change = *record.mutable_change();
+    change.set_request_id(entry.change->request_id);
+    change.set_digest(entry.change->digest);
+    change.set_changed(entry.change->changed);
+    change.set_unchanged(entry.change->unchanged);
+  }
   return Frame(RecordKind::kCatalogueEntry, key, record);
 }
 
@@ -285,6 +292,11 @@ absl::StatusOr<CatalogueEntry> DecodeCatalogueEntry(absl::string_view key,
   }
   for (const CatalogueRecord::Number& number : record.numbers()) {
     entry.numbers[number.name()] = number.value();
+  }
+  if (record.has_change()) {
+    const CatalogueRecord::Change& change = record.change();
+    entry.change = {change.request_id(), change.digest(), change.changed(),
+                    change.unchanged()};
   }
   return entry;
 }

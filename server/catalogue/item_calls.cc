@@ -26,19 +26,27 @@ void LogChange(absl::string_view change,
 
 }  // namespace
 
+template <typename Request>
+absl::StatusOr<LiveCatalogue::Outcome> ItemCalls::Change(
+    const Request& request, std::vector<CatalogueEntry> entries) {
+  const auto asked = AskedFor(request);
+  if (!asked.ok()) return asked.status();
+  if (request.validate_only()) return catalogue_.TryOut(std::move(entries));
+  return catalogue_.Change(std::move(entries), *asked);
+}
+
 absl::Status ItemCalls::Upsert(const v1::UpsertItemsRequest& request,
                                v1::UpsertItemsResponse& response) {
   const auto model = models_.Current()->ResolveFor(request);
   if (!model.ok()) return model.status();
   auto entries = EntriesOf(request, **model);
   if (!entries.ok()) return entries.status();
-  const auto outcome =
-      catalogue_.Change(*std::move(entries), request.validate_only());
+  const auto outcome = Change(request, *std::move(entries));
   if (!outcome.ok()) return outcome.status();
   response.set_upserted(outcome->changed);
   response.set_unchanged(outcome->unchanged);
   response.set_catalogue_version(outcome->version);
-  if (request.validate_only()) return absl::OkStatus();
+  if (request.validate_only() || outcome->repeated) return absl::OkStatus();
   LogChange("upserted", *outcome);
   metrics_.upserted.Increment(static_cast<double>(outcome->changed));
   metrics_.unchanged.Increment(static_cast<double>(outcome->unchanged));
@@ -49,13 +57,12 @@ absl::Status ItemCalls::Remove(const v1::RemoveItemsRequest& request,
                                v1::RemoveItemsResponse& response) {
   auto entries = EntriesOf(request);
   if (!entries.ok()) return entries.status();
-  const auto outcome =
-      catalogue_.Change(*std::move(entries), request.validate_only());
+  const auto outcome = Change(request, *std::move(entries));
   if (!outcome.ok()) return outcome.status();
   response.set_removed(outcome->changed);
   response.set_unchanged(outcome->unchanged);
   response.set_catalogue_version(outcome->version);
-  if (request.validate_only()) return absl::OkStatus();
+  if (request.validate_only() || outcome->repeated) return absl::OkStatus();
   LogChange("removed", *outcome);
   metrics_.removed.Increment(static_cast<double>(outcome->changed));
   metrics_.unchanged.Increment(static_cast<double>(outcome->unchanged));

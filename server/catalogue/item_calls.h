@@ -7,13 +7,17 @@
 #ifndef QLARANK_SERVER_CATALOGUE_ITEM_CALLS_H_
 #define QLARANK_SERVER_CATALOGUE_ITEM_CALLS_H_
 
+#include <vector>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "qlarank/v1/model_admin_service.pb.h"
 #include "server/catalogue/live_catalogue.h"
 #include "server/metrics/catalogue_metrics.h"
 #include "server/models/model_registry.h"
 #include "server/work/task_thread.h"
+#include "state_store/catalogue_log.h"
 
 namespace qlarank {
 
@@ -37,6 +41,9 @@ class ItemCalls {
              v1::ListItemsResponse& response, Done done);
 
  private:
+  template <typename Request>
+  absl::StatusOr<LiveCatalogue::Outcome> Change(
+      const Request& request, std::vector<CatalogueEntry> entries);
   absl::Status Upsert(const v1::UpsertItemsRequest& request,
                       v1::UpsertItemsResponse& response);
   absl::Status Remove(const v1::RemoveItemsRequest& request,

@@ -150,6 +150,11 @@ void LiveCatalogue::Apply(absl::Span<const CatalogueEntry> entries) {
     }
     follower->added_rows->Set(static_cast<double>(catalogue.num_added_rows()));
   }
+  for (const CatalogueEntry& entry : entries) {
+    if (!entry.change.has_value()) continue;
+    const auto& [request_id, digest, changed, unchanged] = *entry.change;
+    answered_.Add({request_id, digest}, {changed, unchanged, entry.version});
+  }
   {
     absl::MutexLock lock(&mutex_);
     for (const CatalogueEntry& entry : entries) items_.Take(entry);
@@ -190,7 +195,6 @@ absl::Status LiveCatalogue::Write(std::vector<CatalogueEntry> entries) {
     return written;
   }
   QLARANK_FAILPOINT("catalogue.appended");
-  if (entries.empty()) return absl::OkStatus();
   // Rows of thousands of items are milliseconds of a processor that rankings
   // want; whoever changes items can wait.
   StandingBack([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
@@ -216,10 +220,8 @@ absl::Status LiveCatalogue::CheckRoomFor(
   return absl::OkStatus();
 }
 
-absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
-    std::vector<CatalogueEntry> wanted, bool validate_only) {
-  absl::MutexLock writer(&writer_);
-  if (absl::Status status = CatchUp(); !status.ok()) return status;
+absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Prepare(
+    std::vector<CatalogueEntry>& wanted) {
   const std::vector<Held> engines = Engines();
   std::vector<const Engine*> served;
   for (const Held& held : engines) served.push_back(held.engine.get());
@@ -238,11 +240,42 @@ absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
   Outcome outcome;
   outcome.changed = entries.size();
   outcome.unchanged = wanted.size() - entries.size();
-  if (!validate_only) {
-    absl::Status written = Write(std::move(entries));
-    if (!written.ok()) return written;
-  }
   outcome.version = version();
+  wanted = std::move(entries);
+  return outcome;
+}
+
+absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::TryOut(
+    std::vector<CatalogueEntry> wanted) {
+  absl::MutexLock writer(&writer_);
+  if (absl::Status status = CatchUp(); !status.ok()) return status;
+  return Prepare(wanted);
+}
+
+absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Change(
+    std::vector<CatalogueEntry> wanted, const AskedChange& asked) {
+  absl::MutexLock writer(&writer_);
+  if (absl::Status status = CatchUp(); !status.ok()) return status;
+  const auto before = answered_.Find(asked);
+  if (!before.ok()) return before.status();
+  if (*before != nullptr) {
+    Outcome again = **before;
+    again.repeated = true;
+    return again;
+  }
+  absl::StatusOr<Outcome> outcome = Prepare(wanted);
+  if (!outcome.ok()) return outcome;
+  if (wanted.empty()) {
+    answered_.Add(asked, *outcome);
+    return outcome;
+  }
+  if (!asked.request_id.empty()) {
+    wanted.back().change = {asked.request_id, asked.digest, outcome->changed,
+                            outcome->unchanged};
+  }
+  absl::Status written = Write(std::move(wanted));
+  if (!written.ok()) return written;
+  outcome->version = version();
   return outcome;
 }
 

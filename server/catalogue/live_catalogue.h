@@ -29,6 +29,7 @@
 #include "model/engine.h"
 #include "server/catalogue/known_items.h"
 #include "server/metrics/catalogue_metrics.h"
+#include "server/work/answered_calls.h"
 #include "state_store/catalogue_log.h"
 
 namespace qlarank {
@@ -60,12 +61,16 @@ class LiveCatalogue {
     uint64_t changed = 0;
     uint64_t unchanged = 0;
     uint64_t version = 0;  // of the catalogue after it
+    bool repeated = false;  // it was made before, and asked for again
   };
   // Makes entries of what is new in `wanted`, which have no version yet: all of
-  // them or, on an error, none. `validate_only`: only says what would happen.
+  // them or, on an error, none. A change that was made before, as `asked` says,
+  // has the outcome that it had then.
   // Errors are those of ModelAdminService.UpsertItems and RemoveItems.
   absl::StatusOr<Outcome> Change(std::vector<CatalogueEntry> wanted,
-                                 bool validate_only);
+                                 const AskedChange& asked = {});
+  // What Change would do, to whatever was asked.
+  absl::StatusOr<Outcome> TryOut(std::vector<CatalogueEntry> wanted);
 
   // What the log says of an item; nullopt for nothing.
   std::optional<KnownItem> Find(uint64_t item_id) const;
@@ -103,6 +108,9 @@ class LiveCatalogue {
   // RESOURCE_EXHAUSTED for a model that has no room for rows of all of them.
   static absl::Status CheckRoomFor(absl::Span<const CatalogueEntry> entries,
                                    absl::Span<const Held> engines);
+  // Leaves of `wanted` what is new.
+  absl::StatusOr<Outcome> Prepare(std::vector<CatalogueEntry>& wanted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
   absl::Status Write(std::vector<CatalogueEntry> entries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
   std::vector<Held> Engines() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -111,6 +119,7 @@ class LiveCatalogue {
   CatalogueMetrics& metrics_;
 
   mutable absl::Mutex writer_;  // whoever changes or joins
+  AnsweredCalls<Outcome> answered_ ABSL_GUARDED_BY(writer_){1000};
   std::atomic<uint64_t> version_ = 0;
 
   mutable absl::Mutex mutex_;

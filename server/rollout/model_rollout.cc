@@ -10,8 +10,8 @@
 #include "server/models/model_description.h"
 #include "server/ops/logging.h"
 #include "server/rollout/bundle_folder.h"
-#include "server/rollout/coverage.h"
 #include "server/rollout/label_changes.h"
+#include "server/rollout/label_log.h"
 #include "server/rollout/loaded_options.h"
 #include "server/work/field_error.h"
 #include "state_store/failpoint.h"
@@ -28,13 +28,6 @@ void LogState(absl::string_view name, uint64_t version,
 bool IsOf(const LoadedByRequest& loaded, absl::string_view name,
           uint64_t version) {
   return loaded.name == name && loaded.version == version;
-}
-
-// Without the users who are named.
-std::string TrafficText(const ModelLabels& labels) {
-  if (!labels.traffic) return "";
-  return absl::StrCat(labels.traffic->label, " ", labels.traffic->share,
-                      " and ", labels.traffic->users.size(), " users");
 }
 
 absl::Status MayGo(const Registry& registry, const std::string& name,
@@ -74,28 +67,8 @@ UnservedModel Unserved(const LoadedByRequest& wanted, v1::ModelState state,
   return model;
 }
 
-// What `labels` are now, in a line.
-void LogLabels(absl::string_view name, const ModelLabels& labels,
-               absl::string_view why) {
-  const auto waiting = [](std::string* out, const auto& move) {
-    absl::StrAppend(out, move.first, " -> ", move.second.version, " at ",
-                    move.second.min_coverage);
-  };
-  LogInfo("a model's labels",
-          {{"model", name},
-           {"labels", absl::StrJoin(labels.versions, ", ",
-                                    absl::PairFormatter(" -> "))},
-           {"pending", absl::StrJoin(labels.pending, ", ", waiting)},
-           {"traffic", TrafficText(labels)},
-           {"shadow", labels.ShadowVersion()},
-           {"why", why},
-           {"etag", labels.etag()}});
-}
-
 // How long a label that is to move by itself, and may, is away from that.
 constexpr absl::Duration kLabelPause = absl::Milliseconds(200);
-// After the store refused to remember it.
-constexpr absl::Duration kRefusedPause = absl::Seconds(10);
 
 }  // namespace
 
@@ -118,12 +91,15 @@ ModelRollout::~ModelRollout() {
 }
 
 absl::Status ModelRollout::Remember(std::vector<LoadedByRequest> loaded,
-                                    const LabelsOfModels& labels) {
+                                    const LabelsOfModels& labels,
+                                    AnsweredLabels answered) {
   QLARANK_FAILPOINT("rollout.before_remember");
   absl::Status written =
-      WriteServedModels({loaded, labels}, parts_.store);
+      WriteServedModels({loaded, labels, answered}, parts_.store);
   QLARANK_FAILPOINT("rollout.remembered");
-  if (written.ok()) loaded_ = std::move(loaded);
+  if (!written.ok()) return written;
+  loaded_ = std::move(loaded);
+  answered_ = std::move(answered);
   return written;
 }
 
@@ -142,6 +118,10 @@ void ModelRollout::Replace(std::shared_ptr<const Registry> registry) {
 absl::Status ModelRollout::Resume() {
   absl::StatusOr<ServedModels> served = ReadServedModels(parts_.store);
   if (!served.ok()) return served.status();
+  {
+    absl::MutexLock lock(&mutex_);
+    answered_ = std::move(served->answered);
+  }
   for (const LoadedByRequest& wanted : served->loaded) {
     // The configuration may have it by now.
     if (parts_.models.Current()->Find(wanted.name, wanted.version) != nullptr) {
@@ -495,118 +475,9 @@ void ModelRollout::Start(const v1::UnloadModelRequest& request,
       std::move(done));
 }
 
-// -- Labels -------------------------------------------------------------------
-
-absl::StatusOr<ModelLabels> ModelRollout::Changed(
-    const Registry& registry, const v1::SetLabelRequest& request) const {
-  absl::StatusOr<ModelLabels> changed = qlarank::Changed(registry, request);
-  if (!changed.ok()) return changed;
-  const absl::StatusOr<double> wanted = WantedCoverage(request);
-  if (!wanted.ok()) return wanted.status();
-  const LoadedModelPtr model =
-      registry.Find(request.model_name(), request.model_version());
-  const absl::Status covered =
-      CheckCoverage(parts_.migrations, *model, *wanted);
-  if (covered.ok()) return changed;
-  if (!request.when_covered()) return covered;
-  return ChangedWhenCovered(registry, request, *wanted);
-}
-
-template <typename Request>
-absl::StatusOr<v1::ModelLabels> ModelRollout::ChangeLabels(
-    const Request& request) {
-  const std::string& name = request.model_name();
-  absl::MutexLock lock(&mutex_);
-  const std::shared_ptr<const Registry> registry = parts_.models.Current();
-  absl::StatusOr<ModelLabels> changed = Changed(*registry, request);
-  if (!changed.ok()) return changed.status();
-  if (request.validate_only()) {
-    v1::ModelLabels described = Describe(name, *changed);
-    described.set_etag(registry->LabelsOf(name).etag());
-    return described;
-  }
-  v1::ModelLabels described = Describe(name, *changed);
-  if (*changed == registry->LabelsOf(name)) return described;
-  LabelsOfModels labels = registry->labels();
-  labels[name] = *std::move(changed);
-  absl::Status remembered = Remember(loaded_, labels);
-  if (!remembered.ok()) return remembered;
-  LogLabels(name, labels[name], "request");
-  Replace(registry->WithLabels(std::move(labels)));
-  return described;
-}
-
-void ModelRollout::MoveCoveredLabels() {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Now() < move_after_) return;
-  const std::shared_ptr<const Registry> registry = parts_.models.Current();
-  LabelsOfModels labels = MovedWhereCovered(
-      *registry, [&](const LoadedModel& model, double wanted) {
-        if (CheckCoverage(parts_.migrations, model, wanted).ok()) return true;
-        if (CoversNoMore(parts_.migrations, model) &&
-            told_.insert(model.id).second) {
-          LogWarning("a label waits for users whom a migration left out",
-                     {{"model", model.name}, {"version", model.version}});
-        }
-        return false;
-      });
-  if (labels == registry->labels()) return;
-  const absl::Status remembered = Remember(loaded_, labels);
-  if (!remembered.ok()) {
-    LogWarning("a label could move, and is not remembered",
-               {{"error", remembered}});
-    move_after_ = absl::Now() + kRefusedPause;
-    return;
-  }
-  for (const auto& [name, of_model] : labels) {
-    if (of_model != registry->LabelsOf(name)) {
-      LogLabels(name, of_model, "covered");
-    }
-  }
-  Replace(registry->WithLabels(std::move(labels)));
-}
-
 std::vector<LoadedByRequest> ModelRollout::loaded() {
   absl::MutexLock lock(&mutex_);
   return loaded_;
-}
-
-template <typename Request, typename Response>
-void ModelRollout::StartLabels(const Request& request, Response& response,
-                               Done done) {
-  Submit(
-      labels_,
-      [this, &request, &response] {
-        absl::StatusOr<v1::ModelLabels> labels = ChangeLabels(request);
-        if (labels.ok()) *response.mutable_labels() = *std::move(labels);
-        return labels.status();
-      },
-      std::move(done));
-}
-
-void ModelRollout::Start(const v1::SetLabelRequest& request,
-                         v1::SetLabelResponse& response, Done done) {
-  StartLabels(request, response, std::move(done));
-}
-
-void ModelRollout::Start(const v1::RemoveLabelRequest& request,
-                         v1::RemoveLabelResponse& response, Done done) {
-  StartLabels(request, response, std::move(done));
-}
-
-void ModelRollout::Start(const v1::RollbackRequest& request,
-                         v1::RollbackResponse& response, Done done) {
-  StartLabels(request, response, std::move(done));
-}
-
-void ModelRollout::Start(const v1::SetTrafficRequest& request,
-                         v1::SetTrafficResponse& response, Done done) {
-  StartLabels(request, response, std::move(done));
-}
-
-void ModelRollout::Start(const v1::SetShadowRequest& request,
-                         v1::SetShadowResponse& response, Done done) {
-  StartLabels(request, response, std::move(done));
 }
 
 }  // namespace qlarank

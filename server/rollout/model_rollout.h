@@ -161,10 +161,15 @@ class ModelRollout {
   // OK when every label points to what is served.
   absl::Status CheckLabels(const LabelsOfModels& labels) const;
 
-  // Makes it durable.
+  // Makes it durable, with `answered` or what there is.
+  absl::Status Remember(std::vector<LoadedByRequest> loaded,
+                        const LabelsOfModels& labels, AnsweredLabels answered)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Remember(std::vector<LoadedByRequest> loaded,
                         const LabelsOfModels& labels)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return Remember(std::move(loaded), labels, answered_);
+  }
   void Replace(std::shared_ptr<const Registry> registry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -177,6 +182,7 @@ class ModelRollout {
 
   absl::Mutex mutex_;  // whoever replaces the registry
   std::vector<LoadedByRequest> loaded_ ABSL_GUARDED_BY(mutex_);
+  AnsweredLabels answered_ ABSL_GUARDED_BY(mutex_){kMostAnsweredLabels};
   absl::Time move_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   // LoadedModel::id of whom the log says that their labels wait in vain.
   absl::flat_hash_set<uint32_t> told_ ABSL_GUARDED_BY(mutex_);

@@ -55,6 +55,10 @@ absl::StatusOr<ServedModels> ReadServedModels(const EventLog& store) {
       of_model.shadow = {shadow.label(), shadow.version(), shadow.sample()};
     }
   }
+  for (const auto& change : record.answered()) {
+    served.answered.Add({change.request_id(), change.digest()},
+                        change.labels());
+  }
   return served;
 }
 
@@ -98,6 +102,12 @@ absl::Status WriteServedModels(const ServedModels& served, EventLog& store) {
       shadow.set_version(labels.shadow->version);
       shadow.set_sample(labels.shadow->sample);
     }
+  }
+  for (const auto& [asked, labels] : served.answered.calls()) {
+    auto& to = *record.add_answered();
+    to.set_request_id(asked.request_id);
+    to.set_digest(asked.digest);
+    to.set_labels(labels);
   }
   const Mark mark = {std::string(kServedModelsMark),
                      record.SerializeAsString()};

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/models/model_labels.h"
+#include "server/work/answered_calls.h"
 #include "state_store/event_log.h"
 
 namespace qlarank {
@@ -30,9 +31,15 @@ struct LoadedByRequest {
   bool operator==(const LoadedByRequest&) const = default;
 };
 
+// Changes of labels that their callers named, each with the v1::ModelLabels that
+// it was answered, in bytes.
+using AnsweredLabels = AnsweredCalls<std::string>;
+inline constexpr size_t kMostAnsweredLabels = 32;
+
 struct ServedModels {
   std::vector<LoadedByRequest> loaded;  // in their order
   LabelsOfModels labels;
+  AnsweredLabels answered{kMostAnsweredLabels};
 
   bool operator==(const ServedModels&) const = default;
 };

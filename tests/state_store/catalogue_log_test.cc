@@ -38,6 +38,7 @@ CatalogueEntry Entry(uint64_t version) {
   entry.bias = 0.25f;
   entry.attributes = {{"brand", {"x", "y"}}, {"none", {}}};
   entry.numbers = {{"price", 1.0 / 3}};
+  if (version % 3 == 0) entry.change = {"monday", "c0ffee", 3, version};
   return entry;
 }
 

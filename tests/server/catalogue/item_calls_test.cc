@@ -110,6 +110,37 @@ TEST_F(ItemCallsTest, UpsertsRemovesAndCounts) {
   EXPECT_EQ(metrics.AddedRows("m", 1).Value(), 3);
 }
 
+TEST_F(ItemCallsTest, ACallThatIsSentAgainIsAnsweredAgain) {
+  v1::UpsertItemsRequest request = Items({1, 2});
+  request.set_request_id("monday/1");
+  v1::UpsertItemsRequest trial = request;
+  trial.set_validate_only(true);
+  v1::UpsertItemsResponse first, again;
+  ASSERT_TRUE(Call(trial, first).ok());
+  ASSERT_TRUE(Call(request, first).ok());
+  ASSERT_TRUE(Call(Items({1, 3}), again).ok());
+  ASSERT_TRUE(Call(trial, again).ok());
+  EXPECT_EQ(again.upserted(), 0u);
+  ASSERT_TRUE(Call(request, again).ok());
+  EXPECT_EQ(again.SerializeAsString(), first.SerializeAsString());
+  EXPECT_EQ(again.upserted(), 2u);
+  EXPECT_EQ(metrics_.catalogue.upserted.Value(), 3);  // each once
+
+  v1::RemoveItemsRequest removal;
+  removal.add_item_ids(1);
+  removal.set_request_id("monday/1");
+  v1::RemoveItemsResponse removed;
+  const absl::Status status = Call(removal, removed);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("request_id: \"monday/1\"; something else"));
+  removal.set_request_id("monday/2");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Call(removal, removed).ok());
+    EXPECT_EQ(removed.removed(), 1u);
+  }
+}
+
 TEST_F(ItemCallsTest, SaysWhatIsKnownOfItems) {
   v1::UpsertItemsRequest upsert = Items({1});
   upsert.mutable_items(0)->set_title("one");

@@ -66,7 +66,7 @@ class LiveCatalogueTest : public ::testing::Test {
   }
 
   LiveCatalogue::Outcome Change(std::vector<CatalogueEntry> wanted) {
-    const auto outcome = catalogue_->Change(std::move(wanted), false);
+    const auto outcome = catalogue_->Change(std::move(wanted));
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     return outcome.value_or(LiveCatalogue::Outcome());
   }
@@ -74,7 +74,7 @@ class LiveCatalogueTest : public ::testing::Test {
                      const std::string& part) {
     const uint64_t before = catalogue_->version();
     const absl::Status status =
-        catalogue_->Change(std::move(wanted), false).status();
+        catalogue_->Change(std::move(wanted)).status();
     EXPECT_EQ(status.code(), code) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
     EXPECT_EQ(catalogue_->version(), before);
@@ -276,7 +276,7 @@ TEST_F(LiveCatalogueTest, RefusesWhatAModelHasNoRoomFor) {
 
 TEST_F(LiveCatalogueTest, ATrialChangesNothing) {
   Join("m", engine_);
-  const auto outcome = catalogue_->Change({Item(1)}, /*validate_only=*/true);
+  const auto outcome = catalogue_->TryOut({Item(1)});
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->changed, 1u);
   EXPECT_EQ(outcome->version, 0u);
@@ -302,7 +302,7 @@ TEST_F(LiveCatalogueTest, WhatAFailedWriteLeftIsTakenUp) {
   store_.after_append_entries = [] {
     return absl::UnavailableError("the sync failed");
   };
-  EXPECT_FALSE(catalogue_->Change({Item(1)}, false).ok());
+  EXPECT_FALSE(catalogue_->Change({Item(1)}).ok());
   EXPECT_EQ(catalogue_->version(), 0u);
   store_.after_append_entries = nullptr;
   const auto outcome = Change({Item(1), Item(2)});
@@ -325,6 +325,43 @@ TEST_F(LiveCatalogueTest, ListsItemsInOrderOfTheirIds) {
   EXPECT_THAT(ids(nullptr, 2), ElementsAre(3, 5));
   const uint64_t five = 5;
   EXPECT_THAT(ids(&five, 2), ElementsAre(7));
+}
+
+TEST_F(LiveCatalogueTest, AChangeThatIsAskedForAgainChangesNothing) {
+  Join("m", engine_);
+  const AskedChange asked = {"a", "digest"};
+  const auto first = catalogue_->Change({Item(1), Item(2)}, asked);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE(first->repeated);
+  Change({Item(1, 0.75f)});  // somebody else's, in between
+  const auto expect_repeated = [&] {
+    const auto again = catalogue_->Change({Item(1), Item(2)}, asked);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(again->repeated);
+    EXPECT_EQ(again->changed, 2u);
+    EXPECT_EQ(again->unchanged, 0u);
+    EXPECT_EQ(again->version, 2u);
+    EXPECT_EQ(*store_.NewestCatalogueVersion(), 3u);
+  };
+  expect_repeated();
+  Reopen();
+  expect_repeated();
+  const auto other = catalogue_->Change({Item(5)}, {"a", "another"});
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(LiveCatalogueTest, AnIdOfAChangeThatFailedIsAsked) {
+  Join("m", engine_);
+  const AskedChange asked = {"a", "digest"};
+  store_.before_append_entries = [] {
+    return absl::UnavailableError("disk full");
+  };
+  EXPECT_FALSE(catalogue_->Change({Item(1)}, asked).ok());
+  store_.before_append_entries = nullptr;
+  const auto outcome = catalogue_->Change({Item(1)}, asked);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_FALSE(outcome->repeated);
+  EXPECT_EQ(outcome->changed, 1u);
 }
 
 // Whoever sees a version finds the rows that came with it.

@@ -282,6 +282,43 @@ TEST_F(ModelRolloutTest, LoadsAndLabelsSurviveARestart) {
   EXPECT_EQ(Usual(), 2);
 }
 
+TEST_F(ModelRolloutTest, AChangeOfLabelsThatIsSentAgainIsNotMadeAgain) {
+  ASSERT_TRUE(Load(2).ok());
+  ASSERT_TRUE(Load(3).ok());
+  v1::SetLabelRequest request;
+  request.set_model_name("m");
+  request.set_label("stable");
+  request.set_model_version(2);
+  request.set_min_coverage(0);
+  request.set_etag(registry()->LabelsOf("m").etag());
+  request.set_request_id("monday");
+  v1::SetLabelResponse first, again;
+  ASSERT_TRUE(Call(request, first).ok());
+  EXPECT_EQ(first.labels().versions().at("stable"), 2);
+  ASSERT_TRUE(Set("stable", 3).ok());
+  const auto expect_repeated = [&] {
+    again.Clear();
+    const absl::Status status = Call(request, again);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(again.labels().versions().at("stable"), 2);
+    EXPECT_EQ(again.labels().etag(), first.labels().etag());
+    EXPECT_EQ(Usual(), 3);
+  };
+  expect_repeated();
+  Start();
+  expect_repeated();
+  v1::RollbackRequest rollback;
+  rollback.set_model_name("m");
+  rollback.set_request_id("monday");
+  v1::RollbackResponse response;
+  ExpectRefused(Call(rollback, response), absl::StatusCode::kInvalidArgument,
+                "request_id: \"monday\"; something else was asked for");
+  rollback.set_request_id("tuesday");
+  ASSERT_TRUE(Call(rollback, response).ok());
+  ASSERT_TRUE(Call(rollback, response).ok());
+  EXPECT_EQ(Usual(), 2);
+}
+
 TEST_F(ModelRolloutTest, AMigrationThatIsDoneIsNotBegunAgain) {
   ASSERT_TRUE(Load(2).ok());
   const absl::Time end = absl::Now() + absl::Seconds(60);

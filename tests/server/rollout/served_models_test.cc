@@ -20,6 +20,7 @@ TEST(ServedModelsTest, AreWhatWasWritten) {
   served.labels["shop"].traffic = {"canary", .05, {"ann", "carl"}};
   served.labels["shop"].shadow = {"", 3, .1};
   served.labels["garden"].shadow = {"canary", 0, 1};
+  served.answered.Add({"monday", "digest"}, "answer");
   ASSERT_TRUE(WriteServedModels(served, store).ok());
   EXPECT_EQ(*ReadServedModels(store), served);
   ASSERT_TRUE(WriteServedModels({}, store).ok());
