@@ -9,6 +9,9 @@ then told what became of it; all of that is in its request log and its events.
 One model is trained on the file that the screenfuls came from. The other is
 trained on nothing but the request log and the events that the server exported.
 Both are asked about the screenfuls of 7 and 8 May, each from its own items.
+
+`serve` does all that needs a server and leaves its files in --out; `train`, on
+any machine that the folder was copied to, does the rest.
 """
 
 import argparse
@@ -20,11 +23,6 @@ import subprocess
 import sys
 import zlib
 
-import grpc
-
-from bench import caller
-from bench import local_server
-
 CONFIG = pathlib.Path('trainer/configs/kuairand.toml')
 SCREENFUL_MS = 600_000
 # What of an event says that a video was clicked, and liked.
@@ -32,12 +30,15 @@ LABELS = {'click': ('clicked', 'long_viewed', 'liked'), 'like': ('liked',)}
 # Of events before the log of KuaiRand begins only the order is known.
 UNLABELLED = ('earlier', 'earlier_long', 'earlier_liked')
 THREADS = 4
+STEPS = ('serve', 'train')
 
 
 def main():
     parser = argparse.ArgumentParser(
         prog='python -m bench.logged_training', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('steps', nargs='*', metavar='STEP', default=STEPS,
+                        help='serve, train; both by default')
     parser.add_argument('--data', type=pathlib.Path,
                         default=pathlib.Path('../shared/data/kuairand-pure'))
     parser.add_argument('--one-of', type=int, default=32)
@@ -48,9 +49,20 @@ def main():
     parser.add_argument('--out', type=pathlib.Path,
                         default=pathlib.Path('.cache/logged'))
     args = parser.parse_args()
-    if not args.data.is_dir():
-        parser.error(f'{args.data} is missing: KuaiRand-Pure is not a part of '
-                     'this repository (docs/kuairand.md)')
+    for step in args.steps:
+        if step not in STEPS:
+            parser.error(f'there is no step {step!r}: ' + ', '.join(STEPS))
+    if 'serve' in args.steps:
+        if not args.data.is_dir():
+            parser.error(f'{args.data} is missing: KuaiRand-Pure is not a part '
+                         'of this repository (docs/kuairand.md)')
+        _log_requests(args)
+    if 'train' in args.steps:
+        _report(args)
+
+
+def _log_requests(args):
+    """Leaves the two files to train on in args.out."""
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     frame = screenfuls(_events(args), args.one_of)
@@ -59,7 +71,6 @@ def main():
     say(f'{frame.user.nunique():,} users, {len(frame):,} events')
     _serve(args, config, frame)
     _convert(args, config)
-    _report(args, config)
 
 
 def say(text):
@@ -135,6 +146,8 @@ def _config(args, file):
 def _serve(args, config, frame):
     """Leaves a request log in out/log, and the server's events in
     out/served.parquet."""
+    import grpc
+    from bench import caller, local_server
     start = args.out / 'start'
     _trainer('train', '--config', config, '--data', args.out, '--out', start,
              '--final', '--set', 'training.epochs=0', '--quiet')
@@ -219,9 +232,9 @@ def _convert(args, config):
              '--within', 1, '--all-candidates', '--out', args.out)
 
 
-def _report(args, config):
-    """Prints AUC and NE of both, for each seed."""
-    configs = {'the original file': config,
+def _report(args):
+    """Trains on both files; prints AUC and NE of both, for each seed."""
+    configs = {'the original file': _config(args, 'original.csv'),
                'the request log': _config(args, 'requests.parquet')}
     print('| trained on | seed | ' + ' | '.join(
         f'{task}: AUC / NE' for task in LABELS) + ' |')
