@@ -234,7 +234,9 @@ def _convert(args, config):
 
 def _report(args):
     """Trains on both files; prints AUC and NE of both, for each seed."""
-    configs = {'the original file': _config(args, 'original.csv'),
+    # Its events of the last two days are what both models are asked about.
+    original = _config(args, 'original.csv')
+    configs = {'the original file': original,
                'the request log': _config(args, 'requests.parquet')}
     print('| trained on | seed | ' + ' | '.join(
         f'{task}: AUC / NE' for task in LABELS) + ' |')
@@ -248,7 +250,7 @@ def _report(args):
             _trainer('export', '--model', out / 'model.npz', '--out', out)
             found = json.loads(subprocess.run(
                 [sys.executable, '-m', 'trainer', 'evaluate', '--model', out /
-                 'kuairand' / '1', '--config', config, '--data', args.out,
+                 'kuairand' / '1', '--config', original, '--data', args.out,
                  '--json'],
                 check=True, stdout=subprocess.PIPE, text=True).stdout)
             print(f'| {name} | {seed} | {_figures(found)} |', flush=True)

@@ -2,8 +2,8 @@
 
 Runs have the trainer's names of mechanisms (trainer/mechanisms.py) in lower
 case. The comparison in one configuration, trainer/configs/attention_runs.toml,
-is kept as the data sets attention-NAME; NAME alone has the runs of the data
-set's own recipe.
+is kept as the data sets attention-NAME; NAME alone, or NAME-width-64, has the
+runs of the data set's own recipe.
 """
 
 import re
@@ -44,8 +44,9 @@ def one_configuration(results=store.RESULTS):
 
 
 def own_recipes(results=store.RESULTS):
-    """The same in each data set's own recipe."""
-    return _quality({name: name for name in ('ml-1m', 'kuairand')}, results)
+    """The same in each data set's own recipe: MovieLens-1M's of before, in
+    which all of them were trained."""
+    return _quality({'ml-1m': 'ml-1m-width-64', 'kuairand': 'kuairand'}, results)
 
 
 def _quality(folders, results, shown=()):

@@ -6,24 +6,32 @@ from bench.quality.table import Column, Given, Row, Table
 _TRAINED = 'python -m trainer sweep --runs trainer/configs/{}_runs.toml'
 _READ_200 = 'model, dot term, last 200 events'
 
+_ML_1M = (Column('HR@10', '{ranking}.hit@10'),
+          Column('NDCG@10', '{ranking}.ndcg@10'),
+          Column('HR@50', '{ranking}.hit@50'))
+
 ML_1M = Table(
-    'ml-1m', 'model', command=_TRAINED.format('ml-1m'),
-    columns=(Column('HR@10', '{ranking}.hit@10'),
-             Column('NDCG@10', '{ranking}.ndcg@10'),
-             Column('HR@50', '{ranking}.hit@50')),
+    'ml-1m', 'model', command=_TRAINED.format('ml-1m'), columns=_ML_1M,
     texts=('state of a user',),
     rows=(
         Given('SASRec, published', ('.2853', '.1603', '.5474', 'grows')),
         Given('HSTU, published', ('.3097', '.1720', '.5754', 'grows')),
         Given('HSTU-large, published', ('.3294', '.1893', '.5935', 'grows')),
-        Row('**QLA**', 'qla',
-            texts=('38 KB, whatever the history',)),
+        Row('**QLA**', 'qla', texts=('57 KB, whatever the history',)),
+        Row('softmax attention', 'softmax', _READ_200,
+            texts=('6 KB an event; 1.2 MB at 200 events',)),
+        Row('HSTU\'s attention', 'hstu', _READ_200,
+            texts=('6 KB an event',))))
+
+ML_1M_WIDTH_64 = Table(
+    'ml-1m-width-64', 'model', columns=_ML_1M,
+    command=_TRAINED.format('ml-1m') + ' --set model.d_model=64 ...',
+    texts=('state of a user',),
+    rows=(
+        Row('QLA', 'qla', texts=('38 KB, whatever the history',)),
         Row('QLA, request time masked', 'qla, request time masked',
             texts=('38 KB, whatever the history',)),
         Row('softmax attention', 'softmax', _READ_200,
-            texts=('4 KB an event; 800 KB at 200 events',)),
-        Row('softmax attention, request time masked',
-            'softmax, request time masked', _READ_200,
             texts=('4 KB an event; 800 KB at 200 events',)),
         Row('HSTU\'s attention', 'hstu', _READ_200, texts=('4 KB an event',)),
         Row('sliding window of 64', 'sliding_window', _READ_200,
@@ -126,7 +134,8 @@ KUAIRAND_SEEDS = Table(
           *(Row(f'{count}{more}', f'{count} seeds{more}')
             for more in ('', ', reconstruction') for count in (16, 64, 128))))
 
-TABLES = {'ml-1m': ML_1M, 'grocery-time': GROCERY_TIME, 'kuairand': KUAIRAND,
+TABLES = {'ml-1m': ML_1M, 'ml-1m-width-64': ML_1M_WIDTH_64,
+          'grocery-time': GROCERY_TIME, 'kuairand': KUAIRAND,
           'kuairand-din': KUAIRAND_DIN,
           'kuairand-half-lives': KUAIRAND_HALF_LIVES,
           'kuairand-start': KUAIRAND_START,
