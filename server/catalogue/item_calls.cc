@@ -39,7 +39,8 @@ absl::Status ItemCalls::Upsert(const v1::UpsertItemsRequest& request,
                                v1::UpsertItemsResponse& response) {
   const auto model = models_.Current()->ResolveFor(request);
   if (!model.ok()) return model.status();
-  auto entries = EntriesOf(request, **model);
+  absl::StatusOr<std::vector<CatalogueEntry>> entries;
+  aside_.Run([&] { entries = EntriesOf(request, **model); });
   if (!entries.ok()) return entries.status();
   const auto outcome = Change(request, *std::move(entries));
   if (!outcome.ok()) return outcome.status();

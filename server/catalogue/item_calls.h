@@ -16,6 +16,7 @@
 #include "server/catalogue/live_catalogue.h"
 #include "server/metrics/catalogue_metrics.h"
 #include "server/models/model_registry.h"
+#include "server/work/stand_back.h"
 #include "server/work/task_thread.h"
 #include "state_store/catalogue_log.h"
 
@@ -57,6 +58,7 @@ class ItemCalls {
   LiveCatalogue& catalogue_;
   const ModelRegistry& models_;
   CatalogueMetrics& metrics_;
+  StandBackThread aside_;  // of `changes_`
   TaskThread changes_{64};
   TaskThread reads_{64};
 };

@@ -6,13 +6,16 @@ bool HasContent(const CatalogueEntry& entry) {
   return !entry.attributes.empty() || !entry.numbers.empty();
 }
 
+bool MakesRowsOfContent(const Bundle& bundle) {
+  const model::v1::ModelSpec& spec = bundle.spec();
+  return spec.item_attributes_size() > 0 || spec.item_numbers_size() > 0;
+}
+
 bool Concerns(const CatalogueEntry& entry, const Bundle& bundle) {
   if (!entry.embedding.empty()) {
     return entry.fingerprint == bundle.fingerprint();
   }
-  const model::v1::ModelSpec& spec = bundle.spec();
-  return HasContent(entry) &&
-         (spec.item_attributes_size() > 0 || spec.item_numbers_size() > 0) &&
+  return HasContent(entry) && MakesRowsOfContent(bundle) &&
          bundle.ItemRow(entry.item_id) == Bundle::kOutOfVocabularyRow;
 }
 

@@ -14,6 +14,9 @@ namespace qlarank {
 // Whether it says what content towers make rows of.
 bool HasContent(const CatalogueEntry& entry);
 
+// Whether models of the bundle have a content tower.
+bool MakesRowsOfContent(const Bundle& bundle);
+
 // Whether the entry makes a row for models of the bundle: an embedding does for
 // those of its fingerprint, and content for those that make rows of it and do not
 // have the item.

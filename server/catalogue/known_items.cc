@@ -13,6 +13,7 @@ void KnownItems::Take(const CatalogueEntry& entry) {
   if (!entry.title.empty()) item.title = entry.title;
   if (!entry.embedding.empty() || HasContent(entry)) {
     item.contents[entry.fingerprint] = entry.version;
+    versions_[entry.fingerprint].push_back(entry.version);
   }
 }
 
@@ -29,6 +30,20 @@ std::vector<KnownItems::Listed> KnownItems::Behind(const uint64_t* after,
     listed.emplace_back(it->first, &it->second);
   }
   return listed;
+}
+
+std::vector<uint64_t> KnownItems::Removed() const {
+  std::vector<uint64_t> removed;
+  for (const auto& [item_id, known] : items_) {
+    if (known.removed) removed.push_back(item_id);
+  }
+  return removed;
+}
+
+std::vector<uint64_t> KnownItems::VersionsFor(
+    absl::string_view fingerprint) const {
+  const auto found = versions_.find(fingerprint);
+  return found == versions_.end() ? std::vector<uint64_t>() : found->second;
 }
 
 }  // namespace qlarank

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
 #include "state_store/catalogue_log.h"
 
 namespace qlarank {
@@ -36,9 +37,15 @@ class KnownItems {
   // where `after` is null. Borrows.
   using Listed = std::pair<uint64_t, const KnownItem*>;
   std::vector<Listed> Behind(const uint64_t* after, size_t limit) const;
+  std::vector<uint64_t> Removed() const;
+
+  // Versions of the entries with embeddings for a fingerprint; with what content
+  // towers make rows of, for "". In their order.
+  std::vector<uint64_t> VersionsFor(absl::string_view fingerprint) const;
 
  private:
   absl::btree_map<uint64_t, KnownItem> items_;
+  absl::btree_map<std::string, std::vector<uint64_t>> versions_;
 };
 
 }  // namespace qlarank

@@ -1,13 +1,14 @@
 #include "server/catalogue/live_catalogue.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "server/catalogue/entry_check.h"
 #include "server/catalogue/item_rows.h"
 #include "server/models/load_engine.h"
 #include "server/ops/logging.h"
-#include "server/work/stand_back.h"
 #include "state_store/failpoint.h"
 
 namespace qlarank {
@@ -22,25 +23,16 @@ absl::Status NoRoom(absl::string_view name, uint64_t version, uint64_t most,
       " would have ", wanted, " rows of added items"));
 }
 
-// Calls `take` for the entries of the log from a version on, some at a time.
-template <typename Take>
-absl::Status ForEachChunk(const CatalogueLog& log, uint64_t from, Take take) {
-  while (true) {
-    const auto entries = log.ReadEntries(from, kChunkEntries);
-    if (!entries.ok()) return entries.status();
-    if (entries->empty()) return absl::OkStatus();
-    if (absl::Status status = take(*entries); !status.ok()) return status;
-    from += entries->size();
-  }
+absl::Status AddRow(Catalogue& catalogue, const CatalogueEntry& entry,
+                    const Engine& engine) {
+  const auto row = RowOf(entry, engine);
+  if (!row.has_value()) return absl::OkStatus();
+  return catalogue.Add(entry.item_id, entry.version, row->embedding, row->bias);
 }
 
 absl::Status AddTo(Catalogue& catalogue, const CatalogueEntry& entry,
                    const Engine& engine) {
-  absl::Status status;
-  if (const auto row = RowOf(entry, engine); row.has_value()) {
-    status = catalogue.Add(entry.item_id, entry.version, row->embedding,
-                           row->bias);
-  }
+  absl::Status status = AddRow(catalogue, entry, engine);
   if (entry.removed || catalogue.any_removed()) {
     catalogue.SetRemoved(entry.item_id, entry.removed);
   }
@@ -60,30 +52,58 @@ absl::StatusOr<std::unique_ptr<LiveCatalogue>> LiveCatalogue::Open(
 
 // -- Models -------------------------------------------------------------------
 
+absl::Status LiveCatalogue::ForEachFor(const Bundle& bundle, Take take) const {
+  std::vector<uint64_t> versions;
+  {
+    absl::MutexLock lock(&mutex_);
+    versions = items_.VersionsFor(bundle.fingerprint());
+    if (MakesRowsOfContent(bundle)) {
+      const size_t embeddings = versions.size();
+      absl::c_copy(items_.VersionsFor(""), std::back_inserter(versions));
+      std::inplace_merge(versions.begin(), versions.begin() + embeddings,
+                         versions.end());
+    }
+  }
+  for (auto begin = versions.begin(), end = begin; begin != versions.end();
+       begin = end) {
+    end = std::lower_bound(begin, versions.end(), *begin + kChunkEntries);
+    const size_t count = *std::prev(end) - *begin + 1;
+    const auto entries = log_.ReadEntries(*begin, count);
+    if (!entries.ok()) return entries.status();
+    if (absl::Status status = take(*entries); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LiveCatalogue::Join(absl::string_view name, uint64_t version,
                                  const std::shared_ptr<const Engine>& engine) {
   absl::MutexLock writer(&writer_);
   if (absl::Status status = CatchUp(); !status.ok()) return status;
   Catalogue& catalogue = engine->catalogue();
-  absl::Status status =
-      ForEachChunk(log_, 1, [&](absl::Span<const CatalogueEntry> entries) {
-        absl::Status added;
-        for (const CatalogueEntry& entry : entries) {
-          if (!added.ok()) break;
-          added = AddTo(catalogue, entry, *engine);
-        }
-        return added;
-      });
+  const auto add = [&](absl::Span<const CatalogueEntry> entries)
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
+    absl::Status added;
+    aside_.Run([&] {
+      for (const CatalogueEntry& entry : entries) {
+        if (added.ok()) added = AddRow(catalogue, entry, *engine);
+      }
+    });
+    return added;
+  };
+  absl::Status status = ForEachFor(engine->bundle(), add);
   if (absl::IsResourceExhausted(status)) {
     return NoRoom(name, version, catalogue.num_added_rows(),
                   catalogue.num_added_rows() + 1);
   }
   if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  for (const uint64_t item_id : items_.Removed()) {
+    catalogue.SetRemoved(item_id, true);
+  }
   prometheus::Gauge& rows = metrics_.AddedRows(name, version);
   rows.Set(static_cast<double>(catalogue.num_added_rows()));
   metrics_.max_added_rows.Set(
       static_cast<double>(catalogue.num_added_rows() + catalogue.room()));
-  absl::MutexLock lock(&mutex_);
   followers_.push_back({std::string(name), version, engine, &rows});
   return absl::OkStatus();
 }
@@ -103,11 +123,10 @@ absl::Status LiveCatalogue::CheckRoom(absl::string_view name, uint64_t version,
                                       uint64_t most_added_rows) const {
   uint64_t rows = 0;
   absl::Status status =
-      ForEachChunk(log_, 1, [&](absl::Span<const CatalogueEntry> entries) {
-        rows += std::count_if(entries.begin(), entries.end(),
-                              [&](const CatalogueEntry& entry) {
-                                return Concerns(entry, bundle);
-                              });
+      ForEachFor(bundle, [&](absl::Span<const CatalogueEntry> entries) {
+        rows += absl::c_count_if(entries, [&](const CatalogueEntry& entry) {
+          return Concerns(entry, bundle);
+        });
         return absl::OkStatus();
       });
   if (!status.ok() || rows <= most_added_rows) return status;
@@ -127,12 +146,12 @@ std::vector<LiveCatalogue::Held> LiveCatalogue::Engines() const {
 // -- Changes ------------------------------------------------------------------
 
 absl::Status LiveCatalogue::CatchUp() {
-  return ForEachChunk(log_, version() + 1,
-                      [this](absl::Span<const CatalogueEntry> entries)
-                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-                            Apply(entries);
-                            return absl::OkStatus();
-                          });
+  while (true) {
+    const auto entries = log_.ReadEntries(version() + 1, kChunkEntries);
+    if (!entries.ok()) return entries.status();
+    if (entries->empty()) return absl::OkStatus();
+    Apply(*entries);
+  }
 }
 
 void LiveCatalogue::Apply(absl::Span<const CatalogueEntry> entries) {
@@ -195,11 +214,7 @@ absl::Status LiveCatalogue::Write(std::vector<CatalogueEntry> entries) {
     return written;
   }
   QLARANK_FAILPOINT("catalogue.appended");
-  // Rows of thousands of items are milliseconds of a processor that rankings
-  // want; whoever changes items can wait.
-  StandingBack([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) {
-    Apply(entries);
-  });
+  aside_.Run([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_) { Apply(entries); });
   return absl::OkStatus();
 }
 
@@ -225,14 +240,19 @@ absl::StatusOr<LiveCatalogue::Outcome> LiveCatalogue::Prepare(
   const std::vector<Held> engines = Engines();
   std::vector<const Engine*> served;
   for (const Held& held : engines) served.push_back(held.engine.get());
+  absl::Status fault;
+  aside_.Run([&] {
+    for (size_t i = 0; i < wanted.size() && fault.ok(); ++i) {
+      const bool in_log = Find(wanted[i].item_id).has_value();
+      fault = CheckEntry(wanted[i], i, in_log, served);
+    }
+  });
+  if (!fault.ok()) return fault;
   std::vector<CatalogueEntry> entries;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const bool in_log = Find(wanted[i].item_id).has_value();
-    absl::Status fault = CheckEntry(wanted[i], i, in_log, served);
-    if (!fault.ok()) return fault;
-    const absl::StatusOr<bool> is_new = Reduce(wanted[i]);
+  for (CatalogueEntry& entry : wanted) {
+    const absl::StatusOr<bool> is_new = Reduce(entry);
     if (!is_new.ok()) return is_new.status();
-    if (*is_new) entries.push_back(std::move(wanted[i]));
+    if (*is_new) entries.push_back(std::move(entry));
   }
   if (absl::Status status = CheckRoomFor(entries, engines); !status.ok()) {
     return status;

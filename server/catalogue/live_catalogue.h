@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -29,6 +30,8 @@
 #include "model/engine.h"
 #include "server/catalogue/known_items.h"
 #include "server/metrics/catalogue_metrics.h"
+#include "server/work/answered_calls.h"
+#include "server/work/stand_back.h"
 #include "server/work/answered_calls.h"
 #include "state_store/catalogue_log.h"
 
@@ -100,6 +103,10 @@ class LiveCatalogue {
   // Takes up what is in the log and not here: at first all of it, later what a
   // failed write has left there.
   absl::Status CatchUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
+  // Calls `take` for the entries that may make rows for models of the bundle, and
+  // some beside them, in their order and some at a time.
+  using Take = absl::FunctionRef<absl::Status(absl::Span<const CatalogueEntry>)>;
+  absl::Status ForEachFor(const Bundle& bundle, Take take) const;
   void Apply(absl::Span<const CatalogueEntry> entries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
   // Leaves of an entry what is new; false where nothing is.
@@ -120,6 +127,9 @@ class LiveCatalogue {
 
   mutable absl::Mutex writer_;  // whoever changes or joins
   AnsweredCalls<Outcome> answered_ ABSL_GUARDED_BY(writer_){1000};
+  // Rows of thousands of items are milliseconds of a processor that rankings
+  // want; whoever changes items can wait.
+  StandBackThread aside_ ABSL_GUARDED_BY(writer_);
   std::atomic<uint64_t> version_ = 0;
 
   mutable absl::Mutex mutex_;

@@ -256,6 +256,55 @@ TEST_F(LiveCatalogueTest, ContentIsForModelsThatAskForIt) {
                 "items[0].numbers: \"length\"; no model");
 }
 
+// Whatever entries of others stand between its own.
+TEST_F(LiveCatalogueTest, WhoJoinsLateHasItsRowsAlone) {
+  const auto tower = MakeEngine("content_block_l2_memory", 3000);
+  const auto other = MakeEngine("all_l1_plain", 4000);
+  Join("m", engine_);
+  Join("tower", tower);
+  Join("other", other);
+  CatalogueEntry of_content;
+  of_content.attributes[tower->bundle().spec().item_attributes(0).name()] = {
+      "x"};
+  CatalogueEntry of_other = Item(0);
+  of_other.fingerprint = other->bundle().fingerprint();
+  of_other.embedding.resize(other->bundle().spec().d_model(), 0.5f);
+  std::vector<CatalogueEntry> between;
+  for (uint64_t id = 10000; id < 11200; ++id) {
+    of_other.item_id = id;
+    between.push_back(of_other);
+  }
+  for (const uint64_t id : {1, 2, 3}) {
+    of_content.item_id = id;
+    Change({Item(id)});
+    Change({Removal(id)});
+    Change({of_content});
+    Change(between);
+    for (CatalogueEntry& entry : between) entry.bias += 1;
+  }
+  Change({Removal(2)});
+  const auto late = MakeEngine("dot_l1_plain", 3);
+  const auto late_tower = MakeEngine("content_block_l2_memory", 3);
+  EXPECT_TRUE(catalogue_->CheckRoom("late", 1, late->bundle(), 3).ok());
+  EXPECT_TRUE(catalogue_->CheckRoom("late", 1, late_tower->bundle(), 3).ok());
+  Join("late", late);
+  Join("late tower", late_tower);
+  const auto expect_same = [&](const Engine& one, const Engine& another) {
+    EXPECT_EQ(one.catalogue().num_added_rows(), 3u);
+    for (const uint64_t id : {1, 2, 3}) {
+      for (uint64_t at = 0; at <= catalogue_->version(); ++at) {
+        ASSERT_EQ(one.catalogue().RowAsOf(id, at),
+                  another.catalogue().RowAsOf(id, at));
+      }
+      EXPECT_EQ(one.catalogue().IsRemoved(one.catalogue().Row(id)), id == 2);
+      EXPECT_EQ(another.catalogue().IsRemoved(another.catalogue().Row(id)),
+                id == 2);
+    }
+  };
+  expect_same(*late, *engine_);
+  expect_same(*late_tower, *tower);
+}
+
 TEST_F(LiveCatalogueTest, RefusesWhatAModelHasNoRoomFor) {
   const auto small = MakeEngine("dot_l1_plain", 3);
   Join("m", engine_);
