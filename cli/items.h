@@ -31,8 +31,15 @@ struct ItemOptions {
   uint32_t batch = 1000;
   bool skip_known = false;
   bool validate_only = false;
+  std::string request_id;
   uint64_t limit = 0;
 };
+
+// Of the requests of a command, the first of which has number 1.
+inline std::string RequestId(const ItemOptions& options, uint64_t number) {
+  if (options.request_id.empty()) return "";
+  return absl::StrCat(options.request_id, "/", number);
+}
 
 absl::StatusOr<ExitCode> UpsertItems(CommandContext& context,
                                      const ItemOptions& options);
@@ -46,6 +53,7 @@ struct ItemTally {
   uint64_t changed = 0;
   uint64_t unchanged = 0;
   uint64_t skipped = 0;
+  uint64_t requests = 0;
   uint64_t version = 0;
 };
 

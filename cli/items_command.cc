@@ -24,6 +24,12 @@ void AddFileOptions(CLI::App* command, ItemOptions& options) {
       ->capture_default_str();
   command->add_flag("--validate-only", options.validate_only,
                     "Only say what would happen");
+  command
+      ->add_option("--request-id", options.request_id,
+                   "Of this run alone: given again with the same items, what "
+                   "was done is not done again, whatever happened since. "
+                   "Requests have it with /1, /2, ...")
+      ->check(Utf8());
 }
 
 void AddUpsertOptions(CLI::App* upsert, ItemOptions& options) {

@@ -13,6 +13,7 @@ absl::Status RemoveSome(const Client& client, const ItemOptions& options,
                         const std::vector<std::string>& items, ItemTally& tally) {
   v1::RemoveItemsRequest request;
   request.set_validate_only(options.validate_only);
+  request.set_request_id(RequestId(options, ++tally.requests));
   absl::Status status =
       AddItems(items, options.columns.item.keys, request);
   if (!status.ok()) return status;

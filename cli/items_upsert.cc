@@ -84,6 +84,7 @@ absl::Status Upsert::Send() {
     if (absl::Status s = SkipKnown(); !s.ok()) return Failed(s);
   }
   if (!request_.items().empty()) {
+    request_.set_request_id(RequestId(options_, ++tally_.requests));
     const auto response = client_.UpsertItems(request_);
     if (!response.ok()) return Failed(response.status());
     tally_.changed += response->upserted();
@@ -95,6 +96,11 @@ absl::Status Upsert::Send() {
 }
 
 absl::StatusOr<ExitCode> Upsert::Run() {
+  if (options_.skip_known && !options_.request_id.empty()) {
+    return absl::InvalidArgumentError(
+        "--request-id: does not go with --skip-known, which leaves out what "
+        "was sent before");
+  }
   const auto model = ParseNamedModel(options_.model);
   if (!model.ok()) return model.status();
   request_.set_model_name(model->name);

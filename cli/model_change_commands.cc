@@ -39,6 +39,7 @@ struct ChangeOptions {
   bool end = false;
   bool remove = false;
   std::string etag;
+  std::string request_id;
   bool validate_only = false;
 };
 
@@ -194,6 +195,7 @@ absl::StatusOr<ExitCode> SendLabels(
     absl::StatusOr<Response> (Client::*send)(const Request&) const) {
   request.set_model_name(options.model);
   request.set_etag(options.etag);
+  request.set_request_id(options.request_id);
   request.set_validate_only(options.validate_only);
   const auto response = (context.ConnectAdmin().*send)(request);
   if (!response.ok()) return response.status();
@@ -281,10 +283,14 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
                       "Only say what would happen");
     return command;
   };
-  const auto add_etag = [&](CLI::App* command) {
+  const auto add_guards = [&](CLI::App* command) {
     command->add_option("--etag", options->etag,
                         "Refuse if the labels were changed since they had "
                         "this one (model show --json tells it)")
+        ->check(Utf8());
+    command->add_option("--request-id", options->request_id,
+                        "Of this change alone: given again, what was done is "
+                        "not done again, whatever happened since")
         ->check(Utf8());
   };
   add("load", "Have a running server load a version, and serve it to who asks "
@@ -312,8 +318,8 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
                   "Do not refuse while fewer have one: the server moves the "
                   "label as soon as they have");
   label->add_flag("--remove", options->remove, "Remove the label");
-  add_etag(label);
-  add_etag(add("rollback", "Point \"stable\" at the version before, once",
+  add_guards(label);
+  add_guards(add("rollback", "Point \"stable\" at the version before, once",
                RollBack, "NAME"));
   CLI::App* traffic =
       add("traffic", "Have a label's version answer a share of the users who "
@@ -328,7 +334,7 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
                       "repeated")
       ->check(Utf8());
   traffic->add_flag("--end", options->end, "End the label's traffic");
-  add_etag(traffic);
+  add_guards(traffic);
   CLI::App* shadow =
       add("shadow", "Have a version score requests again that others have "
                     "answered: the metrics qlarank_shadow_* tell the "
@@ -337,7 +343,7 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
       ->check(Utf8());
   shadow->add_option("--sample", options->sample, "Of the requests, 0 to 1");
   shadow->add_flag("--end", options->end, "Score nothing again any more");
-  add_etag(shadow);
+  add_guards(shadow);
 }
 
 }  // namespace qlarank

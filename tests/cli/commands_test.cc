@@ -439,6 +439,23 @@ TEST_F(CommandsTest, LabelsArePointedAndRolledBack) {
   }
 }
 
+TEST_F(CommandsTest, ChangesOfLabelsNameThemselves) {
+  for (std::vector<std::string> change :
+       {std::vector<std::string>{"label", "toy", "canary", "3"},
+        {"label", "toy", "canary", "--remove"},
+        {"rollback", "toy"},
+        {"traffic", "toy", "canary", "--end"},
+        {"shadow", "toy", "--end"}}) {
+    change.insert(change.begin(), "model");
+    change.push_back("--request-id");
+    change.push_back("of-today");
+    EXPECT_EQ(Run(change).code, ExitCode::kOk) << change[1];
+    change.back() = FakeServer::kTakenId;
+    EXPECT_THAT(Run(change).err, HasSubstr("is that of another change"))
+        << change[1];
+  }
+}
+
 TEST_F(CommandsTest, ModelShowSuggestsWhatMayHaveBeenMeant) {
   const auto error = [&](const std::string& model, ExitCode code) {
     const CliResult result = Run({"model", "show", model});

@@ -368,6 +368,7 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
     if (!request->etag().empty() && request->etag() != "7") {
       return {grpc::StatusCode::ABORTED, "etag: \"6\"; changed meanwhile"};
     }
+    if (IsTaken(*request)) return Taken();
     Describe(*response->mutable_labels());
     if (request->when_covered()) {
       v1::PendingLabel& pending =
@@ -384,12 +385,15 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
   grpc::Status RemoveLabel(grpc::ServerContext*,
                            const v1::RemoveLabelRequest* request,
                            v1::RemoveLabelResponse* response) override {
+    if (IsTaken(*request)) return Taken();
     Describe(*response->mutable_labels());
     response->mutable_labels()->mutable_versions()->erase(request->label());
     return grpc::Status::OK;
   }
-  grpc::Status Rollback(grpc::ServerContext*, const v1::RollbackRequest*,
+  grpc::Status Rollback(grpc::ServerContext*,
+                        const v1::RollbackRequest* request,
                         v1::RollbackResponse* response) override {
+    if (IsTaken(*request)) return Taken();
     (*response->mutable_labels()->mutable_versions())["stable"] = 1;
     response->mutable_labels()->set_etag("8");
     return grpc::Status::OK;
@@ -397,6 +401,7 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
   grpc::Status SetTraffic(grpc::ServerContext*,
                           const v1::SetTrafficRequest* request,
                           v1::SetTrafficResponse* response) override {
+    if (IsTaken(*request)) return Taken();
     Describe(*response->mutable_labels());
     auto& traffic = *response->mutable_labels()->mutable_traffic();
     traffic.set_label(request->label());
@@ -407,6 +412,7 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
   grpc::Status SetShadow(grpc::ServerContext*,
                          const v1::SetShadowRequest* request,
                          v1::SetShadowResponse* response) override {
+    if (IsTaken(*request)) return Taken();
     Describe(*response->mutable_labels());
     auto& shadow = *response->mutable_labels()->mutable_shadow();
     shadow.set_label(request->label());
@@ -416,6 +422,15 @@ class FakeServer::ModelAdmin final : public v1::ModelAdminService::Service {
   }
 
  private:
+  template <typename Request>
+  static bool IsTaken(const Request& request) {
+    return request.request_id() == kTakenId;
+  }
+  static grpc::Status Taken() {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            absl::StrCat("request_id: \"", kTakenId,
+                         "\"; is that of another change")};
+  }
   static void Describe(v1::ModelLabels& labels) {
     labels.set_model_name("toy");
     (*labels.mutable_versions())["stable"] = 2;

@@ -32,6 +32,8 @@ class FakeServer {
   static constexpr char kBadAction[] = "bad";
   // Events of this user are refused for good: their log is damaged.
   static constexpr char kDamagedUser[] = "damaged";
+  // A change of labels with this request id is refused: another has it.
+  static constexpr char kTakenId[] = "taken";
   // A request of more is refused.
   static constexpr int kMaxRecentEvents = 3;
 

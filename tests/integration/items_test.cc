@@ -160,6 +160,41 @@ TEST_F(ItemsCommandTest, SkipsWhatAModelHas) {
       "1 upserted, 0 unchanged, 1 known and skipped; catalogue version 1\n");
 }
 
+// A command that is given again does not undo what others did after it.
+TEST_F(ItemsCommandTest, DoesOnceWhatHasAnId) {
+  const auto prices = [&](const char* name, int price) {
+    return WriteFile(name, absl::StrCat("item,price\n", kAdded, ",", price,
+                                        "\n", kAdded + 1, ",", price, "\n"));
+  };
+  const std::vector<std::string> morning = {
+      "upsert",  prices("morning.csv", 1), "--numbers", "price",
+      "--batch", "1", "--request-id", "morning"};
+  EXPECT_EQ(Items(morning).out,
+            "2 upserted, 0 unchanged; catalogue version 2\n");
+  EXPECT_EQ(
+      Items({"upsert", prices("noon.csv", 2), "--numbers", "price"}).out,
+      "2 upserted, 0 unchanged; catalogue version 4\n");
+  EXPECT_EQ(Items(morning).out,
+            "2 upserted, 0 unchanged; catalogue version 2\n");
+  const std::vector<std::string> gone = {
+      "remove", absl::StrCat(kAdded), "--request-id", "gone"};
+  const std::string removed = "1 removed, 0 unchanged; catalogue version 5\n";
+  EXPECT_EQ(Items(gone).out, removed);
+  EXPECT_EQ(
+      Items({"upsert", prices("evening.csv", 3), "--numbers", "price"}).out,
+      "2 upserted, 0 unchanged; catalogue version 7\n");
+  EXPECT_EQ(Items(gone).out, removed);
+  const auto json =
+      nlohmann::json::parse(Items({"list", "--json"}).out)["items"];
+  ASSERT_THAT(json, SizeIs(2));
+  for (const auto& item : json) EXPECT_EQ(item["removed"], false);
+
+  const CliResult vague = Items({"upsert", prices("new.csv", 4), "--numbers",
+                                 "price", "--skip-known", "--request-id", "x"});
+  EXPECT_EQ(vague.code, ExitCode::kBadInput);
+  EXPECT_THAT(vague.err, HasSubstr("does not go with --skip-known"));
+}
+
 struct BadFile {
   const char* name;
   const char* text;
