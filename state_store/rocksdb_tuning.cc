@@ -40,6 +40,9 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  // A file's whole index is some MB once it is decompressed, more than a shard
+  // of the cache has room for: nearly every read would decompress one.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   // Indexes and filters are charged to the cache too, so that its size is the
   // bound on what reading takes.
   table.cache_index_and_filter_blocks = true;

@@ -11,6 +11,8 @@
 
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
+#include "rocksdb/sst_file_reader.h"
+#include "state_store/rocksdb_key_order.h"
 #include "tests/state_store/helper_process.h"
 #include "tests/state_store/store_testing.h"
 
@@ -288,6 +290,31 @@ TEST(RocksDbStateStoreTest, FiltersAreChargedToTheBlockCache) {
   }
   // Ten bits for each user, in their log and in their head.
   EXPECT_GT(usage() - empty, 2 * kUsers * 10 / 8);
+}
+
+// A whole index of a full file is larger than what a cache has for one block.
+TEST(RocksDbStateStoreTest, IndexesAreReadInParts) {
+  TempFolder folder;
+  const RocksDbOptions options = SmallOptions(folder / "store");
+  auto store = MustOpen(options);
+  ASSERT_THAT(store->OpenFingerprint(kF), IsOk());
+  ASSERT_THAT(store->AppendEvents({MakeAppend("u", 1, 200)}), IsOk());
+  ASSERT_THAT(store->PutSnapshot(kF, "u", MakeSnapshot("u", 128)), IsOk());
+  ASSERT_THAT(store->Flush(), IsOk());
+  store.reset();
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(options.path)) {
+    if (entry.path().extension() != ".sst") continue;
+    ++files;
+    rocksdb::Options read;
+    read.comparator = rocksdb_internal::KeyOrder();
+    rocksdb::SstFileReader reader(read);
+    ASSERT_TRUE(reader.Open(entry.path().string()).ok()) << entry.path();
+    EXPECT_GT(reader.GetTableProperties()->index_partitions, 0u)
+        << entry.path() << " of "
+        << reader.GetTableProperties()->column_family_name;
+  }
+  EXPECT_GE(files, 3);  // log, heads and states
 }
 
 TEST(RocksDbStateStoreTest, KeepsAsManyHeadsAsItHasRoomFor) {
