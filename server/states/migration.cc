@@ -6,7 +6,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/time/clock.h"
-#include "server/states/user_fold.h"
+#include "server/work/steady_now.h"
 
 namespace qlarank {
 namespace {
@@ -14,8 +14,10 @@ namespace {
 // Read and folded at a time, of one user.
 constexpr size_t kStepEvents = 128;
 // Folded at a time, of as many users as have them: two full tiles, a fraction of
-// a millisecond or about one, which is what a request may find in its way.
-constexpr size_t kBatchEvents = 128;
+// a millisecond or about one, which is what a request may find in its way; more
+// of a small model's, as many as take no longer than a piece of work does.
+constexpr size_t kLeastBatchEvents = 128;
+constexpr size_t kMostBatchEvents = 1024;
 constexpr size_t kBatchUsers = 128;
 
 // Users who were active within so long of the newest event of all come before
@@ -37,6 +39,7 @@ Migration::Migration(std::shared_ptr<UserMemory> memory, const EventLog& log,
       options_(options),
       on_end_(std::move(on_end)),
       scratch_(memory_->model().engine->NewScratch()),
+      batch_events_(kLeastBatchEvents),
       pace_(options_.processor_share, options_.busy,
             [this](absl::Duration duration) {
               return stop_.WaitForNotificationWithTimeout(duration);
@@ -123,7 +126,7 @@ absl::Status Migration::Visit(int64_t from_us, int64_t to_us) {
           return true;
         }
         status = Take(user_id, head);
-        if (status.ok() && (waiting_events_ >= kBatchEvents ||
+        if (status.ok() && (waiting_events_ >= batch_events_ ||
                             replays_.size() >= kBatchUsers)) {
           status = FoldAll();
         }
@@ -169,6 +172,17 @@ absl::Status Migration::FoldAll() {
   return absl::OkStatus();
 }
 
+void Migration::Fold(absl::Span<UserFold> folds) {
+  const absl::Duration begin = SteadyNow();
+  folding_.Run([&] { memory_->RunFolds(folds, *scratch_); });
+  const absl::Duration took = SteadyNow() - begin;
+  if (took > BackgroundPace::kPiece) {
+    batch_events_ = std::max(batch_events_ / 2, kLeastBatchEvents);
+  } else if (took < BackgroundPace::kPiece / 2) {
+    batch_events_ = std::min(batch_events_ * 2, kMostBatchEvents);
+  }
+}
+
 absl::Status Migration::FoldRound() {
   std::vector<UserFold> folds;
   std::vector<size_t> folded;  // the replay that each of folds belongs to
@@ -184,7 +198,7 @@ absl::Status Migration::FoldRound() {
     folds.push_back(*std::move(fold));
     folded.push_back(i);
   }
-  folding_.Run([&] { memory_->RunFolds(absl::MakeSpan(folds), *scratch_); });
+  Fold(absl::MakeSpan(folds));
 
   std::vector<Replay> unfinished;
   uint64_t events = 0, covered = 0;

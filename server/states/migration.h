@@ -12,8 +12,8 @@
 // events are left is *covered*: to replay so few takes no time.
 //
 // One thread, which works between requests, for a share of the time, and sleeps
-// for the rest (server/work/background_pace.h); and one that folds for it and
-// stands back behind who serves (server/work/stand_back.h).
+// for the rest (server/work/background_pace.h); what it folds is folded by
+// threads that stand back behind who serves (server/work/stand_back.h).
 #ifndef QLARANK_SERVER_STATES_MIGRATION_H_
 #define QLARANK_SERVER_STATES_MIGRATION_H_
 
@@ -32,6 +32,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "server/states/user_fold.h"
 #include "server/states/user_memory.h"
 #include "server/work/background_pace.h"
 #include "server/work/stand_back.h"
@@ -111,6 +113,7 @@ class Migration {
   absl::Status Take(absl::string_view user_id, const UserHead& head);
   // Folds what waits until nothing does, and rests.
   absl::Status FoldAll();
+  void Fold(absl::Span<UserFold> folds);
   // Folds the next events of each; drops those that are done or failed.
   absl::Status FoldRound();
   // Events that are in a state, and users who are covered.
@@ -129,6 +132,7 @@ class Migration {
   // The thread's.
   std::unique_ptr<EngineScratch> scratch_;
   std::vector<Replay> replays_;
+  size_t batch_events_;
   uint64_t waiting_events_ = 0;  // of replays_
   int64_t newest_us_ = 0;        // event of all
   StandBackThread folding_;  // reads and writes are not for it: they take locks
