@@ -31,18 +31,17 @@ void BecomeNicer() {
 }  // namespace
 
 StandBackThread::StandBackThread(Clock clock)
-    : clock_(std::move(clock)),
-      nicer_until_(-absl::InfiniteDuration()),
-      idle_(Policy::kIdle),
-      nicer_(Policy::kNicer) {}
+    : clock_(std::move(clock)), nicer_until_(-absl::InfiniteDuration()) {}
 
 void StandBackThread::Run(absl::FunctionRef<void()> work) {
   const absl::Duration begin = clock_();
   if (begin < nicer_until_) {
-    nicer_.Run(work);
+    if (!nicer_.has_value()) nicer_.emplace(Policy::kNicer);
+    nicer_->Run(work);
     return;
   }
-  const absl::Duration worked = idle_.Run(work);
+  if (!idle_.has_value()) idle_.emplace(Policy::kIdle);
+  const absl::Duration worked = idle_->Run(work);
   const absl::Duration end = clock_();
   const absl::Duration took = end - begin;
   if (took > kLong && took > worked * kPatience) nicer_until_ = end + kNicerFor;

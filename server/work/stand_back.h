@@ -24,7 +24,8 @@
 
 namespace qlarank {
 
-// Threads for many small pieces of work. Of one caller.
+// Threads for many small pieces of work, each of which begins with the first
+// that it does. Of one caller.
 class StandBackThread {
  public:
   using Clock = std::function<absl::Duration()>;
@@ -64,8 +65,7 @@ class StandBackThread {
 
   const Clock clock_;
   absl::Duration nicer_until_;
-  Thread idle_;
-  Thread nicer_;
+  std::optional<Thread> idle_, nicer_;
 };
 
 // For what is not cut into pieces: after this, `thread` knows whether others
