@@ -146,7 +146,7 @@ def _config(args, file):
 def _serve(args, config, frame):
     """Leaves a request log in out/log, and the server's events in
     out/served.parquet."""
-    import grpc
+    import grpc  # which a machine that only trains may lack
     from bench import caller, local_server
     start = args.out / 'start'
     _trainer('train', '--config', config, '--data', args.out, '--out', start,

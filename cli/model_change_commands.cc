@@ -320,7 +320,7 @@ void AddModelChangeCommands(CommandSet& commands, CLI::App* model) {
   label->add_flag("--remove", options->remove, "Remove the label");
   add_guards(label);
   add_guards(add("rollback", "Point \"stable\" at the version before, once",
-               RollBack, "NAME"));
+                 RollBack, "NAME"));
   CLI::App* traffic =
       add("traffic", "Have a label's version answer a share of the users who "
                      "name neither version nor label", ChangeTraffic, "NAME");

@@ -32,7 +32,6 @@
 #include "server/metrics/catalogue_metrics.h"
 #include "server/work/answered_calls.h"
 #include "server/work/stand_back.h"
-#include "server/work/answered_calls.h"
 #include "state_store/catalogue_log.h"
 
 namespace qlarank {

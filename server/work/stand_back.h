@@ -24,8 +24,8 @@
 
 namespace qlarank {
 
-// Threads for many small pieces of work, each of which begins with the first
-// that it does. Of one caller.
+// Threads for many small pieces of work, begun when they are first needed. Of
+// one caller.
 class StandBackThread {
  public:
   using Clock = std::function<absl::Duration()>;
